@@ -1,0 +1,38 @@
+//! Reading and writing: the traits that streams have, and the helpers that stand on them.
+//!
+//! The traits are those of futures-io, so that codecs, TLS and compression written for them work on
+//! the streams of [`net`](crate::net) as they are; the helpers are those of futures-lite. Both come
+//! from there, nothing is written anew here, and they work on the streams of any runtime.
+//!
+//! What is ours are [`Interest`] and [`Ready`], in which one asks for readiness and is told of it.
+//!
+//! # Examples
+//!
+//! ```
+//! use runtime::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+//! use runtime::net::{TcpListener, TcpStream};
+//!
+//! # runtime::block_on(async {
+//! let listener = TcpListener::bind("127.0.0.1:0").await?;
+//! let mut client = TcpStream::connect(listener.local_addr()?).await?;
+//! let (server, _) = listener.accept().await?;
+//!
+//! client.write_all(b"first\nsecond\n").await?;
+//! let mut lines = BufReader::new(server);
+//! let mut line = String::new();
+//! lines.read_line(&mut line).await?;
+//! assert_eq!(line, "first\n");
+//! # std::io::Result::Ok(()) }).unwrap();
+//! ```
+
+mod interest;
+
+#[doc(no_inline)]
+pub use futures_lite::io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
+#[doc(no_inline)]
+pub use futures_lite::io::{AsyncBufReadExt, AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
+#[doc(no_inline)]
+pub use futures_lite::io::{BufReader, BufWriter, Cursor, copy, empty, repeat, sink, split};
+pub use interest::{Interest, Ready};
+#[doc(no_inline)]
+pub use std::io::{Error, ErrorKind, IoSlice, IoSliceMut, Result, SeekFrom};

@@ -1,0 +1,65 @@
+//! A single-threaded async runtime: one thread turns one loop.
+//!
+//! An executor drives a queue of tasks, a reactor over epoll wakes them when their sockets are
+//! ready, a timer wheel supplies sleeps and timeouts. Tasks need not be `Send`, so they share
+//! state by `Rc` and `RefCell`, without locks; and since wakers are plain numbers, the loop runs
+//! without a single atomic count.
+//!
+//! ```no_run
+//! use runtime::io::{AsyncReadExt, AsyncWriteExt};
+//! use runtime::net::TcpListener;
+//!
+//! #[runtime::main]
+//! async fn main() -> std::io::Result<()> {
+//!     let listener = TcpListener::bind("127.0.0.1:7000").await?;
+//!     loop {
+//!         let (mut stream, _) = listener.accept().await?;
+//!         runtime::spawn(async move {
+//!             let mut buffer = vec![0; 4096];
+//!             while let Ok(count @ 1..) = stream.read(&mut buffer).await {
+//!                 if stream.write_all(&buffer[..count]).await.is_err() {
+//!                     break;
+//!                 }
+//!             }
+//!         });
+//!     }
+//! }
+//! ```
+//!
+//! # The map
+//!
+//! | module | what it has |
+//! |---|---|
+//! | [`runtime`] | [`Runtime`], [`Builder`], [`Handle`]: making a loop, and reaching it from other threads |
+//! | [`task`] | [`spawn`], join handles, `yield_now`, `spawn_blocking` |
+//! | [`net`] | TCP, and [`AsyncFd`](net::AsyncFd) for any other descriptor |
+//! | [`time`] | sleeps, timeouts, intervals, a clock that can be stopped for tests |
+//! | [`io`] | the traits and helpers with which streams are read and written |
+//!
+//! Names and meanings are tokio's wherever they fit: porting is a rename, and [`spawn`] drops its
+//! `Send` bound. Streams implement the traits of futures-io.
+//!
+//! # One thread
+//!
+//! A runtime belongs to the thread that made it, and starts no other unless asked (by
+//! `spawn_blocking`, or to look up a name). For more cores, make a runtime on each. Sockets, timers
+//! and join handles are `Send`, and may be made anywhere: a socket binds to the runtime that first
+//! polls it.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(not(target_pointer_width = "64"))]
+compile_error!("`runtime` needs a 64-bit target: a waker is a 64-bit id in the place of a pointer");
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+compile_error!("`runtime` has only its epoll backend so far: Linux and Android");
+
+pub mod io;
+pub mod net;
+pub mod runtime;
+pub mod task;
+pub mod time;
+
+pub use runtime::{Builder, Handle, Runtime, block_on};
+pub use runtime_macros::{main, test};
+pub use task::spawn;

@@ -1,0 +1,198 @@
+//! The arguments of the attributes: `name = value`, separated by commas.
+//!
+//! Most options are the builder's: the name is the name of a method of `runtime::Builder`, and the
+//! value is handed to it as it stands, whatever expression it is. So the builder alone knows the
+//! types, and a value of a wrong type is underlined where it was written. Three names have a
+//! meaning here: `crate` says where the runtime is found, `flavor` is accepted with the one value
+//! that fits, `worker_threads` is answered with the reason why there is none.
+
+use crate::error::Errors;
+use crate::template::fill;
+use proc_macro::{Delimiter, Ident, Span, TokenStream, TokenTree};
+use std::collections::HashSet;
+use std::iter::Peekable;
+
+type Tokens = Peekable<proc_macro::token_stream::IntoIter>;
+
+/// Every option with an example of its value. All but the first two are methods of the builder.
+const OPTIONS: [(&str, &str); 9] = [
+    ("crate", "some::path"),
+    ("flavor", "\"current_thread\""),
+    ("start_paused", "true"),
+    ("event_interval", "61"),
+    ("max_io_events_per_tick", "1024"),
+    ("timer_slack", "Duration::from_micros(100)"),
+    ("name", "\"main\""),
+    ("max_blocking_threads", "8"),
+    ("thread_keep_alive", "Duration::from_secs(10)"),
+];
+
+/// What the attribute asks for.
+pub(crate) struct Options {
+    /// The path of the builder, in `::runtime` unless told.
+    pub(crate) builder: TokenStream,
+    /// Calls on the builder: `.event_interval(61).name("main")`.
+    pub(crate) settings: TokenStream,
+}
+
+impl Options {
+    /// Reads all arguments; an option with a fault is left out, and the fault noted in `errors`.
+    pub(crate) fn parse(arguments: TokenStream, errors: &mut Errors) -> Options {
+        let mut options = Options {
+            builder: builder_in(fill("::runtime", Span::mixed_site(), &[])),
+            settings: TokenStream::new(),
+        };
+        let mut seen = HashSet::new();
+        let mut tokens = arguments.into_iter().peekable();
+        while let Some(first) = tokens.next() {
+            let assigned = take_punct(&mut tokens, '=');
+            let value = take_value(&mut tokens);
+            let TokenTree::Ident(name) = first else {
+                errors.push(
+                    first.span(),
+                    "expected the name of an option, as in `start_paused = true`",
+                );
+                continue;
+            };
+            let known = OPTIONS.iter().find(|(option, _)| name.to_string() == *option);
+            let Some((option, example)) = known else {
+                errors.push(name.span(), unknown(&name.to_string()));
+                continue;
+            };
+            if !seen.insert(*option) {
+                errors.push(name.span(), format!("`{option}` is set twice"));
+            } else if !assigned || value.is_empty() {
+                errors.push(
+                    name.span(),
+                    format!("`{option}` needs a value, as in `{option} = {example}`"),
+                );
+            } else {
+                options.set(name, value, errors);
+            }
+        }
+        options
+    }
+
+    fn set(&mut self, name: Ident, value: TokenStream, errors: &mut Errors) {
+        match name.to_string().as_str() {
+            "crate" => match crate_path(value.clone()) {
+                Some(path) => self.builder = builder_in(path),
+                None => errors.push(span_of(&value), "`crate` is a path, as in `crate = some::path`"),
+            },
+            "flavor" if text_of(&value).as_deref() == Some("current_thread") => {}
+            "flavor" => errors.push(
+                span_of(&value),
+                "this runtime has one thread, its only flavor is \"current_thread\": the option may be left out",
+            ),
+            _ => {
+                let span = Span::mixed_site().located_at(name.span());
+                let holes = [("method", TokenTree::from(name).into()), ("value", value)];
+                self.settings.extend(fill(".$method($value)", span, &holes));
+            }
+        }
+    }
+}
+
+/// The builder's path, located at the crate's: a crate without it is underlined where it is named.
+fn builder_in(root: TokenStream) -> TokenStream {
+    let span = Span::mixed_site().located_at(span_of(&root));
+    fill("$root::runtime::Builder", span, &[("root", root)])
+}
+
+fn unknown(name: &str) -> String {
+    if name == "worker_threads" {
+        return "this runtime has one thread, and no workers: the threads of `spawn_blocking` are `max_blocking_threads`"
+            .into();
+    }
+    let names: Vec<_> = OPTIONS.iter().map(|(option, _)| format!("`{option}`")).collect();
+    format!("unknown option `{name}`; the options are {}", names.join(", "))
+}
+
+fn take_punct(tokens: &mut Tokens, wanted: char) -> bool {
+    tokens
+        .next_if(|token| matches!(token, TokenTree::Punct(punct) if punct.as_char() == wanted))
+        .is_some()
+}
+
+/// Takes the tokens up to the comma that ends the option, and the comma.
+///
+/// Commas in brackets are inside a group and not seen here. Careful: those between angle brackets
+/// stand in the open, so the brackets of `make::<u8, u16>()` and of a leading `<A as B<C, D>>` are
+/// counted, while `a < b` is a comparison.
+fn take_value(tokens: &mut Tokens) -> TokenStream {
+    let mut value = TokenStream::new();
+    let mut depth = 0u32;
+    let mut before = [' ', ' '];
+    for token in tokens.by_ref() {
+        let mut character = ' ';
+        if let TokenTree::Punct(punct) = &token {
+            character = punct.as_char();
+            match (before, character) {
+                (_, ',') if depth == 0 => break,
+                (_, '<') if depth > 0 || value.is_empty() || before == [':', ':'] => depth += 1,
+                ([_, '-'], '>') => {}
+                (_, '>') => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+        }
+        before = [before[1], character];
+        value.extend([token]);
+    }
+    value
+}
+
+/// The path that `crate = some::path` or `crate = "some::path"` names.
+fn crate_path(value: TokenStream) -> Option<TokenStream> {
+    let span = span_of(&value);
+    let path = match text_of(&value) {
+        Some(text) => respan(text.parse().ok()?, span),
+        None => value,
+    };
+    let shape: String = path.clone().into_iter().map(shape_of).collect();
+    let names = shape.strip_prefix("::").unwrap_or(&shape);
+    names.split("::").all(|name| name == "name").then_some(path)
+}
+
+fn shape_of(token: TokenTree) -> &'static str {
+    match token {
+        TokenTree::Ident(_) => "name",
+        TokenTree::Group(group) if group.delimiter() == Delimiter::None => "name",
+        TokenTree::Punct(punct) if punct.as_char() == ':' => ":",
+        _ => "other",
+    }
+}
+
+fn respan(tokens: TokenStream, span: Span) -> TokenStream {
+    tokens
+        .into_iter()
+        .map(|mut token| {
+            token.set_span(span);
+            token
+        })
+        .collect()
+}
+
+/// What stands between the quotes, if the value is a string literal without escapes.
+///
+/// A literal that went through a `macro_rules!` variable comes wrapped in an invisible group.
+fn text_of(value: &TokenStream) -> Option<String> {
+    let mut tokens = value.clone().into_iter();
+    match (tokens.next()?, tokens.next()) {
+        (TokenTree::Group(group), None) if group.delimiter() == Delimiter::None => text_of(&group.stream()),
+        (TokenTree::Literal(literal), None) => {
+            let source = literal.to_string();
+            let quoted = source.strip_prefix('r').unwrap_or(&source).trim_matches('#');
+            Some(quoted.strip_prefix('"')?.strip_suffix('"')?.to_string())
+        }
+        _ => None,
+    }
+}
+
+/// The span of the value's first token: on stable Rust two spans cannot be joined.
+fn span_of(value: &TokenStream) -> Span {
+    value
+        .clone()
+        .into_iter()
+        .next()
+        .map_or_else(Span::call_site, |token| token.span())
+}

@@ -1,0 +1,41 @@
+//! Templates: Rust text with holes, turned into tokens.
+//!
+//! `$name` is a hole, filled with the tokens given under that name, which keep their own spans.
+//! All other tokens get one span, a mixed-site one: a local variable of the template and one of the
+//! user's never meet, and neither the compiler nor clippy gives advice about the template's text.
+//! Where it is *located*, which is what a message shows, is for the caller to choose.
+
+use proc_macro::{Group, Span, TokenStream, TokenTree};
+
+/// Fills the holes of `text`; what is not a hole gets `span`.
+///
+/// # Panics
+///
+/// If `text` is no Rust text, or has a hole that is not among `holes`: a fault of this crate, which
+/// shows at the first use of the template.
+pub(crate) fn fill(text: &str, span: Span, holes: &[(&str, TokenStream)]) -> TokenStream {
+    fill_stream(
+        text.parse().expect("a template is made of Rust tokens"),
+        span,
+        holes,
+    )
+}
+
+fn fill_stream(template: TokenStream, span: Span, holes: &[(&str, TokenStream)]) -> TokenStream {
+    let mut filled = TokenStream::new();
+    let mut tokens = template.into_iter();
+    while let Some(mut token) = tokens.next() {
+        if let TokenTree::Group(group) = &token {
+            token = Group::new(group.delimiter(), fill_stream(group.stream(), span, holes)).into();
+        }
+        if matches!(&token, TokenTree::Punct(punct) if punct.as_char() == '$') {
+            let name = tokens.next().map_or_else(String::new, |name| name.to_string());
+            let hole = holes.iter().find(|(hole, _)| *hole == name);
+            filled.extend(hole.expect("a template names holes that are given").1.clone());
+        } else {
+            token.set_span(span);
+            filled.extend([token]);
+        }
+    }
+    filled
+}

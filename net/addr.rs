@@ -1,0 +1,252 @@
+//! Addresses, and the look-up of names.
+//!
+//! An address that is written as an IP is parsed here and now. A name goes to std's resolver, that
+//! is getaddrinfo(3), which blocks: it is asked on a thread of the runtime's pool.
+
+use crate::task::{JoinHandle, spawn_blocking};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::vec;
+
+/// What can be turned into socket addresses, by looking a name up if need be.
+///
+/// As [`std::net::ToSocketAddrs`], with the same implementors: addresses, pairs of an IP or a name
+/// and a port, strings of the form `host:port`, and slices of addresses. It cannot be implemented
+/// elsewhere. To see what comes out, call [`lookup_host`].
+pub trait ToSocketAddrs: sealed::Resolve {}
+
+/// Looks a name up, and gives all its addresses, in the order in which they should be tried.
+///
+/// An IP address is only parsed. A name is looked up on a thread of the runtime's pool.
+///
+/// # Cancel safety
+///
+/// Cancel safe. A look-up that has begun goes on to its end on its thread, for nobody.
+///
+/// # Errors
+///
+/// [`InvalidInput`](io::ErrorKind::InvalidInput) if a string is not of the form `host:port`, and
+/// whatever the system's resolver says.
+///
+/// # Panics
+///
+/// If a name is to be looked up and no runtime is entered on this thread.
+///
+/// # Examples
+///
+/// ```
+/// # runtime::block_on(async {
+/// let addresses: Vec<_> = runtime::net::lookup_host("127.0.0.1:7000").await?.collect();
+/// assert_eq!(addresses, ["127.0.0.1:7000".parse().unwrap()]);
+///
+/// let mut local = runtime::net::lookup_host(("localhost", 7000)).await?;
+/// assert!(local.all(|address| address.ip().is_loopback()));
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+pub async fn lookup_host(host: impl ToSocketAddrs) -> io::Result<impl Iterator<Item = SocketAddr>> {
+    host.resolve().await
+}
+
+/// Resolves, and tries `attempt` on one address after the other until one is good. The last error
+/// is returned.
+pub(super) async fn try_each<T, F>(
+    addresses: impl ToSocketAddrs,
+    mut attempt: impl FnMut(SocketAddr) -> F,
+) -> io::Result<T>
+where
+    F: Future<Output = io::Result<T>>,
+{
+    let mut last_error = None;
+    for address in addresses.resolve().await? {
+        match attempt(address).await {
+            Ok(done) => return Ok(done),
+            Err(error) => last_error = Some(error),
+        }
+    }
+    Err(last_error.unwrap_or_else(|| invalid("there is no address to try: the name or the slice gave none")))
+}
+
+fn invalid(message: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, message)
+}
+
+mod sealed {
+    pub trait Resolve {
+        #[doc(hidden)]
+        fn resolve(&self) -> super::Lookup;
+    }
+}
+use sealed::Resolve;
+
+/// Addresses, at once or when a thread of the pool has them.
+pub enum Lookup {
+    Known(Option<io::Result<Addresses>>),
+    Asking(Asking),
+}
+
+/// One address, as most are, or several.
+pub enum Addresses {
+    One(Option<SocketAddr>),
+    Many(vec::IntoIter<SocketAddr>),
+}
+
+/// A question to the resolver. Given up on drop: if no thread has taken it by then, none will.
+pub struct Asking(JoinHandle<io::Result<vec::IntoIter<SocketAddr>>>);
+
+impl Lookup {
+    fn one(address: SocketAddr) -> Lookup {
+        Lookup::Known(Some(Ok(Addresses::One(Some(address)))))
+    }
+
+    /// A host without its port: an IP, or a name to ask for.
+    fn host(host: &str, port: u16) -> Lookup {
+        match host.parse::<IpAddr>() {
+            Ok(ip) => Lookup::one(SocketAddr::new(ip, port)),
+            Err(_) => {
+                let host = host.to_owned();
+                let ask = move || std::net::ToSocketAddrs::to_socket_addrs(&(host.as_str(), port));
+                Lookup::Asking(Asking(spawn_blocking(ask)))
+            }
+        }
+    }
+
+    /// `host:port`.
+    fn text(text: &str) -> Lookup {
+        if let Ok(address) = text.parse() {
+            return Lookup::one(address);
+        }
+        let parts = text
+            .rsplit_once(':')
+            .and_then(|(host, port)| Some((host, port.parse().ok()?)));
+        match parts {
+            Some((host, port)) => Lookup::host(host, port),
+            None => Lookup::Known(Some(Err(invalid(
+                "not an address: expected host:port, such as example.org:80",
+            )))),
+        }
+    }
+}
+
+impl Future for Lookup {
+    type Output = io::Result<Addresses>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.get_mut() {
+            Lookup::Known(addresses) => {
+                Poll::Ready(addresses.take().expect("a look-up is polled after its end"))
+            }
+            Lookup::Asking(Asking(handle)) => Pin::new(handle).poll(cx).map(|answer| match answer {
+                Ok(addresses) => addresses.map(Addresses::Many),
+                Err(error) => Err(error.into()),
+            }),
+        }
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Iterator for Addresses {
+    type Item = SocketAddr;
+
+    fn next(&mut self) -> Option<SocketAddr> {
+        match self {
+            Addresses::One(address) => address.take(),
+            Addresses::Many(addresses) => addresses.next(),
+        }
+    }
+}
+
+/// Implements the trait for a type, given what becomes of a value.
+macro_rules! resolve {
+    ($($type:ty: $value:ident => $lookup:expr;)*) => {$(
+        impl Resolve for $type {
+            fn resolve(&self) -> Lookup {
+                let $value = self;
+                $lookup
+            }
+        }
+        impl ToSocketAddrs for $type {}
+    )*};
+}
+
+resolve! {
+    SocketAddr: address => Lookup::one(*address);
+    SocketAddrV4: address => Lookup::one(SocketAddr::V4(*address));
+    SocketAddrV6: address => Lookup::one(SocketAddr::V6(*address));
+    (IpAddr, u16): address => Lookup::one(SocketAddr::from(*address));
+    (Ipv4Addr, u16): address => Lookup::one(SocketAddr::from(*address));
+    (Ipv6Addr, u16): address => Lookup::one(SocketAddr::from(*address));
+    (&str, u16): pair => Lookup::host(pair.0, pair.1);
+    (String, u16): pair => Lookup::host(&pair.0, pair.1);
+    str: text => Lookup::text(text);
+    String: text => Lookup::text(text);
+    &[SocketAddr]: slice => Lookup::Known(Some(Ok(Addresses::Many(Vec::from(*slice).into_iter()))));
+}
+
+impl<T: Resolve + ?Sized> Resolve for &T {
+    fn resolve(&self) -> Lookup {
+        (**self).resolve()
+    }
+}
+
+impl<T: ToSocketAddrs + ?Sized> ToSocketAddrs for &T {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is known at once, without a runtime and so without a thread.
+    fn known(host: impl ToSocketAddrs) -> io::Result<Vec<SocketAddr>> {
+        match host.resolve() {
+            Lookup::Known(ref mut addresses) => addresses.take().unwrap().map(Iterator::collect),
+            Lookup::Asking(_) => panic!("the resolver was asked"),
+        }
+    }
+
+    #[test]
+    fn an_ip_is_parsed_on_the_spot() {
+        let v4: SocketAddr = "192.0.2.1:80".parse().unwrap();
+        let v6: SocketAddr = "[2001:db8::1]:80".parse().unwrap();
+        for found in [
+            known("192.0.2.1:80"),
+            known(("192.0.2.1", 80)),
+            known(v4),
+            known((v4.ip(), 80)),
+            known(&&v4),
+        ] {
+            assert_eq!(found.unwrap(), [v4]);
+        }
+        for found in [
+            known("[2001:db8::1]:80".to_owned()),
+            known(("2001:db8::1".to_owned(), 80)),
+            known(v6),
+        ] {
+            assert_eq!(found.unwrap(), [v6]);
+        }
+        assert_eq!(known(&[v4, v6][..]).unwrap(), [v4, v6]);
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_on_the_spot() {
+        for text in [
+            "",
+            "localhost",
+            "127.0.0.1",
+            "localhost:http",
+            "localhost:65536",
+            "localhost:",
+        ] {
+            assert_eq!(
+                known(text).unwrap_err().kind(),
+                io::ErrorKind::InvalidInput,
+                "{text}"
+            );
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! Any descriptor that the kernel can report on, made awaitable.
+
+use super::interest::Found;
+use crate::io::{Interest, Ready};
+use crate::runtime::context;
+use crate::runtime::reactor::Direction;
+use crate::runtime::registered::Registered;
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::task::{Context, Poll, ready};
+
+/// Any descriptor that the kernel can report on: a socket of another library, a pipe, an eventfd, a
+/// pidfd, an inotify queue, a device.
+///
+/// The descriptor has to be non-blocking already, if it is read or written at all: this type does
+/// not change it, as it may be shared with others. It has to stay the same, too: there is no
+/// `get_mut`, which could exchange it for another while the kernel still reports on the first.
+/// Whoever implements [`AsFd`] by hand must always give the same descriptor.
+///
+/// To wait for readiness and then make the system call, there are two ways: [`async_io`] does it
+/// all; [`readable`] and [`writable`] give a *guard*, on which
+/// [`try_io`](AsyncFdReadyGuard::try_io) makes the call, or which one
+/// [clears](AsyncFdReadyGuard::clear_ready) after having found nothing. Without the one or the other
+/// the descriptor counts as ready from its first event on.
+///
+/// [`async_io`]: AsyncFd::async_io
+/// [`readable`]: AsyncFd::readable
+/// [`writable`]: AsyncFd::writable
+///
+/// # Examples
+///
+/// ```
+/// use runtime::io::Interest;
+/// use runtime::net::AsyncFd;
+/// use std::io::{Read, Write};
+/// use std::os::unix::net::UnixStream;
+///
+/// # runtime::block_on(async {
+/// let (reader, mut writer) = UnixStream::pair()?;
+/// reader.set_nonblocking(true)?;
+/// let reader = AsyncFd::new(reader)?;
+///
+/// writer.write_all(b"hello")?;
+/// let mut buffer = [0; 16];
+/// let count = reader.async_io(Interest::READABLE, |mut reader| reader.read(&mut buffer)).await?;
+/// assert_eq!(&buffer[..count], b"hello");
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+pub struct AsyncFd<T: AsFd> {
+    io: Registered<T>,
+}
+
+impl<T: AsFd> AsyncFd<T> {
+    /// Takes a descriptor, and registers it if a runtime is entered on this thread; otherwise that
+    /// is left to the first wait.
+    ///
+    /// # Errors
+    ///
+    /// Those of registration: `EPERM` if the descriptor cannot be waited for, as it is of a regular
+    /// file or a directory; `EEXIST` if it is registered with this runtime already. Use a duplicate
+    /// then.
+    pub fn new(inner: T) -> io::Result<AsyncFd<T>> {
+        let io = Registered::new(inner);
+        if context::try_with(|_| ()).is_some() {
+            io.bind_now()?;
+        }
+        Ok(AsyncFd { io })
+    }
+
+    /// As [`new`](AsyncFd::new). The interest is a promise about which sides will be waited for; it
+    /// changes nothing here, since both are watched at the price of one.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](AsyncFd::new).
+    pub fn with_interest(inner: T, _interest: Interest) -> io::Result<AsyncFd<T>> {
+        AsyncFd::new(inner)
+    }
+
+    /// What was given to [`new`](AsyncFd::new).
+    pub fn get_ref(&self) -> &T {
+        self.io.get()
+    }
+
+    /// Deregisters the descriptor, and gives it back.
+    pub fn into_inner(self) -> T {
+        self.io.into_inner()
+    }
+
+    /// Waits until there is something to read, the other end is closed, or there is an error.
+    ///
+    /// Several calls may wait at once. Before the first event the descriptor does not count as
+    /// ready, so a pidfd is readable when its process has ended, and not sooner. It still may be
+    /// that somebody else was first: only the system call shows.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: the readiness is still there.
+    ///
+    /// # Errors
+    ///
+    /// Those of registration, see [`new`](AsyncFd::new), and
+    /// [`ResourceBusy`](io::ErrorKind::ResourceBusy) if two runtimes wait for the descriptor at once.
+    ///
+    /// # Panics
+    ///
+    /// If no runtime is entered on this thread.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use runtime::net::AsyncFd;
+    /// # use std::io::{Read, Write};
+    /// # use std::os::unix::net::UnixStream;
+    /// # runtime::block_on(async {
+    /// # let (reader, mut writer) = UnixStream::pair()?;
+    /// # reader.set_nonblocking(true)?;
+    /// # let reader = AsyncFd::new(reader)?;
+    /// # writer.write_all(b"hello")?;
+    /// # let mut buffer = [0; 16];
+    /// let count = loop {
+    ///     let mut guard = reader.readable().await?;
+    ///     if let Ok(result) = guard.try_io(|reader| reader.get_ref().read(&mut buffer)) {
+    ///         break result?;
+    ///     }
+    /// };
+    /// # assert_eq!(&buffer[..count], b"hello");
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    pub async fn readable(&self) -> io::Result<AsyncFdReadyGuard<'_, T>> {
+        self.ready(Interest::READABLE).await
+    }
+
+    /// Waits until there is room to write, or an error. Otherwise as [`readable`](AsyncFd::readable).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: the readiness is still there.
+    ///
+    /// # Errors
+    ///
+    /// As [`readable`](AsyncFd::readable).
+    ///
+    /// # Panics
+    ///
+    /// If no runtime is entered on this thread.
+    pub async fn writable(&self) -> io::Result<AsyncFdReadyGuard<'_, T>> {
+        self.ready(Interest::WRITABLE).await
+    }
+
+    /// Waits until a side of interest is ready; the guard tells which. Otherwise as
+    /// [`readable`](AsyncFd::readable).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: the readiness is still there.
+    ///
+    /// # Errors
+    ///
+    /// As [`readable`](AsyncFd::readable).
+    ///
+    /// # Panics
+    ///
+    /// If no runtime is entered on this thread.
+    pub async fn ready(&self, interest: Interest) -> io::Result<AsyncFdReadyGuard<'_, T>> {
+        let found = self.io.ready_for(interest).await?;
+        Ok(AsyncFdReadyGuard { owner: self, found })
+    }
+
+    /// As [`readable`](AsyncFd::readable), for a future of one's own. Only the latest caller is
+    /// woken.
+    ///
+    /// # Errors
+    ///
+    /// As [`readable`](AsyncFd::readable).
+    ///
+    /// # Panics
+    ///
+    /// If no runtime is entered on this thread.
+    pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<AsyncFdReadyGuard<'_, T>>> {
+        let belief = ready!(self.io.poll_ready(cx, Direction::Read))?;
+        Poll::Ready(Ok(AsyncFdReadyGuard {
+            owner: self,
+            found: self.io.found(Some(belief), None),
+        }))
+    }
+
+    /// As [`writable`](AsyncFd::writable), for a future of one's own. Only the latest caller is
+    /// woken.
+    ///
+    /// # Errors
+    ///
+    /// As [`readable`](AsyncFd::readable).
+    ///
+    /// # Panics
+    ///
+    /// If no runtime is entered on this thread.
+    pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<AsyncFdReadyGuard<'_, T>>> {
+        let belief = ready!(self.io.poll_ready(cx, Direction::Write))?;
+        Poll::Ready(Ok(AsyncFdReadyGuard {
+            owner: self,
+            found: self.io.found(None, Some(belief)),
+        }))
+    }
+
+    /// Tries a system call once, without waiting.
+    ///
+    /// It is not called while all sides of interest are known not to be ready. When it says
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock), that is remembered: it must not say so unless the
+    /// system did.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if nothing is ready, and those of the call.
+    pub fn try_io<R>(
+        &self,
+        interest: Interest,
+        operation: impl FnOnce(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.io.try_io_for(interest, operation)
+    }
+
+    /// Makes a system call, as soon as it does not say [`WouldBlock`](io::ErrorKind::WouldBlock) any
+    /// more; that it must not say unless the system did. It is tried at once: this is the quickest
+    /// way if there is often something ready.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe, if a call that says [`WouldBlock`](io::ErrorKind::WouldBlock) has done nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of the call, and those of [`readable`](AsyncFd::readable).
+    ///
+    /// # Panics
+    ///
+    /// If it has to wait and no runtime is entered on this thread.
+    pub async fn async_io<R>(
+        &self,
+        interest: Interest,
+        operation: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.io.async_io_for(interest, operation).await
+    }
+}
+
+impl<T: AsFd + fmt::Debug> fmt::Debug for AsyncFd<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AsyncFd").field("inner", self.get_ref()).finish()
+    }
+}
+
+impl<T: AsFd> AsFd for AsyncFd<T> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.get_ref().as_fd()
+    }
+}
+
+impl<T: AsFd> AsRawFd for AsyncFd<T> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+/// Says that a descriptor is believed ready, and takes note when it is not. From
+/// [`AsyncFd::readable`] and the like.
+///
+/// Dropping it leaves the descriptor ready.
+#[must_use = "a guard is to be cleared when the descriptor turns out not to be ready"]
+pub struct AsyncFdReadyGuard<'a, T: AsFd> {
+    owner: &'a AsyncFd<T>,
+    found: Found,
+}
+
+impl<'a, T: AsFd> AsyncFdReadyGuard<'a, T> {
+    /// Takes note that the descriptor is not ready: the next wait is for a new event. One that has
+    /// come since the guard was given stands.
+    ///
+    /// To be called when the system has said `EAGAIN`, and only then: the kernel reports a change
+    /// once, so that what is left unread is not reported again.
+    pub fn clear_ready(&mut self) {
+        // It cannot fail: what the guard rests on is an event, so that nothing is to be registered.
+        let _ = self.owner.io.not_ready_for(self.found);
+    }
+
+    /// As [`clear_ready`](Self::clear_ready), for the given sides alone.
+    pub fn clear_ready_matching(&mut self, ready: Ready) {
+        let _ = self
+            .owner
+            .io
+            .not_ready_for(self.found.without(Ready::ALL - ready));
+    }
+
+    /// Leaves the descriptor ready, as dropping the guard does.
+    pub fn retain_ready(&mut self) {}
+
+    /// Which sides were ready.
+    pub fn ready(&self) -> Ready {
+        self.found.ready
+    }
+
+    /// Makes a system call, and [clears](Self::clear_ready) the guard if it says
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock).
+    ///
+    /// # Errors
+    ///
+    /// [`TryIoError`] if it said so: then it is time to wait again. The call's result is inside.
+    pub fn try_io<R>(
+        &mut self,
+        operation: impl FnOnce(&'a AsyncFd<T>) -> io::Result<R>,
+    ) -> Result<io::Result<R>, TryIoError> {
+        match operation(self.owner) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.clear_ready();
+                Err(TryIoError(()))
+            }
+            result => Ok(result),
+        }
+    }
+
+    /// The descriptor that is ready.
+    pub fn get_ref(&self) -> &'a AsyncFd<T> {
+        self.owner
+    }
+
+    /// What was given to [`AsyncFd::new`].
+    pub fn get_inner(&self) -> &'a T {
+        self.owner.get_ref()
+    }
+}
+
+impl<T: AsFd + fmt::Debug> fmt::Debug for AsyncFdReadyGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AsyncFdReadyGuard")
+            .field("owner", self.owner)
+            .field("ready", &self.found.ready)
+            .finish()
+    }
+}
+
+/// A system call found that the descriptor was not ready. From [`AsyncFdReadyGuard::try_io`].
+#[derive(Debug)]
+pub struct TryIoError(());
+
+impl fmt::Display for TryIoError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the descriptor was not ready after all")
+    }
+}
+
+impl Error for TryIoError {}

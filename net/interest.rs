@@ -1,0 +1,113 @@
+//! Waiting for what an [`Interest`] names: one side of a descriptor, or whichever of both comes first.
+
+use crate::io::{Interest, Ready};
+use crate::runtime::reactor::Direction;
+use crate::runtime::registered::{Belief, Registered};
+use std::io;
+use std::os::fd::AsFd;
+
+/// What is ready, and what that rests on.
+#[derive(Clone, Copy)]
+pub(super) struct Found {
+    pub(super) ready: Ready,
+    read: Option<Belief>,
+    write: Option<Belief>,
+}
+
+impl Found {
+    /// Without the sides in `ready`.
+    pub(super) fn without(self, ready: Ready) -> Found {
+        Found {
+            ready: self.ready - ready,
+            read: self.read.filter(|_| !ready.is_readable()),
+            write: self.write.filter(|_| !ready.is_writable()),
+        }
+    }
+}
+
+impl<T: AsFd> Registered<T> {
+    /// Waits until a side of interest is ready. Cancel safe.
+    pub(super) async fn ready_for(&self, interest: Interest) -> io::Result<Found> {
+        let (read, write) = self
+            .ready_any(interest.is_readable(), interest.is_writable())
+            .await?;
+        Ok(self.found(read, write))
+    }
+
+    /// What stands behind a belief, in words for the user.
+    pub(super) fn found(&self, read: Option<Belief>, write: Option<Belief>) -> Found {
+        let mut ready = Ready::EMPTY;
+        for (belief, direction, open, closed) in [
+            (read, Direction::Read, Ready::READABLE, Ready::READ_CLOSED),
+            (write, Direction::Write, Ready::WRITABLE, Ready::WRITE_CLOSED),
+        ] {
+            if belief.is_some() {
+                ready |= open;
+                if self.is_closed(direction) {
+                    ready |= closed;
+                }
+            }
+        }
+        Found { ready, read, write }
+    }
+
+    /// An operation said `EAGAIN` on what was found. An event that has come since then stands.
+    pub(super) fn not_ready_for(&self, found: Found) -> io::Result<()> {
+        if let Some(belief) = found.read {
+            self.not_ready(Direction::Read, belief)?;
+        }
+        if let Some(belief) = found.write {
+            self.not_ready(Direction::Write, belief)?;
+        }
+        Ok(())
+    }
+
+    /// Tries an operation once, unless all sides of interest are known not to be ready.
+    pub(super) fn try_io_for<R>(
+        &self,
+        interest: Interest,
+        operation: impl FnOnce(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        if !interest.is_writable() {
+            return self.try_io(Direction::Read, operation);
+        }
+        let mut operation = Some(operation);
+        let mut once = |io: &T| {
+            operation
+                .take()
+                .map_or(Err(io::ErrorKind::WouldBlock.into()), |call| call(io))
+        };
+        if interest.is_readable() {
+            match self.try_io(Direction::Read, &mut once) {
+                // Not tried at all: the other side is to decide.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && operation.is_some() => {}
+                result => return result,
+            }
+        }
+        let operation = operation.take();
+        self.try_io(Direction::Write, |io| {
+            operation.map_or(Err(io::ErrorKind::WouldBlock.into()), |call| call(io))
+        })
+    }
+
+    /// Tries an operation until it is ready. Cancel safe.
+    pub(super) async fn async_io_for<R>(
+        &self,
+        interest: Interest,
+        mut operation: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        match (interest.is_readable(), interest.is_writable()) {
+            (true, false) => return self.async_io(Direction::Read, operation).await,
+            (false, true) => return self.async_io(Direction::Write, operation).await,
+            _ => {}
+        }
+        loop {
+            let found = self.ready_for(interest).await?;
+            match operation(self.get()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.not_ready_for(found)?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The system calls that neither std nor socket2 makes in the way wanted here.
+#![expect(
+    unsafe_code,
+    reason = "accept4, which std and socket2 do not make with SOCK_NONBLOCK"
+)]
+
+use socket2::SockAddr;
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+/// Takes one connection from a listener's queue, as a descriptor that is non-blocking and
+/// close-on-exec from the start: one call, see accept(2).
+pub(super) fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let (fd, address) = match accept_with_flags(listener.as_fd()) {
+        // Emulated and very old kernels.
+        Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => accept_then_flags(listener.as_fd())?,
+        accepted => accepted?,
+    };
+    let address = address.as_socket().ok_or(io::ErrorKind::InvalidData)?;
+    Ok((TcpStream::from(fd), address))
+}
+
+fn accept_with_flags(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SockAddr)> {
+    let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    // SAFETY: the listener is open while it is borrowed, `storage` has the room that `length` says,
+    // and the kernel sets both to the address of the peer.
+    take(|storage, length| unsafe { libc::accept4(listener.as_raw_fd(), storage, length, flags) })
+}
+
+#[cold]
+fn accept_then_flags(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SockAddr)> {
+    // SAFETY: as above.
+    let accepted = take(|storage, length| unsafe { libc::accept(listener.as_raw_fd(), storage, length) })?;
+    let socket = socket2::SockRef::from(&accepted.0);
+    socket.set_cloexec(true)?;
+    socket.set_nonblocking(true)?;
+    Ok(accepted)
+}
+
+fn take(
+    accept: impl FnOnce(*mut libc::sockaddr, *mut libc::socklen_t) -> RawFd,
+) -> io::Result<(OwnedFd, SockAddr)> {
+    // SAFETY: the call initialises the address if it succeeds, and otherwise an error comes back
+    // and the address is not looked at.
+    let (fd, address) = unsafe {
+        SockAddr::try_init(|storage, length| match accept(storage.cast(), length) {
+            -1 => Err(io::Error::last_os_error()),
+            fd => Ok(fd),
+        })
+    }?;
+    // SAFETY: the call has just made this descriptor, and nobody else has it.
+    Ok((unsafe { OwnedFd::from_raw_fd(fd) }, address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Accept = fn(BorrowedFd<'_>) -> io::Result<(OwnedFd, SockAddr)>;
+
+    #[test]
+    fn an_accepted_socket_does_not_block_and_is_closed_on_exec() {
+        for accept in [accept_with_flags as Accept, accept_then_flags] {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (fd, address) = accept(listener.as_fd()).unwrap();
+            assert_eq!(address.as_socket(), Some(client.local_addr().unwrap()));
+            assert!(socket2::SockRef::from(&fd).nonblocking().unwrap());
+            // SAFETY: the descriptor is open.
+            let flags = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFD) };
+            assert_eq!(flags, libc::FD_CLOEXEC);
+        }
+    }
+
+    #[test]
+    fn an_empty_queue_keeps_its_errno() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        assert_eq!(accept(&listener).unwrap_err().raw_os_error(), Some(libc::EAGAIN));
+    }
+}

@@ -1,0 +1,49 @@
+//! Connecting: from an address to a stream whose handshake is done.
+
+use crate::runtime::reactor::Direction;
+use crate::runtime::registered::Registered;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+
+/// Connects to one address. Dropped before the end, it closes the socket.
+pub(super) async fn connect(address: SocketAddr) -> io::Result<Registered<TcpStream>> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM.nonblocking(),
+        Some(Protocol::TCP),
+    )?;
+    let connecting = match socket.connect(&address.into()) {
+        Ok(()) => false,
+        // Interrupted, it goes on all the same, see connect(2).
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EINPROGRESS | libc::EINTR)) => true,
+        Err(error) => return Err(error),
+    };
+    // Careful: only the wait below registers the socket. A TCP socket that is registered before
+    // connect(2) is reported writable and hung up at once.
+    let stream = Registered::new(TcpStream::from(socket));
+    if connecting {
+        handshake(&stream).await?;
+    }
+    Ok(stream)
+}
+
+/// Waits until the handshake has succeeded or failed; events alone do not tell.
+async fn handshake(stream: &Registered<TcpStream>) -> io::Result<()> {
+    loop {
+        let belief = stream.ready(Direction::Write).await?;
+        // A peer is there if and only if the handshake has succeeded.
+        let Err(no_peer) = stream.get().peer_addr() else {
+            stream.unheard(Direction::Read);
+            return Ok(());
+        };
+        // Reading the error takes it away; nobody else can have done so, as nobody has the stream.
+        if let Some(error) = stream.get().take_error()? {
+            return Err(error);
+        }
+        if no_peer.kind() != io::ErrorKind::NotConnected {
+            return Err(no_peer);
+        }
+        stream.not_ready(Direction::Write, belief)?;
+    }
+}

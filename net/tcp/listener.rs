@@ -1,0 +1,333 @@
+//! The listening side of TCP.
+
+use super::stream::TcpStream;
+use crate::net::addr::{ToSocketAddrs, try_each};
+use crate::net::pace::{Pace, TRIES};
+use crate::net::sys;
+use crate::runtime::reactor::Direction;
+use crate::runtime::registered::{Registered, Waiting};
+use crate::time::Sleep;
+use futures_core::Stream;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::fmt;
+use std::future::{poll_fn, ready};
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+/// Connections that the kernel completes while nobody accepts. It takes at most
+/// `net.core.somaxconn`, which is 4096 by default since Linux 5.4.
+const BACKLOG: i32 = 4096;
+
+/// A socket that listens for TCP connections.
+///
+/// # Errors, and the loop that accepts
+///
+/// A connection that breaks while it waits to be accepted is passed over. Any other error is
+/// returned by [`accept`](TcpListener::accept), and as such errors last (no descriptors left, no
+/// memory), the listener then rests: the next call tries only after a tenth of a second. So a plain
+/// loop that logs errors and goes on is right: it takes no CPU from the tasks that will close their
+/// connections, and accepts again soon after they have.
+///
+/// # Examples
+///
+/// ```
+/// use runtime::io::{AsyncReadExt, AsyncWriteExt};
+/// use runtime::net::{TcpListener, TcpStream};
+///
+/// # runtime::block_on(async {
+/// let listener = TcpListener::bind("127.0.0.1:0").await?;
+/// let address = listener.local_addr()?;
+/// runtime::spawn(async move {
+///     while let Ok((mut stream, _peer)) = listener.accept().await {
+///         runtime::spawn(async move { stream.write_all(b"hello").await });
+///     }
+/// });
+///
+/// let mut greeting = String::new();
+/// TcpStream::connect(address).await?.read_to_string(&mut greeting).await?;
+/// assert_eq!(greeting, "hello");
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+pub struct TcpListener {
+    io: Registered<std::net::TcpListener>,
+    pace: Pace,
+}
+
+impl TcpListener {
+    /// Listens on the first address that can be had. Port 0 lets the system choose one, see
+    /// [`local_addr`](TcpListener::local_addr).
+    ///
+    /// The address can be bound although old connections of it linger (`SO_REUSEADDR`), and up to
+    /// 4096 connections wait to be accepted, or as many as the system allows.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// The error of the last address, such as [`AddrInUse`](io::ErrorKind::AddrInUse);
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if there is no address; and those of
+    /// [`lookup_host`](crate::net::lookup_host).
+    ///
+    /// # Panics
+    ///
+    /// If a name is to be looked up and no runtime is entered on this thread.
+    pub async fn bind(address: impl ToSocketAddrs) -> io::Result<TcpListener> {
+        try_each(address, |address| ready(bind(address)))
+            .await
+            .map(TcpListener::new)
+    }
+
+    fn new(listener: std::net::TcpListener) -> TcpListener {
+        TcpListener {
+            io: Registered::new(listener),
+            pace: Pace::default(),
+        }
+    }
+
+    /// Waits for the next connection.
+    ///
+    /// Several calls may wait at once, on one thread; each connection goes to one of them.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a call that is dropped has accepted nothing.
+    ///
+    /// # Errors
+    ///
+    /// `EMFILE`, `ENFILE`, `ENOBUFS` and `ENOMEM` when descriptors or memory run out, after which
+    /// the listener [rests](TcpListener#errors-and-the-loop-that-accepts) for a tenth of a second;
+    /// [`ResourceBusy`](io::ErrorKind::ResourceBusy) if two runtimes wait for the listener at once.
+    ///
+    /// # Panics
+    ///
+    /// If it has to wait and no runtime is entered on this thread.
+    pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let mut acceptor = Acceptor::new(self);
+        poll_fn(|cx| acceptor.poll(cx)).await
+    }
+
+    /// As [`accept`](TcpListener::accept), for a future of one's own. Only the latest caller is
+    /// woken.
+    ///
+    /// # Errors
+    ///
+    /// As [`accept`](TcpListener::accept).
+    ///
+    /// # Panics
+    ///
+    /// As [`accept`](TcpListener::accept).
+    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        ready!(self.pace.poll_rested_shared(cx));
+        let polled = self
+            .io
+            .poll_io(cx, Direction::Read, |listener| self.take(listener));
+        self.conclude(cx, polled)
+    }
+
+    /// The connections as a stream that does not end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures_lite::StreamExt;
+    /// use runtime::net::{TcpListener, TcpStream};
+    ///
+    /// # runtime::block_on(async {
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let client = TcpStream::connect(listener.local_addr()?).await?;
+    /// let mut incoming = listener.incoming();
+    /// let server = incoming.next().await.expect("it does not end")?;
+    /// assert_eq!(server.peer_addr()?, client.local_addr()?);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    pub fn incoming(&self) -> Incoming<'_> {
+        Incoming(Acceptor::new(self))
+    }
+
+    /// The address on which it listens.
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockname(2).
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.io.get().local_addr()
+    }
+
+    /// How many routers a packet may pass, for connections to come. See [`set_ttl`](Self::set_ttl).
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2).
+    pub fn ttl(&self) -> io::Result<u32> {
+        self.io.get().ttl()
+    }
+
+    /// Sets how many routers a packet may pass, for connections to come. IPv4 only.
+    ///
+    /// # Errors
+    ///
+    /// Those of setsockopt(2).
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        self.io.get().set_ttl(ttl)
+    }
+
+    /// The error that is pending on the socket (`SO_ERROR`), which is cleared by this.
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2).
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.io.get().take_error()
+    }
+
+    /// Takes a listener of std's. It is made non-blocking, and so are its clones: they share that.
+    ///
+    /// # Errors
+    ///
+    /// Those of fcntl(2).
+    pub fn from_std(listener: std::net::TcpListener) -> io::Result<TcpListener> {
+        listener.set_nonblocking(true)?;
+        Ok(TcpListener::new(listener))
+    }
+
+    /// Gives the socket as std's, in no runtime's care any more. It is still non-blocking.
+    ///
+    /// # Errors
+    ///
+    /// None so far.
+    pub fn into_std(self) -> io::Result<std::net::TcpListener> {
+        Ok(self.io.into_inner())
+    }
+
+    /// The system call, past broken connections. `None` if the loop is to have its turn first.
+    fn take(&self, listener: &std::net::TcpListener) -> io::Result<Option<(TcpStream, SocketAddr)>> {
+        for _ in 0..TRIES {
+            match sys::accept(listener) {
+                Ok((stream, peer)) => {
+                    self.pace.accepted();
+                    return Ok(Some((TcpStream::new(stream), peer)));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
+                Err(error) if self.pace.passes_over(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    fn conclude(
+        &self,
+        cx: &mut Context<'_>,
+        polled: Poll<io::Result<Option<(TcpStream, SocketAddr)>>>,
+    ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        match ready!(polled) {
+            Ok(Some(accepted)) => Poll::Ready(Ok(accepted)),
+            Ok(None) => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Err(error) => {
+                self.pace.rest();
+                Poll::Ready(Err(error))
+            }
+        }
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM.nonblocking(),
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// One who accepts, with a seat and a sleep of its own.
+struct Acceptor<'a> {
+    listener: &'a TcpListener,
+    waiting: Waiting<'a, std::net::TcpListener>,
+    sleep: Option<Sleep>,
+}
+
+impl<'a> Acceptor<'a> {
+    fn new(listener: &'a TcpListener) -> Acceptor<'a> {
+        Acceptor {
+            listener,
+            waiting: listener.io.waiting(Direction::Read),
+            sleep: None,
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        ready!(self.listener.pace.poll_rested(cx, &mut self.sleep));
+        let polled = self.waiting.poll_io(cx, |listener| self.listener.take(listener));
+        self.listener.conclude(cx, polled)
+    }
+}
+
+/// A stream of connections; see [`TcpListener::incoming`].
+///
+/// Each behaves as [`TcpListener::accept`] does. There may be several of one listener.
+#[must_use = "a stream does nothing unless it is polled"]
+pub struct Incoming<'a>(Acceptor<'a>);
+
+impl Stream for Incoming<'_> {
+    type Item = io::Result<TcpStream>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0
+            .poll(cx)
+            .map(|accepted| Some(accepted.map(|(stream, _)| stream)))
+    }
+}
+
+impl fmt::Debug for Incoming<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Incoming").field(self.0.listener).finish()
+    }
+}
+
+impl fmt::Debug for TcpListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.io.get().fmt(f)
+    }
+}
+
+impl AsFd for TcpListener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.io.get().as_fd()
+    }
+}
+
+impl AsRawFd for TcpListener {
+    fn as_raw_fd(&self) -> RawFd {
+        self.io.get().as_raw_fd()
+    }
+}
+
+/// As [`TcpListener::from_std`].
+impl TryFrom<std::net::TcpListener> for TcpListener {
+    type Error = io::Error;
+
+    fn try_from(listener: std::net::TcpListener) -> io::Result<TcpListener> {
+        TcpListener::from_std(listener)
+    }
+}
+
+/// As [`TcpListener::into_std`].
+impl TryFrom<TcpListener> for std::net::TcpListener {
+    type Error = io::Error;
+
+    fn try_from(listener: TcpListener) -> io::Result<std::net::TcpListener> {
+        listener.into_std()
+    }
+}

@@ -1,0 +1,118 @@
+//! The options of a connection, see tcp(7) and socket(7). For those that are not here, give the
+//! stream to `socket2::SockRef::from`.
+
+use super::stream::TcpStream;
+use socket2::{SockRef, TcpKeepalive};
+use std::io;
+use std::time::Duration;
+
+impl TcpStream {
+    /// Whether small writes are sent at once. See [`set_nodelay`](TcpStream::set_nodelay).
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2).
+    pub fn nodelay(&self) -> io::Result<bool> {
+        self.io.get().nodelay()
+    }
+
+    /// Sets whether small writes are sent at once (`TCP_NODELAY`), instead of being held back until
+    /// the peer has acknowledged the earlier ones.
+    ///
+    /// # Errors
+    ///
+    /// Those of setsockopt(2).
+    pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
+        self.io.get().set_nodelay(nodelay)
+    }
+
+    /// How long a close tries to send what is left. See [`set_linger`](TcpStream::set_linger).
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2).
+    pub fn linger(&self) -> io::Result<Option<Duration>> {
+        SockRef::from(self).linger()
+    }
+
+    /// Sets how long a close tries to send what is left (`SO_LINGER`).
+    ///
+    /// `None`, the default, sends in the background. Zero throws away what is left and resets the
+    /// connection. With anything else, counted in seconds and rounded up, **dropping the stream
+    /// blocks the thread**, and with it the loop, until all is sent or the time is over.
+    ///
+    /// # Errors
+    ///
+    /// Those of setsockopt(2).
+    pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
+        SockRef::from(self).set_linger(linger.map(whole_seconds))
+    }
+
+    /// How many routers a packet may pass. See [`set_ttl`](TcpStream::set_ttl).
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2).
+    pub fn ttl(&self) -> io::Result<u32> {
+        self.io.get().ttl()
+    }
+
+    /// Sets how many routers a packet may pass (`IP_TTL`). IPv4 only.
+    ///
+    /// # Errors
+    ///
+    /// Those of setsockopt(2).
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        self.io.get().set_ttl(ttl)
+    }
+
+    /// After how long a silence the system asks whether the peer still lives; `None` if never.
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2).
+    pub fn keepalive(&self) -> io::Result<Option<Duration>> {
+        let socket = SockRef::from(self);
+        if socket.keepalive()? {
+            socket.tcp_keepalive_time().map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Sets after how long a silence, in seconds rounded up, the system is to ask whether the peer
+    /// still lives (`SO_KEEPALIVE`, `TCP_KEEPIDLE`); with `None`, the default, never.
+    ///
+    /// How often it then asks before the connection counts as broken stays as the system has it, on
+    /// Linux nine times 75 seconds; `socket2::SockRef::set_tcp_keepalive` can change that.
+    ///
+    /// # Errors
+    ///
+    /// Those of setsockopt(2): `EINVAL` for a duration of zero, or of more than 32,767 seconds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use runtime::net::{TcpListener, TcpStream};
+    /// # use std::time::Duration;
+    /// # runtime::block_on(async {
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let stream = TcpStream::connect(listener.local_addr()?).await?;
+    /// stream.set_keepalive(Some(Duration::from_secs(60)))?;
+    /// assert_eq!(stream.keepalive()?, Some(Duration::from_secs(60)));
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    pub fn set_keepalive(&self, idle: Option<Duration>) -> io::Result<()> {
+        let socket = SockRef::from(self);
+        match idle {
+            Some(idle) => socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(whole_seconds(idle))),
+            None => socket.set_keepalive(false),
+        }
+    }
+}
+
+/// Ceil: rounded down, half a second would be none, which means something else altogether.
+fn whole_seconds(duration: Duration) -> Duration {
+    let ceil = u64::from(duration.subsec_nanos() > 0);
+    Duration::from_secs(duration.as_secs().saturating_add(ceil))
+}

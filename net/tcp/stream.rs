@@ -1,0 +1,242 @@
+//! A TCP connection: how it comes to be, what it is, how it ends. What goes through it is in
+//! `transfer.rs` and `readiness.rs`, its options are in `options.rs`.
+
+use super::split::{ReadHalf, WriteHalf};
+use super::split_owned::{self, OwnedReadHalf, OwnedWriteHalf};
+use super::{connect, split};
+use crate::net::addr::{ToSocketAddrs, try_each};
+use crate::runtime::registered::Registered;
+use std::fmt;
+use std::io;
+use std::net::{Shutdown, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+
+/// A TCP connection.
+///
+/// It is read and written by [`AsyncReadExt`](crate::io::AsyncReadExt) and
+/// [`AsyncWriteExt`](crate::io::AsyncWriteExt), also by shared reference. Reads and writes go
+/// straight to the system: nothing is buffered here, so flushing does nothing. One read and one
+/// write may wait at a time; for several readers, see [`readable`](TcpStream::readable) and
+/// [`try_read`](TcpStream::try_read).
+///
+/// The connection may be moved to another runtime's thread, also in the midst of things, and is
+/// used there from then on. Dropping it closes it, on any thread.
+///
+/// # Examples
+///
+/// ```
+/// use runtime::io::{AsyncReadExt, AsyncWriteExt};
+/// use runtime::net::{TcpListener, TcpStream};
+///
+/// # runtime::block_on(async {
+/// let listener = TcpListener::bind("127.0.0.1:0").await?;
+/// let mut client = TcpStream::connect(listener.local_addr()?).await?;
+/// let (mut server, _) = listener.accept().await?;
+///
+/// client.write_all(b"ping").await?;
+/// let mut word = [0; 4];
+/// server.read_exact(&mut word).await?;
+/// assert_eq!(&word, b"ping");
+///
+/// client.close().await?;
+/// assert_eq!(server.read(&mut word).await?, 0, "the end of the stream");
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+pub struct TcpStream {
+    pub(super) io: Registered<std::net::TcpStream>,
+}
+
+impl TcpStream {
+    /// Connects to the first address that answers, trying one after the other.
+    ///
+    /// It waits for each as long as the system does, which can be minutes: put it into a
+    /// [`timeout`](crate::time::timeout) if that is too long.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a call that is dropped closes its socket.
+    ///
+    /// # Errors
+    ///
+    /// The error of the last address, such as
+    /// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused);
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if there is no address; and those of
+    /// [`lookup_host`](crate::net::lookup_host).
+    ///
+    /// # Panics
+    ///
+    /// If no runtime is entered on this thread.
+    pub async fn connect(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
+        try_each(address, connect::connect)
+            .await
+            .map(|io| TcpStream { io })
+    }
+
+    /// Of a socket that does not block.
+    pub(super) fn new(stream: std::net::TcpStream) -> TcpStream {
+        TcpStream {
+            io: Registered::new(stream),
+        }
+    }
+
+    /// Takes a connection of std's. It is made non-blocking, and so are its clones: they share that.
+    ///
+    /// # Errors
+    ///
+    /// Those of fcntl(2).
+    pub fn from_std(stream: std::net::TcpStream) -> io::Result<TcpStream> {
+        stream.set_nonblocking(true)?;
+        Ok(TcpStream::new(stream))
+    }
+
+    /// Gives the connection as std's, in no runtime's care any more. It is still non-blocking.
+    ///
+    /// # Errors
+    ///
+    /// None so far.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use runtime::net::{TcpListener, TcpStream};
+    /// # runtime::block_on(async {
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// # let stream = TcpStream::connect(listener.local_addr()?).await?;
+    /// let stream = stream.into_std()?;
+    /// stream.set_nonblocking(false)?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    pub fn into_std(self) -> io::Result<std::net::TcpStream> {
+        Ok(self.io.into_inner())
+    }
+
+    /// The address of this end.
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockname(2).
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.io.get().local_addr()
+    }
+
+    /// The address of the other end.
+    ///
+    /// # Errors
+    ///
+    /// [`NotConnected`](io::ErrorKind::NotConnected) once the connection has gone.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.io.get().peer_addr()
+    }
+
+    /// The error that is pending on the socket (`SO_ERROR`), which is cleared by this: a read or
+    /// write that would have failed with it then does not.
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2).
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.io.get().take_error()
+    }
+
+    /// Shuts down reading, writing, or both, for all clones of the connection; whoever waits on the
+    /// side is woken.
+    ///
+    /// Closing by [`AsyncWriteExt::close`](crate::io::AsyncWriteExt::close) is
+    /// `shutdown(Shutdown::Write)`, except that it passes over
+    /// [`NotConnected`](io::ErrorKind::NotConnected): what should not be is not.
+    ///
+    /// # Errors
+    ///
+    /// [`NotConnected`](io::ErrorKind::NotConnected) if the connection is gone already.
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.io.get().shutdown(how)
+    }
+
+    /// Lends out a half for reading and one for writing, at no cost. For two tasks, see
+    /// [`into_split`](TcpStream::into_split).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use runtime::io::{AsyncReadExt, AsyncWriteExt, copy};
+    /// # use runtime::net::{TcpListener, TcpStream};
+    ///
+    /// # runtime::block_on(async {
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// # let mut client = TcpStream::connect(listener.local_addr()?).await?;
+    /// let (mut stream, _) = listener.accept().await?;
+    /// # client.write_all(b"echo").await?;
+    /// # client.close().await?;
+    /// let (reader, writer) = stream.split();
+    /// copy(reader, writer).await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
+        split::split(self)
+    }
+
+    /// Makes two owned halves, which may go to two tasks. The connection is closed when both are
+    /// dropped; dropping the one that writes shuts down writing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use runtime::io::{AsyncReadExt, AsyncWriteExt};
+    /// # use runtime::net::{TcpListener, TcpStream};
+    ///
+    /// # runtime::block_on(async {
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// # let client = TcpStream::connect(listener.local_addr()?).await?;
+    /// # let (mut server, _) = listener.accept().await?;
+    /// let (mut reader, mut writer) = client.into_split();
+    /// runtime::spawn(async move { writer.write_all(b"to the other end").await });
+    /// # let mut text = String::new();
+    /// # server.read_to_string(&mut text).await?;
+    /// # server.write_all(text.as_bytes()).await?;
+    /// # drop(server);
+    ///
+    /// let mut answer = String::new();
+    /// reader.read_to_string(&mut answer).await?;
+    /// # assert_eq!(answer, "to the other end");
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
+        split_owned::split(self)
+    }
+}
+
+impl fmt::Debug for TcpStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.io.get().fmt(f)
+    }
+}
+
+impl AsFd for TcpStream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.io.get().as_fd()
+    }
+}
+
+impl AsRawFd for TcpStream {
+    fn as_raw_fd(&self) -> RawFd {
+        self.io.get().as_raw_fd()
+    }
+}
+
+/// As [`TcpStream::from_std`].
+impl TryFrom<std::net::TcpStream> for TcpStream {
+    type Error = io::Error;
+
+    fn try_from(stream: std::net::TcpStream) -> io::Result<TcpStream> {
+        TcpStream::from_std(stream)
+    }
+}
+
+/// As [`TcpStream::into_std`].
+impl TryFrom<TcpStream> for std::net::TcpStream {
+    type Error = io::Error;
+
+    fn try_from(stream: TcpStream) -> io::Result<std::net::TcpStream> {
+        stream.into_std()
+    }
+}

@@ -1,0 +1,236 @@
+//! The pool of threads behind `spawn_blocking`: for calls that block, which the loop must not make.
+//!
+//! No thread runs until there is a call to make; then one is started whenever more calls wait than
+//! threads, up to a cap, and a thread that has been idle for a while leaves. The runtime's end does
+//! not wait for a call that is under way: its thread finishes it and leaves. Calls that have not
+//! begun are dropped, and their join handles report a cancellation.
+
+use super::unwind;
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A call, with the way its result takes. Dropped without being made, it reports that.
+pub(crate) type Job = Box<dyn FnOnce() + Send>;
+
+/// The calls that block, and the threads that make them.
+pub(crate) struct Pool {
+    max_threads: usize,
+    keep_alive: Duration,
+    thread_name: String,
+    state: Mutex<State>,
+    /// A job has come, or the pool is closed.
+    work: Condvar,
+    /// A thread has left.
+    departure: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    threads: usize,
+    /// Threads that wait for work. One that was notified counts until it has taken its job, which
+    /// is still in `jobs` till then: so a job needs a new thread just if there are more jobs than this.
+    idle: usize,
+    /// Jobs in the queue or under way.
+    active: usize,
+    closed: bool,
+}
+
+impl Pool {
+    pub(crate) fn new(max_threads: usize, keep_alive: Duration, thread_name: String) -> Arc<Pool> {
+        let (work, departure) = (Condvar::new(), Condvar::new());
+        Arc::new(Pool {
+            max_threads,
+            keep_alive,
+            thread_name,
+            state: Mutex::default(),
+            work,
+            departure,
+        })
+    }
+
+    /// Has a thread run `job`. After the pool is closed the job is dropped.
+    ///
+    /// # Errors
+    ///
+    /// If there is no thread, and none can be started. The job is dropped.
+    pub(crate) fn spawn(self: &Arc<Pool>, job: Job) -> io::Result<()> {
+        let mut state = self.lock();
+        if state.closed {
+            drop(state);
+            drop(job);
+            return Ok(());
+        }
+        state.jobs.push_back(job);
+        state.active += 1;
+        if state.jobs.len() <= state.idle || state.threads >= self.max_threads {
+            self.work.notify_one();
+            return Ok(());
+        }
+        state.threads += 1;
+        drop(state);
+        let Err(error) = self.start_thread() else {
+            return Ok(());
+        };
+        let mut state = self.lock();
+        state.threads -= 1;
+        if state.threads > 0 {
+            // One of the others will come to it.
+            self.work.notify_one();
+            return Ok(());
+        }
+        let jobs = std::mem::take(&mut state.jobs);
+        state.active -= jobs.len();
+        drop(state);
+        drop(jobs);
+        Err(error)
+    }
+
+    /// Whether a job waits or is under way.
+    pub(crate) fn is_active(&self) -> bool {
+        self.lock().active > 0
+    }
+
+    /// Drops the jobs that have not begun, and sends idle threads home.
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        let jobs = std::mem::take(&mut state.jobs);
+        state.active -= jobs.len();
+        drop(state);
+        self.work.notify_all();
+        jobs.into_iter().for_each(|job| unwind::contain(|| drop(job)));
+    }
+
+    /// After [`close`](Pool::close): waits until every thread has left, or the time is up.
+    pub(crate) fn wait_until_empty(&self, timeout: Duration) {
+        let state = self.lock();
+        let left = self
+            .departure
+            .wait_timeout_while(state, timeout, |state| state.threads > 0);
+        drop(left);
+    }
+
+    fn start_thread(self: &Arc<Pool>) -> io::Result<()> {
+        let pool = self.clone();
+        thread::Builder::new()
+            .name(self.thread_name.clone())
+            .spawn(move || pool.work())
+            .map(drop)
+    }
+
+    /// The life of a thread.
+    fn work(&self) {
+        let mut state = self.lock();
+        loop {
+            while let Some(job) = state.jobs.pop_front() {
+                drop(state);
+                unwind::contain(job);
+                state = self.lock();
+                state.active -= 1;
+            }
+            if state.closed {
+                break;
+            }
+            let until = Instant::now() + self.keep_alive;
+            state.idle += 1;
+            while state.jobs.is_empty() && !state.closed {
+                let left = until.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    break;
+                }
+                state = self
+                    .work
+                    .wait_timeout(state, left)
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0;
+            }
+            state.idle -= 1;
+            if state.jobs.is_empty() {
+                break;
+            }
+        }
+        state.threads -= 1;
+        drop(state);
+        self.departure.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No job runs and none is dropped under this lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    fn pool(max_threads: usize, keep_alive: Duration) -> Arc<Pool> {
+        Pool::new(max_threads, keep_alive, "pool".to_owned())
+    }
+
+    #[test]
+    fn an_idle_pool_has_no_thread_and_an_idle_thread_leaves() {
+        let pool = pool(4, Duration::from_millis(1));
+        assert_eq!(pool.lock().threads, 0);
+        let (sender, receiver) = mpsc::channel();
+        pool.spawn(Box::new(move || sender.send(()).unwrap())).unwrap();
+        receiver.recv().unwrap();
+        pool.wait_until_empty(Duration::from_secs(10));
+        let state = pool.lock();
+        assert_eq!((state.threads, state.idle, state.active), (0, 0, 0));
+    }
+
+    #[test]
+    fn no_job_is_lost_between_an_idle_thread_and_its_leaving() {
+        let pool = pool(2, Duration::from_nanos(1));
+        let (sender, receiver) = mpsc::channel();
+        for round in 0..if cfg!(miri) { 50 } else { 20_000 } {
+            let sender = sender.clone();
+            pool.spawn(Box::new(move || sender.send(round).unwrap())).unwrap();
+            assert_eq!(receiver.recv_timeout(Duration::from_secs(10)), Ok(round));
+        }
+        pool.wait_until_empty(Duration::from_secs(10));
+    }
+
+    #[test]
+    fn the_cap_holds_and_every_job_is_run() {
+        let pool = pool(3, Duration::from_secs(10));
+        let (sender, receiver) = mpsc::channel();
+        for _ in 0..100 {
+            let (sender, counted) = (sender.clone(), pool.clone());
+            let job = move || sender.send(counted.lock().threads).unwrap();
+            pool.spawn(Box::new(job)).unwrap();
+        }
+        drop(sender);
+        let threads: Vec<usize> = receiver.iter().collect();
+        assert_eq!(threads.len(), 100);
+        assert!(threads.iter().all(|threads| *threads <= 3));
+        pool.close();
+        pool.wait_until_empty(Duration::from_secs(10));
+    }
+
+    #[test]
+    fn closing_drops_what_has_not_begun() {
+        let pool = pool(1, Duration::from_secs(10));
+        let (begun, has_begun) = mpsc::channel();
+        let (release, released) = mpsc::channel::<()>();
+        pool.spawn(Box::new(move || {
+            begun.send(()).unwrap();
+            released.recv().unwrap();
+        }))
+        .unwrap();
+        has_begun.recv().unwrap();
+        let (sender, receiver) = mpsc::channel::<()>();
+        pool.spawn(Box::new(move || sender.send(()).unwrap())).unwrap();
+        pool.close();
+        assert_eq!(receiver.recv(), Err(mpsc::RecvError));
+        release.send(()).unwrap();
+        pool.wait_until_empty(Duration::from_secs(10));
+        assert_eq!(pool.lock().threads, 0);
+    }
+}

@@ -1,0 +1,179 @@
+//! What is entered on this thread: the runtime whose `block_on` stands below on the stack.
+//!
+//! Handles and wakers are ids; here is where they find what the id means. [`with`] gives the
+//! runtime entered on this thread, and the functions below it do the right thing from any thread:
+//! at home they act at once, away they leave a message in the runtime's inbox.
+//!
+//! The parts of a runtime stand side by side in [`Context`], each in a cell of its own. A borrow of
+//! one never lasts while user code runs: take out, release, then call.
+#![expect(unsafe_code, reason = "the pointer to the entered runtime")]
+
+use super::blocking::Pool;
+use super::id::Id;
+use super::reactor::Reactor;
+use super::remote::{self, Call, Remote};
+use super::task::BoxedTask;
+use super::tasks::{Leftovers, TaskRef, Tasks};
+use super::unwind;
+use crate::task::Id as TaskId;
+use crate::time::Driver;
+use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
+use std::ptr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// The parts of one runtime.
+pub(crate) struct Context {
+    pub(crate) id: u16,
+    pub(crate) tasks: RefCell<Tasks>,
+    pub(crate) reactor: RefCell<Reactor>,
+    pub(crate) time: Rc<Driver>,
+    pub(crate) remote: Arc<Remote>,
+    pub(crate) pool: Arc<Pool>,
+    /// The future of `block_on` is to be polled.
+    pub(crate) main_woken: Cell<bool>,
+    /// The id of the task being polled, as bits; zero between tasks.
+    pub(crate) running: Cell<u64>,
+}
+
+thread_local! {
+    static ENTERED: Cell<*const Context> = const { Cell::new(ptr::null()) };
+}
+
+/// Keeps a runtime entered. On drop the one entered before, if any, is entered again.
+pub(crate) struct Entered<'a> {
+    previous: *const Context,
+    context: PhantomData<&'a Context>,
+}
+
+/// Enters a runtime on this thread.
+pub(crate) fn enter(context: &Context) -> Entered<'_> {
+    Entered {
+        previous: ENTERED.replace(context),
+        context: PhantomData,
+    }
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        ENTERED.set(self.previous);
+    }
+}
+
+/// Calls `f` with the runtime entered on this thread, if there is one.
+#[inline]
+pub(crate) fn try_with<R>(f: impl FnOnce(&Context) -> R) -> Option<R> {
+    let context = ENTERED.get();
+    // SAFETY: not null means that an `Entered` guard lives, further down on the stack of this very
+    // thread, which borrows the context and puts the earlier pointer back before that borrow ends.
+    (!context.is_null()).then(|| f(unsafe { &*context }))
+}
+
+/// Calls `f` with the runtime entered on this thread.
+#[inline]
+#[track_caller]
+pub(crate) fn with<R>(f: impl FnOnce(&Context) -> R) -> R {
+    match try_with(f) {
+        Some(result) => result,
+        None => no_runtime(),
+    }
+}
+
+#[cold]
+#[track_caller]
+fn no_runtime() -> ! {
+    panic!("no runtime on this thread: call this inside block_on or #[runtime::main]")
+}
+
+/// Calls `f` with runtime `id` if that is the one entered on this thread.
+#[inline]
+pub(crate) fn at_home<R>(id: u16, f: impl FnOnce(&Context) -> R) -> Option<R> {
+    try_with(|context| (context.id == id).then(|| f(context))).flatten()
+}
+
+/// Wakes what the id names, from any thread. Whatever is gone is not woken.
+#[inline]
+pub(crate) fn wake(id: Id) {
+    if at_home(id.runtime(), |context| context.wake(id)).is_none() {
+        remote::wake(id);
+    }
+}
+
+/// Calls `f` with runtime `id`: at once if it is entered on this thread, else in its next turn.
+/// Does nothing if it has gone.
+pub(crate) fn reach(id: u16, f: impl FnOnce(&Context) + Send + 'static) {
+    let mut f = Some(f);
+    let at_home = at_home(id, |context| f.take().map(|f| f(context)));
+    if let (None, Some(f)) = (at_home, f)
+        && let Some(remote) = remote::find(id)
+    {
+        let call: Call = Box::new(move || {
+            at_home_or_gone(id, f);
+        });
+        // Given back if the runtime has just gone: then there is nothing left to do.
+        drop(remote.call(call));
+    }
+}
+
+fn at_home_or_gone(id: u16, f: impl FnOnce(&Context)) {
+    let met = at_home(id, f);
+    debug_assert!(met.is_some(), "a call was made away from its runtime");
+}
+
+/// Asks a task to end, from any thread.
+pub(crate) fn abort(of: TaskRef) {
+    reach(of.id.runtime(), move |context| {
+        context.tasks.borrow_mut().abort(of)
+    });
+}
+
+/// The join handle of a task is gone, on any thread.
+pub(crate) fn detach(of: TaskRef) {
+    reach(of.id.runtime(), move |context| {
+        let leftovers = context.tasks.borrow_mut().detach(of);
+        leftovers.drop_and_wake();
+    });
+}
+
+impl Context {
+    /// Takes a task in. If the runtime is going, the task is dropped at once, and counts as aborted.
+    #[inline]
+    pub(crate) fn spawn(&self, task: BoxedTask) -> TaskRef {
+        let inserted = self.tasks.borrow_mut().insert(task);
+        match inserted {
+            Ok(of) => of,
+            Err((of, task)) => {
+                unwind::contain(|| drop(task));
+                of
+            }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn wake(&self, id: Id) {
+        if id.slot() == Id::MAIN {
+            self.main_woken.set(true);
+        } else {
+            self.tasks.borrow_mut().wake(id.slot(), Some(id.generation()));
+        }
+    }
+
+    /// The task being polled, if it is one that was spawned.
+    pub(crate) fn running(&self) -> Option<TaskId> {
+        TaskId::from_bits(self.running.get())
+    }
+}
+
+impl Leftovers {
+    /// User code runs in here: the drop of a future or an output, and a foreign waker.
+    #[inline]
+    pub(crate) fn drop_and_wake(self) {
+        if let Some(task) = self.task {
+            unwind::contain(|| drop(task));
+        }
+        if let Some(joiner) = self.joiner {
+            super::waker::wake(joiner);
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! The executor: turns the loop, and is the only one that polls and wakes.
+//!
+//! ```text
+//! 1  the future of block_on, if woken: poll it; ready => return
+//! 2  the tasks that are queued now, first in first out        (1 and 2 again, up to EVENT_INTERVAL polls)
+//! 3  inbox: what other threads woke, and what they ask to be called
+//! 4  timers: everything due now gives its wakers
+//! 5  selector: wait — zero if anything is runnable, else until the next deadline; events give their wakers
+//! 6  wake what 4 and 5 collected
+//! ```
+//!
+//! Rounds of 1 and 2 cost no system call and no clock read. No borrow of ours lasts while a future
+//! is polled or dropped, or a waker woken: each step collects, releases, and then acts.
+
+use super::context::{self, Context};
+use super::id::Id;
+use super::join_error::JoinError;
+use super::remote::Mail;
+use super::task::Failure;
+use super::tasks::Next;
+use super::{unwind, waker};
+use crate::task::coop;
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+/// While the clock is paused and a socket has a waiter or a blocking call is under way, the loop
+/// waits this long in earnest before it moves the clock: loopback and short calls answer well
+/// within, and a test that is only waiting for timers does not get slow.
+const GRACE: Duration = Duration::from_millis(10);
+
+/// Passes in which a runtime that is dropped gives back what drops bring forth anew.
+const SHUTDOWN_PASSES: usize = 64;
+
+/// How the loop is to turn.
+pub(crate) struct Config {
+    /// Polls between two looks at inbox, timers and selector.
+    pub(crate) event_interval: usize,
+    /// The loop sleeps at least this long after a turn that fired timers.
+    pub(crate) timer_slack: Duration,
+}
+
+/// A runtime's context, and what only its loop needs.
+pub(crate) struct Executor {
+    context: Rc<Context>,
+    config: Config,
+    mail: RefCell<Mail>,
+    wakers: RefCell<Vec<Waker>>,
+    /// Counts calls of `block_on`, so that a waker of an earlier one is told from the present one's.
+    mains: Cell<u16>,
+    pub(crate) turns: Cell<u64>,
+    pub(crate) polls: Cell<u64>,
+}
+
+impl Executor {
+    pub(crate) fn new(context: Rc<Context>, config: Config) -> Executor {
+        Executor {
+            context,
+            config,
+            mail: RefCell::default(),
+            wakers: RefCell::default(),
+            mains: Cell::new(0),
+            turns: Cell::new(0),
+            polls: Cell::new(0),
+        }
+    }
+
+    pub(crate) fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// Turns the loop until `future` is ready. Tasks that are left go on in the next call.
+    #[track_caller]
+    pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
+        assert!(
+            context::try_with(|_| ()).is_none(),
+            "block_on inside a runtime: this thread turns its loop already; await the future, or use another thread"
+        );
+        let context = &*self.context;
+        let _entered = context::enter(context);
+        let _time = context.time.enter();
+        let _budget = Budget;
+        let mut future = pin!(future);
+        self.mains.set(self.mains.get().wrapping_add(1));
+        let waker = waker::waker(Id::new(context.id, self.mains.get(), Id::MAIN));
+        let mut cx = std::task::Context::from_waker(&waker);
+        context.main_woken.set(true);
+        loop {
+            let mut left = self.config.event_interval;
+            loop {
+                if context.main_woken.replace(false) {
+                    self.count_poll();
+                    if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+                        return output;
+                    }
+                    left -= 1;
+                }
+                left -= self.run_tasks(left);
+                if left == 0 || !self.is_runnable() {
+                    break;
+                }
+            }
+            self.turn();
+        }
+    }
+
+    /// Runs the tasks that are queued now, `limit` at most. Returns how many it took.
+    fn run_tasks(&self, limit: usize) -> usize {
+        let batch = self.context.tasks.borrow().queued().min(limit);
+        for ran in 0..batch {
+            let next = self.context.tasks.borrow_mut().next();
+            match next {
+                Some(next) => self.run(next),
+                None => return ran,
+            }
+        }
+        batch
+    }
+
+    /// One turn of a task.
+    #[inline]
+    fn run(&self, next: Next) {
+        let Next {
+            of,
+            mut task,
+            aborted,
+        } = next;
+        let context = &*self.context;
+        let result = if aborted {
+            None
+        } else {
+            let waker = waker::waker(Id::new(context.id, of.id.serial() as u16, of.slot));
+            let mut cx = std::task::Context::from_waker(&waker);
+            context.running.set(of.id.bits());
+            self.count_poll();
+            // A future that has panicked is dropped, not polled again: nobody sees it broken.
+            let result = catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(&mut cx)));
+            context.running.set(0);
+            Some(result)
+        };
+        let task = match result {
+            Some(Ok(Poll::Pending)) => return context.tasks.borrow_mut().park(of.slot, task),
+            Some(Ok(Poll::Ready(()))) => task,
+            Some(Err(payload)) => {
+                unwind::contain(|| drop(task));
+                Failure::boxed(JoinError::panic(of.id, payload))
+            }
+            None => {
+                unwind::contain(|| drop(task));
+                Failure::boxed(JoinError::cancelled(of.id))
+            }
+        };
+        let leftovers = context.tasks.borrow_mut().finish(of.slot, task);
+        leftovers.drop_and_wake();
+    }
+
+    /// Steps 3 to 6.
+    fn turn(&self) {
+        self.turns.set(self.turns.get() + 1);
+        self.read_mail();
+        let mut wakers = self.wakers.take();
+        self.context.time.fire(self.config.event_interval, &mut wakers);
+        let runnable = !wakers.is_empty() || self.is_runnable();
+        if runnable {
+            // With nothing registered there can be no event, and the inbox is looked at anyway.
+            if !self.context.reactor.borrow().is_empty() {
+                self.wait(Some(Duration::ZERO), &mut wakers);
+            }
+        } else if self.context.time.is_paused() {
+            self.sleep_paused(&mut wakers);
+        } else {
+            let timeout = self.context.time.next_wait(self.config.timer_slack);
+            self.sleep(timeout, &mut wakers);
+        }
+        wakers.drain(..).for_each(waker::wake);
+        self.wakers.replace(wakers);
+    }
+
+    /// Waits, unless another thread has left something in the meantime.
+    fn sleep(&self, timeout: Option<Duration>, wakers: &mut Vec<Waker>) {
+        if self.context.remote.fall_asleep() {
+            self.wait(timeout, wakers);
+            self.context.remote.wake_up();
+        }
+    }
+
+    /// With the clock paused: real events first, and only when there are none the next timer.
+    fn sleep_paused(&self, wakers: &mut Vec<Waker>) {
+        self.wait(Some(Duration::ZERO), wakers);
+        if !wakers.is_empty() {
+            return;
+        }
+        let context = &*self.context;
+        if !context.time.may_auto_advance() {
+            return self.sleep(None, wakers);
+        }
+        if context.reactor.borrow().has_waiters() || context.pool.is_active() {
+            // What comes in breaks this wait, and its end then finds the inbox or `wakers` filled.
+            if !context.remote.fall_asleep() {
+                return;
+            }
+            self.wait(Some(GRACE), wakers);
+            context.remote.wake_up();
+        }
+        if wakers.is_empty() && !context.remote.has_mail() {
+            context.time.auto_advance();
+        }
+    }
+
+    fn wait(&self, timeout: Option<Duration>, wakers: &mut Vec<Waker>) {
+        let result = self.context.reactor.borrow_mut().turn(timeout, wakers);
+        if let Err(error) = result {
+            panic!("the selector failed, was its descriptor closed? {error}");
+        }
+    }
+
+    /// Step 3.
+    fn read_mail(&self) {
+        let context = &*self.context;
+        let mut mail = self.mail.take();
+        context.remote.take_mail(&mut mail);
+        if std::mem::take(&mut mail.main) {
+            context.main_woken.set(true);
+        }
+        if !mail.slots.is_empty() {
+            let mut tasks = context.tasks.borrow_mut();
+            mail.slots.drain(..).for_each(|slot| tasks.wake(slot, None));
+        }
+        mail.calls.drain(..).for_each(|call| unwind::contain(call));
+        self.mail.replace(mail);
+    }
+
+    fn is_runnable(&self) -> bool {
+        self.context.main_woken.get() || self.context.tasks.borrow().queued() > 0
+    }
+
+    fn count_poll(&self) {
+        coop::refill();
+        self.polls.set(self.polls.get() + 1);
+    }
+}
+
+/// Lifts the budget when `block_on` ends, however it ends.
+struct Budget;
+
+impl Drop for Budget {
+    fn drop(&mut self) {
+        coop::lift();
+    }
+}
+
+/// The runtime's end: every task is dropped here, on its own thread, while sockets and timers still
+/// work. What those drops bring forth, the next pass takes; a task spawned now is dropped unpolled.
+impl Drop for Executor {
+    fn drop(&mut self) {
+        let context = &*self.context;
+        let _entered = context::enter(context);
+        let _time = context.time.enter();
+        context.pool.close();
+        let mut mail = self.mail.take();
+        context.remote.close(&mut mail);
+        mail.calls
+            .drain(..)
+            .for_each(|call| unwind::contain(|| drop(call)));
+        let leftovers = context.tasks.borrow_mut().close();
+        leftovers
+            .into_iter()
+            .for_each(|leftovers| leftovers.drop_and_wake());
+        let mut wakers = self.wakers.take();
+        for _ in 0..SHUTDOWN_PASSES {
+            context.time.clear(&mut wakers);
+            context.reactor.borrow_mut().clear(&mut wakers);
+            if wakers.is_empty() {
+                break;
+            }
+            wakers.drain(..).for_each(|waker| unwind::contain(|| drop(waker)));
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! What users hold of a runtime: the [`Runtime`] itself, on its thread, and [`Handle`]s anywhere.
+
+use super::blocking::Pool;
+use super::builder::Builder;
+use super::context::{self, Context};
+use super::executor::Executor;
+use super::join::JoinHandle;
+use super::metrics::RuntimeMetrics;
+use super::remote::Remote;
+use super::spawn;
+use std::fmt;
+use std::io;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A loop on one thread: tasks, timers and sockets.
+///
+/// It belongs to the thread that made it, and turns while [`block_on`](Runtime::block_on) is
+/// called there. Dropping it drops every task, on this thread, and closes every descriptor it made;
+/// blocking calls under way are not waited for. Handles and wakers that are left do nothing then.
+///
+/// # Examples
+///
+/// ```
+/// let runtime = runtime::Runtime::new()?;
+/// let task = runtime.spawn(async { 40 + 2 });
+/// assert_eq!(runtime.block_on(task).unwrap(), 42);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Runtime {
+    executor: Executor,
+    name: Option<String>,
+}
+
+impl Runtime {
+    /// A runtime with the defaults of [`Builder`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Builder::build`].
+    pub fn new() -> io::Result<Runtime> {
+        Builder::new_current_thread().build()
+    }
+
+    pub(crate) fn from_executor(executor: Executor, name: Option<String>) -> Runtime {
+        Runtime { executor, name }
+    }
+
+    /// Turns the loop on this thread until `future` is ready, and gives its output.
+    ///
+    /// It may be called again and again; tasks that are left go on in the next call. The future
+    /// need neither be `Send` nor `'static`. It shares the loop with the tasks.
+    ///
+    /// # Panics
+    ///
+    /// If `future` panics, and if a runtime is already being driven on this thread.
+    #[track_caller]
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.executor.block_on(future)
+    }
+
+    /// Starts a task, which runs while [`block_on`](Runtime::block_on) is called. See [`spawn`](crate::spawn).
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        spawn::spawn_on(self.context(), future)
+    }
+
+    /// Makes a blocking call on the pool. See [`task::spawn_blocking`](crate::task::spawn_blocking).
+    pub fn spawn_blocking<F, T>(&self, call: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        spawn::spawn_on_pool(&self.context().pool, call)
+    }
+
+    /// A handle, for other threads.
+    pub fn handle(&self) -> Handle {
+        Handle::of(self.context())
+    }
+
+    /// Drops the runtime, and waits until its blocking calls are done, or `timeout` is over.
+    pub fn shutdown_timeout(self, timeout: Duration) {
+        let pool = self.context().pool.clone();
+        drop(self);
+        pool.wait_until_empty(timeout);
+    }
+
+    /// Drops the runtime without waiting for its blocking calls: the same as `drop`.
+    pub fn shutdown_background(self) {}
+
+    /// What the runtime has done, and holds now.
+    pub fn metrics(&self) -> RuntimeMetrics {
+        RuntimeMetrics {
+            turns: self.executor.turns.get(),
+            polls: self.executor.polls.get(),
+            num_alive_tasks: self.context().tasks.borrow().alive(),
+            io_sources: self.context().reactor.borrow().len(),
+        }
+    }
+
+    fn context(&self) -> &Context {
+        self.executor.context()
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime")
+            .field("name", &self.name)
+            .field("metrics", &self.metrics())
+            .finish()
+    }
+}
+
+/// Makes a runtime, turns its loop until `future` is ready, and drops it.
+///
+/// For programs with one runtime; [`#[runtime::main]`](macro@crate::main) does the same for `main`.
+///
+/// # Panics
+///
+/// If no runtime can be made, see [`Builder::build`]; and as [`Runtime::block_on`].
+///
+/// # Examples
+///
+/// ```
+/// assert_eq!(runtime::block_on(async { 6 * 7 }), 42);
+/// ```
+#[track_caller]
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    match Runtime::new() {
+        Ok(runtime) => runtime.block_on(future),
+        Err(error) => panic!("no runtime could be made: {error}"),
+    }
+}
+
+/// Reaches a runtime from any thread. Clones are cheap, and keep nothing running.
+///
+/// # Examples
+///
+/// ```
+/// let runtime = runtime::Runtime::new()?;
+/// let handle = runtime.handle();
+/// let worker = std::thread::spawn(move || {
+///     // Runs on the runtime's thread; awaited, or waited for, here.
+///     handle.block_on(async { runtime::task::id() })
+/// });
+/// runtime.block_on(async {
+///     while !worker.is_finished() {
+///         runtime::time::sleep(std::time::Duration::from_millis(1)).await;
+///     }
+/// });
+/// worker.join().unwrap();
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Handle {
+    remote: Arc<Remote>,
+    pool: Arc<Pool>,
+}
+
+impl Handle {
+    /// The runtime that is entered on this thread.
+    ///
+    /// # Panics
+    ///
+    /// If there is none.
+    #[track_caller]
+    pub fn current() -> Handle {
+        context::with(Handle::of)
+    }
+
+    /// The runtime that is entered on this thread.
+    ///
+    /// # Errors
+    ///
+    /// If there is none.
+    pub fn try_current() -> Result<Handle, TryCurrentError> {
+        context::try_with(Handle::of).ok_or(TryCurrentError(()))
+    }
+
+    fn of(context: &Context) -> Handle {
+        Handle {
+            remote: context.remote.clone(),
+            pool: context.pool.clone(),
+        }
+    }
+
+    /// Starts a task on the runtime's thread. The join handle may be awaited on any thread.
+    ///
+    /// If the runtime has gone, the future is dropped here and now, and the handle gives an error
+    /// that [`is_cancelled`](crate::task::JoinError::is_cancelled).
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        spawn::spawn_away(&self.remote, future)
+    }
+
+    /// Makes a blocking call on the runtime's pool. See [`task::spawn_blocking`](crate::task::spawn_blocking).
+    pub fn spawn_blocking<F, T>(&self, call: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        spawn::spawn_on_pool(&self.pool, call)
+    }
+
+    /// Runs `future` on the runtime's thread, and blocks this one until it is done.
+    ///
+    /// Unlike tokio's, the future is sent there, since its sockets and timers can only be driven
+    /// there; hence the bounds. Waits for ever if nobody calls the runtime's `block_on`.
+    ///
+    /// # Panics
+    ///
+    /// If the future panics, with its panic; if the runtime has gone, or goes before the future is
+    /// done; and on a thread that drives a runtime, whose loop this would stop.
+    #[track_caller]
+    pub fn block_on<F>(&self, future: F) -> F::Output
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        assert!(
+            context::try_with(|_| ()).is_none(),
+            "Handle::block_on inside a runtime: this would stop its loop; await Handle::spawn instead"
+        );
+        let result = self.spawn(future).wait();
+        match result.map_err(|error| error.try_into_panic()) {
+            Ok(output) => output,
+            Err(Ok(payload)) => resume_unwind(payload),
+            Err(Err(error)) => panic!("the runtime has gone: {error}"),
+        }
+    }
+
+    /// Whether the runtime has gone.
+    pub fn is_closed(&self) -> bool {
+        self.remote.is_closed()
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle")
+            .field("runtime", &self.remote.id())
+            .field("closed", &self.is_closed())
+            .finish()
+    }
+}
+
+/// No runtime is entered on this thread.
+#[derive(Debug)]
+pub struct TryCurrentError(());
+
+impl fmt::Display for TryCurrentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no runtime on this thread: call this inside block_on or #[runtime::main]")
+    }
+}
+
+impl std::error::Error for TryCurrentError {}

@@ -1,0 +1,229 @@
+//! Join handles: await the output of a task, or ask it to end.
+
+use super::context;
+use super::join_error::JoinError;
+use super::packet::{Control, Packet};
+use super::remote;
+use super::tasks::{Joined, TaskRef};
+use crate::task::{Id, coop};
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+/// Awaits the output of a task. Dropping it detaches the task, which goes on by itself.
+///
+/// What [`spawn`](crate::spawn), [`spawn_blocking`](crate::task::spawn_blocking) and
+/// [`Handle::spawn`](crate::Handle::spawn) give. Its output is that of the task, or a [`JoinError`]
+/// if the task panicked or was aborted.
+///
+/// # Cancel safety
+///
+/// Cancel safe: the output stays with the task until the handle has given it out.
+///
+/// # Panics
+///
+/// When polled after it has given the output. The handle of a task from [`spawn`](crate::spawn)
+/// panics when polled on another thread than that of its runtime; handles from
+/// [`Handle::spawn`](crate::Handle::spawn) and of blocking calls may be awaited anywhere.
+///
+/// # Examples
+///
+/// ```
+/// # runtime::block_on(async {
+/// let task = runtime::spawn(async { 6 * 7 });
+/// assert_eq!(task.await.unwrap(), 42);
+/// # });
+/// ```
+#[must_use = "dropping a join handle detaches its task; use `drop` to say that this is meant"]
+pub struct JoinHandle<T> {
+    work: Work<T>,
+}
+
+enum Work<T> {
+    /// A task of the runtime on this thread.
+    Local(TaskRef),
+    /// Its output comes from another thread, or goes to one.
+    Away(Arc<Packet<T>>),
+    /// The output has been given out.
+    Joined(Id),
+}
+
+impl<T> JoinHandle<T> {
+    pub(crate) fn local(of: TaskRef) -> JoinHandle<T> {
+        JoinHandle {
+            work: Work::Local(of),
+        }
+    }
+
+    pub(crate) fn away(packet: Arc<Packet<T>>) -> JoinHandle<T> {
+        JoinHandle {
+            work: Work::Away(packet),
+        }
+    }
+
+    /// Asks the task to end. It is dropped, on its own thread, in its next turn, and the handle
+    /// then gives an error that [`is_cancelled`](JoinError::is_cancelled). A task that has ended
+    /// keeps its output. A blocking call that has begun is not stopped.
+    pub fn abort(&self) {
+        self.abort_handle().abort();
+    }
+
+    /// A handle that can only ask the task to end, and be cloned.
+    pub fn abort_handle(&self) -> AbortHandle {
+        let work = match &self.work {
+            Work::Local(of) => AbortWork::Local(*of),
+            Work::Away(packet) => AbortWork::Away(packet.control().clone()),
+            Work::Joined(id) => AbortWork::Joined(*id),
+        };
+        AbortHandle { work }
+    }
+
+    /// Whether the task has ended. On another thread than the task's own, for a task from
+    /// [`spawn`](crate::spawn), false as long as its runtime lives.
+    pub fn is_finished(&self) -> bool {
+        self.abort_handle().is_finished()
+    }
+
+    /// Blocks this thread until the output is there, which comes from another thread.
+    pub(crate) fn wait(self) -> Result<T, JoinError> {
+        match &self.work {
+            Work::Away(packet) => packet.wait(),
+            Work::Local(TaskRef { id, .. }) | Work::Joined(id) => Err(JoinError::cancelled(*id)),
+        }
+    }
+
+    /// Which task it is.
+    pub fn id(&self) -> Id {
+        match &self.work {
+            Work::Local(of) => of.id,
+            Work::Away(packet) => packet.control().id(),
+            Work::Joined(id) => *id,
+        }
+    }
+}
+
+impl<T: 'static> Future for JoinHandle<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        ready!(coop::poll_budget(cx));
+        let result = match &self.work {
+            Work::Local(of) => ready!(poll_local(*of, cx)),
+            Work::Away(packet) => ready!(packet.poll(cx)),
+            Work::Joined(_) => panic!("a join handle was polled after it had given its output"),
+        };
+        self.work = Work::Joined(self.id());
+        coop::spend();
+        Poll::Ready(result)
+    }
+}
+
+/// The waker is cloned, and an earlier one dropped, under no borrow: either may be user code.
+fn poll_local<T: 'static>(of: TaskRef, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
+    let runtime = of.id.runtime();
+    let joined = context::at_home(runtime, |context| context.tasks.borrow_mut().join(of, cx.waker()));
+    let mut task = match joined {
+        Some(Joined::Done(task)) => task,
+        Some(Joined::Pending) => return Poll::Pending,
+        Some(Joined::LeaveWaker) => {
+            let waker = cx.waker().clone();
+            let earlier = context::with(|context| context.tasks.borrow_mut().set_joiner(of, waker));
+            drop(earlier);
+            return Poll::Pending;
+        }
+        Some(Joined::Gone) => return Poll::Ready(Err(JoinError::cancelled(of.id))),
+        None if remote::find(runtime).is_none() => return Poll::Ready(Err(JoinError::cancelled(of.id))),
+        None => panic!(
+            "the join handle of task {} was polled away from its runtime's thread: \
+             await it there, or spawn the task by Handle::spawn",
+            of.id
+        ),
+    };
+    let mut output = None;
+    let result = task.as_mut().take(&mut output);
+    Poll::Ready(match (result, output) {
+        (Err(error), _) => Err(error),
+        (Ok(()), Some(output)) => Ok(output),
+        (Ok(()), None) => Err(JoinError::cancelled(of.id)),
+    })
+}
+
+impl<T> Drop for JoinHandle<T> {
+    fn drop(&mut self) {
+        if let Work::Local(of) = self.work {
+            context::detach(of);
+        }
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle").field("id", &self.id()).finish()
+    }
+}
+
+/// Asks a task to end, from any thread. Can be cloned, and keeps nothing alive.
+///
+/// # Examples
+///
+/// ```
+/// # runtime::block_on(async {
+/// let task = runtime::spawn(std::future::pending::<()>());
+/// let abort = task.abort_handle();
+/// abort.abort();
+/// assert!(task.await.unwrap_err().is_cancelled());
+/// assert!(abort.is_finished());
+/// # });
+/// ```
+#[derive(Clone)]
+pub struct AbortHandle {
+    work: AbortWork,
+}
+
+#[derive(Clone)]
+enum AbortWork {
+    Local(TaskRef),
+    Away(Arc<Control>),
+    Joined(Id),
+}
+
+impl AbortHandle {
+    /// As [`JoinHandle::abort`].
+    pub fn abort(&self) {
+        match &self.work {
+            AbortWork::Local(of) => context::abort(*of),
+            AbortWork::Away(control) => control.abort(),
+            AbortWork::Joined(_) => {}
+        }
+    }
+
+    /// As [`JoinHandle::is_finished`].
+    pub fn is_finished(&self) -> bool {
+        match &self.work {
+            AbortWork::Local(of) => {
+                let runtime = of.id.runtime();
+                let finished =
+                    context::at_home(runtime, |context| context.tasks.borrow_mut().is_finished(*of));
+                finished.unwrap_or_else(|| remote::find(runtime).is_none())
+            }
+            AbortWork::Away(control) => control.is_finished(),
+            AbortWork::Joined(_) => true,
+        }
+    }
+
+    /// Which task it is.
+    pub fn id(&self) -> Id {
+        match &self.work {
+            AbortWork::Local(of) => of.id,
+            AbortWork::Away(control) => control.id(),
+            AbortWork::Joined(id) => *id,
+        }
+    }
+}
+
+impl fmt::Debug for AbortHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AbortHandle").field("id", &self.id()).finish()
+    }
+}

@@ -1,0 +1,136 @@
+//! Why a task gave no output.
+
+use crate::task::Id;
+use std::any::Any;
+use std::fmt;
+use std::io;
+
+/// A task was aborted, or panicked, before it had an output.
+///
+/// # Examples
+///
+/// ```
+/// # runtime::block_on(async {
+/// let task = runtime::spawn(std::future::pending::<()>());
+/// task.abort();
+/// assert!(task.await.unwrap_err().is_cancelled());
+///
+/// let error = runtime::spawn(async { panic!("oh") }).await.unwrap_err();
+/// assert!(error.is_panic());
+/// assert_eq!(*error.into_panic().downcast::<&str>().unwrap(), "oh");
+/// # });
+/// ```
+pub struct JoinError {
+    id: Id,
+    reason: Reason,
+}
+
+enum Reason {
+    Cancelled,
+    Panic(Box<dyn Any + Send>),
+    NoThread(io::Error),
+}
+
+impl JoinError {
+    pub(crate) fn cancelled(id: Id) -> JoinError {
+        JoinError {
+            id,
+            reason: Reason::Cancelled,
+        }
+    }
+
+    pub(crate) fn panic(id: Id, payload: Box<dyn Any + Send>) -> JoinError {
+        JoinError {
+            id,
+            reason: Reason::Panic(payload),
+        }
+    }
+
+    pub(crate) fn no_thread(id: Id, error: io::Error) -> JoinError {
+        JoinError {
+            id,
+            reason: Reason::NoThread(error),
+        }
+    }
+
+    /// Whether the task was aborted, or dropped with its runtime, or never got a thread to run on.
+    pub fn is_cancelled(&self) -> bool {
+        !self.is_panic()
+    }
+
+    /// Whether the task panicked.
+    pub fn is_panic(&self) -> bool {
+        matches!(self.reason, Reason::Panic(_))
+    }
+
+    /// What the task panicked with, for [`resume_unwind`](std::panic::resume_unwind).
+    ///
+    /// # Panics
+    ///
+    /// If the task did not panic.
+    #[track_caller]
+    pub fn into_panic(self) -> Box<dyn Any + Send> {
+        match self.try_into_panic() {
+            Ok(payload) => payload,
+            Err(error) => panic!("{error}: ask is_panic before into_panic"),
+        }
+    }
+
+    /// What the task panicked with.
+    ///
+    /// # Errors
+    ///
+    /// Gives the error back if the task did not panic.
+    pub fn try_into_panic(self) -> Result<Box<dyn Any + Send>, JoinError> {
+        match self.reason {
+            Reason::Panic(payload) => Ok(payload),
+            reason => Err(JoinError { id: self.id, reason }),
+        }
+    }
+
+    /// Which task it was.
+    pub fn id(&self) -> Id {
+        self.id
+    }
+
+    /// The message of the panic, where it has one.
+    fn message(&self) -> Option<&str> {
+        let Reason::Panic(payload) = &self.reason else {
+            return None;
+        };
+        let message = payload.downcast_ref::<&'static str>().copied();
+        message.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+    }
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.reason, self.message()) {
+            (Reason::Cancelled, _) => write!(f, "task {} was cancelled", self.id),
+            (Reason::NoThread(error), _) => write!(f, "task {} got no thread to run on: {error}", self.id),
+            (Reason::Panic(_), Some(message)) => write!(f, "task {} panicked: {message}", self.id),
+            (Reason::Panic(_), None) => write!(f, "task {} panicked", self.id),
+        }
+    }
+}
+
+impl fmt::Debug for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JoinError({self})")
+    }
+}
+
+impl std::error::Error for JoinError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.reason {
+            Reason::NoThread(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<JoinError> for io::Error {
+    fn from(error: JoinError) -> io::Error {
+        io::Error::other(error.to_string())
+    }
+}

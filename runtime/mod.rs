@@ -1,0 +1,35 @@
+//! The runtime: one thread, one loop.
+//!
+//! [`Builder`] makes a [`Runtime`]; its [`block_on`](Runtime::block_on) turns the loop on the
+//! calling thread until a future is ready. A [`Handle`] reaches it from other threads.
+//!
+//! ```text
+//! executor, builder ─► context ─► { tasks, reactor, remote, blocking } ─► selector ─► libc
+//! ```
+//!
+//! The reactor and the tasks do not know each other: they meet in `Waker`.
+
+mod blocking;
+mod builder;
+pub(crate) mod context;
+mod executor;
+mod handle;
+mod id;
+pub(crate) mod join;
+pub(crate) mod join_error;
+mod metrics;
+mod packet;
+pub(crate) mod reactor;
+pub(crate) mod registered;
+mod remote;
+mod selector;
+pub(crate) mod spawn;
+mod sync;
+mod task;
+mod tasks;
+mod unwind;
+mod waker;
+
+pub use builder::Builder;
+pub use handle::{Handle, Runtime, TryCurrentError, block_on};
+pub use metrics::RuntimeMetrics;

@@ -1,0 +1,388 @@
+//! What other threads may touch of a runtime: its inbox, its notifier, and the list of all runtimes.
+//!
+//! A wake from another thread leaves the slot's number in the inbox and, if the loop is asleep,
+//! breaks its wait. An awake loop looks into its inbox once per turn, so that it needs no notice:
+//! there is at most one write per sleep. The inbox holds each slot at most once, whoever floods it.
+//!
+//! A waker knows only the number of its runtime. It finds the rest in [`RUNTIMES`], and nothing
+//! there once the runtime has gone. Descriptors are closed with the runtime although handles may
+//! keep a `Remote` alive: whoever is just using one holds it by `Arc`, so that no number is
+//! written to after it may have been given away.
+//!
+//! # Why no wake is lost
+//!
+//! ```text
+//! sender                           loop
+//! S1  put it into the inbox        L1  asleep := true
+//! S2  mail := true                 L2  if mail: asleep := false, do not sleep
+//! S3  if asleep.swap(false):       L3  wait in the selector
+//!         notify                   L4  asleep := false
+//! ```
+//!
+//! S2, S3, L1 and L2 are sequentially consistent: of S3 and L2, whichever comes later sees what the
+//! other side has stored. So either the loop finds mail and stays up, or the sender finds it asleep
+//! and notifies. Whoever swaps `asleep` away is the one that notifies. The model at the foot of
+//! this file is checked with loom.
+
+use super::id::Id;
+use super::selector::{self, Notifier};
+use crate::runtime::sync::atomic::{AtomicBool, Ordering};
+use std::io;
+use std::os::fd::RawFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+/// A call that another thread asks the runtime's thread to make.
+pub(crate) type Call = Box<dyn FnOnce() + Send>;
+
+/// The part of a runtime that other threads may touch.
+pub(crate) struct Remote {
+    id: u16,
+    bell: Bell,
+    inbox: Mutex<Inbox>,
+}
+
+/// What other threads have left. `descriptors` is gone once the runtime is.
+struct Inbox {
+    wakes: Wakes,
+    calls: Vec<Call>,
+    descriptors: Option<Arc<Descriptors>>,
+}
+
+struct Descriptors {
+    notifier: Notifier,
+    selector: selector::Remote,
+}
+
+/// What the loop takes out of its inbox at once.
+#[derive(Default)]
+pub(crate) struct Mail {
+    /// The future of `block_on` was woken.
+    pub(crate) main: bool,
+    /// The slots of tasks that were woken, in order.
+    pub(crate) slots: Vec<u32>,
+    /// Calls to make, in order.
+    pub(crate) calls: Vec<Call>,
+}
+
+impl Remote {
+    /// Numbers a new runtime, and makes it known to its wakers.
+    ///
+    /// # Errors
+    ///
+    /// When there are 65,535 runtimes already.
+    pub(crate) fn new(notifier: Notifier, selector: selector::Remote) -> io::Result<Arc<Remote>> {
+        let mut runtimes = RUNTIMES.write().unwrap_or_else(PoisonError::into_inner);
+        let id = runtimes.vacant()?;
+        let remote = Arc::new(Remote {
+            id,
+            bell: Bell::new(),
+            inbox: Mutex::new(Inbox {
+                wakes: Wakes::default(),
+                calls: Vec::new(),
+                descriptors: Some(Arc::new(Descriptors { notifier, selector })),
+            }),
+        });
+        runtimes.put(id, Some(remote.clone()));
+        Ok(remote)
+    }
+
+    pub(crate) fn id(&self) -> u16 {
+        self.id
+    }
+
+    /// Wakes a task, or the future of `block_on`, from any thread.
+    ///
+    /// The generation is not looked at: the slot's present tenant may get a spurious poll.
+    pub(crate) fn wake(&self, slot: u32) {
+        let mut inbox = self.lock();
+        if inbox.descriptors.is_some() && inbox.wakes.insert(slot) {
+            self.deliver(inbox);
+        }
+    }
+
+    /// Has the runtime's thread make a call in its next turn.
+    ///
+    /// # Errors
+    ///
+    /// Gives the call back if the runtime is gone.
+    pub(crate) fn call(&self, call: Call) -> Result<(), Call> {
+        let mut inbox = self.lock();
+        if inbox.descriptors.is_none() {
+            drop(inbox);
+            return Err(call);
+        }
+        inbox.calls.push(call);
+        self.deliver(inbox);
+        Ok(())
+    }
+
+    /// Stops watching a descriptor whose owner is being dropped on another thread.
+    pub(crate) fn deregister(&self, fd: RawFd) {
+        let descriptors = self.lock().descriptors.clone();
+        if let Some(descriptors) = descriptors {
+            // An error means that the registration has gone already, which is what was wanted.
+            let _ = descriptors.selector.deregister(fd);
+        }
+    }
+
+    /// Whether the runtime has gone.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().descriptors.is_none()
+    }
+
+    /// The loop is about to wait. False if there is mail: then it must not.
+    pub(crate) fn fall_asleep(&self) -> bool {
+        self.bell.fall_asleep()
+    }
+
+    /// The loop is awake again.
+    pub(crate) fn wake_up(&self) {
+        self.bell.wake_up();
+    }
+
+    /// Whether something has come since the inbox was emptied.
+    pub(crate) fn has_mail(&self) -> bool {
+        self.bell.mail.load(Ordering::SeqCst)
+    }
+
+    /// Takes everything out of the inbox. Costs one load when there is nothing.
+    pub(crate) fn take_mail(&self, mail: &mut Mail) {
+        if self.bell.take_mail() {
+            let mut inbox = self.lock();
+            inbox.wakes.take(mail);
+            mail.calls.append(&mut inbox.calls);
+        }
+    }
+
+    /// The runtime is going: refuses whatever comes from now on, and hands out what is left.
+    pub(crate) fn close(&self, mail: &mut Mail) {
+        RUNTIMES
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .put(self.id, None);
+        let mut inbox = self.lock();
+        inbox.wakes.take(mail);
+        mail.calls.append(&mut inbox.calls);
+        let descriptors = inbox.descriptors.take();
+        drop(inbox);
+        drop(descriptors);
+    }
+
+    /// S2 and S3. The lock is given back before the system call.
+    fn deliver(&self, inbox: MutexGuard<'_, Inbox>) {
+        if self.bell.ring() {
+            let descriptors = inbox.descriptors.clone();
+            drop(inbox);
+            if let Some(descriptors) = descriptors {
+                descriptors.notifier.notify();
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inbox> {
+        // Nothing that can panic runs under this lock.
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Slots that were woken, each at most once: a list for their order, a bit for each to find it again.
+#[derive(Default)]
+struct Wakes {
+    main: bool,
+    slots: Vec<u32>,
+    present: Vec<u64>,
+}
+
+impl Wakes {
+    /// False if it was there already.
+    fn insert(&mut self, slot: u32) -> bool {
+        if slot == Id::MAIN {
+            return !std::mem::replace(&mut self.main, true);
+        }
+        let (word, bit) = (slot as usize / 64, 1 << (slot % 64));
+        if word >= self.present.len() {
+            self.present.resize(word + 1, 0);
+        }
+        let is_new = self.present[word] & bit == 0;
+        if is_new {
+            self.present[word] |= bit;
+            self.slots.push(slot);
+        }
+        is_new
+    }
+
+    fn take(&mut self, mail: &mut Mail) {
+        mail.main |= std::mem::take(&mut self.main);
+        for slot in &self.slots {
+            self.present[*slot as usize / 64] = 0;
+        }
+        mail.slots.append(&mut self.slots);
+    }
+}
+
+/// The two flags between senders and the loop; the head of this file says how they work together.
+struct Bell {
+    mail: AtomicBool,
+    asleep: AtomicBool,
+}
+
+impl Bell {
+    fn new() -> Bell {
+        Bell {
+            mail: AtomicBool::new(false),
+            asleep: AtomicBool::new(false),
+        }
+    }
+
+    /// True if the caller has to notify.
+    fn ring(&self) -> bool {
+        self.mail.store(true, Ordering::SeqCst);
+        self.asleep.load(Ordering::SeqCst) && self.asleep.swap(false, Ordering::SeqCst)
+    }
+
+    fn fall_asleep(&self) -> bool {
+        self.asleep.store(true, Ordering::SeqCst);
+        let quiet = !self.mail.load(Ordering::SeqCst);
+        if !quiet {
+            self.wake_up();
+        }
+        quiet
+    }
+
+    fn wake_up(&self) {
+        self.asleep.store(false, Ordering::Relaxed);
+    }
+
+    /// Cleared before the inbox is emptied: what comes in between is seen now, or announced anew.
+    fn take_mail(&self) -> bool {
+        self.mail.load(Ordering::Relaxed) && self.mail.swap(false, Ordering::Acquire)
+    }
+}
+
+/// All runtimes of the process, by number. Locked for a moment when a runtime is made or dropped,
+/// and read by wakers away from home.
+static RUNTIMES: RwLock<Runtimes> = RwLock::new(Runtimes {
+    slots: Vec::new(),
+    last: 0,
+});
+
+/// The runtime of that number, unless it has gone.
+pub(crate) fn find(id: u16) -> Option<Arc<Remote>> {
+    let runtimes = RUNTIMES.read().unwrap_or_else(PoisonError::into_inner);
+    runtimes.slots.get(usize::from(id).checked_sub(1)?)?.clone()
+}
+
+/// Wakes by id, from any thread. Does nothing if the runtime has gone.
+pub(crate) fn wake(id: Id) {
+    // The lock is not held during the wake: it may be a system call.
+    if let Some(remote) = find(id.runtime()) {
+        remote.wake(id.slot());
+    }
+}
+
+struct Runtimes {
+    slots: Vec<Option<Arc<Remote>>>,
+    last: u16,
+}
+
+impl Runtimes {
+    /// The next free number after the last one given, so that a number rests as long as possible
+    /// before it comes again: a waker of a runtime long gone then seldom finds another in its place.
+    fn vacant(&mut self) -> io::Result<u16> {
+        let following = (self.last + 1..=u16::MAX).chain(1..=self.last);
+        for id in following.take(usize::from(u16::MAX)) {
+            if self.slots.get(usize::from(id) - 1).is_none_or(Option::is_none) {
+                self.last = id % u16::MAX;
+                return Ok(id);
+            }
+        }
+        Err(io::Error::other(
+            "there are 65535 runtimes in this process already",
+        ))
+    }
+
+    fn put(&mut self, id: u16, remote: Option<Arc<Remote>>) {
+        let index = usize::from(id) - 1;
+        if index >= self.slots.len() {
+            self.slots.resize(index + 1, None);
+        }
+        self.slots[index] = remote;
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_wakes_takes_the_room_of_one() {
+        let (mut wakes, mut mail) = (Wakes::default(), Mail::default());
+        for _ in 0..1000 {
+            for slot in [3, 64, 3, 1000, Id::MAIN] {
+                wakes.insert(slot);
+            }
+        }
+        wakes.take(&mut mail);
+        assert_eq!((mail.main, &mail.slots[..]), (true, &[3, 64, 1000][..]));
+        assert!(wakes.insert(3), "taken out, it may come again");
+    }
+
+    #[test]
+    fn numbers_are_not_zero_and_come_round_late() {
+        let mut runtimes = Runtimes {
+            slots: Vec::new(),
+            last: 0,
+        };
+        for expected in 1..=u16::MAX {
+            let id = runtimes.vacant().unwrap();
+            assert_eq!(id, expected);
+        }
+        assert_eq!(runtimes.vacant().unwrap(), 1);
+    }
+}
+
+#[cfg(all(test, loom))]
+mod model {
+    use super::Bell;
+    use loom::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use loom::sync::{Arc, Condvar, Mutex};
+
+    /// Two senders and a loop that sleeps whenever it may: it always comes to see both letters.
+    /// The condition variable stands for the selector, whose events wait until they are fetched.
+    #[test]
+    fn no_letter_is_left_while_the_loop_sleeps() {
+        loom::model(|| {
+            let shared = Arc::new((
+                Bell::new(),
+                AtomicUsize::new(0),
+                Mutex::new(false),
+                Condvar::new(),
+            ));
+            for _ in 0..2 {
+                let shared = shared.clone();
+                loom::thread::spawn(move || {
+                    let (bell, inbox, event, arrival) = &*shared;
+                    inbox.fetch_add(1, SeqCst);
+                    if bell.ring() {
+                        *event.lock().unwrap() = true;
+                        arrival.notify_one();
+                    }
+                });
+            }
+            let (bell, inbox, event, arrival) = &*shared;
+            let mut letters = 0;
+            while letters < 2 {
+                if bell.take_mail() {
+                    letters += inbox.swap(0, SeqCst);
+                } else if bell.fall_asleep() {
+                    let mut event = event.lock().unwrap();
+                    while !*event {
+                        event = arrival.wait(event).unwrap();
+                    }
+                    *event = false;
+                    bell.wake_up();
+                }
+            }
+        });
+    }
+}

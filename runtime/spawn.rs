@@ -1,0 +1,124 @@
+//! Starting work: a task on this thread's loop, or a blocking call on the pool.
+
+use super::blocking::Pool;
+use super::context::{self, Context};
+use super::join::JoinHandle;
+use super::join_error::JoinError;
+use super::packet::{self, Sending};
+use super::remote::Remote;
+use super::task;
+use std::sync::Arc;
+
+/// Starts a task on the runtime of this thread. It runs from the next turn on, also if its handle
+/// is never awaited; the future need not be `Send`.
+///
+/// A panic in the task ends the task alone, and is delivered by its handle. The task is dropped
+/// when it ends, when it is aborted, or with its runtime, always on this thread.
+///
+/// # Panics
+///
+/// If no runtime is entered on this thread.
+///
+/// # Examples
+///
+/// ```
+/// use std::rc::Rc;
+///
+/// runtime::block_on(async {
+///     let shared = Rc::new(41);
+///     let task = runtime::spawn({
+///         let shared = shared.clone();
+///         async move { *shared + 1 }
+///     });
+///     assert_eq!(task.await.unwrap(), 42);
+/// });
+/// ```
+#[track_caller]
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    context::with(|context| spawn_on(context, future))
+}
+
+#[inline]
+pub(crate) fn spawn_on<F>(context: &Context, future: F) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    JoinHandle::local(context.spawn(task::boxed(future)))
+}
+
+/// Has the runtime's thread start a task, from any thread.
+pub(crate) fn spawn_away<F>(remote: &Remote, future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let (sender, packet) = packet::packet();
+    let control = packet.control().clone();
+    let future = Sending::new(future, sender);
+    let call = Box::new(move || {
+        context::with(|context| {
+            let of = context.spawn(task::boxed(future));
+            // The result goes by the packet.
+            context::detach(of);
+            control.runs_as(of);
+        });
+    });
+    // If the runtime has gone, the call is dropped, and the sender in it reports a cancellation.
+    drop(remote.call(call));
+    JoinHandle::away(packet)
+}
+
+/// Makes a call that may block, on a thread of the runtime's pool, so that the loop goes on.
+///
+/// Threads are started as calls need them, up to
+/// [`max_blocking_threads`](crate::Builder::max_blocking_threads); further calls wait for one to be
+/// free. The handle may be awaited on any thread. A call that has begun cannot be aborted, and
+/// dropping the runtime does not wait for it.
+///
+/// If no thread can be started and none exists, the handle gives an error that
+/// [`is_cancelled`](crate::task::JoinError::is_cancelled) and says so.
+///
+/// # Panics
+///
+/// If no runtime is entered on this thread. A panic in the call is delivered by the handle.
+///
+/// # Examples
+///
+/// ```
+/// # runtime::block_on(async {
+/// let sum = runtime::task::spawn_blocking(|| (1..=1000u64).sum::<u64>());
+/// assert_eq!(sum.await.unwrap(), 500_500);
+/// # });
+/// ```
+#[track_caller]
+pub fn spawn_blocking<F, T>(call: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let pool = context::with(|context| context.pool.clone());
+    spawn_on_pool(&pool, call)
+}
+
+pub(crate) fn spawn_on_pool<F, T>(pool: &Arc<Pool>, call: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let (sender, packet) = packet::packet();
+    // Shared, so that the reason can still be told when the job could not be taken.
+    let sender = Arc::new(sender);
+    let job = {
+        let sender = sender.clone();
+        Box::new(move || sender.run(call))
+    };
+    if let Err(error) = pool.spawn(job) {
+        sender.send(Err(JoinError::no_thread(packet.control().id(), error)));
+    }
+    JoinHandle::away(packet)
+}

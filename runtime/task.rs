@@ -1,0 +1,93 @@
+//! One task: a future and, once it is done, its output, in one allocation.
+//!
+//! ```text
+//!              poll: Ready               join
+//!    Future ───────────────► Output ───────────────► Taken
+//!       │
+//!       │ panic, abort           join
+//!       └─────────────► Failure ───────► (freed)
+//! ```
+//!
+//! The executor sees a task as `dyn Task`; the join handle, which knows the type of the output,
+//! gets it out by a downcast. A task that fails is replaced by a [`Failure`], so that a future's
+//! memory is given back at once, and the reason costs a task that does not fail nothing.
+
+use super::join_error::JoinError;
+use pin_project_lite::pin_project;
+use std::any::Any;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// What the executor holds of each task.
+pub(crate) type BoxedTask = Pin<Box<dyn Task>>;
+
+/// A task, whatever its future.
+pub(crate) trait Task {
+    /// Polls the future; once it is ready, drops it and keeps the output.
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Moves the output into `output`, which is an `Option` of the output's type.
+    fn take(self: Pin<&mut Self>, output: &mut dyn Any) -> Result<(), JoinError>;
+}
+
+pin_project! {
+    /// A future that has been spawned, in the stages of its life.
+    #[project = StageProjection]
+    pub(crate) enum Stage<F: Future> {
+        Future { #[pin] future: F },
+        Output { output: Option<F::Output> },
+    }
+}
+
+/// Puts a future where it will live.
+pub(crate) fn boxed<F>(future: F) -> BoxedTask
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    Box::pin(Stage::Future { future })
+}
+
+impl<F> Task for Stage<F>
+where
+    F: Future,
+    F::Output: 'static,
+{
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let StageProjection::Future { future } = self.as_mut().project() else {
+            debug_assert!(false, "a finished task was polled");
+            return Poll::Ready(());
+        };
+        let output = std::task::ready!(future.poll(cx));
+        self.set(Stage::Output { output: Some(output) });
+        Poll::Ready(())
+    }
+
+    fn take(self: Pin<&mut Self>, output: &mut dyn Any) -> Result<(), JoinError> {
+        let output = output.downcast_mut::<Option<F::Output>>();
+        debug_assert!(output.is_some(), "a join handle of another type");
+        if let (StageProjection::Output { output: from }, Some(to)) = (self.project(), output) {
+            *to = from.take();
+        }
+        Ok(())
+    }
+}
+
+/// What is left of a task that panicked or was aborted.
+pub(crate) struct Failure(Option<JoinError>);
+
+impl Failure {
+    pub(crate) fn boxed(error: JoinError) -> BoxedTask {
+        Box::pin(Failure(Some(error)))
+    }
+}
+
+impl Task for Failure {
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+
+    fn take(mut self: Pin<&mut Self>, _: &mut dyn Any) -> Result<(), JoinError> {
+        self.0.take().map_or(Ok(()), Err)
+    }
+}

@@ -1,0 +1,319 @@
+//! The tasks of a runtime and the queue of those that are to run.
+//!
+//! ```text
+//!  insert ──► Idle, queued ──► next ──► Running ──► park ──► Idle ─┐
+//!                  ▲                       │                       │
+//!                  └──────── wake ◄────────┼───────────────────────┘
+//!                                          └──► finish ──► Done ──► join or detach: freed
+//! ```
+//!
+//! To run a task, the executor takes it out of its slot, so that the poll happens under no borrow;
+//! it is then put back, or finished. A wake puts the slot on the queue unless it is there already,
+//! also while the task runs: it then gets another turn. Nothing in here runs user code: whatever
+//! has to be dropped or woken is handed to the caller.
+
+use super::join_error::JoinError;
+use super::task::{BoxedTask, Failure};
+use crate::task::Id as TaskId;
+use slab::Slab;
+use std::collections::VecDeque;
+use std::task::Waker;
+
+/// Names a task exactly: serial numbers do not come again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct TaskRef {
+    pub(crate) slot: u32,
+    pub(crate) id: TaskId,
+}
+
+/// All tasks of one runtime.
+pub(crate) struct Tasks {
+    runtime: u16,
+    slots: Slab<Slot>,
+    queue: VecDeque<Queued>,
+    last_serial: u64,
+    closed: bool,
+}
+
+/// What the run queue holds: one that is out of date is skipped.
+#[derive(Clone, Copy)]
+struct Queued {
+    slot: u32,
+    serial: u32,
+}
+
+struct Slot {
+    serial_low: u32,
+    serial_high: u16,
+    phase: Phase,
+    queued: bool,
+    aborted: bool,
+    joined: bool,
+    task: Option<BoxedTask>,
+    joiner: Option<Waker>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
+    /// In its slot, waiting or queued.
+    Idle,
+    /// Taken out, to be polled or dropped.
+    Running,
+    /// In its slot with an output, for its join handle.
+    Done,
+}
+
+/// What the executor is to do next.
+pub(crate) struct Next {
+    pub(crate) of: TaskRef,
+    pub(crate) task: BoxedTask,
+    /// It is to be dropped rather than polled.
+    pub(crate) aborted: bool,
+}
+
+/// What the caller has to do once its borrow is released.
+#[must_use]
+#[derive(Default)]
+pub(crate) struct Leftovers {
+    pub(crate) task: Option<BoxedTask>,
+    pub(crate) joiner: Option<Waker>,
+}
+
+/// What a join handle learns.
+pub(crate) enum Joined {
+    /// Not done, and this waker will be woken.
+    Pending,
+    /// Not done, and the waker has yet to be left, by [`Tasks::set_joiner`].
+    LeaveWaker,
+    /// Done; the slot is free again.
+    Done(BoxedTask),
+    /// There is no such task.
+    Gone,
+}
+
+impl Tasks {
+    pub(crate) fn new(runtime: u16) -> Tasks {
+        Tasks {
+            runtime,
+            slots: Slab::new(),
+            queue: VecDeque::new(),
+            last_serial: 0,
+            closed: false,
+        }
+    }
+
+    /// Takes a task in and queues it. Gives the task back if the runtime is going.
+    pub(crate) fn insert(&mut self, task: BoxedTask) -> Result<TaskRef, (TaskRef, BoxedTask)> {
+        self.last_serial += 1;
+        let id = TaskId::new(self.runtime, self.last_serial);
+        if self.closed {
+            return Err((TaskRef { slot: u32::MAX, id }, task));
+        }
+        let entry = self.slots.vacant_entry();
+        // One below the slot that stands for the future of block_on.
+        let slot = u32::try_from(entry.key())
+            .ok()
+            .filter(|slot| *slot < super::id::Id::MAIN);
+        let slot = slot.expect("fewer than 2^32 - 1 tasks");
+        entry.insert(Slot {
+            serial_low: id.serial() as u32,
+            serial_high: (id.serial() >> 32) as u16,
+            phase: Phase::Idle,
+            queued: true,
+            aborted: false,
+            joined: true,
+            task: Some(task),
+            joiner: None,
+        });
+        self.queue.push_back(Queued {
+            slot,
+            serial: id.serial() as u32,
+        });
+        Ok(TaskRef { slot, id })
+    }
+
+    /// Queues the task in `slot` if its generation is the one given, or whatever it is for `None`.
+    #[inline]
+    pub(crate) fn wake(&mut self, slot: u32, generation: Option<u16>) {
+        if let Some(tenant) = self.slots.get_mut(slot as usize)
+            && generation.is_none_or(|generation| generation == tenant.serial_low as u16)
+            && !tenant.queued
+            && tenant.phase != Phase::Done
+        {
+            tenant.queued = true;
+            self.queue.push_back(Queued {
+                slot,
+                serial: tenant.serial_low,
+            });
+        }
+    }
+
+    /// How many entries the run queue has.
+    #[inline]
+    pub(crate) fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Takes the next task out of its slot.
+    #[inline]
+    pub(crate) fn next(&mut self) -> Option<Next> {
+        while let Some(queued) = self.queue.pop_front() {
+            let Some(tenant) = self.slots.get_mut(queued.slot as usize) else {
+                continue;
+            };
+            if tenant.serial_low != queued.serial {
+                continue;
+            }
+            tenant.queued = false;
+            if let Some(task) = tenant.task.take_if(|_| tenant.phase == Phase::Idle) {
+                tenant.phase = Phase::Running;
+                let of = TaskRef {
+                    slot: queued.slot,
+                    id: tenant.id(self.runtime),
+                };
+                return Some(Next {
+                    of,
+                    task,
+                    aborted: tenant.aborted,
+                });
+            }
+        }
+        None
+    }
+
+    /// Puts a task that has to wait back into its slot.
+    #[inline]
+    pub(crate) fn park(&mut self, slot: u32, task: BoxedTask) {
+        let tenant = &mut self.slots[slot as usize];
+        tenant.phase = Phase::Idle;
+        tenant.task = Some(task);
+    }
+
+    /// Ends a task. `task` is what its join handle will take from; without one the slot is free.
+    #[inline]
+    pub(crate) fn finish(&mut self, slot: u32, task: BoxedTask) -> Leftovers {
+        let tenant = &mut self.slots[slot as usize];
+        if !tenant.joined {
+            let joiner = self.slots.remove(slot as usize).joiner;
+            return Leftovers {
+                task: Some(task),
+                joiner,
+            };
+        }
+        tenant.phase = Phase::Done;
+        tenant.task = Some(task);
+        Leftovers {
+            task: None,
+            joiner: tenant.joiner.take(),
+        }
+    }
+
+    /// Asks a task to end: in its next turn it is dropped instead of polled.
+    pub(crate) fn abort(&mut self, of: TaskRef) {
+        if let Some(tenant) = self.tenant(of)
+            && tenant.phase != Phase::Done
+        {
+            tenant.aborted = true;
+            self.wake(of.slot, None);
+        }
+    }
+
+    /// Whether the task has ended.
+    pub(crate) fn is_finished(&mut self, of: TaskRef) -> bool {
+        self.tenant(of).is_none_or(|tenant| tenant.phase == Phase::Done)
+    }
+
+    /// Takes the task if it is done; else its join handle is to be woken by `waker` when it is.
+    #[inline]
+    pub(crate) fn join(&mut self, of: TaskRef, waker: &Waker) -> Joined {
+        let Some(tenant) = self.tenant(of) else {
+            return Joined::Gone;
+        };
+        if tenant.phase == Phase::Done {
+            return self
+                .slots
+                .remove(of.slot as usize)
+                .task
+                .map_or(Joined::Gone, Joined::Done);
+        }
+        match &tenant.joiner {
+            Some(joiner) if joiner.will_wake(waker) => Joined::Pending,
+            _ => Joined::LeaveWaker,
+        }
+    }
+
+    /// Leaves the join handle's waker, and gives back the one to drop: the earlier one, as a rule.
+    pub(crate) fn set_joiner(&mut self, of: TaskRef, waker: Waker) -> Option<Waker> {
+        match self.tenant(of) {
+            Some(tenant) => tenant.joiner.replace(waker),
+            None => Some(waker),
+        }
+    }
+
+    /// The join handle is gone. The task goes on; if it is done, its output is to be dropped.
+    pub(crate) fn detach(&mut self, of: TaskRef) -> Leftovers {
+        let Some(tenant) = self.tenant(of) else {
+            return Leftovers::default();
+        };
+        if tenant.phase == Phase::Done {
+            let tenant = self.slots.remove(of.slot as usize);
+            return Leftovers {
+                task: tenant.task,
+                joiner: tenant.joiner,
+            };
+        }
+        tenant.joined = false;
+        Leftovers {
+            task: None,
+            joiner: tenant.joiner.take(),
+        }
+    }
+
+    /// How many tasks have not ended.
+    pub(crate) fn alive(&self) -> usize {
+        self.slots
+            .iter()
+            .filter(|(_, tenant)| tenant.phase != Phase::Done)
+            .count()
+    }
+
+    /// The runtime is going: takes no further task, and hands out all there are. Those with a join
+    /// handle count as aborted.
+    pub(crate) fn close(&mut self) -> Vec<Leftovers> {
+        self.closed = true;
+        self.queue.clear();
+        let runtime = self.runtime;
+        let idle = self
+            .slots
+            .iter_mut()
+            .filter(|(_, tenant)| tenant.phase == Phase::Idle);
+        let leftovers = idle.map(|(_, tenant)| {
+            let failure = Failure::boxed(JoinError::cancelled(tenant.id(runtime)));
+            tenant.phase = Phase::Done;
+            Leftovers {
+                task: tenant.task.replace(failure),
+                joiner: tenant.joiner.take(),
+            }
+        });
+        leftovers.collect()
+    }
+
+    /// The tenant of a slot, if it is the one that is meant.
+    #[inline]
+    fn tenant(&mut self, of: TaskRef) -> Option<&mut Slot> {
+        let runtime = self.runtime;
+        self.slots
+            .get_mut(of.slot as usize)
+            .filter(|tenant| tenant.id(runtime) == of.id)
+    }
+}
+
+impl Slot {
+    #[inline]
+    fn id(&self, runtime: u16) -> TaskId {
+        TaskId::new(
+            runtime,
+            u64::from(self.serial_high) << 32 | u64::from(self.serial_low),
+        )
+    }
+}

@@ -1,0 +1,75 @@
+//! Wakers that are ids.
+//!
+//! The data word of a waker is an [`Id`], not a pointer: clone is a copy, drop does nothing, and
+//! `will_wake` compares two integers. There is no count to get wrong and nothing to free. A wake
+//! looks up what the id names, and finds nothing once that has gone; a stale generation at worst
+//! makes for one spurious poll, which [`Future::poll`] allows. So the functions of the table are
+//! sound from any thread at any time, whatever the word says.
+#![expect(unsafe_code, reason = "the vtable of the waker")]
+
+use super::id::Id;
+use super::{context, unwind};
+use std::mem::ManuallyDrop;
+use std::ptr;
+use std::task::{RawWaker, RawWakerVTable, Waker};
+
+static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake_id, wake_id, |_| {});
+
+/// The waker for an id. It needs no drop.
+#[inline]
+pub(crate) fn waker(id: Id) -> ManuallyDrop<Waker> {
+    // SAFETY: the functions of the table meet the contract of `RawWaker` for every data word, on
+    // every thread: they never use it as a pointer.
+    ManuallyDrop::new(unsafe { Waker::from_raw(raw(id)) })
+}
+
+#[inline]
+fn raw(id: Id) -> RawWaker {
+    RawWaker::new(ptr::without_provenance(id.bits() as usize), &VTABLE)
+}
+
+fn id_of(data: *const ()) -> Id {
+    Id::from_bits(data.addr() as u64)
+}
+
+fn clone(data: *const ()) -> RawWaker {
+    raw(id_of(data))
+}
+
+fn wake_id(data: *const ()) {
+    context::wake(id_of(data));
+}
+
+/// Wakes, and goes on if a foreign waker panics.
+#[inline]
+pub(crate) fn wake(waker: Waker) {
+    if ptr::eq(waker.vtable(), &VTABLE) {
+        context::wake(id_of(waker.data()));
+    } else {
+        unwind::contain(|| waker.wake());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clone_is_the_same_and_others_are_not() {
+        let one = waker(Id::new(7, 1, 3));
+        assert!(one.will_wake(&one.clone()));
+        assert!(one.will_wake(&waker(Id::new(7, 1, 3))));
+        assert!(!one.will_wake(&waker(Id::new(7, 2, 3))));
+    }
+
+    #[test]
+    fn whatever_the_word_waking_it_is_sound() {
+        for bits in [0, 1, u64::MAX, 1 << 48, u64::MAX >> 1, 0xffff_0000_0000_0000] {
+            let stray = waker(Id::from_bits(bits));
+            stray.wake_by_ref();
+            std::thread::scope(|scope| {
+                scope.spawn(|| stray.wake_by_ref());
+            });
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Tasks: spawn them, await them, and let others have their turn.
+//!
+//! A task is a future that the runtime drives by itself. [`spawn`] starts one on this thread;
+//! [`spawn_blocking`] makes a call that would stop the loop on another. Either gives a
+//! [`JoinHandle`].
+
+pub mod coop;
+mod id;
+mod yield_now;
+
+pub use crate::runtime::join::{AbortHandle, JoinHandle};
+pub use crate::runtime::join_error::JoinError;
+pub use crate::runtime::spawn::{spawn, spawn_blocking};
+pub use id::{Id, id, try_id};
+pub use yield_now::yield_now;

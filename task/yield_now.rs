@@ -1,0 +1,43 @@
+//! Giving others their turn.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// Lets the other tasks that are queued run before this one goes on.
+///
+/// Timers, sockets and wakes from other threads are looked at every
+/// [`event_interval`](crate::Builder::event_interval) polls, not at each yield.
+///
+/// # Cancel safety
+///
+/// Cancel safe.
+///
+/// # Examples
+///
+/// ```
+/// # runtime::block_on(async {
+/// let task = runtime::spawn(async { "done" });
+/// runtime::task::yield_now().await;
+/// assert!(task.is_finished());
+/// # });
+/// ```
+pub async fn yield_now() {
+    YieldNow { yielded: false }.await;
+}
+
+struct YieldNow {
+    yielded: bool,
+}
+
+impl Future for YieldNow {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.yielded {
+            return Poll::Ready(());
+        }
+        self.yielded = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}

@@ -1,0 +1,258 @@
+//! The driver: one wheel and one clock for each runtime, and how timers find them.
+//!
+//! Once per turn the executor calls [`Driver::fire`], which reads the clock, if any timer is armed,
+//! and moves the wakers of those that are due into the caller's list. It wakes nobody itself, and
+//! it clones and drops no waker while the wheel is borrowed: that may be user code.
+
+use super::clock::Clock;
+use super::instant::Instant;
+use super::wheel::{Key, MAX_TICK, Wheel};
+use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+/// A tick of the wheel.
+const NS_PER_TICK: u64 = 1000;
+
+pub(crate) struct Driver {
+    id: u16,
+    clock: Clock,
+    wheel: RefCell<Wheel>,
+    /// What the clock said in the latest turn that had a timer.
+    now_ns: Cell<u64>,
+    /// What it said when timers last fired.
+    fired_ns: Cell<Option<u64>>,
+    inhibitors: Cell<usize>,
+}
+
+/// What a `Sleep` holds of an armed timer: `[driver 16 | generation 16 | slot 32]`. Zero is none,
+/// since drivers are numbered from 1.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TimerId(u64);
+
+/// What a `Sleep` learns.
+enum Check {
+    Fired,
+    /// Armed, with this very waker.
+    Armed,
+    /// The waker has yet to be left, by [`Driver::arm`].
+    LeaveWaker,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Rc<Driver>>> = const { RefCell::new(None) };
+}
+
+/// Keeps a driver current. On drop the one before, if any, is current again.
+pub(crate) struct Entered {
+    previous: Option<Rc<Driver>>,
+    thread: PhantomData<*const ()>,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        drop(CURRENT.replace(self.previous.take()));
+    }
+}
+
+/// Calls `f` with the driver of this thread, if it has one. No user code may run in `f`.
+#[inline]
+pub(crate) fn try_current<R>(f: impl FnOnce(&Rc<Driver>) -> R) -> Option<R> {
+    CURRENT.with(|current| current.borrow().as_ref().map(f))
+}
+
+/// Calls `f` with the driver of this thread. No user code may run in `f`.
+#[inline]
+#[track_caller]
+pub(crate) fn current<R>(f: impl FnOnce(&Rc<Driver>) -> R) -> R {
+    match try_current(f) {
+        Some(result) => result,
+        None => panic!("no runtime on this thread: call this inside block_on or #[runtime::main]"),
+    }
+}
+
+impl Driver {
+    /// Driver number `id`, from 1; ids are as unique as those of runtimes.
+    pub(crate) fn new(id: u16, paused: bool) -> Rc<Driver> {
+        Rc::new(Driver {
+            id,
+            clock: Clock::new(paused),
+            wheel: RefCell::new(Wheel::new(0)),
+            now_ns: Cell::new(0),
+            fired_ns: Cell::new(None),
+            inhibitors: Cell::new(0),
+        })
+    }
+
+    /// Makes this the driver of the present thread.
+    pub(crate) fn enter(self: &Rc<Self>) -> Entered {
+        Entered {
+            previous: CURRENT.replace(Some(self.clone())),
+            thread: PhantomData,
+        }
+    }
+
+    /// Moves the wakers of at most `limit` timers that are due into `wakers`, in the order of their
+    /// deadlines. Reads the clock if there is any timer. The rest comes with the next call.
+    pub(crate) fn fire(&self, limit: usize, wakers: &mut Vec<Waker>) {
+        let mut wheel = self.wheel.borrow_mut();
+        if wheel.is_empty() {
+            return;
+        }
+        let now_ns = self.clock.now_ns();
+        self.now_ns.set(now_ns);
+        if wheel.expire(now_ns / NS_PER_TICK, limit, wakers) > 0 {
+            self.fired_ns.set(Some(now_ns));
+        }
+    }
+
+    /// How long to wait for the next timer, as of the latest [`fire`](Driver::fire); `None` without
+    /// one. At least until `slack` after timers last fired.
+    pub(crate) fn next_wait(&self, slack: Duration) -> Option<Duration> {
+        let next_ns = self.wheel.borrow_mut().next_tick()?.saturating_mul(NS_PER_TICK);
+        let now_ns = self.now_ns.get();
+        if next_ns <= now_ns {
+            return Some(Duration::ZERO);
+        }
+        let slack_ns = u64::try_from(slack.as_nanos()).unwrap_or(u64::MAX);
+        let quiet_ns = self
+            .fired_ns
+            .get()
+            .map_or(0, |fired_ns| fired_ns.saturating_add(slack_ns));
+        Some(Duration::from_nanos(next_ns.max(quiet_ns) - now_ns))
+    }
+
+    /// Whether the clock is stopped.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.clock.is_paused()
+    }
+
+    /// Whether a stopped clock may jump to the next deadline: if there is one, and nobody forbids it.
+    pub(crate) fn may_auto_advance(&self) -> bool {
+        self.is_paused() && self.inhibitors.get() == 0 && !self.wheel.borrow().is_empty()
+    }
+
+    /// Moves a stopped clock to the next deadline.
+    pub(crate) fn auto_advance(&self) {
+        if let Some(tick) = self.wheel.borrow_mut().next_tick() {
+            self.clock.move_to(tick.saturating_mul(NS_PER_TICK));
+        }
+    }
+
+    /// The runtime is going: takes out every timer. The caller drops the wakers.
+    pub(crate) fn clear(&self, wakers: &mut Vec<Waker>) {
+        self.wheel.borrow_mut().clear(wakers);
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Whether every timer due by `ns` has fired.
+    pub(crate) fn has_fired_until(&self, ns: u64) -> bool {
+        let wheel = self.wheel.borrow();
+        wheel.is_empty() || (wheel.elapsed() >= ns / NS_PER_TICK && self.now_ns.get() >= ns)
+    }
+
+    pub(crate) fn inhibit(&self) {
+        self.inhibitors.set(self.inhibitors.get() + 1);
+    }
+
+    pub(crate) fn allow(&self) {
+        self.inhibitors.set(self.inhibitors.get() - 1);
+    }
+
+    /// Ceil, so that no timer fires early.
+    fn tick_of(&self, deadline: Instant) -> u64 {
+        self.clock
+            .ns_of(deadline.into_std())
+            .div_ceil(NS_PER_TICK)
+            .min(MAX_TICK)
+    }
+
+    fn key_of(&self, timer: TimerId) -> Option<Key> {
+        let key = Key {
+            slot: timer.0 as u32,
+            generation: (timer.0 >> 32) as u16,
+        };
+        ((timer.0 >> 48) as u16 == self.id).then_some(key)
+    }
+
+    fn check(&self, timer: TimerId, deadline: Instant, waker: &Waker) -> Check {
+        let tick = self.tick_of(deadline);
+        let mut wheel = self.wheel.borrow_mut();
+        let has_passed = tick <= wheel.elapsed();
+        let entry = self.key_of(timer).and_then(|key| wheel.find(key, tick));
+        match entry {
+            Some(entry) if entry.waker.will_wake(waker) => Check::Armed,
+            None if has_passed => Check::Fired,
+            _ => Check::LeaveWaker,
+        }
+    }
+
+    /// Gives back an earlier waker, to be dropped.
+    fn arm(&self, timer: &mut TimerId, deadline: Instant, waker: Waker) -> Option<Waker> {
+        let tick = self.tick_of(deadline);
+        let mut wheel = self.wheel.borrow_mut();
+        if let Some(entry) = self.key_of(*timer).and_then(|key| wheel.find(key, tick)) {
+            return Some(std::mem::replace(&mut entry.waker, waker));
+        }
+        let key = wheel.insert(tick, waker);
+        timer.0 = u64::from(self.id) << 48 | u64::from(key.generation) << 32 | u64::from(key.slot);
+        None
+    }
+}
+
+impl TimerId {
+    pub(crate) const NONE: TimerId = TimerId(0);
+
+    /// Ready if the deadline has passed, as of the latest turn; else the waker is left.
+    #[track_caller]
+    pub(crate) fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        match current(|driver| driver.check(*self, deadline, cx.waker())) {
+            Check::Armed => Poll::Pending,
+            Check::Fired => {
+                *self = TimerId::NONE;
+                Poll::Ready(())
+            }
+            Check::LeaveWaker => {
+                let waker = cx.waker().clone();
+                let earlier = current(|driver| driver.arm(self, deadline, waker));
+                drop(earlier);
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Takes the timer out of the wheel, if it is in the one of this thread.
+    pub(crate) fn disarm(&mut self, deadline: Instant) {
+        let timer = std::mem::replace(self, TimerId::NONE);
+        if timer == TimerId::NONE {
+            return;
+        }
+        let waker = try_current(|driver| {
+            let key = driver.key_of(timer)?;
+            let tick = driver.tick_of(deadline);
+            driver.wheel.borrow_mut().remove(key, tick)
+        });
+        drop(waker);
+    }
+
+    /// Moves an armed timer to another deadline, with its waker.
+    pub(crate) fn reset(&mut self, deadline: Instant, new_deadline: Instant) {
+        let moved = try_current(|driver| {
+            let key = driver.key_of(*self)?;
+            let (tick, new_tick) = (driver.tick_of(deadline), driver.tick_of(new_deadline));
+            Some(driver.wheel.borrow_mut().reset(key, tick, new_tick))
+        });
+        if moved.flatten() != Some(true) {
+            *self = TimerId::NONE;
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "driver_tests.rs"]
+mod tests;

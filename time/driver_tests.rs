@@ -1,0 +1,335 @@
+//! Timers and their driver, with a clock moved by hand and no executor.
+
+use super::*;
+use crate::time::{self, Interval, MissedTickBehavior, Sleep, sleep, sleep_until};
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::Wake;
+
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Relaxed);
+    }
+}
+
+fn ms(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+fn poll(sleep: &mut Sleep, waker: &Waker) -> bool {
+    Pin::new(sleep).poll(&mut Context::from_waker(waker)).is_ready()
+}
+
+/// Moves the clock, fires what is due, and wakes it.
+fn pass(driver: &Driver, by: Duration) {
+    driver.clock.move_to(driver.clock.now_ns() + by.as_nanos() as u64);
+    let mut wakers = Vec::new();
+    driver.fire(usize::MAX, &mut wakers);
+    wakers.into_iter().for_each(Waker::wake);
+}
+
+/// A paused driver, entered.
+fn paused() -> (Rc<Driver>, Entered) {
+    let driver = Driver::new(1, true);
+    let entered = driver.enter();
+    (driver, entered)
+}
+
+#[test]
+fn fires_neither_early_nor_twice() {
+    let (driver, _entered) = paused();
+    let count = Arc::new(Count::default());
+    let waker = Waker::from(count.clone());
+    let mut sleep = sleep(Duration::from_nanos(1_500_001));
+    assert!(!poll(&mut sleep, &waker));
+    pass(&driver, Duration::from_nanos(1_500_000));
+    assert_eq!(count.0.load(Relaxed), 0);
+    assert_eq!(
+        driver.next_wait(Duration::ZERO),
+        Some(Duration::from_micros(1)),
+        "rounded up to a tick"
+    );
+    pass(&driver, Duration::from_micros(1));
+    assert_eq!(count.0.load(Relaxed), 1);
+    assert!(
+        poll(&mut sleep, &waker) && poll(&mut sleep, &waker),
+        "complete, and stays so"
+    );
+    pass(&driver, ms(10));
+    assert_eq!(count.0.load(Relaxed), 1);
+}
+
+#[test]
+fn dropped_or_reset_it_leaves_nothing() {
+    let (driver, _entered) = paused();
+    let count = Arc::new(Count::default());
+    let waker = Waker::from(count.clone());
+    for _ in 0..100 {
+        let mut sleep = sleep(ms(5));
+        assert!(!poll(&mut sleep, &waker));
+    }
+    assert!(driver.wheel.borrow().is_empty());
+    assert_eq!(Arc::strong_count(&count), 2, "every waker was dropped");
+
+    let mut sleep = sleep(ms(5));
+    assert!(!poll(&mut sleep, &waker));
+    let later = sleep.deadline() + ms(5);
+    Pin::new(&mut sleep).reset(later);
+    pass(&driver, ms(9));
+    assert_eq!(count.0.load(Relaxed), 0);
+    pass(&driver, ms(1));
+    assert_eq!(
+        count.0.load(Relaxed),
+        1,
+        "woken at the new deadline, without another poll"
+    );
+    Pin::new(&mut sleep).reset(later + ms(1));
+    assert!(!poll(&mut sleep, &waker), "armed anew");
+    Pin::new(&mut sleep).reset(Instant::now() - ms(3));
+    pass(&driver, Duration::ZERO);
+    assert_eq!(count.0.load(Relaxed), 2, "a deadline in the past is now");
+    assert!(poll(&mut sleep, &waker));
+}
+
+#[test]
+fn only_the_latest_waker_is_woken() {
+    let (driver, _entered) = paused();
+    let (first, second) = (Arc::new(Count::default()), Arc::new(Count::default()));
+    let mut sleep = sleep(ms(1));
+    assert!(!poll(&mut sleep, &first.clone().into()));
+    assert!(!poll(&mut sleep, &second.clone().into()));
+    assert_eq!(Arc::strong_count(&first), 1, "the earlier waker was dropped");
+    pass(&driver, ms(1));
+    assert_eq!((first.0.load(Relaxed), second.0.load(Relaxed)), (0, 1));
+}
+
+#[test]
+fn never_is_never() {
+    let (driver, _entered) = paused();
+    let waker = Waker::noop();
+    let mut never = sleep(Duration::MAX);
+    assert!(!poll(&mut never, waker));
+    pass(&driver, Duration::from_secs(100 * 365 * 24 * 3600));
+    assert!(!poll(&mut never, waker));
+    assert!(driver.next_wait(Duration::MAX).is_some());
+    let mut late = sleep_until(Instant::now() + Duration::from_secs(1000 * 365 * 24 * 3600));
+    assert!(!poll(&mut late, waker));
+}
+
+#[test]
+fn timers_know_their_driver() {
+    let (outer, _entered) = paused();
+    let waker = Waker::noop();
+    let mut moved = sleep(ms(5));
+    assert!(!poll(&mut moved, waker));
+    {
+        let inner = Driver::new(2, true);
+        let _entered = inner.enter();
+        // Armed here too, by its deadline: what it left in the other driver goes in its time.
+        assert!(!poll(&mut moved, waker));
+        assert!(!inner.wheel.borrow().is_empty());
+        drop(moved);
+        assert!(inner.wheel.borrow().is_empty());
+    }
+    assert!(!outer.wheel.borrow().is_empty());
+    pass(&outer, ms(6));
+    assert!(outer.wheel.borrow().is_empty());
+    assert!(
+        try_current(|driver| Rc::ptr_eq(driver, &outer)).unwrap(),
+        "the outer one is current again"
+    );
+}
+
+#[test]
+fn dropped_without_a_driver_it_does_nothing() {
+    let mut orphan = sleep(ms(5));
+    {
+        let (_driver, _entered) = paused();
+        assert!(!poll(&mut orphan, Waker::noop()));
+    }
+    Pin::new(&mut orphan).reset(Instant::now());
+    drop(orphan);
+}
+
+#[test]
+#[should_panic(expected = "no runtime on this thread: call this inside block_on or #[runtime::main]")]
+fn polled_without_a_driver_it_says_what_to_do() {
+    poll(&mut sleep(ms(5)), Waker::noop());
+}
+
+#[test]
+fn a_clear_hands_out_every_waker() {
+    let (driver, _entered) = paused();
+    let count = Arc::new(Count::default());
+    let waker = Waker::from(count.clone());
+    let mut sleeps: Vec<Sleep> = (0..50).map(|n| sleep(ms(n + 1))).collect();
+    assert!(sleeps.iter_mut().all(|sleep| !poll(sleep, &waker)));
+    let mut wakers = Vec::new();
+    driver.clear(&mut wakers);
+    assert_eq!(wakers.len(), 50);
+    assert_eq!(driver.next_wait(Duration::ZERO), None);
+    drop(sleeps);
+}
+
+#[test]
+fn slack_holds_back_only_after_timers_have_fired() {
+    let (driver, _entered) = paused();
+    let waker = Waker::noop();
+    let slack = Duration::from_micros(100);
+    let mut first = sleep(Duration::from_micros(30));
+    assert!(!poll(&mut first, waker));
+    driver.fire(8, &mut Vec::new());
+    assert_eq!(
+        driver.next_wait(slack),
+        Some(Duration::from_micros(30)),
+        "a lone timer is exact"
+    );
+    pass(&driver, Duration::from_micros(30));
+    let mut second = sleep(Duration::from_micros(30));
+    assert!(!poll(&mut second, waker));
+    driver.fire(8, &mut Vec::new());
+    assert_eq!(driver.next_wait(slack), Some(slack));
+    pass(&driver, Duration::from_micros(20));
+    assert_eq!(driver.next_wait(slack), Some(Duration::from_micros(80)));
+}
+
+/// A waker whose clone and drop are user code of the nasty kind: they arm and drop timers.
+mod reentrant {
+    #![allow(
+        unsafe_code,
+        reason = "a hand-made waker, whose functions never use their data word"
+    )]
+    use super::*;
+    use std::task::{RawWaker, RawWakerVTable};
+
+    static VTABLE: RawWakerVTable = RawWakerVTable::new(
+        |data| {
+            meddle();
+            RawWaker::new(data, &VTABLE)
+        },
+        |_| meddle(),
+        |_| meddle(),
+        |_| meddle(),
+    );
+
+    fn meddle() {
+        let mut other = sleep(ms(1));
+        assert!(!poll(&mut other, Waker::noop()));
+        Pin::new(&mut other).reset(Instant::now() + ms(2));
+    }
+
+    #[test]
+    fn wakers_may_use_timers_in_clone_and_drop() {
+        let (driver, _entered) = paused();
+        // SAFETY: the functions above take any data word, from any thread.
+        let waker = || unsafe { Waker::from_raw(RawWaker::new(std::ptr::null(), &VTABLE)) };
+        let mut one = sleep(ms(3));
+        for _ in 0..3 {
+            assert!(!poll(&mut one, &waker()));
+            assert!(!poll(&mut one, Waker::noop()));
+        }
+        assert!(!poll(&mut one, &waker()));
+        pass(&driver, ms(3));
+        assert!(poll(&mut one, &waker()));
+        let mut two = sleep(ms(3));
+        assert!(!poll(&mut two, &waker()));
+        drop(two);
+        assert!(driver.wheel.borrow().is_empty());
+    }
+}
+
+/// The instants of ticks, in milliseconds, with a stall until 45 after the tick at 10.
+fn ticks(behavior: MissedTickBehavior) -> Vec<u64> {
+    let (driver, _entered) = paused();
+    let start = Instant::now();
+    let mut interval: Interval = time::interval(ms(10));
+    interval.set_missed_tick_behavior(behavior);
+    let mut ticks = Vec::new();
+    let mut cx = Context::from_waker(Waker::noop());
+    for now in [0, 10, 45, 50, 55, 60, 65, 70, 75, 80] {
+        let now = start + ms(now);
+        pass(&driver, now - Instant::now());
+        while interval.poll_tick(&mut cx).is_ready() {
+            ticks.push(now.duration_since(start).as_millis() as u64);
+            pass(&driver, Duration::ZERO);
+        }
+    }
+    ticks
+}
+
+#[test]
+fn missed_ticks_are_treated_as_told() {
+    assert_eq!(
+        ticks(MissedTickBehavior::Burst),
+        [0, 10, 45, 45, 45, 50, 60, 70, 80]
+    );
+    assert_eq!(ticks(MissedTickBehavior::Delay), [0, 10, 45, 55, 65, 75]);
+    assert_eq!(ticks(MissedTickBehavior::Skip), [0, 10, 45, 50, 60, 70, 80]);
+}
+
+#[test]
+fn an_interval_does_not_drift() {
+    let (driver, _entered) = paused();
+    let start = Instant::now();
+    let period = Duration::from_nanos(333_333);
+    let mut interval = time::interval(period);
+    let mut cx = Context::from_waker(Waker::noop());
+    let rounds = if cfg!(miri) { 100 } else { 100_000 };
+    for round in 0..rounds {
+        // Always late by a little.
+        while interval.poll_tick(&mut cx).is_pending() {
+            pass(&driver, Duration::from_micros(7));
+        }
+        let late = Instant::now() - (start + period * round);
+        assert!(
+            late < Duration::from_micros(9),
+            "late by {late:?} in round {round}"
+        );
+    }
+}
+
+#[test]
+fn a_timeout_touches_no_timer_while_its_future_is_ready() {
+    let (driver, _entered) = paused();
+    let mut cx = Context::from_waker(Waker::noop());
+    let ready = pin!(time::timeout(ms(1), async { 7 }));
+    assert_eq!(ready.poll(&mut cx), Poll::Ready(Ok(7)));
+    let mut polls = 0;
+    let slow = poll_fn(|_| {
+        polls += 1;
+        if polls == 3 {
+            Poll::Ready(polls)
+        } else {
+            Poll::Pending
+        }
+    });
+    {
+        let mut slow = pin!(time::timeout(ms(1), slow));
+        assert!(slow.as_mut().poll(&mut cx).is_pending());
+        assert!(!driver.wheel.borrow().is_empty());
+        assert!(slow.as_mut().poll(&mut cx).is_pending());
+        pass(&driver, ms(2));
+        assert_eq!(
+            slow.as_mut().poll(&mut cx),
+            Poll::Ready(Ok(3)),
+            "the future is polled first"
+        );
+    }
+    assert!(driver.wheel.borrow().is_empty());
+    let mut never = pin!(time::timeout(ms(1), std::future::pending::<()>()));
+    assert!(never.as_mut().poll(&mut cx).is_pending());
+    pass(&driver, ms(1));
+    assert!(never.as_mut().poll(&mut cx).is_ready());
+    let mut unlimited = pin!(time::timeout(Duration::MAX, std::future::pending::<()>()));
+    assert!(unlimited.as_mut().poll(&mut cx).is_pending());
+}
+
+#[test]
+fn a_sleep_is_small() {
+    assert_eq!(size_of::<Sleep>(), 24);
+}

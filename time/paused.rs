@@ -1,0 +1,167 @@
+//! The clock stopped and moved by hand, for tests.
+
+use super::driver::{self, Driver};
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+/// Stops the clock of this thread's runtime. It then moves by [`advance`], and by itself to the
+/// next deadline whenever nothing is left to do.
+///
+/// The module's page says how it keeps from running ahead of real I/O. See also
+/// [`Builder::start_paused`](crate::Builder::start_paused) and `#[runtime::test(start_paused = true)]`.
+///
+/// # Panics
+///
+/// If the clock is paused already, or there is no runtime on this thread.
+///
+/// # Examples
+///
+/// ```
+/// use runtime::time::{self, Duration, Instant};
+///
+/// # runtime::block_on(async {
+/// time::pause();
+/// let start = Instant::now();
+/// time::sleep(Duration::from_secs(3600)).await;
+/// assert_eq!(start.elapsed(), Duration::from_secs(3600));
+/// # });
+/// ```
+#[track_caller]
+pub fn pause() {
+    let clock_was_paused = driver::current(|driver| {
+        let was_paused = driver.is_paused();
+        driver.clock().pause();
+        was_paused
+    });
+    assert!(
+        !clock_was_paused,
+        "the clock is paused already: pause once, or call resume first"
+    );
+}
+
+/// Lets the clock go again, from where it stands.
+///
+/// # Panics
+///
+/// If the clock is not paused, or there is no runtime on this thread.
+#[track_caller]
+pub fn resume() {
+    let clock_was_paused = driver::current(|driver| {
+        let was_paused = driver.is_paused();
+        if was_paused {
+            driver.clock().resume();
+        }
+        was_paused
+    });
+    assert!(
+        clock_was_paused,
+        "the clock is not paused: call pause before resume"
+    );
+}
+
+/// Moves the stopped clock forward by `duration`. When it returns, every timer that is due then has
+/// fired, in the order of deadlines, and the tasks they woke have been polled once.
+///
+/// # Cancel safety
+///
+/// Dropped before it is ready it has moved the clock, or has not been polled.
+///
+/// # Panics
+///
+/// If the clock is not paused, or there is no runtime on this thread.
+///
+/// # Examples
+///
+/// ```
+/// use runtime::time::{self, Duration};
+///
+/// # runtime::block_on(async {
+/// time::pause();
+/// let task = runtime::spawn(time::sleep(Duration::from_secs(60)));
+/// runtime::task::yield_now().await;
+/// time::advance(Duration::from_secs(61)).await;
+/// assert!(task.is_finished());
+/// # });
+/// ```
+pub async fn advance(duration: Duration) {
+    let clock_was_paused = driver::current(|driver| driver.is_paused());
+    assert!(
+        clock_was_paused,
+        "the clock is not paused: call pause before advance"
+    );
+    let until_ns = driver::current(|driver| {
+        let duration_ns = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        let until_ns = driver.clock().now_ns().saturating_add(duration_ns);
+        driver.clock().move_to(until_ns);
+        until_ns
+    });
+    let mut has_yielded = false;
+    poll_fn(|cx| {
+        // Once everything has fired, one more round for those that were woken.
+        let has_fired = driver::current(|driver| driver.has_fired_until(until_ns));
+        if has_fired && std::mem::replace(&mut has_yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Keeps the stopped clock of this thread's runtime from moving by itself, until the guard is dropped.
+///
+/// For a test that waits for something the loop cannot see coming: a wake that another thread owes.
+///
+/// # Panics
+///
+/// If there is no runtime on this thread.
+///
+/// # Examples
+///
+/// ```
+/// use runtime::time::{self, Duration, Instant};
+///
+/// # runtime::block_on(async {
+/// time::pause();
+/// let start = Instant::now();
+/// let guard = time::inhibit_auto_advance();
+/// let answer = runtime::Handle::current().spawn_blocking(|| {
+///     std::thread::sleep(Duration::from_millis(20));
+///     42
+/// });
+/// let answer = time::timeout(Duration::from_millis(1), answer).await;
+/// assert_eq!(answer.expect("the clock stood still").unwrap(), 42);
+/// drop(guard);
+/// # });
+/// ```
+#[track_caller]
+pub fn inhibit_auto_advance() -> AutoAdvanceInhibited {
+    let driver = driver::current(|driver| {
+        driver.inhibit();
+        driver.clone()
+    });
+    AutoAdvanceInhibited { driver }
+}
+
+/// While it lives the stopped clock does not move by itself. From [`inhibit_auto_advance`].
+#[must_use = "dropped at once it inhibits nothing"]
+#[derive(Debug)]
+pub struct AutoAdvanceInhibited {
+    driver: Rc<Driver>,
+}
+
+impl Drop for AutoAdvanceInhibited {
+    fn drop(&mut self) {
+        self.driver.allow();
+    }
+}
+
+impl std::fmt::Debug for Driver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Driver")
+            .field("is_paused", &self.is_paused())
+            .finish_non_exhaustive()
+    }
+}

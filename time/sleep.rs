@@ -1,0 +1,134 @@
+//! Sleeping until a deadline.
+
+use super::driver::TimerId;
+use super::instant::Instant;
+use crate::task::coop;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+/// Waits until `duration` has passed, counted from this call.
+///
+/// It never completes early. It may be late by the kernel's timer slack (some 50 µs) and, where
+/// timers are dense, by [`Builder::timer_slack`](crate::Builder::timer_slack).
+/// [`Duration::MAX`], or any other that goes beyond what a clock can say, means never.
+///
+/// # Cancel safety
+///
+/// Cancel safe: dropped, it leaves nothing behind.
+///
+/// # Panics
+///
+/// When polled on a thread without a runtime. It may be made anywhere.
+///
+/// # Examples
+///
+/// ```
+/// use runtime::time::{Duration, Instant, sleep};
+///
+/// # runtime::block_on(async {
+/// let start = Instant::now();
+/// sleep(Duration::from_millis(2)).await;
+/// assert!(start.elapsed() >= Duration::from_millis(2));
+/// # });
+/// ```
+pub fn sleep(duration: Duration) -> Sleep {
+    sleep_until(Instant::now().saturating_add(duration))
+}
+
+/// Waits until `deadline`. As [`sleep`] otherwise; a deadline that has passed may take a turn of
+/// the loop.
+///
+/// # Examples
+///
+/// ```
+/// use runtime::time::{Duration, Instant, sleep_until};
+///
+/// # runtime::block_on(async {
+/// let deadline = Instant::now() + Duration::from_millis(2);
+/// sleep_until(deadline).await;
+/// assert!(Instant::now() >= deadline);
+/// # });
+/// ```
+pub fn sleep_until(deadline: Instant) -> Sleep {
+    Sleep {
+        deadline,
+        timer: TimerId::NONE,
+    }
+}
+
+/// The future of [`sleep`] and [`sleep_until`]. It is `Unpin`, and may be polled again once
+/// complete: it then still is.
+///
+/// It is armed by its first poll, in the runtime on whose thread that happens. Polled on another
+/// runtime's thread it is armed there; dropped on one, what it left in the first runtime goes when
+/// its time comes.
+#[must_use = "futures do nothing unless awaited or polled"]
+pub struct Sleep {
+    deadline: Instant,
+    timer: TimerId,
+}
+
+impl Sleep {
+    /// When it completes.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Whether the deadline has passed.
+    pub fn is_elapsed(&self) -> bool {
+        self.deadline <= Instant::now()
+    }
+
+    /// Sets another deadline, without the cost of a new timer. A task that waits for it is woken at
+    /// the new deadline, with no further poll needed; one in the past counts as now.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use runtime::time::{Duration, Instant, sleep};
+    /// use std::pin::Pin;
+    ///
+    /// # runtime::block_on(async {
+    /// let mut sleep = sleep(Duration::from_secs(3600));
+    /// Pin::new(&mut sleep).reset(Instant::now());
+    /// sleep.await;
+    /// # });
+    /// ```
+    pub fn reset(self: Pin<&mut Self>, deadline: Instant) {
+        let this = self.get_mut();
+        if this.timer != TimerId::NONE {
+            this.timer.reset(this.deadline, deadline);
+        }
+        this.deadline = deadline;
+    }
+
+    /// As `poll`, whatever is left of the budget.
+    pub(crate) fn poll_unbudgeted(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.timer.poll(self.deadline, cx)
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(coop::poll_budget(cx));
+        ready!(self.poll_unbudgeted(cx));
+        coop::spend();
+        Poll::Ready(())
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        self.timer.disarm(self.deadline);
+    }
+}
+
+impl fmt::Debug for Sleep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sleep").field("deadline", &self.deadline).finish()
+    }
+}

@@ -1,0 +1,146 @@
+//! A limit on how long a future may take.
+
+use super::instant::Instant;
+use super::sleep::{Sleep, sleep_until};
+use pin_project_lite::pin_project;
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// Awaits `future`, for `duration` at most.
+///
+/// The time counts from the first poll in which the future is pending: one that is ready at once
+/// costs neither a timer nor a look at the clock. The future is polled first, so it wins if it is
+/// ready when its time is up. When the time is up the future is not polled again, and is dropped
+/// with the [`Timeout`]. [`Duration::MAX`] means no limit.
+///
+/// # Cancel safety
+///
+/// As cancel safe as the future is.
+///
+/// # Errors
+///
+/// [`Elapsed`] if the time is up first.
+///
+/// # Panics
+///
+/// When the future is pending on a thread without a runtime.
+///
+/// # Examples
+///
+/// ```
+/// use runtime::time::{Duration, timeout};
+///
+/// # runtime::block_on(async {
+/// assert_eq!(timeout(Duration::from_secs(1), async { 7 }).await, Ok(7));
+///
+/// let never = std::future::pending::<()>();
+/// assert!(timeout(Duration::from_millis(1), never).await.is_err());
+/// # });
+/// ```
+pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoFuture> {
+    Timeout {
+        future: future.into_future(),
+        limit: Limit::Within(duration),
+    }
+}
+
+/// Awaits `future`, until `deadline` at most. As [`timeout`] otherwise.
+///
+/// # Examples
+///
+/// ```
+/// use runtime::time::{Duration, Instant, timeout_at};
+///
+/// # runtime::block_on(async {
+/// let deadline = Instant::now() + Duration::from_millis(1);
+/// assert!(timeout_at(deadline, std::future::pending::<()>()).await.is_err());
+/// # });
+/// ```
+pub fn timeout_at<F: IntoFuture>(deadline: Instant, future: F) -> Timeout<F::IntoFuture> {
+    Timeout {
+        future: future.into_future(),
+        limit: Limit::Until(sleep_until(deadline)),
+    }
+}
+
+pin_project! {
+    /// The future of [`timeout`] and [`timeout_at`].
+    #[must_use = "futures do nothing unless awaited or polled"]
+    pub struct Timeout<F> {
+        #[pin]
+        future: F,
+        limit: Limit,
+    }
+}
+
+enum Limit {
+    /// Not pending yet, so the time does not count yet.
+    Within(Duration),
+    Until(Sleep),
+}
+
+impl<F> Timeout<F> {
+    /// The future inside.
+    pub fn get_ref(&self) -> &F {
+        &self.future
+    }
+
+    /// The future inside.
+    pub fn get_mut(&mut self) -> &mut F {
+        &mut self.future
+    }
+
+    /// The future inside, without its limit.
+    pub fn into_inner(self) -> F {
+        self.future
+    }
+}
+
+impl<F: Future> Future for Timeout<F> {
+    type Output = Result<F::Output, Elapsed>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Poll::Ready(output) = this.future.poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        if let Limit::Within(duration) = *this.limit {
+            *this.limit = Limit::Until(sleep_until(Instant::now().saturating_add(duration)));
+        }
+        // Whatever is left of the budget: a future that uses it up in each poll has its limit too.
+        match this.limit {
+            Limit::Until(sleep) => sleep.poll_unbudgeted(cx).map(|()| Err(Elapsed(()))),
+            Limit::Within(_) => Poll::Pending,
+        }
+    }
+}
+
+impl<F: fmt::Debug> fmt::Debug for Timeout<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Timeout")
+            .field("future", &self.future)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The time was up before the future was ready.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Elapsed(());
+
+impl fmt::Display for Elapsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("deadline has elapsed")
+    }
+}
+
+impl std::error::Error for Elapsed {}
+
+impl From<Elapsed> for io::Error {
+    fn from(elapsed: Elapsed) -> io::Error {
+        io::Error::new(io::ErrorKind::TimedOut, elapsed)
+    }
+}

@@ -1,0 +1,323 @@
+//! The timer wheel: which deadline comes next, and whom to wake then.
+//!
+//! Hierarchical and hashed, after Varghese and Lauck ("Hashed and hierarchical timing wheels",
+//! 1987). Nine levels of 64 slots each: a slot of level 0 is one tick, a slot of level *n* covers
+//! 64^*n* of them. A timer lies on the level of the highest base-64 digit in which its tick differs
+//! from `elapsed`, in the slot of its own digit there; so all of a level is due before any of the
+//! next, and the slots of a level in order. When `elapsed` enters a slot of a higher level, its
+//! timers are filed anew, lower down ("cascade"). Nine levels cover all ticks there are, so nothing
+//! ever wraps.
+//!
+//! Occupancy is one word a level; slots are lists linked by index through one slab. Insert and
+//! remove take constant time and allocate nothing beyond the slab's slot.
+//!
+//! The wheel knows neither clock nor tasks. Wakers are stored, moved and compared here, never
+//! cloned, woken or dropped.
+
+use slab::Slab;
+use std::task::Waker;
+
+const LEVELS: usize = 9;
+const SLOTS: usize = 64;
+const DIGIT_BITS: u32 = 6;
+
+/// The end of a list.
+const NONE: u32 = u32::MAX;
+
+/// Ticks have 54 bits; later deadlines (after 570 years) are filed here.
+pub(crate) const MAX_TICK: u64 = (1 << (LEVELS as u32 * DIGIT_BITS)) - 1;
+
+/// Timers filed anew at most in one [`Wheel::expire`]: a million of them on one tick would stop
+/// everything else for tens of milliseconds.
+const CASCADE_LIMIT: usize = 4096;
+
+/// Names a timer in this wheel, as long as its tick is known too; see [`Wheel::find`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Key {
+    pub(crate) slot: u32,
+    pub(crate) generation: u16,
+}
+
+pub(crate) struct Wheel {
+    /// Every timer of an earlier tick has fired.
+    elapsed: u64,
+    entries: Slab<Entry>,
+    levels: Box<[Level; LEVELS]>,
+    /// A bit for each level that is not empty.
+    occupied: u16,
+    /// No timer is due before this; `None` if that is to be found out.
+    bound: Option<u64>,
+    /// A slot of a higher level that is being filed anew; it comes before all else.
+    cascading: Option<(u8, u8)>,
+    last_generation: u16,
+}
+
+#[derive(Clone, Copy)]
+struct Level {
+    occupied: u64,
+    slots: [List; SLOTS],
+}
+
+#[derive(Clone, Copy)]
+struct List {
+    head: u32,
+    tail: u32,
+}
+
+pub(crate) struct Entry {
+    tick: u64,
+    pub(crate) waker: Waker,
+    previous: u32,
+    next: u32,
+    generation: u16,
+    level: u8,
+    slot: u8,
+}
+
+impl Wheel {
+    pub(crate) fn new(elapsed: u64) -> Wheel {
+        let empty = Level {
+            occupied: 0,
+            slots: [List {
+                head: NONE,
+                tail: NONE,
+            }; SLOTS],
+        };
+        Wheel {
+            elapsed: elapsed.min(MAX_TICK),
+            entries: Slab::new(),
+            // By way of the heap, so that a small stack is enough.
+            levels: vec![empty; LEVELS]
+                .try_into()
+                .unwrap_or_else(|_| unreachable!("the length is LEVELS")),
+            occupied: 0,
+            bound: None,
+            cascading: None,
+            last_generation: 0,
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Every timer of an earlier tick has fired.
+    pub(crate) fn elapsed(&self) -> u64 {
+        self.elapsed
+    }
+
+    /// Files a timer. A tick that has passed is due at once.
+    pub(crate) fn insert(&mut self, tick: u64, waker: Waker) -> Key {
+        self.last_generation = self.last_generation.wrapping_add(1);
+        let generation = self.last_generation;
+        self.bound = if self.is_empty() {
+            Some(tick)
+        } else {
+            self.bound.map(|bound| bound.min(tick))
+        };
+        let entry = Entry {
+            tick,
+            waker,
+            previous: NONE,
+            next: NONE,
+            generation,
+            level: 0,
+            slot: 0,
+        };
+        let slot = self.entries.insert(entry);
+        assert!(slot < NONE as usize, "fewer than 2^32 - 1 timers");
+        self.link(slot as u32);
+        Key {
+            slot: slot as u32,
+            generation,
+        }
+    }
+
+    /// The timer of that key and tick, unless it has fired.
+    ///
+    /// Generations wrap, but the tick makes sure: the key of a timer that has fired comes with a
+    /// tick that has passed, and whatever timer has its slot now was filed with one to come.
+    pub(crate) fn find(&mut self, key: Key, tick: u64) -> Option<&mut Entry> {
+        let entry = self.entries.get_mut(key.slot as usize)?;
+        (entry.generation == key.generation && entry.tick == tick).then_some(entry)
+    }
+
+    /// Takes a timer out, unless it has fired.
+    pub(crate) fn remove(&mut self, key: Key, tick: u64) -> Option<Waker> {
+        self.find(key, tick)?;
+        self.unlink(key.slot);
+        let entry = self.entries.remove(key.slot as usize);
+        self.forget_bound(entry.tick, entry.level);
+        Some(entry.waker)
+    }
+
+    /// Files a timer anew under another tick; its key and its waker stay. False if it has fired.
+    pub(crate) fn reset(&mut self, key: Key, tick: u64, new_tick: u64) -> bool {
+        let Some(entry) = self.find(key, tick) else {
+            return false;
+        };
+        let level = entry.level;
+        entry.tick = new_tick;
+        self.unlink(key.slot);
+        self.link(key.slot);
+        self.forget_bound(tick, level);
+        self.bound = self.bound.map(|bound| bound.min(new_tick));
+        true
+    }
+
+    /// Moves to tick `now`, and the wakers of at most `limit` timers that are due into `wakers`, in
+    /// the order of their ticks. Returns how many; call again if it is `limit`.
+    pub(crate) fn expire(&mut self, now: u64, limit: usize, wakers: &mut Vec<Waker>) -> usize {
+        let now = now.min(MAX_TICK);
+        let mut fired = 0;
+        let mut filed = 0;
+        while let Some((level, slot, start)) = self.first_slot() {
+            if start > now {
+                break;
+            }
+            self.elapsed = self.elapsed.max(start);
+            if level == 0 {
+                while let Some(index) = self.head(0, slot) {
+                    if fired == limit {
+                        return fired;
+                    }
+                    self.unlink(index);
+                    wakers.push(self.entries.remove(index as usize).waker);
+                    fired += 1;
+                }
+                self.bound = None;
+            } else {
+                self.cascading = Some((level as u8, slot as u8));
+                while let Some(index) = self.head(level, slot) {
+                    if filed == CASCADE_LIMIT {
+                        return fired;
+                    }
+                    self.unlink(index);
+                    self.link(index);
+                    filed += 1;
+                }
+                self.cascading = None;
+            }
+        }
+        self.elapsed = self.elapsed.max(now);
+        if self.bound.is_some_and(|bound| bound <= now) {
+            self.bound = None;
+        }
+        fired
+    }
+
+    /// No timer is due before this tick. It is the tick of the next timer, unless the timer that
+    /// was next has been removed since: then the loop may wake once for nothing, which costs less
+    /// than to look for the minimum each time that one of ten thousand timeouts is set anew.
+    pub(crate) fn next_tick(&mut self) -> Option<u64> {
+        let (level, slot, start) = self.first_slot()?;
+        if level == 0 || self.cascading.is_some() {
+            return Some(start);
+        }
+        if self.bound.is_none() {
+            let mut least = u64::MAX;
+            let mut index = self.levels[level].slots[slot].head;
+            while let Some(entry) = self.entries.get(index as usize) {
+                least = least.min(entry.tick);
+                index = entry.next;
+            }
+            self.bound = Some(least);
+        }
+        self.bound
+    }
+
+    /// Takes out every timer.
+    pub(crate) fn clear(&mut self, wakers: &mut Vec<Waker>) {
+        wakers.extend(self.entries.drain().map(|entry| entry.waker));
+        *self = Wheel {
+            last_generation: self.last_generation,
+            ..Wheel::new(self.elapsed)
+        };
+    }
+
+    /// The slot that comes first: its level, its number, and its first tick, or `elapsed` if it has
+    /// begun.
+    fn first_slot(&self) -> Option<(usize, usize, u64)> {
+        if let Some((level, slot)) = self.cascading {
+            return Some((usize::from(level), usize::from(slot), self.elapsed));
+        }
+        if self.occupied == 0 {
+            return None;
+        }
+        let level = self.occupied.trailing_zeros();
+        let slot = self.levels[level as usize].occupied.trailing_zeros();
+        let shift = level * DIGIT_BITS;
+        let above = self.elapsed >> (shift + DIGIT_BITS) << (shift + DIGIT_BITS);
+        let start = above | u64::from(slot) << shift;
+        Some((level as usize, slot as usize, start.max(self.elapsed)))
+    }
+
+    fn head(&self, level: usize, slot: usize) -> Option<u32> {
+        Some(self.levels[level].slots[slot].head).filter(|head| *head != NONE)
+    }
+
+    /// Appends an entry to the list where its tick belongs.
+    fn link(&mut self, index: u32) {
+        let entry = &mut self.entries[index as usize];
+        // What has passed goes to the slot that is next in any case.
+        let tick = entry.tick.clamp(self.elapsed, MAX_TICK);
+        let level = level_of(self.elapsed, tick);
+        let slot = (tick >> (level as u32 * DIGIT_BITS)) as usize % SLOTS;
+        let list = &mut self.levels[level].slots[slot];
+        (entry.level, entry.slot) = (level as u8, slot as u8);
+        (entry.previous, entry.next) = (list.tail, NONE);
+        let tail = std::mem::replace(&mut list.tail, index);
+        match tail {
+            NONE => list.head = index,
+            tail => self.entries[tail as usize].next = index,
+        }
+        self.levels[level].occupied |= 1 << slot;
+        self.occupied |= 1 << level;
+    }
+
+    /// Takes an entry out of its list.
+    fn unlink(&mut self, index: u32) {
+        let Entry {
+            previous,
+            next,
+            level,
+            slot,
+            ..
+        } = self.entries[index as usize];
+        let (level, slot) = (usize::from(level), usize::from(slot));
+        let list = &mut self.levels[level].slots[slot];
+        match previous {
+            NONE => list.head = next,
+            previous => self.entries[previous as usize].next = next,
+        }
+        let list = &mut self.levels[level].slots[slot];
+        match next {
+            NONE => list.tail = previous,
+            next => self.entries[next as usize].previous = previous,
+        }
+        if self.levels[level].slots[slot].head == NONE {
+            self.levels[level].occupied &= !(1 << slot);
+            if self.levels[level].occupied == 0 {
+                self.occupied &= !(1 << level);
+            }
+        }
+    }
+
+    /// A timer of that tick and level is not there any more. On level 0 the next one is found at
+    /// no cost; above, the bound stays as it is.
+    fn forget_bound(&mut self, tick: u64, level: u8) {
+        if level == 0 && self.bound == Some(tick) {
+            self.bound = None;
+        }
+    }
+}
+
+/// The highest base-64 digit in which the two differ.
+fn level_of(elapsed: u64, tick: u64) -> usize {
+    let differing = (elapsed ^ tick) | 1;
+    (differing.ilog2() / DIGIT_BITS) as usize
+}
+
+#[cfg(test)]
+#[path = "wheel_tests.rs"]
+mod tests;
