@@ -200,31 +200,19 @@ mod tests {
         assert!(Ready::READ_CLOSED.is_readable() && !Ready::READ_CLOSED.is_writable());
         assert!(Ready::WRITE_CLOSED.is_writable() && !Ready::WRITE_CLOSED.is_readable());
         assert!(Ready::EMPTY.is_empty() && !Ready::ALL.is_empty());
-        assert_eq!(
-            Ready::ALL - Ready::READABLE - Ready::WRITABLE,
-            Ready::READ_CLOSED | Ready::WRITE_CLOSED
-        );
+        assert_eq!(Ready::ALL - Ready::READABLE - Ready::WRITABLE, Ready::READ_CLOSED | Ready::WRITE_CLOSED);
     }
 
     #[test]
     fn an_interest_is_never_empty() {
         assert_eq!(Interest::READABLE.remove(Interest::READABLE), None);
-        assert_eq!(
-            Interest::READABLE.remove(Interest::WRITABLE),
-            Some(Interest::READABLE)
-        );
+        assert_eq!(Interest::READABLE.remove(Interest::WRITABLE), Some(Interest::READABLE));
     }
 
     #[test]
     fn flags_are_shown_by_name() {
-        assert_eq!(
-            format!("{:?}", Ready::READABLE | Ready::WRITE_CLOSED),
-            "READABLE | WRITE_CLOSED"
-        );
+        assert_eq!(format!("{:?}", Ready::READABLE | Ready::WRITE_CLOSED), "READABLE | WRITE_CLOSED");
         assert_eq!(format!("{:?}", Ready::EMPTY), "EMPTY");
-        assert_eq!(
-            format!("{:?}", Interest::READABLE | Interest::WRITABLE),
-            "READABLE | WRITABLE"
-        );
+        assert_eq!(format!("{:?}", Interest::READABLE | Interest::WRITABLE), "READABLE | WRITABLE");
     }
 }

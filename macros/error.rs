@@ -20,10 +20,7 @@ impl Errors {
 
     /// One `::core::compile_error! { "message" }` for each fault.
     pub(crate) fn into_tokens(self) -> TokenStream {
-        self.faults
-            .iter()
-            .flat_map(|(span, message)| compile_error(*span, message))
-            .collect()
+        self.faults.iter().flat_map(|(span, message)| compile_error(*span, message)).collect()
     }
 }
 

@@ -70,10 +70,7 @@ impl Function {
 
         let mut rest: Vec<_> = tokens.collect();
         let Some(body) = rest.pop().and_then(as_body) else {
-            errors.push(
-                name.span(),
-                format!("`#[{macro_name}]` goes on a function with a body"),
-            );
+            errors.push(name.span(), format!("`#[{macro_name}]` goes on a function with a body"));
             return None;
         };
         let is_where =
@@ -104,12 +101,7 @@ impl Function {
 pub(crate) fn split_inner_attributes(body: TokenStream) -> (TokenStream, TokenStream) {
     let mut tokens: Vec<_> = body.into_iter().collect();
     let mut end = 0;
-    while let [
-        TokenTree::Punct(hash),
-        TokenTree::Punct(bang),
-        TokenTree::Group(group),
-        ..,
-    ] = &tokens[end..]
+    while let [TokenTree::Punct(hash), TokenTree::Punct(bang), TokenTree::Group(group), ..] = &tokens[end..]
         && hash.as_char() == '#'
         && bang.as_char() == '!'
         && group.delimiter() == Delimiter::Bracket
@@ -121,10 +113,7 @@ pub(crate) fn split_inner_attributes(body: TokenStream) -> (TokenStream, TokenSt
 }
 
 fn not_a_function(span: Span, macro_name: &str, errors: &mut Errors) -> Option<Function> {
-    errors.push(
-        span,
-        format!("`#[{macro_name}]` goes on an `async fn`, and this is none"),
-    );
+    errors.push(span, format!("`#[{macro_name}]` goes on an `async fn`, and this is none"));
     None
 }
 

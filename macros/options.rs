@@ -48,10 +48,7 @@ impl Options {
             let assigned = take_punct(&mut tokens, '=');
             let value = take_value(&mut tokens);
             let TokenTree::Ident(name) = first else {
-                errors.push(
-                    first.span(),
-                    "expected the name of an option, as in `start_paused = true`",
-                );
+                errors.push(first.span(), "expected the name of an option, as in `start_paused = true`");
                 continue;
             };
             let known = OPTIONS.iter().find(|(option, _)| name.to_string() == *option);
@@ -62,10 +59,7 @@ impl Options {
             if !seen.insert(*option) {
                 errors.push(name.span(), format!("`{option}` is set twice"));
             } else if !assigned || value.is_empty() {
-                errors.push(
-                    name.span(),
-                    format!("`{option}` needs a value, as in `{option} = {example}`"),
-                );
+                errors.push(name.span(), format!("`{option}` needs a value, as in `{option} = {example}`"));
             } else {
                 options.set(name, value, errors);
             }
@@ -109,9 +103,7 @@ fn unknown(name: &str) -> String {
 }
 
 fn take_punct(tokens: &mut Tokens, wanted: char) -> bool {
-    tokens
-        .next_if(|token| matches!(token, TokenTree::Punct(punct) if punct.as_char() == wanted))
-        .is_some()
+    tokens.next_if(|token| matches!(token, TokenTree::Punct(punct) if punct.as_char() == wanted)).is_some()
 }
 
 /// Takes the tokens up to the comma that ends the option, and the comma.
@@ -190,9 +182,5 @@ fn text_of(value: &TokenStream) -> Option<String> {
 
 /// The span of the value's first token: on stable Rust two spans cannot be joined.
 fn span_of(value: &TokenStream) -> Span {
-    value
-        .clone()
-        .into_iter()
-        .next()
-        .map_or_else(Span::call_site, |token| token.span())
+    value.clone().into_iter().next().map_or_else(Span::call_site, |token| token.span())
 }

@@ -14,11 +14,7 @@ use proc_macro::{Group, Span, TokenStream, TokenTree};
 /// If `text` is no Rust text, or has a hole that is not among `holes`: a fault of this crate, which
 /// shows at the first use of the template.
 pub(crate) fn fill(text: &str, span: Span, holes: &[(&str, TokenStream)]) -> TokenStream {
-    fill_stream(
-        text.parse().expect("a template is made of Rust tokens"),
-        span,
-        holes,
-    )
+    fill_stream(text.parse().expect("a template is made of Rust tokens"), span, holes)
 }
 
 fn fill_stream(template: TokenStream, span: Span, holes: &[(&str, TokenStream)]) -> TokenStream {

@@ -117,9 +117,7 @@ impl Lookup {
         if let Ok(address) = text.parse() {
             return Lookup::one(address);
         }
-        let parts = text
-            .rsplit_once(':')
-            .and_then(|(host, port)| Some((host, port.parse().ok()?)));
+        let parts = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
         match parts {
             Some((host, port)) => Lookup::host(host, port),
             None => Lookup::Known(Some(Err(invalid(
@@ -213,20 +211,13 @@ mod tests {
     fn an_ip_is_parsed_on_the_spot() {
         let v4: SocketAddr = "192.0.2.1:80".parse().unwrap();
         let v6: SocketAddr = "[2001:db8::1]:80".parse().unwrap();
-        for found in [
-            known("192.0.2.1:80"),
-            known(("192.0.2.1", 80)),
-            known(v4),
-            known((v4.ip(), 80)),
-            known(&&v4),
-        ] {
+        for found in
+            [known("192.0.2.1:80"), known(("192.0.2.1", 80)), known(v4), known((v4.ip(), 80)), known(&&v4)]
+        {
             assert_eq!(found.unwrap(), [v4]);
         }
-        for found in [
-            known("[2001:db8::1]:80".to_owned()),
-            known(("2001:db8::1".to_owned(), 80)),
-            known(v6),
-        ] {
+        for found in [known("[2001:db8::1]:80".to_owned()), known(("2001:db8::1".to_owned(), 80)), known(v6)]
+        {
             assert_eq!(found.unwrap(), [v6]);
         }
         assert_eq!(known(&[v4, v6][..]).unwrap(), [v4, v6]);
@@ -234,19 +225,8 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused_on_the_spot() {
-        for text in [
-            "",
-            "localhost",
-            "127.0.0.1",
-            "localhost:http",
-            "localhost:65536",
-            "localhost:",
-        ] {
-            assert_eq!(
-                known(text).unwrap_err().kind(),
-                io::ErrorKind::InvalidInput,
-                "{text}"
-            );
+        for text in ["", "localhost", "127.0.0.1", "localhost:http", "localhost:65536", "localhost:"] {
+            assert_eq!(known(text).unwrap_err().kind(), io::ErrorKind::InvalidInput, "{text}");
         }
     }
 }

@@ -181,10 +181,7 @@ impl<T: AsFd> AsyncFd<T> {
     /// If no runtime is entered on this thread.
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<AsyncFdReadyGuard<'_, T>>> {
         let belief = ready!(self.io.poll_ready(cx, Direction::Read))?;
-        Poll::Ready(Ok(AsyncFdReadyGuard {
-            owner: self,
-            found: self.io.found(Some(belief), None),
-        }))
+        Poll::Ready(Ok(AsyncFdReadyGuard { owner: self, found: self.io.found(Some(belief), None) }))
     }
 
     /// As [`writable`](AsyncFd::writable), for a future of one's own. Only the latest caller is
@@ -199,10 +196,7 @@ impl<T: AsFd> AsyncFd<T> {
     /// If no runtime is entered on this thread.
     pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<AsyncFdReadyGuard<'_, T>>> {
         let belief = ready!(self.io.poll_ready(cx, Direction::Write))?;
-        Poll::Ready(Ok(AsyncFdReadyGuard {
-            owner: self,
-            found: self.io.found(None, Some(belief)),
-        }))
+        Poll::Ready(Ok(AsyncFdReadyGuard { owner: self, found: self.io.found(None, Some(belief)) }))
     }
 
     /// Tries a system call once, without waiting.
@@ -287,10 +281,7 @@ impl<'a, T: AsFd> AsyncFdReadyGuard<'a, T> {
 
     /// As [`clear_ready`](Self::clear_ready), for the given sides alone.
     pub fn clear_ready_matching(&mut self, ready: Ready) {
-        let _ = self
-            .owner
-            .io
-            .not_ready_for(self.found.without(Ready::ALL - ready));
+        let _ = self.owner.io.not_ready_for(self.found.only(ready));
     }
 
     /// Leaves the descriptor ready, as dropping the guard does.

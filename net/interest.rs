@@ -15,12 +15,12 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// Without the sides in `ready`.
-    pub(super) fn without(self, ready: Ready) -> Found {
+    /// The given sides alone.
+    pub(super) fn only(self, ready: Ready) -> Found {
         Found {
-            ready: self.ready - ready,
-            read: self.read.filter(|_| !ready.is_readable()),
-            write: self.write.filter(|_| !ready.is_writable()),
+            ready: self.ready & ready,
+            read: self.read.filter(|_| ready.is_readable()),
+            write: self.write.filter(|_| ready.is_writable()),
         }
     }
 }
@@ -28,9 +28,7 @@ impl Found {
 impl<T: AsFd> Registered<T> {
     /// Waits until a side of interest is ready. Cancel safe.
     pub(super) async fn ready_for(&self, interest: Interest) -> io::Result<Found> {
-        let (read, write) = self
-            .ready_any(interest.is_readable(), interest.is_writable())
-            .await?;
+        let (read, write) = self.ready_any(interest.is_readable(), interest.is_writable()).await?;
         Ok(self.found(read, write))
     }
 
@@ -72,11 +70,8 @@ impl<T: AsFd> Registered<T> {
             return self.try_io(Direction::Read, operation);
         }
         let mut operation = Some(operation);
-        let mut once = |io: &T| {
-            operation
-                .take()
-                .map_or(Err(io::ErrorKind::WouldBlock.into()), |call| call(io))
-        };
+        let mut once =
+            |io: &T| operation.take().map_or(Err(io::ErrorKind::WouldBlock.into()), |call| call(io));
         if interest.is_readable() {
             match self.try_io(Direction::Read, &mut once) {
                 // Not tried at all: the other side is to decide.

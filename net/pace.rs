@@ -117,10 +117,7 @@ impl Pace {
         }
         let now = Instant::now();
         // An end further away is of another runtime's clock, a paused one.
-        let until = self
-            .lock()
-            .until
-            .filter(|until| now < *until && *until <= now + REST);
+        let until = self.lock().until.filter(|until| now < *until && *until <= now + REST);
         if until.is_none() {
             self.resting.store(false, Relaxed);
         }
@@ -161,23 +158,10 @@ mod tests {
     #[test]
     fn a_broken_connection_is_passed_over_and_a_broken_listener_is_not() {
         let pace = Pace::default();
-        for errno in [
-            libc::ECONNABORTED,
-            libc::EPROTO,
-            libc::ENETDOWN,
-            libc::EPERM,
-            libc::EINTR,
-        ] {
+        for errno in [libc::ECONNABORTED, libc::EPROTO, libc::ENETDOWN, libc::EPERM, libc::EINTR] {
             assert!(pace.passes_over(&io::Error::from_raw_os_error(errno)), "{errno}");
         }
-        for errno in [
-            libc::EMFILE,
-            libc::ENFILE,
-            libc::ENOBUFS,
-            libc::ENOMEM,
-            libc::EBADF,
-            libc::EINVAL,
-        ] {
+        for errno in [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EBADF, libc::EINVAL] {
             assert!(!pace.passes_over(&io::Error::from_raw_os_error(errno)), "{errno}");
         }
     }

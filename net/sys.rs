@@ -1,8 +1,5 @@
 //! The system calls that neither std nor socket2 makes in the way wanted here.
-#![expect(
-    unsafe_code,
-    reason = "accept4, which std and socket2 do not make with SOCK_NONBLOCK"
-)]
+#![expect(unsafe_code, reason = "accept4, which std and socket2 do not make with SOCK_NONBLOCK")]
 
 use socket2::SockAddr;
 use std::io;

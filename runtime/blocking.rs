@@ -42,14 +42,7 @@ struct State {
 impl Pool {
     pub(crate) fn new(max_threads: usize, keep_alive: Duration, thread_name: String) -> Arc<Pool> {
         let (work, departure) = (Condvar::new(), Condvar::new());
-        Arc::new(Pool {
-            max_threads,
-            keep_alive,
-            thread_name,
-            state: Mutex::default(),
-            work,
-            departure,
-        })
+        Arc::new(Pool { max_threads, keep_alive, thread_name, state: Mutex::default(), work, departure })
     }
 
     /// Has a thread run `job`. After the pool is closed the job is dropped.
@@ -108,18 +101,13 @@ impl Pool {
     /// After [`close`](Pool::close): waits until every thread has left, or the time is up.
     pub(crate) fn wait_until_empty(&self, timeout: Duration) {
         let state = self.lock();
-        let left = self
-            .departure
-            .wait_timeout_while(state, timeout, |state| state.threads > 0);
+        let left = self.departure.wait_timeout_while(state, timeout, |state| state.threads > 0);
         drop(left);
     }
 
     fn start_thread(self: &Arc<Pool>) -> io::Result<()> {
         let pool = self.clone();
-        thread::Builder::new()
-            .name(self.thread_name.clone())
-            .spawn(move || pool.work())
-            .map(drop)
+        thread::Builder::new().name(self.thread_name.clone()).spawn(move || pool.work()).map(drop)
     }
 
     /// The life of a thread.
@@ -142,11 +130,7 @@ impl Pool {
                 if left.is_zero() {
                     break;
                 }
-                state = self
-                    .work
-                    .wait_timeout(state, left)
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .0;
+                state = self.work.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
             }
             state.idle -= 1;
             if state.jobs.is_empty() {

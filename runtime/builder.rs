@@ -92,10 +92,7 @@ impl Builder {
     /// If `polls` is zero.
     #[track_caller]
     pub fn event_interval(&mut self, polls: u32) -> &mut Builder {
-        assert!(
-            polls > 0,
-            "event_interval must be at least 1: the loop has to poll something"
-        );
+        assert!(polls > 0, "event_interval must be at least 1: the loop has to poll something");
         self.event_interval = polls;
         self
     }
@@ -108,10 +105,7 @@ impl Builder {
     /// If `events` is zero.
     #[track_caller]
     pub fn max_io_events_per_tick(&mut self, events: usize) -> &mut Builder {
-        assert!(
-            events > 0,
-            "max_io_events_per_tick must be at least 1: sockets would never become ready"
-        );
+        assert!(events > 0, "max_io_events_per_tick must be at least 1: sockets would never become ready");
         self.max_io_events = events;
         self
     }
@@ -139,10 +133,7 @@ impl Builder {
     #[track_caller]
     pub fn name(&mut self, name: impl Into<String>) -> &mut Builder {
         let name = name.into();
-        assert!(
-            !name.contains('\0'),
-            "the name of a runtime cannot contain a zero byte: threads bear it"
-        );
+        assert!(!name.contains('\0'), "the name of a runtime cannot contain a zero byte: threads bear it");
         self.name = Some(name);
         self
     }
@@ -154,10 +145,7 @@ impl Builder {
     /// If `threads` is zero.
     #[track_caller]
     pub fn max_blocking_threads(&mut self, threads: usize) -> &mut Builder {
-        assert!(
-            threads > 0,
-            "max_blocking_threads must be at least 1: no blocking call would be made"
-        );
+        assert!(threads > 0, "max_blocking_threads must be at least 1: no blocking call would be made");
         self.max_blocking_threads = threads;
         self
     }
@@ -194,13 +182,7 @@ impl Builder {
             main_woken: Cell::new(false),
             running: Cell::new(0),
         };
-        let config = Config {
-            event_interval: self.event_interval as usize,
-            timer_slack: self.timer_slack,
-        };
-        Ok(Runtime::from_executor(
-            Executor::new(Rc::new(context), config),
-            self.name.clone(),
-        ))
+        let config = Config { event_interval: self.event_interval as usize, timer_slack: self.timer_slack };
+        Ok(Runtime::from_executor(Executor::new(Rc::new(context), config), self.name.clone()))
     }
 }

@@ -49,10 +49,7 @@ pub(crate) struct Entered<'a> {
 
 /// Enters a runtime on this thread.
 pub(crate) fn enter(context: &Context) -> Entered<'_> {
-    Entered {
-        previous: ENTERED.replace(context),
-        context: PhantomData,
-    }
+    Entered { previous: ENTERED.replace(context), context: PhantomData }
 }
 
 impl Drop for Entered<'_> {
@@ -123,16 +120,16 @@ fn at_home_or_gone(id: u16, f: impl FnOnce(&Context)) {
 
 /// Asks a task to end, from any thread.
 pub(crate) fn abort(of: TaskRef) {
-    reach(of.id.runtime(), move |context| {
-        context.tasks.borrow_mut().abort(of)
-    });
+    reach(of.id.runtime(), move |context| context.tasks.borrow_mut().abort(of));
 }
 
 /// The join handle of a task is gone, on any thread.
 pub(crate) fn detach(of: TaskRef) {
     reach(of.id.runtime(), move |context| {
-        let leftovers = context.tasks.borrow_mut().detach(of);
-        leftovers.drop_and_wake();
+        let Leftovers { task, joiner } = context.tasks.borrow_mut().detach(of);
+        unwind::contain(|| drop(task));
+        // Dropped, not woken: who would have waited has just given up.
+        unwind::contain(|| drop(joiner));
     });
 }
 

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! 1  the future of block_on, if woken: poll it; ready => return
-//! 2  the tasks that are queued now, first in first out        (1 and 2 again, up to EVENT_INTERVAL polls)
+//! 2  the tasks that are queued now, first in first out        (1 and 2 again: a round)
+//!                                              …up to EVENT_INTERVAL polls; a round may go on in the next turn
 //! 3  inbox: what other threads woke, and what they ask to be called
 //! 4  timers: everything due now gives its wakers
 //! 5  selector: wait — zero if anything is runnable, else until the next deadline; events give their wakers
@@ -88,28 +89,33 @@ impl Executor {
         let waker = waker::waker(Id::new(context.id, self.mains.get(), Id::MAIN));
         let mut cx = std::task::Context::from_waker(&waker);
         context.main_woken.set(true);
+        // How many of the tasks that were queued after the latest poll of `future` have yet to run.
+        let mut round = 0;
         loop {
             let mut left = self.config.event_interval;
-            loop {
-                if context.main_woken.replace(false) {
-                    self.count_poll();
-                    if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
-                        return output;
+            while left > 0 && (round > 0 || self.is_runnable()) {
+                if round == 0 {
+                    if context.main_woken.replace(false) {
+                        self.count_poll();
+                        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+                            return output;
+                        }
+                        left -= 1;
                     }
-                    left -= 1;
+                    round = context.tasks.borrow().queued();
                 }
-                left -= self.run_tasks(left);
-                if left == 0 || !self.is_runnable() {
-                    break;
-                }
+                let batch = round.min(left);
+                let ran = self.run_tasks(batch);
+                // Fewer, if some had ended: then the queue is empty.
+                round = if ran < batch { 0 } else { round - ran };
+                left -= ran;
             }
             self.turn();
         }
     }
 
-    /// Runs the tasks that are queued now, `limit` at most. Returns how many it took.
-    fn run_tasks(&self, limit: usize) -> usize {
-        let batch = self.context.tasks.borrow().queued().min(limit);
+    /// Runs `batch` of the tasks that are queued. Returns how many there were.
+    fn run_tasks(&self, batch: usize) -> usize {
         for ran in 0..batch {
             let next = self.context.tasks.borrow_mut().next();
             match next {
@@ -123,11 +129,7 @@ impl Executor {
     /// One turn of a task.
     #[inline]
     fn run(&self, next: Next) {
-        let Next {
-            of,
-            mut task,
-            aborted,
-        } = next;
+        let Next { of, mut task, aborted } = next;
         let context = &*self.context;
         let result = if aborted {
             None
@@ -229,7 +231,7 @@ impl Executor {
             let mut tasks = context.tasks.borrow_mut();
             mail.slots.drain(..).for_each(|slot| tasks.wake(slot, None));
         }
-        mail.calls.drain(..).for_each(|call| unwind::contain(call));
+        mail.calls.drain(..).for_each(unwind::contain);
         self.mail.replace(mail);
     }
 
@@ -262,13 +264,9 @@ impl Drop for Executor {
         context.pool.close();
         let mut mail = self.mail.take();
         context.remote.close(&mut mail);
-        mail.calls
-            .drain(..)
-            .for_each(|call| unwind::contain(|| drop(call)));
+        mail.calls.drain(..).for_each(|call| unwind::contain(|| drop(call)));
         let leftovers = context.tasks.borrow_mut().close();
-        leftovers
-            .into_iter()
-            .for_each(|leftovers| leftovers.drop_and_wake());
+        leftovers.into_iter().for_each(|leftovers| leftovers.drop_and_wake());
         let mut wakers = self.wakers.take();
         for _ in 0..SHUTDOWN_PASSES {
             context.time.clear(&mut wakers);

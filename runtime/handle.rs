@@ -110,10 +110,7 @@ impl Runtime {
 
 impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Runtime")
-            .field("name", &self.name)
-            .field("metrics", &self.metrics())
-            .finish()
+        f.debug_struct("Runtime").field("name", &self.name).field("metrics", &self.metrics()).finish()
     }
 }
 
@@ -184,10 +181,7 @@ impl Handle {
     }
 
     fn of(context: &Context) -> Handle {
-        Handle {
-            remote: context.remote.clone(),
-            pool: context.pool.clone(),
-        }
+        Handle { remote: context.remote.clone(), pool: context.pool.clone() }
     }
 
     /// Starts a task on the runtime's thread. The join handle may be awaited on any thread.

@@ -48,10 +48,7 @@ mod tests {
             for generation in [0, 1, u16::MAX] {
                 for slot in [0, 1, u32::MAX] {
                     let id = Id::from_bits(Id::new(runtime, generation, slot).bits());
-                    assert_eq!(
-                        (id.runtime(), id.generation(), id.slot()),
-                        (runtime, generation, slot)
-                    );
+                    assert_eq!((id.runtime(), id.generation(), id.slot()), (runtime, generation, slot));
                 }
             }
         }

@@ -35,7 +35,6 @@ use std::task::{Context, Poll, ready};
 /// assert_eq!(task.await.unwrap(), 42);
 /// # });
 /// ```
-#[must_use = "dropping a join handle detaches its task; use `drop` to say that this is meant"]
 pub struct JoinHandle<T> {
     work: Work<T>,
 }
@@ -51,15 +50,11 @@ enum Work<T> {
 
 impl<T> JoinHandle<T> {
     pub(crate) fn local(of: TaskRef) -> JoinHandle<T> {
-        JoinHandle {
-            work: Work::Local(of),
-        }
+        JoinHandle { work: Work::Local(of) }
     }
 
     pub(crate) fn away(packet: Arc<Packet<T>>) -> JoinHandle<T> {
-        JoinHandle {
-            work: Work::Away(packet),
-        }
+        JoinHandle { work: Work::Away(packet) }
     }
 
     /// Asks the task to end. It is dropped, on its own thread, in its next turn, and the handle
@@ -151,8 +146,10 @@ fn poll_local<T: 'static>(of: TaskRef, cx: &mut Context<'_>) -> Poll<Result<T, J
 
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
-        if let Work::Local(of) = self.work {
-            context::detach(of);
+        match &self.work {
+            Work::Local(of) => context::detach(*of),
+            Work::Away(packet) => packet.detach(),
+            Work::Joined(_) => {}
         }
     }
 }

@@ -33,24 +33,15 @@ enum Reason {
 
 impl JoinError {
     pub(crate) fn cancelled(id: Id) -> JoinError {
-        JoinError {
-            id,
-            reason: Reason::Cancelled,
-        }
+        JoinError { id, reason: Reason::Cancelled }
     }
 
     pub(crate) fn panic(id: Id, payload: Box<dyn Any + Send>) -> JoinError {
-        JoinError {
-            id,
-            reason: Reason::Panic(payload),
-        }
+        JoinError { id, reason: Reason::Panic(payload) }
     }
 
     pub(crate) fn no_thread(id: Id, error: io::Error) -> JoinError {
-        JoinError {
-            id,
-            reason: Reason::NoThread(error),
-        }
+        JoinError { id, reason: Reason::NoThread(error) }
     }
 
     /// Whether the task was aborted, or dropped with its runtime, or never got a thread to run on.

@@ -48,19 +48,11 @@ pub(crate) fn packet<T>() -> (Sender<T>, Arc<Packet<T>>) {
         task: Mutex::new(None),
     };
     let packet = Arc::new(Packet {
-        state: Mutex::new(State {
-            result: None,
-            joiner: None,
-        }),
+        state: Mutex::new(State { result: None, joiner: None }),
         arrival: Condvar::new(),
         control: Arc::new(control),
     });
-    (
-        Sender {
-            packet: packet.clone(),
-        },
-        packet,
-    )
+    (Sender { packet: packet.clone() }, packet)
 }
 
 impl<T> Packet<T> {
@@ -80,6 +72,12 @@ impl<T> Packet<T> {
         drop(state);
         drop(earlier);
         Poll::Pending
+    }
+
+    /// Nobody waits any more.
+    pub(crate) fn detach(&self) {
+        let joiner = self.lock().joiner.take();
+        unwind::contain(|| drop(joiner));
     }
 
     /// Blocks this thread until the result is there.
@@ -177,10 +175,7 @@ pin_project_lite::pin_project! {
 
 impl<F: Future> Sending<F> {
     pub(crate) fn new(future: F, sender: Sender<F::Output>) -> Sending<F> {
-        Sending {
-            future: Some(future),
-            sender,
-        }
+        Sending { future: Some(future), sender }
     }
 }
 

@@ -112,14 +112,8 @@ impl Reactor {
         entry.insert(Source {
             generation: self.last_generation,
             fd: fd.as_raw_fd(),
-            read: Side {
-                ready: true,
-                ..Side::default()
-            },
-            write: Side {
-                ready: true,
-                ..Side::default()
-            },
+            read: Side { ready: true, ..Side::default() },
+            write: Side { ready: true, ..Side::default() },
         });
         Ok(id)
     }
@@ -152,11 +146,6 @@ impl Reactor {
             Some(earlier) if earlier.will_wake(waker) => Readiness::Seated,
             _ => Readiness::LeaveWaker,
         }
-    }
-
-    /// Whether a side is believed ready.
-    pub(crate) fn is_ready(&mut self, id: Id, direction: Direction) -> bool {
-        find(&mut self.sources, id).is_some_and(|source| source.side(direction).ready)
     }
 
     /// Whether the peer has closed a direction, or an error is there to collect.
@@ -231,9 +220,7 @@ impl Reactor {
     pub(crate) fn has_waiters(&self) -> bool {
         let waits =
             |side: &Side| side.shared.is_some() || side.own.as_ref().is_some_and(|own| !own.is_empty());
-        self.sources
-            .iter()
-            .any(|(_, source)| waits(&source.read) || waits(&source.write))
+        self.sources.iter().any(|(_, source)| waits(&source.read) || waits(&source.write))
     }
 
     /// The runtime is going: hands out every waker that is left.
@@ -247,9 +234,7 @@ impl Reactor {
 /// The source that an id means, if its slot has no other tenant by now.
 #[inline]
 fn find(sources: &mut Slab<Source>, id: Id) -> Option<&mut Source> {
-    sources
-        .get_mut(id.slot() as usize)
-        .filter(|source| source.generation == id.generation())
+    sources.get_mut(id.slot() as usize).filter(|source| source.generation == id.generation())
 }
 
 impl Source {
@@ -302,9 +287,7 @@ impl Side {
             Seat::Shared => self.shared.as_mut(),
             Seat::Own(key) => {
                 let own = self.own.as_mut()?;
-                own.iter_mut()
-                    .find(|(seat, _)| seat == key)
-                    .map(|(_, waker)| waker)
+                own.iter_mut().find(|(seat, _)| seat == key).map(|(_, waker)| waker)
             }
         }
     }

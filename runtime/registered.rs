@@ -55,15 +55,7 @@ impl<T: AsFd> Registered<T> {
     pub(crate) fn new(io: T) -> Registered<T> {
         let fd = io.as_fd().as_raw_fd();
         let (id, moves, drained) = (AtomicU64::new(0), AtomicU8::new(0), AtomicBool::new(false));
-        Registered {
-            binding: Binding {
-                id,
-                fd,
-                moves,
-                drained,
-            },
-            io,
-        }
+        Registered { binding: Binding { id, fd, moves, drained }, io }
     }
 
     pub(crate) fn get(&self) -> &T {
@@ -120,11 +112,7 @@ impl<T: AsFd> Registered<T> {
 
     /// A seat of one's own, not taken yet.
     pub(crate) fn waiting(&self, direction: Direction) -> Waiting<'_, T> {
-        Waiting {
-            registered: self,
-            direction,
-            seat: Seat::Own(0),
-        }
+        Waiting { registered: self, direction, seat: Seat::Own(0) }
     }
 
     /// Tries an operation once, unless the side is known not to be ready.
@@ -185,10 +173,8 @@ impl<T: AsFd> Registered<T> {
         poll_fn(|cx| {
             ready!(coop::poll_budget(cx));
             let mut beliefs = [None, None];
-            for ((belief, waiting), wanted) in beliefs
-                .iter_mut()
-                .zip([&mut read, &mut write])
-                .zip([wants_read, wants_write])
+            for ((belief, waiting), wanted) in
+                beliefs.iter_mut().zip([&mut read, &mut write]).zip([wants_read, wants_write])
             {
                 if wanted
                     && let Poll::Ready(found) = self.poll_event(cx, waiting.direction, &mut waiting.seat)?
@@ -217,9 +203,8 @@ impl<T: AsFd> Registered<T> {
     /// Whether the peer has closed a direction, as far as the reactor has heard.
     pub(crate) fn is_closed(&self, direction: Direction) -> bool {
         let id = Id::from_bits(self.binding.id.load(Relaxed));
-        let closed = context::at_home(id.runtime(), |context| {
-            context.reactor.borrow_mut().is_closed(id, direction)
-        });
+        let closed =
+            context::at_home(id.runtime(), |context| context.reactor.borrow_mut().is_closed(id, direction));
         closed.unwrap_or(false)
     }
 
@@ -227,9 +212,7 @@ impl<T: AsFd> Registered<T> {
     /// for one, instead of being tried in vain.
     pub(crate) fn unheard(&self, direction: Direction) {
         let id = Id::from_bits(self.binding.id.load(Relaxed));
-        context::at_home(id.runtime(), |context| {
-            context.reactor.borrow_mut().not_ready(id, direction, 0)
-        });
+        context::at_home(id.runtime(), |context| context.reactor.borrow_mut().not_ready(id, direction, 0));
     }
 
     /// An operation said `EAGAIN`.
@@ -293,10 +276,7 @@ impl<T: AsFd> Registered<T> {
     ) -> Poll<io::Result<Belief>> {
         let id = Id::from_bits(self.binding.id.load(Relaxed));
         let checked = context::at_home(id.runtime(), |context| {
-            context
-                .reactor
-                .borrow_mut()
-                .check(id, direction, seat, cx.waker())
+            context.reactor.borrow_mut().check(id, direction, seat, cx.waker())
         });
         match checked {
             Some(Readiness::Ready(events)) => {
@@ -357,12 +337,7 @@ impl<T: AsFd> Registered<T> {
         }
         let fd = self.io.as_fd();
         let id = context::with(|context| context.reactor.borrow_mut().register(fd))?;
-        if self
-            .binding
-            .id
-            .compare_exchange(earlier, id.bits(), Relaxed, Relaxed)
-            .is_err()
-        {
+        if self.binding.id.compare_exchange(earlier, id.bits(), Relaxed, Relaxed).is_err() {
             // Another thread was first.
             let source = context::with(|context| context.reactor.borrow_mut().deregister(id));
             drop(source);
@@ -395,9 +370,7 @@ fn release(bits: u64, fd: RawFd, finish: fn(Source)) {
         return;
     }
     let id = Id::from_bits(bits);
-    let source = context::at_home(id.runtime(), |context| {
-        context.reactor.borrow_mut().deregister(id)
-    });
+    let source = context::at_home(id.runtime(), |context| context.reactor.borrow_mut().deregister(id));
     match source {
         Some(source) => {
             source.map(finish);
@@ -440,10 +413,7 @@ impl<T: AsFd> Waiting<'_, T> {
         cx: &mut Context<'_>,
         operation: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        let result = ready!(
-            self.registered
-                .poll_operation(cx, self.direction, &mut self.seat, operation)
-        );
+        let result = ready!(self.registered.poll_operation(cx, self.direction, &mut self.seat, operation));
         Poll::Ready(result.map(|(result, _)| result))
     }
 }

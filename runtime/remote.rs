@@ -11,22 +11,25 @@
 //!
 //! # Why no wake is lost
 //!
+//! One word says how things stand, and every change of it is one atomic step:
+//!
 //! ```text
-//! sender                           loop
-//! S1  put it into the inbox        L1  asleep := true
-//! S2  mail := true                 L2  if mail: asleep := false, do not sleep
-//! S3  if asleep.swap(false):       L3  wait in the selector
-//!         notify                   L4  asleep := false
+//!             fall_asleep                ring: notify
+//!    AWAKE ─────────────────► ASLEEP ───────────────────► MAIL
+//!      ▲ ▲ ◄─────────────────                              ▲ │
+//!      │ │      wake_up                ring                │ │
+//!      │ └──────────────────────────────────────────────── ┘ │
+//!      └─────────────────────────────────────────────────────┘
+//!                          take_mail
 //! ```
 //!
-//! S2, S3, L1 and L2 are sequentially consistent: of S3 and L2, whichever comes later sees what the
-//! other side has stored. So either the loop finds mail and stays up, or the sender finds it asleep
-//! and notifies. Whoever swaps `asleep` away is the one that notifies. The model at the foot of
-//! this file is checked with loom.
+//! A sender first puts its letter into the inbox, then rings. The loop falls asleep only from
+//! `AWAKE`, so never over mail; and whoever turns `ASLEEP` into `MAIL` notifies, so exactly one does.
+//! The model at the foot of this file is checked with loom.
 
 use super::id::Id;
 use super::selector::{self, Notifier};
-use crate::runtime::sync::atomic::{AtomicBool, Ordering};
+use crate::runtime::sync::atomic::{AtomicU8, Ordering};
 use std::io;
 use std::os::fd::RawFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -142,7 +145,7 @@ impl Remote {
 
     /// Whether something has come since the inbox was emptied.
     pub(crate) fn has_mail(&self) -> bool {
-        self.bell.mail.load(Ordering::SeqCst)
+        self.bell.has_mail()
     }
 
     /// Takes everything out of the inbox. Costs one load when there is nothing.
@@ -156,10 +159,7 @@ impl Remote {
 
     /// The runtime is going: refuses whatever comes from now on, and hands out what is left.
     pub(crate) fn close(&self, mail: &mut Mail) {
-        RUNTIMES
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .put(self.id, None);
+        RUNTIMES.write().unwrap_or_else(PoisonError::into_inner).put(self.id, None);
         let mut inbox = self.lock();
         inbox.wakes.take(mail);
         mail.calls.append(&mut inbox.calls);
@@ -168,7 +168,7 @@ impl Remote {
         drop(descriptors);
     }
 
-    /// S2 and S3. The lock is given back before the system call.
+    /// Rings. The lock is given back before the system call.
     fn deliver(&self, inbox: MutexGuard<'_, Inbox>) {
         if self.bell.ring() {
             let descriptors = inbox.descriptors.clone();
@@ -220,51 +220,46 @@ impl Wakes {
     }
 }
 
-/// The two flags between senders and the loop; the head of this file says how they work together.
-struct Bell {
-    mail: AtomicBool,
-    asleep: AtomicBool,
-}
+/// The word between senders and the loop; the head of this file says how it changes.
+struct Bell(AtomicU8);
+
+const AWAKE: u8 = 0;
+const ASLEEP: u8 = 1;
+const MAIL: u8 = 2;
 
 impl Bell {
     fn new() -> Bell {
-        Bell {
-            mail: AtomicBool::new(false),
-            asleep: AtomicBool::new(false),
-        }
+        Bell(AtomicU8::new(AWAKE))
     }
 
     /// True if the caller has to notify.
     fn ring(&self) -> bool {
-        self.mail.store(true, Ordering::SeqCst);
-        self.asleep.load(Ordering::SeqCst) && self.asleep.swap(false, Ordering::SeqCst)
+        self.0.swap(MAIL, Ordering::AcqRel) == ASLEEP
     }
 
+    /// False if there is mail.
     fn fall_asleep(&self) -> bool {
-        self.asleep.store(true, Ordering::SeqCst);
-        let quiet = !self.mail.load(Ordering::SeqCst);
-        if !quiet {
-            self.wake_up();
-        }
-        quiet
+        self.0.compare_exchange(AWAKE, ASLEEP, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
+    /// Stays at `MAIL` if that is why the loop woke.
     fn wake_up(&self) {
-        self.asleep.store(false, Ordering::Relaxed);
+        let _ = self.0.compare_exchange(ASLEEP, AWAKE, Ordering::AcqRel, Ordering::Relaxed);
     }
 
-    /// Cleared before the inbox is emptied: what comes in between is seen now, or announced anew.
+    fn has_mail(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == MAIL
+    }
+
+    /// Set back before the inbox is emptied: what comes in between is seen now, or announced anew.
     fn take_mail(&self) -> bool {
-        self.mail.load(Ordering::Relaxed) && self.mail.swap(false, Ordering::Acquire)
+        self.has_mail() && self.0.swap(AWAKE, Ordering::AcqRel) == MAIL
     }
 }
 
 /// All runtimes of the process, by number. Locked for a moment when a runtime is made or dropped,
 /// and read by wakers away from home.
-static RUNTIMES: RwLock<Runtimes> = RwLock::new(Runtimes {
-    slots: Vec::new(),
-    last: 0,
-});
+static RUNTIMES: RwLock<Runtimes> = RwLock::new(Runtimes { slots: Vec::new(), last: 0 });
 
 /// The runtime of that number, unless it has gone.
 pub(crate) fn find(id: u16) -> Option<Arc<Remote>> {
@@ -296,9 +291,7 @@ impl Runtimes {
                 return Ok(id);
             }
         }
-        Err(io::Error::other(
-            "there are 65535 runtimes in this process already",
-        ))
+        Err(io::Error::other("there are 65535 runtimes in this process already"))
     }
 
     fn put(&mut self, id: u16, remote: Option<Arc<Remote>>) {
@@ -329,10 +322,7 @@ mod tests {
 
     #[test]
     fn numbers_are_not_zero_and_come_round_late() {
-        let mut runtimes = Runtimes {
-            slots: Vec::new(),
-            last: 0,
-        };
+        let mut runtimes = Runtimes { slots: Vec::new(), last: 0 };
         for expected in 1..=u16::MAX {
             let id = runtimes.vacant().unwrap();
             assert_eq!(id, expected);
@@ -352,12 +342,7 @@ mod model {
     #[test]
     fn no_letter_is_left_while_the_loop_sleeps() {
         loom::model(|| {
-            let shared = Arc::new((
-                Bell::new(),
-                AtomicUsize::new(0),
-                Mutex::new(false),
-                Condvar::new(),
-            ));
+            let shared = Arc::new((Bell::new(), AtomicUsize::new(0), Mutex::new(false), Condvar::new()));
             for _ in 0..2 {
                 let shared = shared.clone();
                 loom::thread::spawn(move || {

@@ -12,8 +12,7 @@
 //! also while the task runs: it then gets another turn. Nothing in here runs user code: whatever
 //! has to be dropped or woken is handed to the caller.
 
-use super::join_error::JoinError;
-use super::task::{BoxedTask, Failure};
+use super::task::BoxedTask;
 use crate::task::Id as TaskId;
 use slab::Slab;
 use std::collections::VecDeque;
@@ -93,13 +92,7 @@ pub(crate) enum Joined {
 
 impl Tasks {
     pub(crate) fn new(runtime: u16) -> Tasks {
-        Tasks {
-            runtime,
-            slots: Slab::new(),
-            queue: VecDeque::new(),
-            last_serial: 0,
-            closed: false,
-        }
+        Tasks { runtime, slots: Slab::new(), queue: VecDeque::new(), last_serial: 0, closed: false }
     }
 
     /// Takes a task in and queues it. Gives the task back if the runtime is going.
@@ -111,9 +104,7 @@ impl Tasks {
         }
         let entry = self.slots.vacant_entry();
         // One below the slot that stands for the future of block_on.
-        let slot = u32::try_from(entry.key())
-            .ok()
-            .filter(|slot| *slot < super::id::Id::MAIN);
+        let slot = u32::try_from(entry.key()).ok().filter(|slot| *slot < super::id::Id::MAIN);
         let slot = slot.expect("fewer than 2^32 - 1 tasks");
         entry.insert(Slot {
             serial_low: id.serial() as u32,
@@ -125,10 +116,7 @@ impl Tasks {
             task: Some(task),
             joiner: None,
         });
-        self.queue.push_back(Queued {
-            slot,
-            serial: id.serial() as u32,
-        });
+        self.queue.push_back(Queued { slot, serial: id.serial() as u32 });
         Ok(TaskRef { slot, id })
     }
 
@@ -141,10 +129,7 @@ impl Tasks {
             && tenant.phase != Phase::Done
         {
             tenant.queued = true;
-            self.queue.push_back(Queued {
-                slot,
-                serial: tenant.serial_low,
-            });
+            self.queue.push_back(Queued { slot, serial: tenant.serial_low });
         }
     }
 
@@ -167,15 +152,8 @@ impl Tasks {
             tenant.queued = false;
             if let Some(task) = tenant.task.take_if(|_| tenant.phase == Phase::Idle) {
                 tenant.phase = Phase::Running;
-                let of = TaskRef {
-                    slot: queued.slot,
-                    id: tenant.id(self.runtime),
-                };
-                return Some(Next {
-                    of,
-                    task,
-                    aborted: tenant.aborted,
-                });
+                let of = TaskRef { slot: queued.slot, id: tenant.id(self.runtime) };
+                return Some(Next { of, task, aborted: tenant.aborted });
             }
         }
         None
@@ -195,17 +173,11 @@ impl Tasks {
         let tenant = &mut self.slots[slot as usize];
         if !tenant.joined {
             let joiner = self.slots.remove(slot as usize).joiner;
-            return Leftovers {
-                task: Some(task),
-                joiner,
-            };
+            return Leftovers { task: Some(task), joiner };
         }
         tenant.phase = Phase::Done;
         tenant.task = Some(task);
-        Leftovers {
-            task: None,
-            joiner: tenant.joiner.take(),
-        }
+        Leftovers { task: None, joiner: tenant.joiner.take() }
     }
 
     /// Asks a task to end: in its next turn it is dropped instead of polled.
@@ -230,11 +202,7 @@ impl Tasks {
             return Joined::Gone;
         };
         if tenant.phase == Phase::Done {
-            return self
-                .slots
-                .remove(of.slot as usize)
-                .task
-                .map_or(Joined::Gone, Joined::Done);
+            return self.slots.remove(of.slot as usize).task.map_or(Joined::Gone, Joined::Done);
         }
         match &tenant.joiner {
             Some(joiner) if joiner.will_wake(waker) => Joined::Pending,
@@ -257,43 +225,25 @@ impl Tasks {
         };
         if tenant.phase == Phase::Done {
             let tenant = self.slots.remove(of.slot as usize);
-            return Leftovers {
-                task: tenant.task,
-                joiner: tenant.joiner,
-            };
+            return Leftovers { task: tenant.task, joiner: tenant.joiner };
         }
         tenant.joined = false;
-        Leftovers {
-            task: None,
-            joiner: tenant.joiner.take(),
-        }
+        Leftovers { task: None, joiner: tenant.joiner.take() }
     }
 
     /// How many tasks have not ended.
     pub(crate) fn alive(&self) -> usize {
-        self.slots
-            .iter()
-            .filter(|(_, tenant)| tenant.phase != Phase::Done)
-            .count()
+        self.slots.iter().filter(|(_, tenant)| tenant.phase != Phase::Done).count()
     }
 
-    /// The runtime is going: takes no further task, and hands out all there are. Those with a join
-    /// handle count as aborted.
+    /// The runtime is going: takes no further task, and hands out all there are, with the outputs
+    /// that nobody has taken yet. To their join handles they are gone, which counts as aborted.
     pub(crate) fn close(&mut self) -> Vec<Leftovers> {
         self.closed = true;
         self.queue.clear();
-        let runtime = self.runtime;
-        let idle = self
-            .slots
-            .iter_mut()
-            .filter(|(_, tenant)| tenant.phase == Phase::Idle);
-        let leftovers = idle.map(|(_, tenant)| {
-            let failure = Failure::boxed(JoinError::cancelled(tenant.id(runtime)));
+        let leftovers = self.slots.iter_mut().map(|(_, tenant)| {
             tenant.phase = Phase::Done;
-            Leftovers {
-                task: tenant.task.replace(failure),
-                joiner: tenant.joiner.take(),
-            }
+            Leftovers { task: tenant.task.take(), joiner: tenant.joiner.take() }
         });
         leftovers.collect()
     }
@@ -302,18 +252,13 @@ impl Tasks {
     #[inline]
     fn tenant(&mut self, of: TaskRef) -> Option<&mut Slot> {
         let runtime = self.runtime;
-        self.slots
-            .get_mut(of.slot as usize)
-            .filter(|tenant| tenant.id(runtime) == of.id)
+        self.slots.get_mut(of.slot as usize).filter(|tenant| tenant.id(runtime) == of.id)
     }
 }
 
 impl Slot {
     #[inline]
     fn id(&self, runtime: u16) -> TaskId {
-        TaskId::new(
-            runtime,
-            u64::from(self.serial_high) << 32 | u64::from(self.serial_low),
-        )
+        TaskId::new(runtime, u64::from(self.serial_high) << 32 | u64::from(self.serial_low))
     }
 }

@@ -22,10 +22,7 @@ enum State {
 impl Clock {
     pub(crate) fn new(paused: bool) -> Clock {
         let state = if paused { State::Paused(0) } else { State::Real };
-        Clock {
-            origin: Instant::now(),
-            state: Cell::new(state),
-        }
+        Clock { origin: Instant::now(), state: Cell::new(state) }
     }
 
     pub(crate) fn now_ns(&self) -> u64 {
@@ -55,8 +52,7 @@ impl Clock {
     /// Stops at the next whole microsecond, the wheel's tick: then a sleep of whole microseconds
     /// takes just that.
     pub(crate) fn pause(&self) {
-        self.state
-            .set(State::Paused(self.now_ns().next_multiple_of(1000)));
+        self.state.set(State::Paused(self.now_ns().next_multiple_of(1000)));
     }
 
     pub(crate) fn resume(&self) {

@@ -88,10 +88,7 @@ impl Driver {
 
     /// Makes this the driver of the present thread.
     pub(crate) fn enter(self: &Rc<Self>) -> Entered {
-        Entered {
-            previous: CURRENT.replace(Some(self.clone())),
-            thread: PhantomData,
-        }
+        Entered { previous: CURRENT.replace(Some(self.clone())), thread: PhantomData }
     }
 
     /// Moves the wakers of at most `limit` timers that are due into `wakers`, in the order of their
@@ -117,10 +114,7 @@ impl Driver {
             return Some(Duration::ZERO);
         }
         let slack_ns = u64::try_from(slack.as_nanos()).unwrap_or(u64::MAX);
-        let quiet_ns = self
-            .fired_ns
-            .get()
-            .map_or(0, |fired_ns| fired_ns.saturating_add(slack_ns));
+        let quiet_ns = self.fired_ns.get().map_or(0, |fired_ns| fired_ns.saturating_add(slack_ns));
         Some(Duration::from_nanos(next_ns.max(quiet_ns) - now_ns))
     }
 
@@ -166,17 +160,11 @@ impl Driver {
 
     /// Ceil, so that no timer fires early.
     fn tick_of(&self, deadline: Instant) -> u64 {
-        self.clock
-            .ns_of(deadline.into_std())
-            .div_ceil(NS_PER_TICK)
-            .min(MAX_TICK)
+        self.clock.ns_of(deadline.into_std()).div_ceil(NS_PER_TICK).min(MAX_TICK)
     }
 
     fn key_of(&self, timer: TimerId) -> Option<Key> {
-        let key = Key {
-            slot: timer.0 as u32,
-            generation: (timer.0 >> 32) as u16,
-        };
+        let key = Key { slot: timer.0 as u32, generation: (timer.0 >> 32) as u16 };
         ((timer.0 >> 48) as u16 == self.id).then_some(key)
     }
 

@@ -49,17 +49,10 @@ fn fires_neither_early_nor_twice() {
     assert!(!poll(&mut sleep, &waker));
     pass(&driver, Duration::from_nanos(1_500_000));
     assert_eq!(count.0.load(Relaxed), 0);
-    assert_eq!(
-        driver.next_wait(Duration::ZERO),
-        Some(Duration::from_micros(1)),
-        "rounded up to a tick"
-    );
+    assert_eq!(driver.next_wait(Duration::ZERO), Some(Duration::from_micros(1)), "rounded up to a tick");
     pass(&driver, Duration::from_micros(1));
     assert_eq!(count.0.load(Relaxed), 1);
-    assert!(
-        poll(&mut sleep, &waker) && poll(&mut sleep, &waker),
-        "complete, and stays so"
-    );
+    assert!(poll(&mut sleep, &waker) && poll(&mut sleep, &waker), "complete, and stays so");
     pass(&driver, ms(10));
     assert_eq!(count.0.load(Relaxed), 1);
 }
@@ -83,11 +76,7 @@ fn dropped_or_reset_it_leaves_nothing() {
     pass(&driver, ms(9));
     assert_eq!(count.0.load(Relaxed), 0);
     pass(&driver, ms(1));
-    assert_eq!(
-        count.0.load(Relaxed),
-        1,
-        "woken at the new deadline, without another poll"
-    );
+    assert_eq!(count.0.load(Relaxed), 1, "woken at the new deadline, without another poll");
     Pin::new(&mut sleep).reset(later + ms(1));
     assert!(!poll(&mut sleep, &waker), "armed anew");
     Pin::new(&mut sleep).reset(Instant::now() - ms(3));
@@ -125,7 +114,7 @@ fn never_is_never() {
 fn timers_know_their_driver() {
     let (outer, _entered) = paused();
     let waker = Waker::noop();
-    let mut moved = sleep(ms(5));
+    let mut moved = sleep(Duration::from_secs(3600));
     assert!(!poll(&mut moved, waker));
     {
         let inner = Driver::new(2, true);
@@ -137,12 +126,9 @@ fn timers_know_their_driver() {
         assert!(inner.wheel.borrow().is_empty());
     }
     assert!(!outer.wheel.borrow().is_empty());
-    pass(&outer, ms(6));
+    pass(&outer, Duration::from_secs(3601));
     assert!(outer.wheel.borrow().is_empty());
-    assert!(
-        try_current(|driver| Rc::ptr_eq(driver, &outer)).unwrap(),
-        "the outer one is current again"
-    );
+    assert!(try_current(|driver| Rc::ptr_eq(driver, &outer)).unwrap(), "the outer one is current again");
 }
 
 #[test]
@@ -184,11 +170,7 @@ fn slack_holds_back_only_after_timers_have_fired() {
     let mut first = sleep(Duration::from_micros(30));
     assert!(!poll(&mut first, waker));
     driver.fire(8, &mut Vec::new());
-    assert_eq!(
-        driver.next_wait(slack),
-        Some(Duration::from_micros(30)),
-        "a lone timer is exact"
-    );
+    assert_eq!(driver.next_wait(slack), Some(Duration::from_micros(30)), "a lone timer is exact");
     pass(&driver, Duration::from_micros(30));
     let mut second = sleep(Duration::from_micros(30));
     assert!(!poll(&mut second, waker));
@@ -200,10 +182,7 @@ fn slack_holds_back_only_after_timers_have_fired() {
 
 /// A waker whose clone and drop are user code of the nasty kind: they arm and drop timers.
 mod reentrant {
-    #![allow(
-        unsafe_code,
-        reason = "a hand-made waker, whose functions never use their data word"
-    )]
+    #![allow(unsafe_code, reason = "a hand-made waker, whose functions never use their data word")]
     use super::*;
     use std::task::{RawWaker, RawWakerVTable};
 
@@ -264,10 +243,7 @@ fn ticks(behavior: MissedTickBehavior) -> Vec<u64> {
 
 #[test]
 fn missed_ticks_are_treated_as_told() {
-    assert_eq!(
-        ticks(MissedTickBehavior::Burst),
-        [0, 10, 45, 45, 45, 50, 60, 70, 80]
-    );
+    assert_eq!(ticks(MissedTickBehavior::Burst), [0, 10, 45, 45, 45, 50, 60, 70, 80]);
     assert_eq!(ticks(MissedTickBehavior::Delay), [0, 10, 45, 55, 65, 75]);
     assert_eq!(ticks(MissedTickBehavior::Skip), [0, 10, 45, 50, 60, 70, 80]);
 }
@@ -286,10 +262,7 @@ fn an_interval_does_not_drift() {
             pass(&driver, Duration::from_micros(7));
         }
         let late = Instant::now() - (start + period * round);
-        assert!(
-            late < Duration::from_micros(9),
-            "late by {late:?} in round {round}"
-        );
+        assert!(late < Duration::from_micros(9), "late by {late:?} in round {round}");
     }
 }
 
@@ -302,11 +275,7 @@ fn a_timeout_touches_no_timer_while_its_future_is_ready() {
     let mut polls = 0;
     let slow = poll_fn(|_| {
         polls += 1;
-        if polls == 3 {
-            Poll::Ready(polls)
-        } else {
-            Poll::Pending
-        }
+        if polls == 3 { Poll::Ready(polls) } else { Poll::Pending }
     });
     {
         let mut slow = pin!(time::timeout(ms(1), slow));
@@ -314,11 +283,7 @@ fn a_timeout_touches_no_timer_while_its_future_is_ready() {
         assert!(!driver.wheel.borrow().is_empty());
         assert!(slow.as_mut().poll(&mut cx).is_pending());
         pass(&driver, ms(2));
-        assert_eq!(
-            slow.as_mut().poll(&mut cx),
-            Poll::Ready(Ok(3)),
-            "the future is polled first"
-        );
+        assert_eq!(slow.as_mut().poll(&mut cx), Poll::Ready(Ok(3)), "the future is polled first");
     }
     assert!(driver.wheel.borrow().is_empty());
     let mut never = pin!(time::timeout(ms(1), std::future::pending::<()>()));

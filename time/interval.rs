@@ -47,11 +47,7 @@ pub fn interval(period: Duration) -> Interval {
 #[track_caller]
 pub fn interval_at(start: Instant, period: Duration) -> Interval {
     assert!(!period.is_zero(), "the period of an interval must not be zero");
-    Interval {
-        sleep: sleep_until(start),
-        period,
-        missed_tick_behavior: MissedTickBehavior::Burst,
-    }
+    Interval { sleep: sleep_until(start), period, missed_tick_behavior: MissedTickBehavior::Burst }
 }
 
 /// What an [`Interval`] does after it was not polled in time for a tick.

@@ -35,10 +35,7 @@ pub fn pause() {
         driver.clock().pause();
         was_paused
     });
-    assert!(
-        !clock_was_paused,
-        "the clock is paused already: pause once, or call resume first"
-    );
+    assert!(!clock_was_paused, "the clock is paused already: pause once, or call resume first");
 }
 
 /// Lets the clock go again, from where it stands.
@@ -55,10 +52,7 @@ pub fn resume() {
         }
         was_paused
     });
-    assert!(
-        clock_was_paused,
-        "the clock is not paused: call pause before resume"
-    );
+    assert!(clock_was_paused, "the clock is not paused: call pause before resume");
 }
 
 /// Moves the stopped clock forward by `duration`. When it returns, every timer that is due then has
@@ -87,10 +81,7 @@ pub fn resume() {
 /// ```
 pub async fn advance(duration: Duration) {
     let clock_was_paused = driver::current(|driver| driver.is_paused());
-    assert!(
-        clock_was_paused,
-        "the clock is not paused: call pause before advance"
-    );
+    assert!(clock_was_paused, "the clock is not paused: call pause before advance");
     let until_ns = driver::current(|driver| {
         let duration_ns = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         let until_ns = driver.clock().now_ns().saturating_add(duration_ns);
@@ -160,8 +151,6 @@ impl Drop for AutoAdvanceInhibited {
 
 impl std::fmt::Debug for Driver {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Driver")
-            .field("is_paused", &self.is_paused())
-            .finish_non_exhaustive()
+        f.debug_struct("Driver").field("is_paused", &self.is_paused()).finish_non_exhaustive()
     }
 }

@@ -52,10 +52,7 @@ pub fn sleep(duration: Duration) -> Sleep {
 /// # });
 /// ```
 pub fn sleep_until(deadline: Instant) -> Sleep {
-    Sleep {
-        deadline,
-        timer: TimerId::NONE,
-    }
+    Sleep { deadline, timer: TimerId::NONE }
 }
 
 /// The future of [`sleep`] and [`sleep_until`]. It is `Unpin`, and may be polled again once

@@ -41,10 +41,7 @@ use std::time::Duration;
 /// # });
 /// ```
 pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoFuture> {
-    Timeout {
-        future: future.into_future(),
-        limit: Limit::Within(duration),
-    }
+    Timeout { future: future.into_future(), limit: Limit::Within(duration) }
 }
 
 /// Awaits `future`, until `deadline` at most. As [`timeout`] otherwise.
@@ -60,10 +57,7 @@ pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoF
 /// # });
 /// ```
 pub fn timeout_at<F: IntoFuture>(deadline: Instant, future: F) -> Timeout<F::IntoFuture> {
-    Timeout {
-        future: future.into_future(),
-        limit: Limit::Until(sleep_until(deadline)),
-    }
+    Timeout { future: future.into_future(), limit: Limit::Until(sleep_until(deadline)) }
 }
 
 pin_project! {
@@ -121,9 +115,7 @@ impl<F: Future> Future for Timeout<F> {
 
 impl<F: fmt::Debug> fmt::Debug for Timeout<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Timeout")
-            .field("future", &self.future)
-            .finish_non_exhaustive()
+        f.debug_struct("Timeout").field("future", &self.future).finish_non_exhaustive()
     }
 }
 

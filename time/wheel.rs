@@ -76,20 +76,12 @@ pub(crate) struct Entry {
 
 impl Wheel {
     pub(crate) fn new(elapsed: u64) -> Wheel {
-        let empty = Level {
-            occupied: 0,
-            slots: [List {
-                head: NONE,
-                tail: NONE,
-            }; SLOTS],
-        };
+        let empty = Level { occupied: 0, slots: [List { head: NONE, tail: NONE }; SLOTS] };
         Wheel {
             elapsed: elapsed.min(MAX_TICK),
             entries: Slab::new(),
             // By way of the heap, so that a small stack is enough.
-            levels: vec![empty; LEVELS]
-                .try_into()
-                .unwrap_or_else(|_| unreachable!("the length is LEVELS")),
+            levels: vec![empty; LEVELS].try_into().unwrap_or_else(|_| unreachable!("the length is LEVELS")),
             occupied: 0,
             bound: None,
             cascading: None,
@@ -110,27 +102,12 @@ impl Wheel {
     pub(crate) fn insert(&mut self, tick: u64, waker: Waker) -> Key {
         self.last_generation = self.last_generation.wrapping_add(1);
         let generation = self.last_generation;
-        self.bound = if self.is_empty() {
-            Some(tick)
-        } else {
-            self.bound.map(|bound| bound.min(tick))
-        };
-        let entry = Entry {
-            tick,
-            waker,
-            previous: NONE,
-            next: NONE,
-            generation,
-            level: 0,
-            slot: 0,
-        };
+        self.bound = if self.is_empty() { Some(tick) } else { self.bound.map(|bound| bound.min(tick)) };
+        let entry = Entry { tick, waker, previous: NONE, next: NONE, generation, level: 0, slot: 0 };
         let slot = self.entries.insert(entry);
         assert!(slot < NONE as usize, "fewer than 2^32 - 1 timers");
         self.link(slot as u32);
-        Key {
-            slot: slot as u32,
-            generation,
-        }
+        Key { slot: slot as u32, generation }
     }
 
     /// The timer of that key and tick, unless it has fired.
@@ -229,10 +206,7 @@ impl Wheel {
     /// Takes out every timer.
     pub(crate) fn clear(&mut self, wakers: &mut Vec<Waker>) {
         wakers.extend(self.entries.drain().map(|entry| entry.waker));
-        *self = Wheel {
-            last_generation: self.last_generation,
-            ..Wheel::new(self.elapsed)
-        };
+        *self = Wheel { last_generation: self.last_generation, ..Wheel::new(self.elapsed) };
     }
 
     /// The slot that comes first: its level, its number, and its first tick, or `elapsed` if it has
@@ -277,13 +251,7 @@ impl Wheel {
 
     /// Takes an entry out of its list.
     fn unlink(&mut self, index: u32) {
-        let Entry {
-            previous,
-            next,
-            level,
-            slot,
-            ..
-        } = self.entries[index as usize];
+        let Entry { previous, next, level, slot, .. } = self.entries[index as usize];
         let (level, slot) = (usize::from(level), usize::from(slot));
         let list = &mut self.levels[level].slots[slot];
         match previous {

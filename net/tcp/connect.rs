@@ -8,11 +8,7 @@ use std::net::{SocketAddr, TcpStream};
 
 /// Connects to one address. Dropped before the end, it closes the socket.
 pub(super) async fn connect(address: SocketAddr) -> io::Result<Registered<TcpStream>> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM.nonblocking(),
-        Some(Protocol::TCP),
-    )?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
     let connecting = match socket.connect(&address.into()) {
         Ok(()) => false,
         // Interrupted, it goes on all the same, see connect(2).

@@ -77,16 +77,11 @@ impl TcpListener {
     ///
     /// If a name is to be looked up and no runtime is entered on this thread.
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<TcpListener> {
-        try_each(address, |address| ready(bind(address)))
-            .await
-            .map(TcpListener::new)
+        try_each(address, |address| ready(bind(address))).await.map(TcpListener::new)
     }
 
     fn new(listener: std::net::TcpListener) -> TcpListener {
-        TcpListener {
-            io: Registered::new(listener),
-            pace: Pace::default(),
-        }
+        TcpListener { io: Registered::new(listener), pace: Pace::default() }
     }
 
     /// Waits for the next connection.
@@ -123,9 +118,7 @@ impl TcpListener {
     /// As [`accept`](TcpListener::accept).
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         ready!(self.pace.poll_rested_shared(cx));
-        let polled = self
-            .io
-            .poll_io(cx, Direction::Read, |listener| self.take(listener));
+        let polled = self.io.poll_io(cx, Direction::Read, |listener| self.take(listener));
         self.conclude(cx, polled)
     }
 
@@ -240,11 +233,7 @@ impl TcpListener {
 }
 
 fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM.nonblocking(),
-        Some(Protocol::TCP),
-    )?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
@@ -260,11 +249,7 @@ struct Acceptor<'a> {
 
 impl<'a> Acceptor<'a> {
     fn new(listener: &'a TcpListener) -> Acceptor<'a> {
-        Acceptor {
-            listener,
-            waiting: listener.io.waiting(Direction::Read),
-            sleep: None,
-        }
+        Acceptor { listener, waiting: listener.io.waiting(Direction::Read), sleep: None }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
@@ -284,9 +269,7 @@ impl Stream for Incoming<'_> {
     type Item = io::Result<TcpStream>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0
-            .poll(cx)
-            .map(|accepted| Some(accepted.map(|(stream, _)| stream)))
+        self.0.poll(cx).map(|accepted| Some(accepted.map(|(stream, _)| stream)))
     }
 }
 

@@ -73,11 +73,7 @@ impl TcpStream {
     /// Those of getsockopt(2).
     pub fn keepalive(&self) -> io::Result<Option<Duration>> {
         let socket = SockRef::from(self);
-        if socket.keepalive()? {
-            socket.tcp_keepalive_time().map(Some)
-        } else {
-            Ok(None)
-        }
+        if socket.keepalive()? { socket.tcp_keepalive_time().map(Some) } else { Ok(None) }
     }
 
     /// Sets after how long a silence, in seconds rounded up, the system is to ask whether the peer

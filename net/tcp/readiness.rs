@@ -149,8 +149,7 @@ impl TcpStream {
         if room == 0 {
             return Ok(0);
         }
-        self.io
-            .try_io(Direction::Read, |mut stream| stream.read_vectored(buffers))
+        self.io.try_io(Direction::Read, |mut stream| stream.read_vectored(buffers))
     }
 
     /// Writes as much as there is room for, without waiting.
@@ -162,8 +161,7 @@ impl TcpStream {
         if buffer.is_empty() {
             return Ok(0);
         }
-        self.io
-            .try_io(Direction::Write, |mut stream| stream.write(buffer))
+        self.io.try_io(Direction::Write, |mut stream| stream.write(buffer))
     }
 
     /// As [`try_write`](TcpStream::try_write), from several buffers.
@@ -176,8 +174,7 @@ impl TcpStream {
         if room == 0 {
             return Ok(0);
         }
-        self.io
-            .try_io(Direction::Write, |stream| send_vectored(stream, buffers))
+        self.io.try_io(Direction::Write, |stream| send_vectored(stream, buffers))
     }
 
     /// Reads what is there and leaves it there, without waiting.
@@ -209,9 +206,7 @@ impl TcpStream {
         if buffer.is_empty() {
             return Ok(0);
         }
-        self.io
-            .async_io(Direction::Read, |stream| stream.peek(buffer))
-            .await
+        self.io.async_io(Direction::Read, |stream| stream.peek(buffer)).await
     }
 
     /// As [`peek`](TcpStream::peek), for a future of one's own. Only the latest caller is woken, of

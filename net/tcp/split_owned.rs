@@ -34,15 +34,7 @@ pub struct OwnedWriteHalf {
 
 pub(super) fn split(stream: TcpStream) -> (OwnedReadHalf, OwnedWriteHalf) {
     let stream = Arc::new(stream);
-    (
-        OwnedReadHalf {
-            stream: stream.clone(),
-        },
-        OwnedWriteHalf {
-            stream,
-            shuts_down: true,
-        },
-    )
+    (OwnedReadHalf { stream: stream.clone() }, OwnedWriteHalf { stream, shuts_down: true })
 }
 
 impl OwnedReadHalf {

@@ -67,16 +67,12 @@ impl TcpStream {
     ///
     /// If no runtime is entered on this thread.
     pub async fn connect(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
-        try_each(address, connect::connect)
-            .await
-            .map(|io| TcpStream { io })
+        try_each(address, connect::connect).await.map(|io| TcpStream { io })
     }
 
     /// Of a socket that does not block.
     pub(super) fn new(stream: std::net::TcpStream) -> TcpStream {
-        TcpStream {
-            io: Registered::new(stream),
-        }
+        TcpStream { io: Registered::new(stream) }
     }
 
     /// Takes a connection of std's. It is made non-blocking, and so are its clones: they share that.

@@ -27,8 +27,7 @@ impl TcpStream {
             return Poll::Ready(Ok(0));
         }
         let room = buffer.len().min(MOST_BYTES);
-        self.io
-            .poll_transfer(cx, Direction::Read, room, |mut stream| stream.read(buffer))
+        self.io.poll_transfer(cx, Direction::Read, room, |mut stream| stream.read(buffer))
     }
 
     pub(super) fn poll_recv_vectored(
@@ -40,9 +39,7 @@ impl TcpStream {
         if room == 0 {
             return Poll::Ready(Ok(0));
         }
-        self.io.poll_transfer(cx, Direction::Read, room, |mut stream| {
-            stream.read_vectored(buffers)
-        })
+        self.io.poll_transfer(cx, Direction::Read, room, |mut stream| stream.read_vectored(buffers))
     }
 
     pub(super) fn poll_send(&self, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
@@ -50,8 +47,7 @@ impl TcpStream {
             return Poll::Ready(Ok(0));
         }
         let room = buffer.len().min(MOST_BYTES);
-        self.io
-            .poll_transfer(cx, Direction::Write, room, |mut stream| stream.write(buffer))
+        self.io.poll_transfer(cx, Direction::Write, room, |mut stream| stream.write(buffer))
     }
 
     pub(super) fn poll_send_vectored(
@@ -63,9 +59,7 @@ impl TcpStream {
         if room == 0 {
             return Poll::Ready(Ok(0));
         }
-        self.io.poll_transfer(cx, Direction::Write, room, |stream| {
-            send_vectored(stream, buffers)
-        })
+        self.io.poll_transfer(cx, Direction::Write, room, |stream| send_vectored(stream, buffers))
     }
 
     /// No more is to be written. A connection that is gone needs no end: that is no error.
@@ -96,9 +90,7 @@ pub(super) fn filled_mut<'a, 'b>(buffers: &'a mut [IoSliceMut<'b>]) -> (&'a mut 
 fn extent(buffers: &[impl Deref<Target = [u8]>]) -> (usize, usize, usize) {
     let from = buffers.iter().take_while(|buffer| buffer.is_empty()).count();
     let to = buffers.len().min(from.saturating_add(MOST_BUFFERS));
-    let room = buffers[from..to]
-        .iter()
-        .fold(0, |room: usize, buffer| room.saturating_add(buffer.len()));
+    let room = buffers[from..to].iter().fold(0, |room: usize, buffer| room.saturating_add(buffer.len()));
     (from, to, room.min(MOST_BYTES))
 }
 
@@ -180,9 +172,8 @@ mod tests {
     #[test]
     fn room_is_what_the_kernel_would_look_at() {
         let byte = [0u8; 1];
-        let many: Vec<IoSlice<'_>> = (0..3000)
-            .map(|n| IoSlice::new(if n < 1500 { &[] } else { &byte }))
-            .collect();
+        let many: Vec<IoSlice<'_>> =
+            (0..3000).map(|n| IoSlice::new(if n < 1500 { &[] } else { &byte })).collect();
         assert_eq!(extent(&many), (1500, 2524, 1024));
         assert_eq!(extent(&many[..1500]), (1500, 1500, 0));
         assert_eq!(extent(&many[..1501]), (1500, 1501, 1));

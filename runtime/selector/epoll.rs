@@ -42,12 +42,7 @@ impl Epoll {
         // SAFETY: the call has just made this descriptor, and nobody else has it.
         let epoll = Arc::new(unsafe { OwnedFd::from_raw_fd(fd) });
         let events = vec![libc::epoll_event { events: 0, u64: 0 }; capacity.clamp(1, i32::MAX as usize)];
-        Ok(Epoll {
-            remote: Remote { epoll },
-            events,
-            ready: 0,
-            has_pwait2: !cfg!(miri),
-        })
+        Ok(Epoll { remote: Remote { epoll }, events, ready: 0, has_pwait2: !cfg!(miri) })
     }
 
     /// Watches both directions of `fd`, reporting under `token`.
@@ -57,11 +52,7 @@ impl Epoll {
 
     /// Watches a notifier, under [`NOTIFIER_TOKEN`].
     pub(crate) fn register_notifier(&self, notifier: &Notifier) -> io::Result<()> {
-        self.remote.add(
-            notifier.as_fd(),
-            NOTIFIER_TOKEN,
-            (libc::EPOLLET | libc::EPOLLIN) as u32,
-        )
+        self.remote.add(notifier.as_fd(), NOTIFIER_TOKEN, (libc::EPOLLET | libc::EPOLLIN) as u32)
     }
 
     /// The part that other threads may use.
@@ -100,12 +91,7 @@ impl Epoll {
         }
         let (fd, room) = (self.remote.raw(), self.events.len() as i32);
         // The kernel writes at most `room` entries into `events`, which has that many.
-        syscall!(epoll_wait(
-            fd,
-            self.events.as_mut_ptr(),
-            room,
-            timeout_ms(timeout)
-        ))
+        syscall!(epoll_wait(fd, self.events.as_mut_ptr(), room, timeout_ms(timeout)))
     }
 
     fn pwait2(&mut self, timeout: Duration) -> io::Result<i32> {
@@ -136,25 +122,13 @@ impl Remote {
     /// `EBADF` and `ENOENT` if somebody closed the descriptor behind its owner's back.
     pub(crate) fn deregister(&self, fd: RawFd) -> io::Result<()> {
         // The event argument is ignored for DEL, and may be null since Linux 2.6.9.
-        syscall!(epoll_ctl(
-            self.raw(),
-            libc::EPOLL_CTL_DEL,
-            fd,
-            std::ptr::null_mut()
-        ))
-        .map(drop)
+        syscall!(epoll_ctl(self.raw(), libc::EPOLL_CTL_DEL, fd, std::ptr::null_mut())).map(drop)
     }
 
     fn add(&self, fd: BorrowedFd<'_>, token: u64, events: u32) -> io::Result<()> {
         let mut event = libc::epoll_event { events, u64: token };
         // `event` outlives the call, which only reads it.
-        syscall!(epoll_ctl(
-            self.raw(),
-            libc::EPOLL_CTL_ADD,
-            fd.as_raw_fd(),
-            &raw mut event
-        ))
-        .map(drop)
+        syscall!(epoll_ctl(self.raw(), libc::EPOLL_CTL_ADD, fd.as_raw_fd(), &raw mut event)).map(drop)
     }
 
     fn raw(&self) -> RawFd {
@@ -208,29 +182,22 @@ mod tests {
         epoll.register_notifier(&notifier).unwrap();
         notifier.notify();
         epoll.wait(Some(Duration::MAX)).unwrap();
-        assert_eq!(
-            epoll.events().map(|event| event.token).collect::<Vec<_>>(),
-            [NOTIFIER_TOKEN]
-        );
+        assert_eq!(epoll.events().map(|event| event.token).collect::<Vec<_>>(), [NOTIFIER_TOKEN]);
     }
 
     #[test]
     fn hang_up_and_error_count_as_both_directions() {
         for flag in [libc::EPOLLHUP, libc::EPOLLERR] {
-            let event = translate(&libc::epoll_event {
-                events: flag as u32,
-                u64: 7,
-            });
+            let event = translate(&libc::epoll_event { events: flag as u32, u64: 7 });
             assert!(event.readable && event.writable && event.read_closed && event.write_closed);
         }
-        let half = translate(&libc::epoll_event {
-            events: (libc::EPOLLIN | libc::EPOLLRDHUP) as u32,
-            u64: 7,
-        });
+        let half =
+            translate(&libc::epoll_event { events: (libc::EPOLLIN | libc::EPOLLRDHUP) as u32, u64: 7 });
         assert!(half.readable && half.read_closed && !half.writable && !half.write_closed);
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri refuses with an error of its own")]
     fn a_regular_file_is_refused_at_registration() {
         let file = std::fs::File::open("Cargo.toml").unwrap();
         let error = Epoll::new(8).unwrap().register(file.as_fd(), 1).unwrap_err();

@@ -18,17 +18,12 @@ impl Notifier {
     pub(crate) fn new() -> io::Result<Notifier> {
         let fd = syscall!(eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK))?;
         // SAFETY: the call has just made this descriptor, and nobody else has it.
-        Ok(Notifier {
-            fd: unsafe { OwnedFd::from_raw_fd(fd) },
-        })
+        Ok(Notifier { fd: unsafe { OwnedFd::from_raw_fd(fd) } })
     }
 
     /// Makes the present wait, or the next one, end with an event.
     pub(crate) fn notify(&self) {
-        if self
-            .add(1)
-            .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
-        {
+        if self.add(1).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
             self.empty();
             // Can fail only if others filled it in between, and then their writes were the event.
             let _ = self.add(1);
@@ -38,11 +33,7 @@ impl Notifier {
     fn add(&self, count: u64) -> io::Result<()> {
         loop {
             // The kernel reads eight bytes from `count`.
-            match syscall!(write(
-                self.fd.as_raw_fd(),
-                (&raw const count).cast(),
-                size_of::<u64>()
-            )) {
+            match syscall!(write(self.fd.as_raw_fd(), (&raw const count).cast(), size_of::<u64>())) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => return result.map(drop),
             }
@@ -52,11 +43,7 @@ impl Notifier {
     fn empty(&self) {
         let mut count = 0u64;
         // The kernel writes eight bytes into `count`. An error means that it is empty already.
-        let _ = syscall!(read(
-            self.fd.as_raw_fd(),
-            (&raw mut count).cast(),
-            size_of::<u64>()
-        ));
+        let _ = syscall!(read(self.fd.as_raw_fd(), (&raw mut count).cast(), size_of::<u64>()));
     }
 }
 
@@ -74,10 +61,7 @@ mod tests {
 
     fn events(selector: &mut Selector) -> usize {
         selector.wait(Some(Duration::ZERO)).unwrap();
-        selector
-            .events()
-            .filter(|event| event.token == NOTIFIER_TOKEN)
-            .count()
+        selector.events().filter(|event| event.token == NOTIFIER_TOKEN).count()
     }
 
     #[test]

@@ -1,0 +1,9 @@
+//! A crate that is none is underlined where it was named.
+
+mod elsewhere {}
+
+#[runtime::main(crate = elsewhere)]
+async fn main() {}
+
+#[runtime::main(crate = "nowhere::at_all")]
+async fn unknown() {}

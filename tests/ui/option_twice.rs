@@ -1,0 +1,7 @@
+//! The error stands on the second.
+
+#[runtime::main(event_interval = 61, name = "main", event_interval = 31)]
+async fn main() {}
+
+#[runtime::test(start_paused = true, start_paused = true)]
+async fn test() {}

@@ -1,0 +1,7 @@
+//! The options of tokio that cannot be had are answered with the reason.
+
+#[runtime::main(flavor = "multi_thread", worker_threads = 4)]
+async fn main() {}
+
+#[runtime::test(flavor = 1)]
+async fn test() {}

@@ -1,0 +1,7 @@
+//! As for `main`.
+
+#[runtime::test]
+#[should_panic]
+fn name() {}
+
+fn main() {}
