@@ -180,6 +180,7 @@ impl Builder {
             remote,
             pool: Pool::new(self.max_blocking_threads, self.thread_keep_alive, thread_name),
             main_woken: Cell::new(false),
+            main_place: Cell::new(0),
             running: Cell::new(0),
         };
         let config = Config { event_interval: self.event_interval as usize, timer_slack: self.timer_slack };

@@ -22,6 +22,7 @@ use std::marker::PhantomData;
 use std::ptr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Waker;
 
 /// The parts of one runtime.
 pub(crate) struct Context {
@@ -33,6 +34,8 @@ pub(crate) struct Context {
     pub(crate) pool: Arc<Pool>,
     /// The future of `block_on` is to be polled.
     pub(crate) main_woken: Cell<bool>,
+    /// Its place among the tasks: when so many have been [taken](Tasks::taken) from the run queue.
+    pub(crate) main_place: Cell<u64>,
     /// The id of the task being polled, as bits; zero between tasks.
     pub(crate) running: Cell<u64>,
 }
@@ -64,7 +67,7 @@ pub(crate) fn try_with<R>(f: impl FnOnce(&Context) -> R) -> Option<R> {
     let context = ENTERED.get();
     // SAFETY: not null means that an `Entered` guard lives, further down on the stack of this very
     // thread, which borrows the context and puts the earlier pointer back before that borrow ends.
-    (!context.is_null()).then(|| f(unsafe { &*context }))
+    unsafe { context.as_ref() }.map(f)
 }
 
 /// Calls `f` with the runtime entered on this thread.
@@ -86,7 +89,10 @@ fn no_runtime() -> ! {
 /// Calls `f` with runtime `id` if that is the one entered on this thread.
 #[inline]
 pub(crate) fn at_home<R>(id: u16, f: impl FnOnce(&Context) -> R) -> Option<R> {
-    try_with(|context| (context.id == id).then(|| f(context))).flatten()
+    let context = ENTERED.get();
+    // SAFETY: as in `try_with`.
+    let context = unsafe { context.as_ref() }?;
+    (context.id == id).then(|| f(context))
 }
 
 /// Wakes what the id names, from any thread. Whatever is gone is not woken.
@@ -137,22 +143,40 @@ impl Context {
     /// Takes a task in. If the runtime is going, the task is dropped at once, and counts as aborted.
     #[inline]
     pub(crate) fn spawn(&self, task: BoxedTask) -> TaskRef {
-        let inserted = self.tasks.borrow_mut().insert(task);
-        match inserted {
-            Ok(of) => of,
-            Err((of, task)) => {
-                unwind::contain(|| drop(task));
-                of
-            }
+        let mut tasks = self.tasks.borrow_mut();
+        if tasks.is_closed() {
+            let nobody = tasks.nobody();
+            drop(tasks);
+            unwind::contain(|| drop(task));
+            return nobody;
         }
+        tasks.insert(task)
     }
 
     #[inline]
     pub(crate) fn wake(&self, id: Id) {
         if id.slot() == Id::MAIN {
-            self.main_woken.set(true);
+            self.wake_main();
         } else {
             self.tasks.borrow_mut().wake(id.slot(), Some(id.generation()));
+        }
+    }
+
+    /// Wakes a task of this runtime, and empties the slot; any other waker stays there.
+    #[inline]
+    pub(crate) fn wake_local(&self, tasks: &mut Tasks, waker: &mut Option<Waker>) {
+        let id = waker.as_ref().and_then(super::waker::id);
+        if let Some(id) = id.filter(|id| id.runtime() == self.id && id.slot() != Id::MAIN) {
+            tasks.wake(id.slot(), Some(id.generation()));
+            // Ours, whose drop does nothing.
+            *waker = None;
+        }
+    }
+
+    /// Queues the future of `block_on`, behind the tasks that are queued now.
+    pub(crate) fn wake_main(&self) {
+        if !self.main_woken.replace(true) {
+            self.main_place.set(self.tasks.borrow().place());
         }
     }
 

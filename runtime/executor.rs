@@ -17,8 +17,8 @@ use super::context::{self, Context};
 use super::id::Id;
 use super::join_error::JoinError;
 use super::remote::Mail;
-use super::task::Failure;
-use super::tasks::Next;
+use super::task::{BoxedTask, Failure};
+use super::tasks::{Next, TaskRef, Tasks};
 use super::{unwind, waker};
 use crate::task::coop;
 use std::cell::{Cell, RefCell};
@@ -26,6 +26,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
+use std::thread;
 use std::time::Duration;
 
 /// While the clock is paused and a socket has a waiter or a blocking call is under way, the loop
@@ -88,80 +89,86 @@ impl Executor {
         self.mains.set(self.mains.get().wrapping_add(1));
         let waker = waker::waker(Id::new(context.id, self.mains.get(), Id::MAIN));
         let mut cx = std::task::Context::from_waker(&waker);
+        // First of all, whatever place an earlier one left.
         context.main_woken.set(true);
-        // How many of the tasks that were queued after the latest poll of `future` have yet to run.
-        let mut round = 0;
+        context.main_place.set(0);
         loop {
             let mut left = self.config.event_interval;
-            while left > 0 && (round > 0 || self.is_runnable()) {
-                if round == 0 {
-                    if context.main_woken.replace(false) {
-                        self.count_poll();
-                        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
-                            return output;
-                        }
-                        left -= 1;
-                    }
-                    round = context.tasks.borrow().queued();
+            while left > 0 {
+                left = self.run_tasks(left);
+                if left == 0 || !context.main_woken.replace(false) {
+                    break;
                 }
-                let batch = round.min(left);
-                let ran = self.run_tasks(batch);
-                // Fewer, if some had ended: then the queue is empty.
-                round = if ran < batch { 0 } else { round - ran };
-                left -= ran;
+                context.running.set(0);
+                coop::refill();
+                self.polls.set(self.polls.get() + 1);
+                if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+                    return output;
+                }
+                left -= 1;
             }
             self.turn();
         }
     }
 
-    /// Runs `batch` of the tasks that are queued. Returns how many there were.
-    fn run_tasks(&self, batch: usize) -> usize {
-        for ran in 0..batch {
-            let next = self.context.tasks.borrow_mut().next();
-            match next {
-                Some(next) => self.run(next),
-                None => return ran,
+    /// Runs tasks, first in first out: until none is queued, `left` have run, or it is the turn of
+    /// the future of `block_on`, behind the tasks that were queued before it was woken. Returns what
+    /// is left.
+    fn run_tasks(&self, mut left: usize) -> usize {
+        let mut next = self.next(&mut self.context.tasks.borrow_mut());
+        while let Some(Next { of, mut task, aborted }) = next {
+            left -= 1;
+            let polled = if aborted { None } else { Some(self.poll(of, &mut task)) };
+            let task = match polled {
+                Some(Ok(Poll::Pending)) => {
+                    // One borrow for the end of this task's turn and the begin of the next one's.
+                    let mut tasks = self.context.tasks.borrow_mut();
+                    tasks.park(of.slot, task);
+                    next = if left > 0 { self.next(&mut tasks) } else { None };
+                    continue;
+                }
+                Some(Ok(Poll::Ready(()))) => task,
+                Some(Err(payload)) => replace(task, JoinError::panic(of.id, payload)),
+                None => replace(task, JoinError::cancelled(of.id)),
+            };
+            let mut tasks = self.context.tasks.borrow_mut();
+            let mut leftovers = tasks.finish(of.slot, task);
+            self.context.wake_local(&mut tasks, &mut leftovers.joiner);
+            if !leftovers.is_empty() {
+                drop(tasks);
+                leftovers.drop_and_wake();
+                tasks = self.context.tasks.borrow_mut();
             }
+            next = if left > 0 { self.next(&mut tasks) } else { None };
         }
-        batch
+        left
     }
 
-    /// One turn of a task.
+    /// The next task, unless it is the turn of the future of `block_on`.
     #[inline]
-    fn run(&self, next: Next) {
-        let Next { of, mut task, aborted } = next;
+    fn next(&self, tasks: &mut Tasks) -> Option<Next> {
         let context = &*self.context;
-        let result = if aborted {
-            None
-        } else {
-            let waker = waker::waker(Id::new(context.id, of.id.serial() as u16, of.slot));
-            let mut cx = std::task::Context::from_waker(&waker);
-            context.running.set(of.id.bits());
-            self.count_poll();
-            // A future that has panicked is dropped, not polled again: nobody sees it broken.
-            let result = catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(&mut cx)));
-            context.running.set(0);
-            Some(result)
-        };
-        let task = match result {
-            Some(Ok(Poll::Pending)) => return context.tasks.borrow_mut().park(of.slot, task),
-            Some(Ok(Poll::Ready(()))) => task,
-            Some(Err(payload)) => {
-                unwind::contain(|| drop(task));
-                Failure::boxed(JoinError::panic(of.id, payload))
-            }
-            None => {
-                unwind::contain(|| drop(task));
-                Failure::boxed(JoinError::cancelled(of.id))
-            }
-        };
-        let leftovers = context.tasks.borrow_mut().finish(of.slot, task);
-        leftovers.drop_and_wake();
+        if context.main_woken.get() && tasks.taken() >= context.main_place.get() {
+            return None;
+        }
+        tasks.next()
+    }
+
+    /// A future that panics is not polled again: nobody sees it broken.
+    #[inline]
+    fn poll(&self, of: TaskRef, task: &mut BoxedTask) -> thread::Result<Poll<()>> {
+        let waker = waker::waker(Id::new(self.context.id, of.id.serial() as u16, of.slot));
+        let mut cx = std::task::Context::from_waker(&waker);
+        self.context.running.set(of.id.bits());
+        coop::refill();
+        self.polls.set(self.polls.get() + 1);
+        catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(&mut cx)))
     }
 
     /// Steps 3 to 6.
     fn turn(&self) {
         self.turns.set(self.turns.get() + 1);
+        self.context.running.set(0);
         self.read_mail();
         let mut wakers = self.wakers.take();
         self.context.time.fire(self.config.event_interval, &mut wakers);
@@ -225,7 +232,7 @@ impl Executor {
         let mut mail = self.mail.take();
         context.remote.take_mail(&mut mail);
         if std::mem::take(&mut mail.main) {
-            context.main_woken.set(true);
+            context.wake_main();
         }
         if !mail.slots.is_empty() {
             let mut tasks = context.tasks.borrow_mut();
@@ -238,11 +245,13 @@ impl Executor {
     fn is_runnable(&self) -> bool {
         self.context.main_woken.get() || self.context.tasks.borrow().queued() > 0
     }
+}
 
-    fn count_poll(&self) {
-        coop::refill();
-        self.polls.set(self.polls.get() + 1);
-    }
+/// Drops a task that has failed, and leaves the reason in its place.
+#[cold]
+fn replace(task: BoxedTask, reason: JoinError) -> BoxedTask {
+    unwind::contain(|| drop(task));
+    Failure::boxed(reason)
 }
 
 /// Lifts the budget when `block_on` ends, however it ends.

@@ -3,8 +3,8 @@
 use super::context;
 use super::join_error::JoinError;
 use super::packet::{Control, Packet};
-use super::remote;
 use super::tasks::{Joined, TaskRef};
+use super::{remote, waker};
 use crate::task::{Id, coop};
 use std::fmt;
 use std::pin::Pin;
@@ -101,47 +101,79 @@ impl<T> JoinHandle<T> {
 impl<T: 'static> Future for JoinHandle<T> {
     type Output = Result<T, JoinError>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         ready!(coop::poll_budget(cx));
+        if let Work::Local(of) = self.work {
+            return self.poll_local(of, cx);
+        }
         let result = match &self.work {
-            Work::Local(of) => ready!(poll_local(*of, cx)),
             Work::Away(packet) => ready!(packet.poll(cx)),
-            Work::Joined(_) => panic!("a join handle was polled after it had given its output"),
+            _ => panic!("a join handle was polled after it had given its output"),
         };
-        self.work = Work::Joined(self.id());
-        coop::spend();
+        let id = self.id();
+        self.joined(id);
         Poll::Ready(result)
     }
 }
 
-/// The waker is cloned, and an earlier one dropped, under no borrow: either may be user code.
-fn poll_local<T: 'static>(of: TaskRef, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
-    let runtime = of.id.runtime();
-    let joined = context::at_home(runtime, |context| context.tasks.borrow_mut().join(of, cx.waker()));
-    let mut task = match joined {
-        Some(Joined::Done(task)) => task,
-        Some(Joined::Pending) => return Poll::Pending,
-        Some(Joined::LeaveWaker) => {
-            let waker = cx.waker().clone();
-            let earlier = context::with(|context| context.tasks.borrow_mut().set_joiner(of, waker));
-            drop(earlier);
-            return Poll::Pending;
+impl<T: 'static> JoinHandle<T> {
+    /// A foreign waker is cloned, and an earlier one dropped, under no borrow: either may be user code.
+    #[inline]
+    fn poll_local(&mut self, of: TaskRef, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
+        let joined = context::at_home(of.id.runtime(), |context| {
+            context.tasks.borrow_mut().join(of, cx.waker(), waker::copy)
+        });
+        let mut task = match joined {
+            Some(Joined::Done(task)) => task,
+            Some(Joined::Pending(earlier)) => {
+                drop(earlier);
+                return Poll::Pending;
+            }
+            Some(Joined::LeaveWaker) => {
+                let waker = cx.waker().clone();
+                let earlier = context::with(|context| context.tasks.borrow_mut().set_joiner(of, waker));
+                drop(earlier);
+                return Poll::Pending;
+            }
+            Some(Joined::Gone) => return self.cancelled(of.id),
+            None => {
+                assert_gone(of);
+                return self.cancelled(of.id);
+            }
+        };
+        self.joined(of.id);
+        let mut output = None;
+        match (task.as_mut().take(&mut output), output) {
+            (Ok(()), Some(output)) => Poll::Ready(Ok(output)),
+            (Err(error), _) => Poll::Ready(Err(error)),
+            (Ok(()), None) => self.cancelled(of.id),
         }
-        Some(Joined::Gone) => return Poll::Ready(Err(JoinError::cancelled(of.id))),
-        None if remote::find(runtime).is_none() => return Poll::Ready(Err(JoinError::cancelled(of.id))),
-        None => panic!(
-            "the join handle of task {} was polled away from its runtime's thread: \
-             await it there, or spawn the task by Handle::spawn",
-            of.id
-        ),
-    };
-    let mut output = None;
-    let result = task.as_mut().take(&mut output);
-    Poll::Ready(match (result, output) {
-        (Err(error), _) => Err(error),
-        (Ok(()), Some(output)) => Ok(output),
-        (Ok(()), None) => Err(JoinError::cancelled(of.id)),
-    })
+    }
+
+    #[cold]
+    fn cancelled(&mut self, id: Id) -> Poll<Result<T, JoinError>> {
+        self.joined(id);
+        Poll::Ready(Err(JoinError::cancelled(id)))
+    }
+
+    /// The output is given out now.
+    #[inline]
+    fn joined(&mut self, id: Id) {
+        self.work = Work::Joined(id);
+        coop::spend();
+    }
+}
+
+/// The runtime is not the one on this thread: it has gone, or this is a mistake.
+#[cold]
+fn assert_gone(of: TaskRef) {
+    assert!(
+        remote::find(of.id.runtime()).is_none(),
+        "the join handle of task {} was polled away from its runtime's thread: \
+         await it there, or spawn the task by Handle::spawn",
+        of.id
+    );
 }
 
 impl<T> Drop for JoinHandle<T> {

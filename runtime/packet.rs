@@ -76,7 +76,10 @@ impl<T> Packet<T> {
 
     /// Nobody waits any more.
     pub(crate) fn detach(&self) {
-        let joiner = self.lock().joiner.take();
+        let mut state = self.lock();
+        let (result, joiner) = (state.result.take(), state.joiner.take());
+        drop(state);
+        unwind::contain(|| drop(result));
         unwind::contain(|| drop(joiner));
     }
 

@@ -12,6 +12,7 @@
 //! also while the task runs: it then gets another turn. Nothing in here runs user code: whatever
 //! has to be dropped or woken is handed to the caller.
 
+use super::id::Id;
 use super::task::BoxedTask;
 use crate::task::Id as TaskId;
 use slab::Slab;
@@ -30,6 +31,8 @@ pub(crate) struct Tasks {
     runtime: u16,
     slots: Slab<Slot>,
     queue: VecDeque<Queued>,
+    /// How many entries have been taken from the queue.
+    taken: u64,
     last_serial: u64,
     closed: bool,
 }
@@ -45,11 +48,28 @@ struct Slot {
     serial_low: u32,
     serial_high: u16,
     phase: Phase,
-    queued: bool,
-    aborted: bool,
-    joined: bool,
+    flags: u8,
     task: Option<BoxedTask>,
     joiner: Option<Waker>,
+}
+
+/// In the run queue.
+const QUEUED: u8 = 1;
+/// To be dropped in its next turn.
+const ABORTED: u8 = 2;
+/// There is a join handle.
+const JOINED: u8 = 4;
+
+impl Slot {
+    // Filled in after it is in its place: a value made up field by field is slow to be moved as a whole.
+    const NEW: Slot = Slot {
+        serial_low: 0,
+        serial_high: 0,
+        phase: Phase::Idle,
+        flags: QUEUED | JOINED,
+        task: None,
+        joiner: None,
+    };
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -80,8 +100,8 @@ pub(crate) struct Leftovers {
 
 /// What a join handle learns.
 pub(crate) enum Joined {
-    /// Not done, and this waker will be woken.
-    Pending,
+    /// Not done, and the waker is there. What comes along is to be dropped.
+    Pending(Option<Waker>),
     /// Not done, and the waker has yet to be left, by [`Tasks::set_joiner`].
     LeaveWaker,
     /// Done; the slot is free again.
@@ -90,34 +110,47 @@ pub(crate) enum Joined {
     Gone,
 }
 
+impl Leftovers {
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.task.is_none() && self.joiner.is_none()
+    }
+}
+
 impl Tasks {
     pub(crate) fn new(runtime: u16) -> Tasks {
-        Tasks { runtime, slots: Slab::new(), queue: VecDeque::new(), last_serial: 0, closed: false }
+        Tasks { runtime, slots: Slab::new(), queue: VecDeque::new(), taken: 0, last_serial: 0, closed: false }
     }
 
-    /// Takes a task in and queues it. Gives the task back if the runtime is going.
-    pub(crate) fn insert(&mut self, task: BoxedTask) -> Result<TaskRef, (TaskRef, BoxedTask)> {
+    /// Whether the runtime is going: then no task may be inserted.
+    #[inline]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// The name of a task that never was: for one that is spawned while the runtime is going.
+    pub(crate) fn nobody(&mut self) -> TaskRef {
+        self.last_serial += 1;
+        TaskRef { slot: u32::MAX, id: TaskId::new(self.runtime, self.last_serial) }
+    }
+
+    /// Takes a task in and queues it.
+    #[inline]
+    pub(crate) fn insert(&mut self, task: BoxedTask) -> TaskRef {
         self.last_serial += 1;
         let id = TaskId::new(self.runtime, self.last_serial);
-        if self.closed {
-            return Err((TaskRef { slot: u32::MAX, id }, task));
-        }
+        let serial = id.serial();
         let entry = self.slots.vacant_entry();
+        let slot = entry.key();
+        let tenant = entry.insert(Slot::NEW);
+        tenant.serial_low = serial as u32;
+        tenant.serial_high = (serial >> 32) as u16;
+        tenant.task = Some(task);
         // One below the slot that stands for the future of block_on.
-        let slot = u32::try_from(entry.key()).ok().filter(|slot| *slot < super::id::Id::MAIN);
-        let slot = slot.expect("fewer than 2^32 - 1 tasks");
-        entry.insert(Slot {
-            serial_low: id.serial() as u32,
-            serial_high: (id.serial() >> 32) as u16,
-            phase: Phase::Idle,
-            queued: true,
-            aborted: false,
-            joined: true,
-            task: Some(task),
-            joiner: None,
-        });
-        self.queue.push_back(Queued { slot, serial: id.serial() as u32 });
-        Ok(TaskRef { slot, id })
+        assert!(slot < Id::MAIN as usize, "fewer than 2^32 - 1 tasks");
+        let slot = slot as u32;
+        self.queue.push_back(Queued { slot, serial: serial as u32 });
+        TaskRef { slot, id }
     }
 
     /// Queues the task in `slot` if its generation is the one given, or whatever it is for `None`.
@@ -125,10 +158,10 @@ impl Tasks {
     pub(crate) fn wake(&mut self, slot: u32, generation: Option<u16>) {
         if let Some(tenant) = self.slots.get_mut(slot as usize)
             && generation.is_none_or(|generation| generation == tenant.serial_low as u16)
-            && !tenant.queued
+            && tenant.flags & QUEUED == 0
             && tenant.phase != Phase::Done
         {
-            tenant.queued = true;
+            tenant.flags |= QUEUED;
             self.queue.push_back(Queued { slot, serial: tenant.serial_low });
         }
     }
@@ -139,21 +172,33 @@ impl Tasks {
         self.queue.len()
     }
 
+    /// How many entries have been taken from the run queue so far.
+    #[inline]
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// What [`taken`](Tasks::taken) will be once all that are queued now have been taken.
+    pub(crate) fn place(&self) -> u64 {
+        self.taken + self.queue.len() as u64
+    }
+
     /// Takes the next task out of its slot.
     #[inline]
     pub(crate) fn next(&mut self) -> Option<Next> {
         while let Some(queued) = self.queue.pop_front() {
+            self.taken += 1;
             let Some(tenant) = self.slots.get_mut(queued.slot as usize) else {
                 continue;
             };
             if tenant.serial_low != queued.serial {
                 continue;
             }
-            tenant.queued = false;
+            tenant.flags &= !QUEUED;
             if let Some(task) = tenant.task.take_if(|_| tenant.phase == Phase::Idle) {
                 tenant.phase = Phase::Running;
                 let of = TaskRef { slot: queued.slot, id: tenant.id(self.runtime) };
-                return Some(Next { of, task, aborted: tenant.aborted });
+                return Some(Next { of, task, aborted: tenant.flags & ABORTED != 0 });
             }
         }
         None
@@ -171,7 +216,7 @@ impl Tasks {
     #[inline]
     pub(crate) fn finish(&mut self, slot: u32, task: BoxedTask) -> Leftovers {
         let tenant = &mut self.slots[slot as usize];
-        if !tenant.joined {
+        if tenant.flags & JOINED == 0 {
             let joiner = self.slots.remove(slot as usize).joiner;
             return Leftovers { task: Some(task), joiner };
         }
@@ -185,7 +230,7 @@ impl Tasks {
         if let Some(tenant) = self.tenant(of)
             && tenant.phase != Phase::Done
         {
-            tenant.aborted = true;
+            tenant.flags |= ABORTED;
             self.wake(of.slot, None);
         }
     }
@@ -196,17 +241,24 @@ impl Tasks {
     }
 
     /// Takes the task if it is done; else its join handle is to be woken by `waker` when it is.
+    /// `copy` clones it if that runs no user code.
     #[inline]
-    pub(crate) fn join(&mut self, of: TaskRef, waker: &Waker) -> Joined {
-        let Some(tenant) = self.tenant(of) else {
-            return Joined::Gone;
-        };
+    pub(crate) fn join(
+        &mut self,
+        of: TaskRef,
+        waker: &Waker,
+        copy: impl Fn(&Waker) -> Option<Waker>,
+    ) -> Joined {
+        let Some(tenant) = self.tenant(of) else { return Joined::Gone };
         if tenant.phase == Phase::Done {
             return self.slots.remove(of.slot as usize).task.map_or(Joined::Gone, Joined::Done);
         }
-        match &tenant.joiner {
-            Some(joiner) if joiner.will_wake(waker) => Joined::Pending,
-            _ => Joined::LeaveWaker,
+        if tenant.joiner.as_ref().is_some_and(|joiner| joiner.will_wake(waker)) {
+            return Joined::Pending(None);
+        }
+        match copy(waker) {
+            Some(copy) => Joined::Pending(tenant.joiner.replace(copy)),
+            None => Joined::LeaveWaker,
         }
     }
 
@@ -227,7 +279,7 @@ impl Tasks {
             let tenant = self.slots.remove(of.slot as usize);
             return Leftovers { task: tenant.task, joiner: tenant.joiner };
         }
-        tenant.joined = false;
+        tenant.flags &= !JOINED;
         Leftovers { task: None, joiner: tenant.joiner.take() }
     }
 
@@ -240,6 +292,7 @@ impl Tasks {
     /// that nobody has taken yet. To their join handles they are gone, which counts as aborted.
     pub(crate) fn close(&mut self) -> Vec<Leftovers> {
         self.closed = true;
+        self.taken += self.queue.len() as u64;
         self.queue.clear();
         let leftovers = self.slots.iter_mut().map(|(_, tenant)| {
             tenant.phase = Phase::Done;
@@ -251,8 +304,11 @@ impl Tasks {
     /// The tenant of a slot, if it is the one that is meant.
     #[inline]
     fn tenant(&mut self, of: TaskRef) -> Option<&mut Slot> {
-        let runtime = self.runtime;
-        self.slots.get_mut(of.slot as usize).filter(|tenant| tenant.id(runtime) == of.id)
+        debug_assert_eq!(of.id.runtime(), self.runtime);
+        let serial = of.id.serial();
+        self.slots.get_mut(of.slot as usize).filter(|tenant| {
+            tenant.serial_low == serial as u32 && tenant.serial_high == (serial >> 32) as u16
+        })
     }
 }
 
@@ -260,5 +316,15 @@ impl Slot {
     #[inline]
     fn id(&self, runtime: u16) -> TaskId {
         TaskId::new(runtime, u64::from(self.serial_high) << 32 | u64::from(self.serial_low))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_is_five_words() {
+        assert_eq!(size_of::<Option<Slot>>(), 40, "the phase has a niche for the slab's tag");
     }
 }

@@ -28,6 +28,7 @@ fn raw(id: Id) -> RawWaker {
     RawWaker::new(ptr::without_provenance(id.bits() as usize), &VTABLE)
 }
 
+#[inline]
 fn id_of(data: *const ()) -> Id {
     Id::from_bits(data.addr() as u64)
 }
@@ -40,13 +41,24 @@ fn wake_id(data: *const ()) {
     context::wake(id_of(data));
 }
 
+/// The id that a waker of ours is; `None` for a foreign one.
+#[inline]
+pub(crate) fn id(waker: &Waker) -> Option<Id> {
+    ptr::eq(waker.vtable(), &VTABLE).then(|| id_of(waker.data()))
+}
+
+/// A clone of a waker of ours. A foreign one has to be cloned under no borrow.
+#[inline]
+pub(crate) fn copy(waker: &Waker) -> Option<Waker> {
+    id(waker).map(|id| ManuallyDrop::into_inner(self::waker(id)))
+}
+
 /// Wakes, and goes on if a foreign waker panics.
 #[inline]
 pub(crate) fn wake(waker: Waker) {
-    if ptr::eq(waker.vtable(), &VTABLE) {
-        context::wake(id_of(waker.data()));
-    } else {
-        unwind::contain(|| waker.wake());
+    match id(&waker) {
+        Some(id) => context::wake(id),
+        None => unwind::contain(|| waker.wake()),
     }
 }
 

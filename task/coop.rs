@@ -23,6 +23,7 @@ thread_local! {
 }
 
 /// Gives the task that is about to be polled its full budget.
+#[inline]
 pub(crate) fn refill() {
     LEFT.set(BUDGET);
 }
@@ -35,6 +36,7 @@ pub(crate) fn lift() {
 /// Ready while there is budget; else wakes the task for its next turn and is pending.
 ///
 /// Leaf futures call this before they try to complete, and [`spend`] once they have.
+#[inline]
 pub(crate) fn poll_budget(cx: &mut Context<'_>) -> Poll<()> {
     if LEFT.get() == 0 {
         cx.waker().wake_by_ref();
@@ -44,6 +46,7 @@ pub(crate) fn poll_budget(cx: &mut Context<'_>) -> Poll<()> {
 }
 
 /// Takes one unit: a leaf future has completed.
+#[inline]
 pub(crate) fn spend() {
     let left = LEFT.get();
     if left != UNLIMITED {

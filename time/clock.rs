@@ -1,7 +1,7 @@
 //! The clock of a driver: the system's monotonic clock, or one moved by hand.
 
+use super::instant::Instant;
 use std::cell::Cell;
-use std::time::{Duration, Instant};
 
 /// Counts nanoseconds from its making on.
 pub(crate) struct Clock {
@@ -22,27 +22,29 @@ enum State {
 impl Clock {
     pub(crate) fn new(paused: bool) -> Clock {
         let state = if paused { State::Paused(0) } else { State::Real };
-        Clock { origin: Instant::now(), state: Cell::new(state) }
+        Clock { origin: Instant::real_now(), state: Cell::new(state) }
     }
 
     pub(crate) fn now_ns(&self) -> u64 {
         match self.state.get() {
-            State::Real => nanoseconds(self.origin.elapsed()),
+            State::Real => Instant::real_now().ns_since(self.origin),
             State::Paused(ns) => ns,
-            State::Resumed(since, ns) => ns.saturating_add(nanoseconds(since.elapsed())),
+            State::Resumed(since, ns) => ns.saturating_add(Instant::real_now().ns_since(since)),
         }
     }
 
+    #[inline]
     pub(crate) fn now(&self) -> Instant {
         match self.state.get() {
-            State::Real => Instant::now(),
-            _ => self.origin + Duration::from_nanos(self.now_ns()),
+            State::Real => Instant::real_now(),
+            _ => self.origin.after_ns(self.now_ns()),
         }
     }
 
     /// How long after the origin an instant is; zero if it is before.
+    #[inline]
     pub(crate) fn ns_of(&self, instant: Instant) -> u64 {
-        nanoseconds(instant.saturating_duration_since(self.origin))
+        instant.ns_since(self.origin)
     }
 
     pub(crate) fn is_paused(&self) -> bool {
@@ -56,7 +58,7 @@ impl Clock {
     }
 
     pub(crate) fn resume(&self) {
-        self.state.set(State::Resumed(Instant::now(), self.now_ns()));
+        self.state.set(State::Resumed(Instant::real_now(), self.now_ns()));
     }
 
     /// Moves a stopped clock forward; it never goes back.
@@ -65,9 +67,4 @@ impl Clock {
             self.state.set(State::Paused(now.max(ns)));
         }
     }
-}
-
-/// 584 years at most.
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

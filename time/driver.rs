@@ -9,6 +9,7 @@ use super::instant::Instant;
 use super::wheel::{Key, MAX_TICK, Wheel};
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -42,7 +43,9 @@ enum Check {
 }
 
 thread_local! {
-    static CURRENT: RefCell<Option<Rc<Driver>>> = const { RefCell::new(None) };
+    // Not dropped by the thread's end, which spares each access a look at whether that has come:
+    // the guard that puts a driver in takes it out again.
+    static CURRENT: RefCell<ManuallyDrop<Option<Rc<Driver>>>> = const { RefCell::new(ManuallyDrop::new(None)) };
 }
 
 /// Keeps a driver current. On drop the one before, if any, is current again.
@@ -53,7 +56,7 @@ pub(crate) struct Entered {
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        drop(CURRENT.replace(self.previous.take()));
+        drop(ManuallyDrop::into_inner(CURRENT.replace(ManuallyDrop::new(self.previous.take()))));
     }
 }
 
@@ -88,7 +91,8 @@ impl Driver {
 
     /// Makes this the driver of the present thread.
     pub(crate) fn enter(self: &Rc<Self>) -> Entered {
-        Entered { previous: CURRENT.replace(Some(self.clone())), thread: PhantomData }
+        let previous = CURRENT.replace(ManuallyDrop::new(Some(self.clone())));
+        Entered { previous: ManuallyDrop::into_inner(previous), thread: PhantomData }
     }
 
     /// Moves the wakers of at most `limit` timers that are due into `wakers`, in the order of their
@@ -160,7 +164,7 @@ impl Driver {
 
     /// Ceil, so that no timer fires early.
     fn tick_of(&self, deadline: Instant) -> u64 {
-        self.clock.ns_of(deadline.into_std()).div_ceil(NS_PER_TICK).min(MAX_TICK)
+        self.clock.ns_of(deadline).div_ceil(NS_PER_TICK).min(MAX_TICK)
     }
 
     fn key_of(&self, timer: TimerId) -> Option<Key> {
@@ -180,16 +184,20 @@ impl Driver {
         }
     }
 
-    /// Gives back an earlier waker, to be dropped.
-    fn arm(&self, timer: &mut TimerId, deadline: Instant, waker: Waker) -> Option<Waker> {
+    /// Leaves the waker, unless the deadline has passed. Gives back a waker to be dropped, if any.
+    #[inline]
+    fn arm(&self, timer: &mut TimerId, deadline: Instant, waker: Waker) -> (Poll<()>, Option<Waker>) {
         let tick = self.tick_of(deadline);
         let mut wheel = self.wheel.borrow_mut();
         if let Some(entry) = self.key_of(*timer).and_then(|key| wheel.find(key, tick)) {
-            return Some(std::mem::replace(&mut entry.waker, waker));
+            return (Poll::Pending, Some(std::mem::replace(&mut entry.waker, waker)));
+        }
+        if tick <= wheel.elapsed() {
+            return (Poll::Ready(()), Some(waker));
         }
         let key = wheel.insert(tick, waker);
         timer.0 = u64::from(self.id) << 48 | u64::from(key.generation) << 32 | u64::from(key.slot);
-        None
+        (Poll::Pending, None)
     }
 }
 
@@ -199,19 +207,20 @@ impl TimerId {
     /// Ready if the deadline has passed, as of the latest turn; else the waker is left.
     #[track_caller]
     pub(crate) fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        match current(|driver| driver.check(*self, deadline, cx.waker())) {
-            Check::Armed => Poll::Pending,
-            Check::Fired => {
-                *self = TimerId::NONE;
-                Poll::Ready(())
-            }
-            Check::LeaveWaker => {
-                let waker = cx.waker().clone();
-                let earlier = current(|driver| driver.arm(self, deadline, waker));
-                drop(earlier);
-                Poll::Pending
+        if *self != TimerId::NONE {
+            match current(|driver| driver.check(*self, deadline, cx.waker())) {
+                Check::Armed => return Poll::Pending,
+                Check::Fired => {
+                    *self = TimerId::NONE;
+                    return Poll::Ready(());
+                }
+                Check::LeaveWaker => {}
             }
         }
+        let waker = cx.waker().clone();
+        let (polled, unused) = current(|driver| driver.arm(self, deadline, waker));
+        drop(unused);
+        polled
     }
 
     /// Takes the timer out of the wheel, if it is in the one of this thread.

@@ -296,5 +296,5 @@ fn a_timeout_touches_no_timer_while_its_future_is_ready() {
 
 #[test]
 fn a_sleep_is_small() {
-    assert_eq!(size_of::<Sleep>(), 24);
+    assert_eq!(size_of::<Sleep>(), 16);
 }

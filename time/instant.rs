@@ -3,54 +3,93 @@
 use super::driver;
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub, SubAssign};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// What [`Duration::MAX`] and the like become: 146 years on, which no process lives to see.
-const FAR: Duration = Duration::from_nanos(u64::MAX / 4);
+const FAR_NS: u64 = u64::MAX / 4;
+
+/// Where counting begins: far enough from zero that instants before the first one can be told too.
+const ORIGIN_NS: u64 = u64::MAX / 4;
 
 /// An instant of the monotonic clock, or of the runtime's own once that has been paused.
 ///
-/// It is a [`std::time::Instant`], and converts from and into one.
+/// It stands for a [`std::time::Instant`], and converts from and into one; it can tell those within
+/// 146 years of the process's life.
+// One word of nanoseconds, half as big as std's: timers are kept by the hundred thousand, and
+// compared and subtracted all the time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Instant(std::time::Instant);
+pub struct Instant(u64);
+
+/// The instant that [`ORIGIN_NS`] stands for: that of the first look at a clock.
+#[inline]
+fn origin() -> std::time::Instant {
+    static ORIGIN: OnceLock<std::time::Instant> = OnceLock::new();
+    *ORIGIN.get_or_init(std::time::Instant::now)
+}
 
 impl Instant {
     /// What the clock says now: the one of this thread's runtime if it is paused, or has been.
     #[inline]
     #[must_use]
     pub fn now() -> Instant {
-        let now = driver::try_current(|driver| driver.clock().now());
-        Instant(now.unwrap_or_else(std::time::Instant::now))
+        driver::try_current(|driver| driver.clock().now()).unwrap_or_else(Instant::real_now)
+    }
+
+    /// What the system's clock says now.
+    #[inline]
+    pub(super) fn real_now() -> Instant {
+        let since = std::time::Instant::now().duration_since(origin());
+        Instant(ORIGIN_NS + (since.as_secs() * 1_000_000_000 + u64::from(since.subsec_nanos())))
     }
 
     /// From an instant of the standard library.
     #[must_use]
     pub fn from_std(instant: std::time::Instant) -> Instant {
-        Instant(instant)
+        let origin = origin();
+        match instant.checked_duration_since(origin) {
+            Some(after) => Instant(ORIGIN_NS.saturating_add(nanoseconds(after))),
+            None => Instant(ORIGIN_NS.saturating_sub(nanoseconds(origin.duration_since(instant)))),
+        }
     }
 
     /// Into an instant of the standard library.
     #[must_use]
     pub fn into_std(self) -> std::time::Instant {
-        self.0
+        match self.0.checked_sub(ORIGIN_NS) {
+            Some(after) => origin() + Duration::from_nanos(after),
+            None => origin() - Duration::from_nanos(ORIGIN_NS - self.0),
+        }
+    }
+
+    /// Nanoseconds from an earlier instant; zero if it is later.
+    #[inline]
+    pub(super) fn ns_since(self, earlier: Instant) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// Later by so many nanoseconds.
+    #[inline]
+    pub(super) fn after_ns(self, ns: u64) -> Instant {
+        Instant(self.0.saturating_add(ns))
     }
 
     /// How long after `earlier` this is; zero if it is before.
     #[must_use]
     pub fn duration_since(&self, earlier: Instant) -> Duration {
-        self.0.saturating_duration_since(earlier.0)
+        Duration::from_nanos(self.ns_since(earlier))
     }
 
     /// How long after `earlier` this is, unless it is before.
     #[must_use]
     pub fn checked_duration_since(&self, earlier: Instant) -> Option<Duration> {
-        self.0.checked_duration_since(earlier.0)
+        self.0.checked_sub(earlier.0).map(Duration::from_nanos)
     }
 
     /// How long after `earlier` this is; zero if it is before.
     #[must_use]
     pub fn saturating_duration_since(&self, earlier: Instant) -> Duration {
-        self.0.saturating_duration_since(earlier.0)
+        Duration::from_nanos(self.ns_since(earlier))
     }
 
     /// How long ago this was; zero if it is to come.
@@ -62,41 +101,46 @@ impl Instant {
     /// Later by `duration`, unless that is more than can be said.
     #[must_use]
     pub fn checked_add(&self, duration: Duration) -> Option<Instant> {
-        self.0.checked_add(duration).map(Instant)
+        self.0.checked_add(u64::try_from(duration.as_nanos()).ok()?).map(Instant)
     }
 
     /// Earlier by `duration`, unless that is more than can be said.
     #[must_use]
     pub fn checked_sub(&self, duration: Duration) -> Option<Instant> {
-        self.0.checked_sub(duration).map(Instant)
+        self.0.checked_sub(u64::try_from(duration.as_nanos()).ok()?).map(Instant)
     }
 
     /// Later by `duration`, or so late that nobody lives to see it.
+    #[inline]
     pub(crate) fn saturating_add(self, duration: Duration) -> Instant {
-        self.checked_add(duration.min(FAR)).unwrap_or(self)
+        self.after_ns(nanoseconds(duration).min(FAR_NS))
     }
+}
+
+/// 584 years at most.
+#[inline]
+pub(super) fn nanoseconds(duration: Duration) -> u64 {
+    duration.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(duration.subsec_nanos()))
 }
 
 impl From<std::time::Instant> for Instant {
     fn from(instant: std::time::Instant) -> Instant {
-        Instant(instant)
+        Instant::from_std(instant)
     }
 }
 
 impl From<Instant> for std::time::Instant {
     fn from(instant: Instant) -> std::time::Instant {
-        instant.0
+        instant.into_std()
     }
 }
 
 impl Add<Duration> for Instant {
     type Output = Instant;
 
-    /// # Panics
-    ///
-    /// If the result is later than can be said; see [`Instant::checked_add`].
+    /// The latest instant that can be told, some 400 years on, if the result is later still.
     fn add(self, duration: Duration) -> Instant {
-        Instant(self.0 + duration)
+        self.after_ns(nanoseconds(duration))
     }
 }
 
@@ -118,11 +162,9 @@ impl Sub for Instant {
 impl Sub<Duration> for Instant {
     type Output = Instant;
 
-    /// # Panics
-    ///
-    /// If the result is earlier than can be said; see [`Instant::checked_sub`].
+    /// The earliest instant that can be told, some 146 years ago, if the result is earlier still.
     fn sub(self, duration: Duration) -> Instant {
-        Instant(self.0 - duration)
+        Instant(self.0.saturating_sub(nanoseconds(duration)))
     }
 }
 
@@ -134,6 +176,34 @@ impl SubAssign<Duration> for Instant {
 
 impl fmt::Debug for Instant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.into_std().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn converts_from_and_into_that_of_std() {
+        let now = std::time::Instant::now();
+        let hour = Duration::from_secs(3600);
+        let earlier = now.checked_sub(hour).unwrap_or(now);
+        for instant in [earlier, now, now + hour, now + hour * 1_000_000] {
+            assert_eq!(Instant::from_std(instant).into_std(), instant);
+        }
+        assert!(Instant::from_std(earlier) <= Instant::from_std(now));
+        assert_eq!(Instant::from_std(now + hour) - Instant::from_std(now), hour);
+    }
+
+    #[test]
+    fn whatever_is_too_far_saturates() {
+        let now = Instant::now();
+        assert!(now.saturating_add(Duration::MAX) > now + Duration::from_secs(1 << 31));
+        assert!(now + Duration::MAX > now && now - Duration::MAX < now);
+        assert_eq!(now.checked_add(Duration::MAX), None);
+        assert_eq!(now.checked_sub(Duration::MAX), None);
+        assert_eq!(now - (now + Duration::from_secs(1)), Duration::ZERO);
+        let _ = now.saturating_add(Duration::MAX).into_std();
     }
 }
