@@ -1,0 +1,699 @@
+//! TCP when things go wrong: cancelled calls, broken connections, descriptors that run out or are
+//! closed behind our back, peers that flood or reset.
+#![cfg(not(miri))] // Children, signals, resets: nothing that it has.
+#![expect(unsafe_code, reason = "setrlimit, signal and dup2, in processes of their own")]
+
+mod net_support;
+
+use futures_lite::future::{or, zip};
+use futures_lite::{AsyncReadExt, AsyncWriteExt};
+use net_support::{
+    CpuTime, half_std_pair, in_child, in_child_under, open_descriptors, pair, poll_once, run, until, watchdog,
+};
+use runtime::net::{TcpListener, TcpStream};
+use runtime::task::yield_now;
+use runtime::{Runtime, spawn, time};
+use std::cell::Cell;
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd};
+use std::rc::Rc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Numbers without rhyme, the same ones in each run.
+fn numbers() -> impl FnMut(usize) -> usize {
+    let mut state = 1u64;
+    move |below| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) as usize % below
+    }
+}
+
+async fn yields(count: usize) {
+    for _ in 0..count {
+        yield_now().await;
+    }
+}
+
+/// So that the next close resets the connection.
+fn reset_on_close(socket: &impl AsFd) {
+    socket2::SockRef::from(socket).set_linger(Some(Duration::ZERO)).unwrap();
+}
+
+#[test]
+fn an_accept_that_is_given_up_has_taken_no_connection() {
+    const CONNECTIONS: usize = 3000;
+    run(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let clients = thread::spawn(move || {
+            for _ in 0..CONNECTIONS {
+                std::net::TcpStream::connect(address).unwrap();
+            }
+        });
+        let (mut number, mut accepted, mut given_up) = (numbers(), 0, 0);
+        while accepted < CONNECTIONS {
+            let patience = number(4);
+            let accept = async { listener.accept().await.map(Some) };
+            match or(accept, async {
+                yields(patience).await;
+                Ok(None)
+            })
+            .await?
+            {
+                Some(_) => accepted += 1,
+                None => given_up += 1,
+            }
+        }
+        clients.join().unwrap();
+        assert!(given_up > 0);
+        assert!(poll_once(listener.accept()).await.is_none());
+        io::Result::Ok(())
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_read_that_is_given_up_has_taken_no_byte() {
+    const BYTES: usize = 4 << 20;
+    run(async {
+        let (mut ours, mut other) = half_std_pair()?;
+        let writer = thread::spawn(move || {
+            let (mut number, mut sent) = (numbers(), 0);
+            while sent < BYTES {
+                let count = (1 + number(20_000)).min(BYTES - sent);
+                let block: Vec<u8> = (sent..sent + count).map(|n| (n % 251) as u8).collect();
+                other.write_all(&block).unwrap();
+                sent += count;
+            }
+        });
+        let (mut number, mut received, mut buffer) = (numbers(), 0, vec![0; 30_000]);
+        loop {
+            let (size, patience) = (1 + number(30_000), number(4));
+            let read = async { ours.read(&mut buffer[..size]).await.map(Some) };
+            match or(read, async {
+                yields(patience).await;
+                Ok(None)
+            })
+            .await?
+            {
+                Some(0) => break,
+                Some(count) => {
+                    assert!(
+                        buffer[..count]
+                            .iter()
+                            .enumerate()
+                            .all(|(n, byte)| *byte == ((received + n) % 251) as u8)
+                    );
+                    received += count;
+                }
+                None => {}
+            }
+        }
+        assert_eq!(received, BYTES);
+        writer.join().unwrap();
+        io::Result::Ok(())
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_write_that_is_given_up_has_sent_nothing() {
+    const BYTES: usize = 4 << 20;
+    run(async {
+        let (mut ours, mut other) = half_std_pair()?;
+        let reader = thread::spawn(move || {
+            let mut received = Vec::new();
+            other.read_to_end(&mut received).unwrap();
+            received
+        });
+        let (mut number, mut sent) = (numbers(), 0);
+        while sent < BYTES {
+            let (count, patience) = ((1 + number(1 << 19)).min(BYTES - sent), number(3));
+            let block: Vec<u8> = (sent..sent + count).map(|n| (n % 251) as u8).collect();
+            let write = async { ours.write(&block).await };
+            sent += or(write, async {
+                yields(patience).await;
+                Ok(0)
+            })
+            .await?;
+        }
+        drop(ours);
+        let received = reader.join().unwrap();
+        assert!(
+            received.len() == BYTES && received.iter().enumerate().all(|(n, byte)| *byte == (n % 251) as u8)
+        );
+        io::Result::Ok(())
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_connect_that_is_given_up_leaves_nothing_behind() {
+    in_child("a_connect_that_is_given_up_leaves_nothing_behind", || {
+        let _watchdog = watchdog();
+        let runtime = Runtime::new().unwrap();
+        let (full, _fill) = full_listener();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let before = open_descriptors();
+        runtime.block_on(async {
+            for n in 0..1000 {
+                // One that would have succeeded, and one that could not get on.
+                drop(poll_once(TcpStream::connect(address)).await);
+                assert!(
+                    poll_once(or(TcpStream::connect(full), async {
+                        yields(n % 3).await;
+                        Err(ErrorKind::Other.into())
+                    }))
+                    .await
+                    .is_none_or(|result| result.is_err())
+                );
+                if n % 100 == 0 {
+                    while n > 0 && listener.set_nonblocking(true).is_ok() && listener.accept().is_ok() {}
+                }
+            }
+        });
+        assert_eq!(open_descriptors(), before);
+        assert_eq!(runtime.metrics().io_sources, 0);
+    });
+}
+
+/// The address of a listener whose queue is full, so that connecting to it takes for ever.
+fn full_listener() -> (SocketAddr, impl Sized) {
+    let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    listener.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut held = vec![listener];
+    for _ in 0..4 {
+        let client = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        client.set_nonblocking(true).unwrap();
+        assert_eq!(client.connect(&address).unwrap_err().raw_os_error(), Some(libc::EINPROGRESS));
+        held.push(client);
+    }
+    (address.as_socket().unwrap(), held)
+}
+
+#[test]
+fn a_spurious_wake_does_not_pass_for_a_connection() {
+    run(async {
+        let (full, _fill) = full_listener();
+        let mut connect = Box::pin(TcpStream::connect(full));
+        for _ in 0..1000 {
+            assert!(poll_once(&mut connect).await.is_none());
+            yield_now().await;
+        }
+    });
+}
+
+#[test]
+fn a_refusal_keeps_its_errno_and_is_told_once() {
+    run(async {
+        let refusing = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
+        refusing.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into())?;
+        let address = refusing.local_addr()?.as_socket().unwrap();
+        for _ in 0..100 {
+            let error = TcpStream::connect(address).await.unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::ECONNREFUSED));
+        }
+        // No route, or no permission, before anything is sent.
+        let error = TcpStream::connect("255.255.255.255:1").await.unwrap_err();
+        assert!(error.raw_os_error().is_some(), "{error:?}");
+        io::Result::Ok(())
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_descriptor_that_lives_on_elsewhere_is_not_heard_of_again() {
+    in_child("a_descriptor_that_lives_on_elsewhere_is_not_heard_of_again", || {
+        let _watchdog = watchdog();
+        let runtime = Runtime::new().unwrap();
+        let (mut ours, mut other) = half_std_pair().unwrap();
+        let (next, _next_other) = half_std_pair().unwrap();
+        let next = next.into_std().unwrap();
+        let before = runtime.block_on(async {
+            assert!(poll_once(ours.read(&mut [0])).await.is_none());
+            let duplicate = ours.as_fd().try_clone_to_owned().unwrap();
+            let number = ours.as_raw_fd();
+            drop(ours);
+            // Another socket in its place, with the same number, while the first lives on.
+            let mut next = TcpStream::from_std(next.try_clone().unwrap()).unwrap();
+            assert_eq!(next.as_raw_fd(), number);
+            assert!(poll_once(next.read(&mut [0])).await.is_none(), "registered, without EEXIST");
+            other.write_all(b"for the first").unwrap();
+            let before = runtime.metrics();
+            let read = async { next.read(&mut [0]).await.map(drop) };
+            let rest = async {
+                time::sleep(Duration::from_millis(50)).await;
+                Err(ErrorKind::TimedOut.into())
+            };
+            assert_eq!(or(read, rest).await.unwrap_err().kind(), ErrorKind::TimedOut);
+            drop(duplicate);
+            before
+        });
+        let turns = runtime.metrics().turns - before.turns;
+        assert!(turns < 10, "{turns} turns");
+        assert_eq!(runtime.metrics().io_sources, 0);
+    });
+}
+
+#[test]
+fn a_descriptor_closed_behind_our_back_does_no_harm() {
+    in_child("a_descriptor_closed_behind_our_back_does_no_harm", || {
+        let _watchdog = watchdog();
+        let runtime = Runtime::new().unwrap();
+        runtime.block_on(async {
+            let (mut ours, mut other) = half_std_pair().unwrap();
+            assert!(poll_once(ours.read(&mut [0])).await.is_none());
+            let null = std::fs::File::open("/dev/null").unwrap();
+            // SAFETY: both are open; what the number then stands for, `ours` will close.
+            assert!(unsafe { libc::dup2(null.as_raw_fd(), ours.as_raw_fd()) } >= 0);
+            assert_eq!(other.read(&mut [0]).unwrap(), 0, "closed indeed");
+            yield_now().await;
+            drop(ours);
+            // Everybody else goes on.
+            let (mut a, mut b) = pair().await.unwrap();
+            a.write_all(b"on").await.unwrap();
+            assert_eq!(b.read(&mut [0; 8]).await.unwrap(), 2);
+        });
+        assert_eq!(runtime.metrics().io_sources, 0);
+    });
+}
+
+#[test]
+fn two_clones_in_two_runtimes_are_two_registrations() {
+    let _watchdog = watchdog();
+    let (ours, mut other) = half_std_pair().unwrap();
+    let ours = ours.into_std().unwrap();
+    let readers: Vec<_> = (0..2)
+        .map(|_| {
+            let clone = ours.try_clone().unwrap();
+            thread::spawn(move || {
+                runtime::block_on(async {
+                    let mut stream = TcpStream::from_std(clone).unwrap();
+                    let mut all = Vec::new();
+                    stream.read_to_end(&mut all).await.unwrap();
+                    all.len()
+                })
+            })
+        })
+        .collect();
+    for _ in 0..1000 {
+        other.write_all(b"0123456789").unwrap();
+    }
+    drop(other);
+    assert_eq!(readers.into_iter().map(|reader| reader.join().unwrap()).sum::<usize>(), 10_000);
+}
+
+#[test]
+fn a_reset_wakes_who_reads_and_who_writes() {
+    run(async {
+        // A reader, with nothing to read.
+        let (mut ours, other) = half_std_pair()?;
+        reset_on_close(&other);
+        let mut buffer = [0];
+        let (result, ()) = zip(ours.read(&mut buffer), async {
+            yield_now().await;
+            drop(other)
+        })
+        .await;
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::ConnectionReset);
+        // A writer, with no room; nobody reads at this end.
+        let (mut ours, other) = half_std_pair()?;
+        reset_on_close(&other);
+        let (result, ()) = zip(ours.write_all(&[0; 64 << 20]), async {
+            yields(3).await;
+            drop(other)
+        })
+        .await;
+        let kind = result.unwrap_err().kind();
+        assert!(matches!(kind, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{kind}");
+        // Both at once.
+        let (ours, other) = half_std_pair()?;
+        reset_on_close(&other);
+        let (mut reader, mut writer) = ours.into_split();
+        let tasks = [
+            spawn(async move { reader.read(&mut [0]).await.map(drop) }),
+            spawn(async move { writer.write_all(&[0; 64 << 20]).await }),
+        ];
+        yields(3).await;
+        drop(other);
+        for task in tasks {
+            // One of them may find that the other has taken the error.
+            if let Err(error) = task.await.unwrap() {
+                assert!(
+                    matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe),
+                    "{error}"
+                );
+            }
+        }
+        io::Result::Ok(())
+    })
+    .unwrap();
+}
+
+#[test]
+fn an_error_is_told_to_one_and_only_once() {
+    run(async {
+        for is_taken in [false, true] {
+            let (mut ours, other) = half_std_pair()?;
+            reset_on_close(&other);
+            drop(other);
+            ours.readable().await?;
+            if is_taken {
+                assert_eq!(ours.take_error()?.unwrap().raw_os_error(), Some(libc::ECONNRESET));
+            } else {
+                assert_eq!(ours.read(&mut [0]).await.unwrap_err().raw_os_error(), Some(libc::ECONNRESET));
+            }
+            assert!(ours.take_error()?.is_none());
+            assert_eq!(ours.read(&mut [0]).await?, 0);
+        }
+        io::Result::Ok(())
+    })
+    .unwrap();
+}
+
+#[test]
+fn closing_what_is_gone_is_no_error() {
+    run(async {
+        let (mut ours, other) = half_std_pair()?;
+        ours.close().await?;
+        ours.close().await?;
+        ours.shutdown(Shutdown::Write)?;
+        reset_on_close(&other);
+        drop(other);
+        ours.readable().await?;
+        ours.close().await?;
+        assert_eq!(ours.shutdown(Shutdown::Both).unwrap_err().kind(), ErrorKind::NotConnected);
+        io::Result::Ok(())
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_write_to_a_dead_peer_raises_no_signal() {
+    in_child("a_write_to_a_dead_peer_raises_no_signal", || {
+        // SAFETY: the default action is no function of ours.
+        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+        run(async {
+            let (mut ours, other) = half_std_pair().unwrap();
+            drop(other);
+            ours.readable().await.unwrap();
+            // The first write is answered with a reset.
+            let _ = ours.write(b"x").await;
+            let slices = [IoSlice::new(b"a"), IoSlice::new(b"b")];
+            until(|| ours.try_write(b"x").is_err_and(|error| error.kind() == ErrorKind::BrokenPipe)).await;
+            assert_eq!(ours.write(b"x").await.unwrap_err().kind(), ErrorKind::BrokenPipe);
+            assert_eq!(ours.write_vectored(&slices).await.unwrap_err().kind(), ErrorKind::BrokenPipe);
+            assert_eq!(ours.try_write_vectored(&slices).unwrap_err().kind(), ErrorKind::BrokenPipe);
+            let (_reader, mut writer) = ours.into_split();
+            assert_eq!(writer.write_vectored(&slices).await.unwrap_err().kind(), ErrorKind::BrokenPipe);
+        });
+    });
+}
+
+fn limit_descriptors(limit: u64) {
+    let limit = libc::rlimit { rlim_cur: limit, rlim_max: 20_000 };
+    // SAFETY: the kernel reads one rlimit.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
+}
+
+/// A plain server: it ignores errors, and echoes a byte at a time.
+async fn serve(listener: Rc<TcpListener>, accepted: Rc<Cell<usize>>, errors: Rc<Cell<usize>>, by_hand: bool) {
+    loop {
+        let result = if by_hand {
+            std::future::poll_fn(|cx| listener.poll_accept(cx)).await
+        } else {
+            listener.accept().await
+        };
+        let Ok((mut stream, _)) = result else {
+            assert!(matches!(
+                result.unwrap_err().raw_os_error(),
+                Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
+            ));
+            errors.set(errors.get() + 1);
+            continue;
+        };
+        accepted.set(accepted.get() + 1);
+        spawn(async move {
+            let mut byte = [0];
+            while stream.read(&mut byte).await.is_ok_and(|count| count == 1) {
+                stream.write_all(&byte).await.unwrap();
+            }
+        });
+    }
+}
+
+fn out_of_descriptors(acceptors: usize, by_hand: bool) {
+    const CLIENTS: usize = 200;
+    let _watchdog = watchdog();
+    let (runtime, cpu_time) = (Runtime::new().unwrap(), CpuTime::new());
+    let (accepted, errors) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+    let mut clients = runtime.block_on(async {
+        let listener = Rc::new(TcpListener::bind("127.0.0.1:0").await.unwrap());
+        let address = listener.local_addr().unwrap();
+        // They wait in the queue; only then the server gets no more than fifty descriptors or so.
+        let clients: Vec<_> = (0..CLIENTS).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
+        limit_descriptors((clients.last().unwrap().as_raw_fd() + 50) as u64);
+        for _ in 0..acceptors {
+            spawn(serve(listener.clone(), accepted.clone(), errors.clone(), by_hand));
+        }
+        until(|| errors.get() > 0).await;
+        clients
+    });
+    let room = accepted.get();
+    assert!((40..=50).contains(&room), "{room}");
+    // The loop is idle, though nobody takes care that it is.
+    let (before, cpu_before, errors_before) = (runtime.metrics(), cpu_time.used(), errors.get());
+    runtime.block_on(time::sleep(Duration::from_millis(550)));
+    let (turns, tries) = (runtime.metrics().turns - before.turns, errors.get() - errors_before);
+    assert!((3..=6).contains(&tries), "{tries} tries");
+    assert!(turns < 50, "{turns} turns");
+    assert!(cpu_time.used() - cpu_before < Duration::from_millis(100));
+    // Those who are connected are served…
+    let ping = |client: &mut std::net::TcpStream| {
+        client.write_all(b"x").unwrap();
+        client.read_exact(&mut [0]).unwrap();
+    };
+    let answered = thread::scope(|scope| {
+        let pinging = scope.spawn(|| {
+            let started = Instant::now();
+            clients[..room].iter_mut().for_each(ping);
+            started.elapsed()
+        });
+        runtime.block_on(until(|| pinging.is_finished()));
+        pinging.join().unwrap()
+    });
+    assert!(answered < Duration::from_secs(1), "{answered:?}");
+    // …and when some leave, others come in: twice as many, as both ends are of this process.
+    let started = Instant::now();
+    clients.drain(..room);
+    runtime.block_on(until(|| accepted.get() >= 2 * room));
+    assert!(started.elapsed() < Duration::from_secs(1));
+    clients.drain(..room);
+    runtime.block_on(until(|| accepted.get() == CLIENTS));
+}
+
+#[test]
+fn out_of_descriptors_a_plain_loop_rests_and_goes_on() {
+    in_child("out_of_descriptors_a_plain_loop_rests_and_goes_on", || out_of_descriptors(1, false));
+}
+
+#[test]
+fn out_of_descriptors_several_acceptors_rest_together() {
+    in_child("out_of_descriptors_several_acceptors_rest_together", || out_of_descriptors(5, false));
+}
+
+#[test]
+fn out_of_descriptors_accepting_by_hand_rests_too() {
+    in_child("out_of_descriptors_accepting_by_hand_rests_too", || out_of_descriptors(1, true));
+}
+
+/// Connects, accepts and transfers, a hundred times. Returns how often accepting failed.
+fn hundred_connections() -> usize {
+    run(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut errors = 0;
+        for _ in 0..100 {
+            let mut client = std::net::TcpStream::connect(address).unwrap();
+            client.write_all(b"x").unwrap();
+            let mut server = loop {
+                match listener.accept().await {
+                    Ok((server, _)) => break server,
+                    Err(_) => errors += 1,
+                }
+            };
+            assert_eq!(server.read(&mut [0; 8]).await.unwrap(), 1);
+        }
+        errors
+    })
+}
+
+#[test]
+fn a_connection_that_breaks_in_the_queue_is_passed_over() {
+    let name = "a_connection_that_breaks_in_the_queue_is_passed_over";
+    for errno in [
+        "ECONNABORTED",
+        "EPROTO",
+        "ENETDOWN",
+        "ENOPROTOOPT",
+        "EHOSTDOWN",
+        "ENONET",
+        "EHOSTUNREACH",
+        "ENETUNREACH",
+        "EPERM",
+        "EINTR",
+    ] {
+        // More of them than one poll takes.
+        let inject = format!("inject=accept4:error={errno}:when=1..50");
+        in_child_under(name, errno, &["-e", &inject], || assert_eq!(hundred_connections(), 0));
+    }
+}
+
+#[test]
+fn want_of_memory_is_told_and_accepting_goes_on() {
+    for errno in ["ENFILE", "ENOBUFS", "ENOMEM"] {
+        let inject = format!("inject=accept4:error={errno}:when=1..2");
+        let name = "want_of_memory_is_told_and_accepting_goes_on";
+        in_child_under(name, errno, &["-e", &inject], || {
+            let started = Instant::now();
+            assert_eq!(hundred_connections(), 2);
+            assert!(started.elapsed() >= Duration::from_millis(200), "two rests");
+        });
+    }
+}
+
+#[test]
+fn a_kernel_without_accept4_will_do() {
+    in_child_under(
+        "a_kernel_without_accept4_will_do",
+        "ENOSYS",
+        &["-e", "inject=accept4:error=ENOSYS"],
+        || {
+            assert_eq!(hundred_connections(), 0);
+        },
+    );
+}
+
+#[test]
+fn an_interrupted_call_is_made_again() {
+    for call in ["recvfrom", "sendto", "connect", "epoll_wait", "epoll_pwait2"] {
+        let inject = format!("inject={call}:error=EINTR:when=1..200+2");
+        in_child_under("an_interrupted_call_is_made_again", call, &["-e", &inject], || {
+            run(async {
+                for _ in 0..10 {
+                    // An injected error means that the call was not made: a connect that was
+                    // interrupted that way has not begun, and may wait for ever.
+                    let connecting = time::timeout(Duration::from_millis(50), pair()).await;
+                    let Ok(pair) = connecting else { continue };
+                    let (mut a, mut b) = pair.unwrap();
+                    a.write_all(b"hello").await.unwrap();
+                    b.read_exact(&mut [0; 5]).await.unwrap();
+                }
+            });
+        });
+    }
+}
+
+#[test]
+fn a_flood_in_one_connection_does_not_keep_the_others_waiting() {
+    run(async {
+        // One peer that writes, and one that reads, as fast as they can.
+        let (mut reading, mut writer) = half_std_pair()?;
+        let (mut writing, mut reader) = half_std_pair()?;
+        let peers = [
+            thread::spawn(move || while writer.write_all(&[7; 65536]).is_ok() {}),
+            thread::spawn(move || while reader.read(&mut [0; 65536]).is_ok_and(|count| count > 0) {}),
+        ];
+        let transfers = Rc::new(Cell::new(0));
+        let count = |transfers: &Cell<usize>| transfers.set(transfers.get() + 1);
+        let floods = [
+            spawn({
+                let transfers = transfers.clone();
+                async move {
+                    // Bytes, so that the next one is always there.
+                    while reading.read(&mut [0]).await.is_ok() {
+                        count(&transfers);
+                    }
+                }
+            }),
+            spawn({
+                let transfers = transfers.clone();
+                async move {
+                    while writing.write(&[0]).await.is_ok() {
+                        count(&transfers);
+                    }
+                }
+            }),
+        ];
+        let pings: Vec<_> = (0..20)
+            .map(|_| {
+                spawn(async {
+                    let (mut a, mut b) = pair().await?;
+                    for _ in 0..50 {
+                        a.write_all(b"ping").await?;
+                        b.read_exact(&mut [0; 4]).await?;
+                        b.write_all(b"pong").await?;
+                        a.read_exact(&mut [0; 4]).await?;
+                    }
+                    io::Result::Ok(())
+                })
+            })
+            .collect();
+        // Between two turns of any other task, each flood gets no more than its budget.
+        let mut most = 0;
+        while !pings.iter().all(|ping| ping.is_finished()) {
+            let before = transfers.get();
+            yield_now().await;
+            most = most.max(transfers.get() - before);
+        }
+        assert!(transfers.get() > 1000 && most <= 2 * 128, "{most} of {}", transfers.get());
+        for ping in pings {
+            ping.await.unwrap()?;
+        }
+        for flood in floods {
+            flood.abort();
+            let _ = flood.await;
+        }
+        peers.into_iter().for_each(|peer| peer.join().unwrap());
+        io::Result::Ok(())
+    })
+    .unwrap();
+}
+
+#[test]
+fn urgent_data_does_not_stall_the_stream() {
+    run(async {
+        for is_registered in [false, true] {
+            let (mut ours, mut other) = half_std_pair()?;
+            let mut buffer = [0; 64];
+            if is_registered {
+                assert!(poll_once(ours.read(&mut buffer)).await.is_none());
+            }
+            for round in 0..5 {
+                // A read stops before the urgent byte, which is not in the stream.
+                other.write_all(b"ab")?;
+                socket2::SockRef::from(&other).send_out_of_band(b"!")?;
+                other.write_all(b"cd")?;
+                let mut received = Vec::new();
+                while received.len() < 4 {
+                    let count = ours.read(&mut buffer).await?;
+                    received.extend_from_slice(&buffer[..count]);
+                }
+                assert_eq!(received, b"abcd", "round {round}, registered: {is_registered}");
+                // Alone, it is nothing to read.
+                socket2::SockRef::from(&other).send_out_of_band(b"!")?;
+                yields(3).await;
+                assert!(poll_once(ours.read(&mut buffer)).await.is_none());
+            }
+            drop(other);
+            assert_eq!(ours.read(&mut buffer).await?, 0);
+        }
+        io::Result::Ok(())
+    })
+    .unwrap();
+}

@@ -1,0 +1,124 @@
+//! What the tests of sockets share: a watchdog instead of patience, connected pairs, and children
+//! for what concerns the whole process.
+#![allow(dead_code, reason = "each test file uses a part")]
+
+use runtime::net::{TcpListener, TcpStream};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::process::Command;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+/// No test here takes more than a second or two; one that takes this long hangs.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Aborts the process unless it is dropped in time.
+pub(crate) struct Watchdog(#[expect(dead_code, reason = "its drop is the message")] Sender<()>);
+
+pub(crate) fn watchdog() -> Watchdog {
+    let (sender, receiver) = channel();
+    let name = std::thread::current().name().unwrap_or("a test").to_owned();
+    std::thread::spawn(move || {
+        if receiver.recv_timeout(LIMIT) == Err(RecvTimeoutError::Timeout) {
+            eprintln!("{name} hangs");
+            std::process::abort();
+        }
+    });
+    Watchdog(sender)
+}
+
+/// Runs a future on a fresh runtime, watched.
+pub(crate) fn run<T>(future: impl Future<Output = T>) -> T {
+    let _watchdog = watchdog();
+    runtime::block_on(future)
+}
+
+/// Two ends of a connection over loopback: who connected, and who accepted.
+pub(crate) async fn pair() -> io::Result<(TcpStream, TcpStream)> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let client = TcpStream::connect(listener.local_addr()?).await?;
+    let (server, peer) = listener.accept().await?;
+    assert_eq!(peer, client.local_addr()?);
+    Ok((client, server))
+}
+
+/// Ours, and std's, blocking, at the other end.
+pub(crate) fn half_std_pair() -> io::Result<(TcpStream, std::net::TcpStream)> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let other = std::net::TcpStream::connect(listener.local_addr()?)?;
+    Ok((TcpStream::from_std(listener.accept()?.0)?, other))
+}
+
+/// Polls a future once.
+pub(crate) async fn poll_once<T>(future: impl Future<Output = T>) -> Option<T> {
+    futures_lite::future::poll_once(future).await
+}
+
+/// Lets the loop turn until a condition holds.
+pub(crate) async fn until(mut holds: impl FnMut() -> bool) {
+    while !holds() {
+        runtime::task::yield_now().await;
+    }
+}
+
+/// Runs `body` in a process of its own, in which nothing else happens: the test `name`, again.
+pub(crate) fn in_child(name: &str, body: impl FnOnce()) {
+    in_child_under(name, "alone", &[], body);
+}
+
+/// As [`in_child`], for one of several cases, and started by strace(1) with some arguments. Passed
+/// over where that is not to be had.
+pub(crate) fn in_child_under(name: &str, case: &str, strace: &[&str], body: impl FnOnce()) {
+    const MARK: &str = "RUNTIME_TEST_CASE";
+    if let Some(mark) = std::env::var_os(MARK) {
+        if mark == case {
+            body();
+        }
+        return;
+    }
+    let mut words = Vec::new();
+    if !strace.is_empty() {
+        words.extend(["strace", "-f", "-qq", "-o", "/dev/null"]);
+        let works = Command::new(words[0]).args(&words[1..]).arg("true").status();
+        if !works.is_ok_and(|status| status.success()) {
+            return eprintln!("{name} is passed over: it needs strace, and the right to use it");
+        }
+        words.extend(strace);
+    }
+    let exe = std::env::current_exe().unwrap().into_os_string().into_string().unwrap();
+    words.extend([&*exe, "--exact", name, "--nocapture"]);
+    let mut child = Command::new(words[0]);
+    if !strace.is_empty() {
+        // The leak check of the address sanitizer cannot run in a traced process.
+        child.env("ASAN_OPTIONS", "detect_leaks=0");
+    }
+    let output = child.args(&words[1..]).env(MARK, case).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{name}, {case}: the child ended with {}:\n{text}", output.status);
+    assert!(text.contains("1 passed"), "{name}: the child ran no test:\n{text}");
+}
+
+/// Tells the CPU time that this process has used, to a hundredth of a second. Its file is opened
+/// while there are descriptors.
+pub(crate) struct CpuTime(std::fs::File);
+
+impl CpuTime {
+    pub(crate) fn new() -> CpuTime {
+        CpuTime(std::fs::File::open("/proc/self/stat").unwrap())
+    }
+
+    pub(crate) fn used(&self) -> Duration {
+        let mut stat = [0; 1024];
+        let count = self.0.read_at(&mut stat, 0).unwrap();
+        let stat = std::str::from_utf8(&stat[..count]).unwrap();
+        // Behind the name, which may hold anything: state is the third field, utime and stime are 14 and 15.
+        let fields: Vec<&str> = stat[stat.rfind(')').unwrap()..].split(' ').collect();
+        let ticks: u64 = fields[12].parse::<u64>().unwrap() + fields[13].parse::<u64>().unwrap();
+        Duration::from_millis(10 * ticks)
+    }
+}
+
+/// How many descriptors this process has open.
+pub(crate) fn open_descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
