@@ -183,7 +183,12 @@ impl Builder {
             main_place: Cell::new(0),
             running: Cell::new(0),
         };
-        let config = Config { event_interval: self.event_interval as usize, timer_slack: self.timer_slack };
+        let event_interval = self.event_interval as usize;
+        let config = Config {
+            event_interval,
+            timer_slack: self.timer_slack,
+            wakers: self.max_io_events.min(MAX_IO_EVENTS) + event_interval.min(MAX_IO_EVENTS),
+        };
         Ok(Runtime::from_executor(Executor::new(Rc::new(context), config), self.name.clone()))
     }
 }

@@ -43,6 +43,8 @@ pub(crate) struct Config {
     pub(crate) event_interval: usize,
     /// The loop sleeps at least this long after a turn that fired timers.
     pub(crate) timer_slack: Duration,
+    /// How many wakers a turn may collect, as a rule.
+    pub(crate) wakers: usize,
 }
 
 /// A runtime's context, and what only its loop needs.
@@ -61,9 +63,10 @@ impl Executor {
     pub(crate) fn new(context: Rc<Context>, config: Config) -> Executor {
         Executor {
             context,
-            config,
             mail: RefCell::default(),
-            wakers: RefCell::default(),
+            // For all that a turn can wake, as a rule, so that it never moves.
+            wakers: RefCell::new(Vec::with_capacity(config.wakers)),
+            config,
             mains: Cell::new(0),
             turns: Cell::new(0),
             polls: Cell::new(0),
@@ -190,6 +193,8 @@ impl Executor {
 
     /// Waits, unless another thread has left something in the meantime.
     fn sleep(&self, timeout: Option<Duration>, wakers: &mut Vec<Waker>) {
+        self.context.tasks.borrow_mut().rest();
+        self.context.reactor.borrow_mut().rest();
         if self.context.remote.fall_asleep() {
             self.wait(timeout, wakers);
             self.context.remote.wake_up();

@@ -12,6 +12,7 @@
 mod blocking;
 mod builder;
 pub(crate) mod context;
+mod crowd;
 mod executor;
 mod handle;
 mod id;

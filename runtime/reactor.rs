@@ -9,6 +9,7 @@
 //! seats: the `poll_*` functions share one, where the latest caller sits; each `async` call has its
 //! own. An event makes the side ready again and empties all its seats.
 
+use super::crowd::Crowd;
 use super::id::Id;
 use super::selector::{Event, NOTIFIER_TOKEN, Selector};
 use slab::Slab;
@@ -49,6 +50,7 @@ pub(crate) struct Reactor {
     runtime: u16,
     selector: Selector,
     sources: Slab<Source>,
+    crowd: Crowd,
     last_generation: u16,
     /// Begins with the runtime's number: a seat taken in another runtime is nobody's here.
     last_seat: u64,
@@ -81,6 +83,7 @@ impl Reactor {
             runtime,
             selector,
             sources: Slab::new(),
+            crowd: Crowd::new(),
             last_generation: 0,
             last_seat: u64::from(runtime) << 48,
         }
@@ -203,6 +206,11 @@ impl Reactor {
             let side = source.side(direction);
             side.ready &= side.closed || side.events != events;
         }
+    }
+
+    /// The loop goes to sleep: gives back what is not needed now.
+    pub(crate) fn rest(&mut self) {
+        self.crowd.disperse(&mut self.sources);
     }
 
     /// Whether nothing is registered, so that looking for events would be in vain.

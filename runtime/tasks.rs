@@ -12,6 +12,7 @@
 //! also while the task runs: it then gets another turn. Nothing in here runs user code: whatever
 //! has to be dropped or woken is handed to the caller.
 
+use super::crowd::{self, Crowd};
 use super::id::Id;
 use super::task::BoxedTask;
 use crate::task::Id as TaskId;
@@ -31,6 +32,7 @@ pub(crate) struct Tasks {
     runtime: u16,
     slots: Slab<Slot>,
     queue: VecDeque<Queued>,
+    crowd: Crowd,
     /// How many entries have been taken from the queue.
     taken: u64,
     last_serial: u64,
@@ -119,7 +121,15 @@ impl Leftovers {
 
 impl Tasks {
     pub(crate) fn new(runtime: u16) -> Tasks {
-        Tasks { runtime, slots: Slab::new(), queue: VecDeque::new(), taken: 0, last_serial: 0, closed: false }
+        Tasks {
+            runtime,
+            slots: Slab::new(),
+            queue: VecDeque::new(),
+            crowd: Crowd::new(),
+            taken: 0,
+            last_serial: 0,
+            closed: false,
+        }
     }
 
     /// Whether the runtime is going: then no task may be inserted.
@@ -286,6 +296,12 @@ impl Tasks {
     /// How many tasks have not ended.
     pub(crate) fn alive(&self) -> usize {
         self.slots.iter().filter(|(_, tenant)| tenant.phase != Phase::Done).count()
+    }
+
+    /// The loop goes to sleep: gives back what is not needed now.
+    pub(crate) fn rest(&mut self) {
+        self.crowd.disperse(&mut self.slots);
+        crowd::disperse_queue(&mut self.queue);
     }
 
     /// The runtime is going: takes no further task, and hands out all there are, with the outputs

@@ -100,7 +100,7 @@ impl Driver {
     pub(crate) fn fire(&self, limit: usize, wakers: &mut Vec<Waker>) {
         let mut wheel = self.wheel.borrow_mut();
         if wheel.is_empty() {
-            return;
+            return wheel.rest();
         }
         let now_ns = self.clock.now_ns();
         self.now_ns.set(now_ns);

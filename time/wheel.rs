@@ -31,6 +31,9 @@ pub(crate) const MAX_TICK: u64 = (1 << (LEVELS as u32 * DIGIT_BITS)) - 1;
 /// everything else for tens of milliseconds.
 const CASCADE_LIMIT: usize = 4096;
 
+/// Room for so many timers is always kept: 40 KB.
+const KEPT: usize = 1024;
+
 /// Names a timer in this wheel, as long as its tick is known too; see [`Wheel::find`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Key {
@@ -201,6 +204,13 @@ impl Wheel {
             self.bound = Some(least);
         }
         self.bound
+    }
+
+    /// Gives back the room of many timers once there is none.
+    pub(crate) fn rest(&mut self) {
+        if self.is_empty() && self.entries.capacity() > KEPT {
+            self.entries = Slab::new();
+        }
     }
 
     /// Takes out every timer.
