@@ -8,6 +8,7 @@ use super::reactor::Reactor;
 use super::remote::Remote;
 use super::selector::{Notifier, Selector};
 use super::tasks::Tasks;
+use super::waker;
 use crate::time::Driver;
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -175,7 +176,7 @@ impl Builder {
         let context = Context {
             id,
             tasks: RefCell::new(Tasks::new(id)),
-            reactor: RefCell::new(Reactor::new(id, selector)),
+            reactor: RefCell::new(Reactor::new(id, selector, waker::copy)),
             time: Driver::new(id, self.start_paused),
             remote,
             pool: Pool::new(self.max_blocking_threads, self.thread_keep_alive, thread_name),

@@ -169,7 +169,7 @@ impl Context {
         if let Some(id) = id.filter(|id| id.runtime() == self.id && id.slot() != Id::MAIN) {
             tasks.wake(id.slot(), Some(id.generation()));
             // Ours, whose drop does nothing.
-            *waker = None;
+            std::mem::forget(waker.take());
         }
     }
 

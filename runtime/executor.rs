@@ -187,8 +187,22 @@ impl Executor {
             let timeout = self.context.time.next_wait(self.config.timer_slack);
             self.sleep(timeout, &mut wakers);
         }
-        wakers.drain(..).for_each(waker::wake);
+        self.wake(&mut wakers);
         self.wakers.replace(wakers);
+    }
+
+    /// Step 6, in order. Our own are woken under one borrow, which foreign wakers interrupt.
+    fn wake(&self, wakers: &mut Vec<Waker>) {
+        let mut tasks = self.context.tasks.borrow_mut();
+        for waker in wakers.drain(..) {
+            let mut waker = Some(waker);
+            self.context.wake_local(&mut tasks, &mut waker);
+            if let Some(waker) = waker {
+                drop(tasks);
+                waker::wake(waker);
+                tasks = self.context.tasks.borrow_mut();
+            }
+        }
     }
 
     /// Waits, unless another thread has left something in the meantime.

@@ -34,6 +34,10 @@ pub(crate) enum Seat {
     Own(u64),
 }
 
+/// Clones a waker if that runs no user code. Such a waker keeps its seat when it is woken, and need
+/// not be left again.
+pub(crate) type Copy = fn(&Waker) -> Option<Waker>;
+
 /// What a caller learns who asks whether a side is ready.
 pub(crate) enum Readiness {
     /// Believed ready, as of so many events.
@@ -48,6 +52,7 @@ pub(crate) enum Readiness {
 
 pub(crate) struct Reactor {
     runtime: u16,
+    copy: Copy,
     selector: Selector,
     sources: Slab<Source>,
     crowd: Crowd,
@@ -71,6 +76,8 @@ struct Side {
     closed: bool,
     /// Counts events, and wraps: readiness is only cleared by who has seen the latest one.
     events: u8,
+    /// Whether who sits in the shared seat is to be woken.
+    waits: bool,
     shared: Option<Waker>,
     // Boxed, since most sources never have any: a word instead of three.
     #[expect(clippy::box_collection)]
@@ -78,9 +85,10 @@ struct Side {
 }
 
 impl Reactor {
-    pub(crate) fn new(runtime: u16, selector: Selector) -> Reactor {
+    pub(crate) fn new(runtime: u16, selector: Selector, copy: Copy) -> Reactor {
         Reactor {
             runtime,
+            copy,
             selector,
             sources: Slab::new(),
             crowd: Crowd::new(),
@@ -99,7 +107,7 @@ impl Reactor {
             let id = Id::from_bits(event.token);
             // An event for a source that has gone, whoever has the slot now, is dropped.
             if let Some(source) = find(&mut self.sources, id) {
-                source.apply(event, wakers);
+                source.apply(event, self.copy, wakers);
             }
         }
         Ok(())
@@ -146,7 +154,10 @@ impl Reactor {
             return Readiness::Ready(side.events);
         }
         match side.seated(seat) {
-            Some(earlier) if earlier.will_wake(waker) => Readiness::Seated,
+            Some(earlier) if earlier.will_wake(waker) => {
+                side.waits |= *seat == Seat::Shared;
+                Readiness::Seated
+            }
             _ => Readiness::LeaveWaker,
         }
     }
@@ -169,6 +180,7 @@ impl Reactor {
             return Some(waker);
         };
         let side = source.side(direction);
+        side.waits |= *seat == Seat::Shared;
         if let Some(earlier) = side.seated(seat) {
             return Some(std::mem::replace(earlier, waker));
         }
@@ -261,29 +273,40 @@ impl Source {
     }
 
     #[inline]
-    fn apply(&mut self, event: Event, wakers: &mut Vec<Waker>) {
+    fn apply(&mut self, event: Event, copy: Copy, wakers: &mut Vec<Waker>) {
         if event.readable {
-            self.read.apply(event.read_closed, wakers);
+            self.read.apply(event.read_closed, copy, wakers);
         }
         if event.writable {
-            self.write.apply(event.write_closed, wakers);
+            self.write.apply(event.write_closed, copy, wakers);
         }
     }
 }
 
 impl Side {
     #[inline]
-    fn apply(&mut self, closed: bool, wakers: &mut Vec<Waker>) {
+    fn apply(&mut self, closed: bool, copy: Copy, wakers: &mut Vec<Waker>) {
         self.ready = true;
         self.closed |= closed;
-        // Zero is for "none yet"; see `Registered::settle`.
+        // Zero is for "none yet".
         self.events = self.events.checked_add(1).unwrap_or(1);
-        self.take_wakers(wakers);
+        if self.waits {
+            self.waits = false;
+            let waker = self.shared.as_ref().and_then(copy).or_else(|| self.shared.take());
+            wakers.extend(waker);
+        }
+        self.take_own(wakers);
+    }
+
+    /// Empties all seats.
+    fn take_wakers(&mut self, wakers: &mut Vec<Waker>) {
+        self.waits = false;
+        wakers.extend(self.shared.take());
+        self.take_own(wakers);
     }
 
     #[inline]
-    fn take_wakers(&mut self, wakers: &mut Vec<Waker>) {
-        wakers.extend(self.shared.take());
+    fn take_own(&mut self, wakers: &mut Vec<Waker>) {
         if let Some(own) = &mut self.own {
             wakers.extend(own.drain(..).map(|(_, waker)| waker));
         }

@@ -89,7 +89,49 @@ impl<T: AsFd> Registered<T> {
         cx: &mut Context<'_>,
         direction: Direction,
         room: usize,
-        operation: impl FnMut(&T) -> io::Result<usize>,
+        mut operation: impl FnMut(&T) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        ready!(coop::poll_budget(cx));
+        // The two usual cases are in line: bound here, and either ready or waited for already.
+        let id = Id::from_bits(self.binding.id.load(Relaxed));
+        let checked = context::at_home(id.runtime(), |context| {
+            context.reactor.borrow_mut().check(id, direction, &Seat::Shared, cx.waker())
+        });
+        match checked {
+            Some(Readiness::Ready(events)) => {
+                let belief = Belief::Events(id, events);
+                self.settle(direction, events);
+                match operation(&self.io) {
+                    Ok(count) => {
+                        coop::spend();
+                        if 0 < count && count < room {
+                            self.drained(direction, belief);
+                        }
+                        return Poll::Ready(Ok(count));
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        self.not_ready(direction, belief)?;
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => {
+                        coop::spend();
+                        return Poll::Ready(Err(error));
+                    }
+                }
+            }
+            Some(Readiness::Seated) => return Poll::Pending,
+            _ => {}
+        }
+        self.poll_transfer_at_length(cx, direction, room, &mut operation)
+    }
+
+    #[inline(never)]
+    fn poll_transfer_at_length(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        room: usize,
+        operation: &mut dyn FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         let (count, belief) = ready!(self.poll_operation(cx, direction, &mut Seat::Shared, operation))?;
         if 0 < count && count < room {
@@ -232,10 +274,13 @@ impl<T: AsFd> Registered<T> {
         Ok(())
     }
 
+    #[inline]
     fn drained(&self, direction: Direction, belief: Belief) {
         match belief {
             Belief::Events(id, events) => {
-                context::with(|context| context.reactor.borrow_mut().drained(id, direction, events));
+                context::at_home(id.runtime(), |context| {
+                    context.reactor.borrow_mut().drained(id, direction, events)
+                });
             }
             Belief::Hope(_) if direction == Direction::Read => self.binding.drained.store(true, Relaxed),
             Belief::Hope(_) => {}

@@ -25,7 +25,7 @@ thread_local! {
 /// Gives the task that is about to be polled its full budget.
 #[inline]
 pub(crate) fn refill() {
-    LEFT.set(BUDGET);
+    LEFT.with(|left| left.set(BUDGET));
 }
 
 /// Lifts the limit for code that runs outside of any task, and for the caller that `block_on` returns to.
@@ -50,7 +50,7 @@ pub(crate) fn poll_budget(cx: &mut Context<'_>) -> Poll<()> {
 pub(crate) fn spend() {
     let left = LEFT.get();
     if left != UNLIMITED {
-        LEFT.set(left.saturating_sub(1));
+        LEFT.with(|cell| cell.set(left.saturating_sub(1)));
     }
 }
 
