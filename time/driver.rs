@@ -163,22 +163,27 @@ impl Driver {
     }
 
     /// Ceil, so that no timer fires early.
+    #[inline]
     fn tick_of(&self, deadline: Instant) -> u64 {
         self.clock.ns_of(deadline).div_ceil(NS_PER_TICK).min(MAX_TICK)
     }
 
+    #[inline]
     fn key_of(&self, timer: TimerId) -> Option<Key> {
         let key = Key { slot: timer.0 as u32, generation: (timer.0 >> 32) as u16 };
         ((timer.0 >> 48) as u16 == self.id).then_some(key)
     }
 
+    #[inline]
     fn check(&self, timer: TimerId, deadline: Instant, waker: &Waker) -> Check {
         let tick = self.tick_of(deadline);
         let mut wheel = self.wheel.borrow_mut();
         let has_passed = tick <= wheel.elapsed();
         let entry = self.key_of(timer).and_then(|key| wheel.find(key, tick));
         match entry {
-            Some(entry) if entry.waker.will_wake(waker) => Check::Armed,
+            Some(entry) if entry.waker.as_ref().is_some_and(|earlier| earlier.will_wake(waker)) => {
+                Check::Armed
+            }
             None if has_passed => Check::Fired,
             _ => Check::LeaveWaker,
         }
@@ -190,7 +195,7 @@ impl Driver {
         let tick = self.tick_of(deadline);
         let mut wheel = self.wheel.borrow_mut();
         if let Some(entry) = self.key_of(*timer).and_then(|key| wheel.find(key, tick)) {
-            return (Poll::Pending, Some(std::mem::replace(&mut entry.waker, waker)));
+            return (Poll::Pending, entry.waker.replace(waker));
         }
         if tick <= wheel.elapsed() {
             return (Poll::Ready(()), Some(waker));
@@ -205,6 +210,7 @@ impl TimerId {
     pub(crate) const NONE: TimerId = TimerId(0);
 
     /// Ready if the deadline has passed, as of the latest turn; else the waker is left.
+    #[inline]
     #[track_caller]
     pub(crate) fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
         if *self != TimerId::NONE {
@@ -224,6 +230,7 @@ impl TimerId {
     }
 
     /// Takes the timer out of the wheel, if it is in the one of this thread.
+    #[inline]
     pub(crate) fn disarm(&mut self, deadline: Instant) {
         let timer = std::mem::replace(self, TimerId::NONE);
         if timer == TimerId::NONE {

@@ -1,6 +1,6 @@
 //! Instants of a clock that may be stopped.
 
-use super::driver;
+use super::{driver, monotonic};
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub, SubAssign};
 use std::sync::OnceLock;
@@ -9,8 +9,8 @@ use std::time::Duration;
 /// What [`Duration::MAX`] and the like become: 146 years on, which no process lives to see.
 const FAR_NS: u64 = u64::MAX / 4;
 
-/// Where counting begins: far enough from zero that instants before the first one can be told too.
-const ORIGIN_NS: u64 = u64::MAX / 4;
+/// What the monotonic clock's zero counts as: far enough from zero that earlier instants can be told too.
+const ZERO_NS: u64 = u64::MAX / 4;
 
 /// An instant of the monotonic clock, or of the runtime's own once that has been paused.
 ///
@@ -21,11 +21,11 @@ const ORIGIN_NS: u64 = u64::MAX / 4;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(u64);
 
-/// The instant that [`ORIGIN_NS`] stands for: that of the first look at a clock.
-#[inline]
-fn origin() -> std::time::Instant {
-    static ORIGIN: OnceLock<std::time::Instant> = OnceLock::new();
-    *ORIGIN.get_or_init(std::time::Instant::now)
+/// One and the same instant, as std tells it and as it is told here. Ours is read second, so that a
+/// deadline of std's is taken for a few nanoseconds later than it is, and never for earlier.
+fn origin() -> (std::time::Instant, u64) {
+    static ORIGIN: OnceLock<(std::time::Instant, u64)> = OnceLock::new();
+    *ORIGIN.get_or_init(|| (std::time::Instant::now(), Instant::real_now().0))
 }
 
 impl Instant {
@@ -39,26 +39,26 @@ impl Instant {
     /// What the system's clock says now.
     #[inline]
     pub(super) fn real_now() -> Instant {
-        let since = std::time::Instant::now().duration_since(origin());
-        Instant(ORIGIN_NS + (since.as_secs() * 1_000_000_000 + u64::from(since.subsec_nanos())))
+        Instant(ZERO_NS + monotonic::now_ns())
     }
 
     /// From an instant of the standard library.
     #[must_use]
     pub fn from_std(instant: std::time::Instant) -> Instant {
-        let origin = origin();
+        let (origin, origin_ns) = origin();
         match instant.checked_duration_since(origin) {
-            Some(after) => Instant(ORIGIN_NS.saturating_add(nanoseconds(after))),
-            None => Instant(ORIGIN_NS.saturating_sub(nanoseconds(origin.duration_since(instant)))),
+            Some(after) => Instant(origin_ns.saturating_add(nanoseconds(after))),
+            None => Instant(origin_ns.saturating_sub(nanoseconds(origin.duration_since(instant)))),
         }
     }
 
     /// Into an instant of the standard library.
     #[must_use]
     pub fn into_std(self) -> std::time::Instant {
-        match self.0.checked_sub(ORIGIN_NS) {
-            Some(after) => origin() + Duration::from_nanos(after),
-            None => origin() - Duration::from_nanos(ORIGIN_NS - self.0),
+        let (origin, origin_ns) = origin();
+        match self.0.checked_sub(origin_ns) {
+            Some(after) => origin + Duration::from_nanos(after),
+            None => origin - Duration::from_nanos(origin_ns - self.0),
         }
     }
 

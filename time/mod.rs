@@ -24,6 +24,7 @@ mod clock;
 mod driver;
 mod instant;
 mod interval;
+mod monotonic;
 mod paused;
 mod sleep;
 mod timeout;

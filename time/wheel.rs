@@ -15,6 +15,7 @@
 //! cloned, woken or dropped.
 
 use slab::Slab;
+use std::num::NonZeroU8;
 use std::task::Waker;
 
 const LEVELS: usize = 9;
@@ -67,19 +68,42 @@ struct List {
     tail: u32,
 }
 
+impl List {
+    const EMPTY: List = List { head: NONE, tail: NONE };
+}
+
 pub(crate) struct Entry {
     tick: u64,
-    pub(crate) waker: Waker,
+    /// There is one as long as the entry is filed.
+    pub(crate) waker: Option<Waker>,
     previous: u32,
     next: u32,
     generation: u16,
-    level: u8,
     slot: u8,
+    /// Counted from one, so that zero is free for the slab's mark of an empty slot.
+    level: NonZeroU8,
+}
+
+impl Entry {
+    // Filled in after it is in its place: a value made up field by field is slow to be moved as a whole.
+    const NEW: Entry = Entry {
+        tick: 0,
+        waker: None,
+        previous: NONE,
+        next: NONE,
+        generation: 0,
+        slot: 0,
+        level: NonZeroU8::MIN,
+    };
+
+    fn level(&self) -> usize {
+        usize::from(self.level.get()) - 1
+    }
 }
 
 impl Wheel {
     pub(crate) fn new(elapsed: u64) -> Wheel {
-        let empty = Level { occupied: 0, slots: [List { head: NONE, tail: NONE }; SLOTS] };
+        let empty = Level { occupied: 0, slots: [List::EMPTY; SLOTS] };
         Wheel {
             elapsed: elapsed.min(MAX_TICK),
             entries: Slab::new(),
@@ -102,13 +126,18 @@ impl Wheel {
     }
 
     /// Files a timer. A tick that has passed is due at once.
+    #[inline]
     pub(crate) fn insert(&mut self, tick: u64, waker: Waker) -> Key {
         self.last_generation = self.last_generation.wrapping_add(1);
         let generation = self.last_generation;
         self.bound = if self.is_empty() { Some(tick) } else { self.bound.map(|bound| bound.min(tick)) };
-        let entry = Entry { tick, waker, previous: NONE, next: NONE, generation, level: 0, slot: 0 };
-        let slot = self.entries.insert(entry);
+        let vacant = self.entries.vacant_entry();
+        let slot = vacant.key();
         assert!(slot < NONE as usize, "fewer than 2^32 - 1 timers");
+        let entry = vacant.insert(Entry::NEW);
+        entry.tick = tick;
+        entry.waker = Some(waker);
+        entry.generation = generation;
         self.link(slot as u32);
         Key { slot: slot as u32, generation }
     }
@@ -117,18 +146,23 @@ impl Wheel {
     ///
     /// Generations wrap, but the tick makes sure: the key of a timer that has fired comes with a
     /// tick that has passed, and whatever timer has its slot now was filed with one to come.
+    #[inline]
     pub(crate) fn find(&mut self, key: Key, tick: u64) -> Option<&mut Entry> {
         let entry = self.entries.get_mut(key.slot as usize)?;
         (entry.generation == key.generation && entry.tick == tick).then_some(entry)
     }
 
     /// Takes a timer out, unless it has fired.
+    #[inline]
     pub(crate) fn remove(&mut self, key: Key, tick: u64) -> Option<Waker> {
         self.find(key, tick)?;
         self.unlink(key.slot);
         let entry = self.entries.remove(key.slot as usize);
-        self.forget_bound(entry.tick, entry.level);
-        Some(entry.waker)
+        self.forget_bound(entry.tick, entry.level());
+        if self.is_empty() {
+            self.cascading = None;
+        }
+        entry.waker
     }
 
     /// Files a timer anew under another tick; its key and its waker stay. False if it has fired.
@@ -136,7 +170,7 @@ impl Wheel {
         let Some(entry) = self.find(key, tick) else {
             return false;
         };
-        let level = entry.level;
+        let level = entry.level();
         entry.tick = new_tick;
         self.unlink(key.slot);
         self.link(key.slot);
@@ -162,21 +196,14 @@ impl Wheel {
                         return fired;
                     }
                     self.unlink(index);
-                    wakers.push(self.entries.remove(index as usize).waker);
+                    wakers.extend(self.entries.remove(index as usize).waker);
                     fired += 1;
                 }
                 self.bound = None;
             } else {
-                self.cascading = Some((level as u8, slot as u8));
-                while let Some(index) = self.head(level, slot) {
-                    if filed == CASCADE_LIMIT {
-                        return fired;
-                    }
-                    self.unlink(index);
-                    self.link(index);
-                    filed += 1;
+                if self.cascade(level, slot, &mut filed) {
+                    return fired;
                 }
-                self.cascading = None;
             }
         }
         self.elapsed = self.elapsed.max(now);
@@ -184,6 +211,29 @@ impl Wheel {
             self.bound = None;
         }
         fired
+    }
+
+    /// Files the timers of a slot anew, whose first tick has come. True if some are left, since
+    /// `filed` has reached its limit.
+    fn cascade(&mut self, level: usize, slot: usize, filed: &mut usize) -> bool {
+        let List { head: mut index, tail } =
+            std::mem::replace(&mut self.levels[level].slots[slot], List::EMPTY);
+        while index != NONE && *filed < CASCADE_LIMIT {
+            let next = self.entries[index as usize].next;
+            // Lower down: on this level it does not differ from `elapsed` any more.
+            self.link(index);
+            index = next;
+            *filed += 1;
+        }
+        if index == NONE {
+            self.cascading = None;
+            self.vacate(level, slot);
+            return false;
+        }
+        self.entries[index as usize].previous = NONE;
+        self.levels[level].slots[slot] = List { head: index, tail };
+        self.cascading = Some((level as u8, slot as u8));
+        true
     }
 
     /// No timer is due before this tick. It is the tick of the next timer, unless the timer that
@@ -215,7 +265,7 @@ impl Wheel {
 
     /// Takes out every timer.
     pub(crate) fn clear(&mut self, wakers: &mut Vec<Waker>) {
-        wakers.extend(self.entries.drain().map(|entry| entry.waker));
+        wakers.extend(self.entries.drain().filter_map(|entry| entry.waker));
         *self = Wheel { last_generation: self.last_generation, ..Wheel::new(self.elapsed) };
     }
 
@@ -248,7 +298,8 @@ impl Wheel {
         let level = level_of(self.elapsed, tick);
         let slot = (tick >> (level as u32 * DIGIT_BITS)) as usize % SLOTS;
         let list = &mut self.levels[level].slots[slot];
-        (entry.level, entry.slot) = (level as u8, slot as u8);
+        entry.level = NonZeroU8::MIN.saturating_add(level as u8);
+        entry.slot = slot as u8;
         (entry.previous, entry.next) = (list.tail, NONE);
         let tail = std::mem::replace(&mut list.tail, index);
         match tail {
@@ -261,8 +312,9 @@ impl Wheel {
 
     /// Takes an entry out of its list.
     fn unlink(&mut self, index: u32) {
-        let Entry { previous, next, level, slot, .. } = self.entries[index as usize];
-        let (level, slot) = (usize::from(level), usize::from(slot));
+        let entry = &self.entries[index as usize];
+        let (previous, next) = (entry.previous, entry.next);
+        let (level, slot) = (entry.level(), usize::from(entry.slot));
         let list = &mut self.levels[level].slots[slot];
         match previous {
             NONE => list.head = next,
@@ -274,16 +326,22 @@ impl Wheel {
             next => self.entries[next as usize].previous = previous,
         }
         if self.levels[level].slots[slot].head == NONE {
-            self.levels[level].occupied &= !(1 << slot);
-            if self.levels[level].occupied == 0 {
-                self.occupied &= !(1 << level);
-            }
+            self.vacate(level, slot);
+        }
+    }
+
+    /// A list has become empty.
+    fn vacate(&mut self, level: usize, slot: usize) {
+        self.levels[level].occupied &= !(1 << slot);
+        if self.levels[level].occupied == 0 {
+            self.occupied &= !(1 << level);
         }
     }
 
     /// A timer of that tick and level is not there any more. On level 0 the next one is found at
     /// no cost; above, the bound stays as it is.
-    fn forget_bound(&mut self, tick: u64, level: u8) {
+    #[inline]
+    fn forget_bound(&mut self, tick: u64, level: usize) {
         if level == 0 && self.bound == Some(tick) {
             self.bound = None;
         }

@@ -252,16 +252,21 @@ fn an_idle_loop_wakes_once_for_each_timer() {
 }
 
 #[test]
+fn a_slot_that_is_being_filed_anew_may_be_emptied() {
+    let mut wheel = Wheel::new(0);
+    let keys: Vec<Key> = (0..2 * CASCADE_LIMIT).map(|_| wheel.insert(100, Waker::noop().clone())).collect();
+    assert_eq!(wheel.expire(99, 1, &mut Vec::new()), 0);
+    assert!(wheel.cascading.is_some(), "half of them are filed");
+    for key in &keys[1..] {
+        assert!(wheel.remove(*key, 100).is_some());
+    }
+    assert!(wheel.remove(keys[0], 100).is_some());
+    assert_eq!(wheel.next_tick(), None, "nothing to wait for, and nothing to turn for");
+    wheel.insert(200, Waker::noop().clone());
+    assert_eq!(wheel.next_tick(), Some(200));
+}
+
+#[test]
 fn an_armed_timer_takes_forty_bytes_here() {
-    let mut entries = Slab::<Entry>::with_capacity(1000);
-    entries.insert(Entry {
-        tick: 0,
-        waker: Waker::noop().clone(),
-        previous: NONE,
-        next: NONE,
-        generation: 0,
-        level: 0,
-        slot: 0,
-    });
-    assert_eq!(size_of::<Option<Entry>>(), 40, "the waker has a niche for the slab's tag");
+    assert_eq!(size_of::<Option<Entry>>(), 40, "the level has a niche for the slab's tag");
 }
