@@ -1,6 +1,6 @@
 //! Instants of a clock that may be stopped.
 
-use super::{driver, monotonic};
+use super::driver;
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub, SubAssign};
 use std::sync::OnceLock;
@@ -9,8 +9,8 @@ use std::time::Duration;
 /// What [`Duration::MAX`] and the like become: 146 years on, which no process lives to see.
 const FAR_NS: u64 = u64::MAX / 4;
 
-/// What the monotonic clock's zero counts as: far enough from zero that earlier instants can be told too.
-const ZERO_NS: u64 = u64::MAX / 4;
+/// What the [`origin`] counts as: far enough from zero that earlier instants can be told too.
+const ORIGIN_NS: u64 = u64::MAX / 4;
 
 /// An instant of the monotonic clock, or of the runtime's own once that has been paused.
 ///
@@ -21,11 +21,11 @@ const ZERO_NS: u64 = u64::MAX / 4;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(u64);
 
-/// One and the same instant, as std tells it and as it is told here. Ours is read second, so that a
-/// deadline of std's is taken for a few nanoseconds later than it is, and never for earlier.
-fn origin() -> (std::time::Instant, u64) {
-    static ORIGIN: OnceLock<(std::time::Instant, u64)> = OnceLock::new();
-    *ORIGIN.get_or_init(|| (std::time::Instant::now(), Instant::real_now().0))
+/// Where counting begins: the first look at a clock.
+#[inline]
+fn origin() -> std::time::Instant {
+    static ORIGIN: OnceLock<std::time::Instant> = OnceLock::new();
+    *ORIGIN.get_or_init(std::time::Instant::now)
 }
 
 impl Instant {
@@ -39,26 +39,25 @@ impl Instant {
     /// What the system's clock says now.
     #[inline]
     pub(super) fn real_now() -> Instant {
-        Instant(ZERO_NS + monotonic::now_ns())
+        Instant(ORIGIN_NS + nanoseconds(std::time::Instant::now().duration_since(origin())))
     }
 
     /// From an instant of the standard library.
     #[must_use]
     pub fn from_std(instant: std::time::Instant) -> Instant {
-        let (origin, origin_ns) = origin();
+        let origin = origin();
         match instant.checked_duration_since(origin) {
-            Some(after) => Instant(origin_ns.saturating_add(nanoseconds(after))),
-            None => Instant(origin_ns.saturating_sub(nanoseconds(origin.duration_since(instant)))),
+            Some(after) => Instant(ORIGIN_NS.saturating_add(nanoseconds(after))),
+            None => Instant(ORIGIN_NS.saturating_sub(nanoseconds(origin.duration_since(instant)))),
         }
     }
 
     /// Into an instant of the standard library.
     #[must_use]
     pub fn into_std(self) -> std::time::Instant {
-        let (origin, origin_ns) = origin();
-        match self.0.checked_sub(origin_ns) {
-            Some(after) => origin + Duration::from_nanos(after),
-            None => origin - Duration::from_nanos(origin_ns - self.0),
+        match self.0.checked_sub(ORIGIN_NS) {
+            Some(after) => origin() + Duration::from_nanos(after),
+            None => origin() - Duration::from_nanos(ORIGIN_NS - self.0),
         }
     }
 

@@ -24,7 +24,6 @@ mod clock;
 mod driver;
 mod instant;
 mod interval;
-mod monotonic;
 mod paused;
 mod sleep;
 mod timeout;
