@@ -212,7 +212,7 @@ mod tests {
         let v4: SocketAddr = "192.0.2.1:80".parse().unwrap();
         let v6: SocketAddr = "[2001:db8::1]:80".parse().unwrap();
         for found in
-            [known("192.0.2.1:80"), known(("192.0.2.1", 80)), known(v4), known((v4.ip(), 80)), known(&&v4)]
+            [known("192.0.2.1:80"), known(("192.0.2.1", 80)), known(v4), known((v4.ip(), 80)), known(v4)]
         {
             assert_eq!(found.unwrap(), [v4]);
         }

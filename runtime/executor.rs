@@ -128,6 +128,7 @@ impl Executor {
             if left.is_multiple_of(MAIL_INTERVAL) {
                 self.read_mail();
             }
+            self.context.running.set(of.id.bits());
             let polled = if aborted { None } else { Some(self.poll(of, &mut task)) };
             let task = match polled {
                 Some(Ok(Poll::Pending)) => {
@@ -169,7 +170,6 @@ impl Executor {
     fn poll(&self, of: TaskRef, task: &mut BoxedTask) -> thread::Result<Poll<()>> {
         let waker = waker::waker(Id::new(self.context.id, of.id.serial() as u16, of.slot));
         let mut cx = std::task::Context::from_waker(&waker);
-        self.context.running.set(of.id.bits());
         coop::refill();
         self.polls.set(self.polls.get() + 1);
         catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(&mut cx)))

@@ -9,6 +9,7 @@
 //!
 //! The reactor and the tasks do not know each other: they meet in `Waker`.
 
+mod binding;
 mod blocking;
 mod builder;
 pub(crate) mod context;

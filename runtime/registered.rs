@@ -1,45 +1,24 @@
-//! A descriptor and its registration with whichever runtime uses it.
+//! A descriptor, and how operations on it wait.
 //!
-//! It *binds* to the runtime on whose thread it first has to wait: until then operations are simply
-//! tried, so that sockets can be made anywhere, and one that is ready at once costs no
-//! registration. Used on another runtime's thread later on, it moves there. The registration is an
-//! id in an atomic word, so that the owner is `Send` and `Sync`; on its own thread that is a plain
-//! load.
-//!
-//! Two runtimes that wait for one descriptor at once would take it from each other for ever. Each
-//! move without readiness in between is counted, and past [`MOVES`] of them the one that comes
-//! gets an error. The other goes on waiting: whoever loses the registration is woken, tries
-//! again, and sees the new state of things. No wake is lost.
+//! Every operation goes the same way: ask the reactor whether the side is believed ready, try, and
+//! on `EAGAIN` say so to the reactor and leave a waker. Where the descriptor is registered, and since
+//! when, is the business of its [`Binding`].
 
+use super::binding::Binding;
 use super::context;
 use super::id::Id;
-use super::reactor::{Direction, Readiness, Seat, Source};
-use super::remote;
+use super::reactor::{Direction, Readiness, Seat};
 use crate::task::coop;
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::os::fd::{AsFd, AsRawFd};
 use std::task::{Context, Poll, ready};
-
-/// How often a descriptor may change its runtime without anything happening on it.
-const MOVES: u8 = 8;
 
 /// A descriptor that can be waited for.
 pub(crate) struct Registered<T: AsFd> {
     // Before `io`: a descriptor is deregistered before it is closed.
     binding: Binding,
     io: T,
-}
-
-/// Whose source the descriptor is.
-struct Binding {
-    /// An [`Id`]'s bits; zero while unbound.
-    id: AtomicU64,
-    fd: RawFd,
-    moves: AtomicU8,
-    /// Unbound, and the last read took all there was.
-    drained: AtomicBool,
 }
 
 /// What stands behind the belief that a side is ready.
@@ -53,9 +32,7 @@ pub(crate) enum Belief {
 
 impl<T: AsFd> Registered<T> {
     pub(crate) fn new(io: T) -> Registered<T> {
-        let fd = io.as_fd().as_raw_fd();
-        let (id, moves, drained) = (AtomicU64::new(0), AtomicU8::new(0), AtomicBool::new(false));
-        Registered { binding: Binding { id, fd, moves, drained }, io }
+        Registered { binding: Binding::new(io.as_fd().as_raw_fd()), io }
     }
 
     pub(crate) fn get(&self) -> &T {
@@ -93,14 +70,14 @@ impl<T: AsFd> Registered<T> {
     ) -> Poll<io::Result<usize>> {
         ready!(coop::poll_budget(cx));
         // The two usual cases are in line: bound here, and either ready or waited for already.
-        let id = Id::from_bits(self.binding.id.load(Relaxed));
+        let id = self.binding.id();
         let checked = context::at_home(id.runtime(), |context| {
             context.reactor.borrow_mut().check(id, direction, &Seat::Shared, cx.waker())
         });
         match checked {
             Some(Readiness::Ready(events)) => {
                 let belief = Belief::Events(id, events);
-                self.settle(direction, events);
+                self.binding.settle(direction, events);
                 match operation(&self.io) {
                     Ok(count) => {
                         coop::spend();
@@ -163,7 +140,7 @@ impl<T: AsFd> Registered<T> {
         direction: Direction,
         operation: impl FnOnce(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        let id = Id::from_bits(self.binding.id.load(Relaxed));
+        let id = self.binding.id();
         let belief = context::at_home(id.runtime(), |context| {
             let mut reactor = context.reactor.borrow_mut();
             match reactor.check(id, direction, &Seat::Shared, std::task::Waker::noop()) {
@@ -236,15 +213,15 @@ impl<T: AsFd> Registered<T> {
 
     /// Binds to this thread's runtime, so that a descriptor it cannot watch is refused early.
     pub(crate) fn bind_now(&self) -> io::Result<()> {
-        match self.binding.id.load(Relaxed) {
-            0 => self.bind(0).map(drop),
+        match self.binding.id().bits() {
+            0 => self.binding.bind(self.io.as_fd(), 0).map(drop),
             _ => Ok(()),
         }
     }
 
     /// Whether the peer has closed a direction, as far as the reactor has heard.
     pub(crate) fn is_closed(&self, direction: Direction) -> bool {
-        let id = Id::from_bits(self.binding.id.load(Relaxed));
+        let id = self.binding.id();
         let closed =
             context::at_home(id.runtime(), |context| context.reactor.borrow_mut().is_closed(id, direction));
         closed.unwrap_or(false)
@@ -253,7 +230,7 @@ impl<T: AsFd> Registered<T> {
     /// No event has come yet for a side that cannot be ready: the first operation on it is to wait
     /// for one, instead of being tried in vain.
     pub(crate) fn unheard(&self, direction: Direction) {
-        let id = Id::from_bits(self.binding.id.load(Relaxed));
+        let id = self.binding.id();
         context::at_home(id.runtime(), |context| context.reactor.borrow_mut().not_ready(id, direction, 0));
     }
 
@@ -267,7 +244,7 @@ impl<T: AsFd> Registered<T> {
                 });
             }
             Belief::Hope(bits) => {
-                let id = self.bind(bits)?;
+                let id = self.binding.bind(self.io.as_fd(), bits)?;
                 context::with(|context| context.reactor.borrow_mut().not_ready(id, direction, 0));
             }
         }
@@ -282,7 +259,7 @@ impl<T: AsFd> Registered<T> {
                     context.reactor.borrow_mut().drained(id, direction, events)
                 });
             }
-            Belief::Hope(_) if direction == Direction::Read => self.binding.drained.store(true, Relaxed),
+            Belief::Hope(_) if direction == Direction::Read => self.binding.set_drained(),
             Belief::Hope(_) => {}
         }
     }
@@ -319,13 +296,13 @@ impl<T: AsFd> Registered<T> {
         direction: Direction,
         seat: &mut Seat,
     ) -> Poll<io::Result<Belief>> {
-        let id = Id::from_bits(self.binding.id.load(Relaxed));
+        let id = self.binding.id();
         let checked = context::at_home(id.runtime(), |context| {
             context.reactor.borrow_mut().check(id, direction, seat, cx.waker())
         });
         match checked {
             Some(Readiness::Ready(events)) => {
-                self.settle(direction, events);
+                self.binding.settle(direction, events);
                 Poll::Ready(Ok(Belief::Events(id, events)))
             }
             Some(Readiness::Seated) => Poll::Pending,
@@ -334,7 +311,7 @@ impl<T: AsFd> Registered<T> {
                 Poll::Pending
             }
             Some(Readiness::Gone) | None => {
-                if direction == Direction::Read && self.binding.drained.swap(false, Relaxed) {
+                if direction == Direction::Read && self.binding.take_drained() {
                     return self.poll_event(cx, direction, seat);
                 }
                 Poll::Ready(Ok(Belief::Hope(id.bits())))
@@ -364,84 +341,6 @@ impl<T: AsFd> Registered<T> {
         let earlier = context::with(|context| context.reactor.borrow_mut().sit(id, direction, seat, waker));
         drop(earlier);
     }
-
-    /// Something came to be read where the descriptor is bound now: it has arrived.
-    #[inline]
-    fn settle(&self, direction: Direction, events: u8) {
-        if self.binding.moves.load(Relaxed) != 0 && events != 0 && direction == Direction::Read {
-            self.binding.moves.store(0, Relaxed);
-        }
-    }
-
-    /// Binds to the runtime on this thread, taking the descriptor from the one of `earlier`, if any.
-    #[cold]
-    fn bind(&self, earlier: u64) -> io::Result<Id> {
-        if earlier != 0 && self.binding.moves.fetch_add(1, Relaxed) >= MOVES {
-            self.binding.moves.store(0, Relaxed);
-            return Err(in_use());
-        }
-        let fd = self.io.as_fd();
-        let id = context::with(|context| context.reactor.borrow_mut().register(fd))?;
-        if self.binding.id.compare_exchange(earlier, id.bits(), Relaxed, Relaxed).is_err() {
-            // Another thread was first.
-            let source = context::with(|context| context.reactor.borrow_mut().deregister(id));
-            drop(source);
-            return Err(in_use());
-        }
-        release(earlier, self.binding.fd, Source::wake);
-        Ok(id)
-    }
-}
-
-fn in_use() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::ResourceBusy,
-        "two runtimes wait for this descriptor at once: use it on one thread at a time",
-    )
-}
-
-impl Drop for Binding {
-    fn drop(&mut self) {
-        // Nobody can wait for a descriptor whose owner is dropped; wakers left by earlier, cancelled
-        // calls are dropped with it.
-        release(*self.id.get_mut(), self.fd, drop);
-    }
-}
-
-/// Deregisters a descriptor, which is still open, from the runtime it is bound to, and does with
-/// the wakers left there what `finish` says. That is user code, and runs under no borrow.
-fn release(bits: u64, fd: RawFd, finish: fn(Source)) {
-    if bits == 0 {
-        return;
-    }
-    let id = Id::from_bits(bits);
-    let source = context::at_home(id.runtime(), |context| context.reactor.borrow_mut().deregister(id));
-    match source {
-        Some(source) => {
-            source.map(finish);
-        }
-        None => release_away(id, fd, finish),
-    }
-}
-
-#[cold]
-fn release_away(id: Id, fd: RawFd, finish: fn(Source)) {
-    if let Some(remote) = remote::find(id.runtime()) {
-        remote.deregister(fd);
-        context::reach(id.runtime(), move |context| {
-            let source = context.reactor.borrow_mut().forget(id);
-            source.map(finish);
-        });
-    }
-}
-
-impl Source {
-    /// Wakes whoever waits, so that they find out what has become of the descriptor.
-    fn wake(mut self) {
-        let mut wakers = Vec::new();
-        self.take_wakers(&mut wakers);
-        wakers.into_iter().for_each(super::waker::wake);
-    }
 }
 
 /// A seat of one's own, given up on drop.
@@ -466,7 +365,7 @@ impl<T: AsFd> Waiting<'_, T> {
 impl<T: AsFd> Drop for Waiting<'_, T> {
     fn drop(&mut self) {
         let Seat::Own(key @ 1..) = self.seat else { return };
-        let id = Id::from_bits(self.registered.binding.id.load(Relaxed));
+        let id = self.registered.binding.id();
         // Elsewhere the waker stays until the next event, and then wakes in vain.
         let waker = context::at_home(id.runtime(), |context| {
             context.reactor.borrow_mut().stand_up(id, self.direction, key)

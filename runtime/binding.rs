@@ -1,0 +1,131 @@
+//! Which runtime a descriptor is registered with.
+//!
+//! It *binds* to the runtime on whose thread it first has to wait: until then operations are simply
+//! tried, so that sockets can be made anywhere, and one that is ready at once costs no
+//! registration. Used on another runtime's thread later on, it moves there. The registration is an
+//! id in an atomic word, so that the owner is `Send` and `Sync`; on its own thread that is a plain
+//! load.
+//!
+//! Two runtimes that wait for one descriptor at once would take it from each other for ever. Each
+//! move without readiness in between is counted, and past [`MOVES`] of them the one that comes
+//! gets an error. The other goes on waiting: whoever loses the registration is woken, tries
+//! again, and sees the new state of things. No wake is lost.
+
+use super::id::Id;
+use super::reactor::{Direction, Source};
+use super::{context, remote};
+use std::io;
+use std::os::fd::{BorrowedFd, RawFd};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+
+/// How often a descriptor may change its runtime without anything happening on it.
+const MOVES: u8 = 8;
+
+/// Whose source a descriptor is. To be dropped before the descriptor is closed.
+pub(crate) struct Binding {
+    /// An [`Id`]'s bits; zero while unbound.
+    id: AtomicU64,
+    fd: RawFd,
+    moves: AtomicU8,
+    /// Unbound, and the last read took all there was.
+    drained: AtomicBool,
+}
+
+impl Binding {
+    /// Of a descriptor that is not registered yet.
+    pub(crate) fn new(fd: RawFd) -> Binding {
+        Binding { id: AtomicU64::new(0), fd, moves: AtomicU8::new(0), drained: AtomicBool::new(false) }
+    }
+
+    /// The source it is, in whichever runtime. Of runtime 0, which is none, while unbound.
+    #[inline]
+    pub(crate) fn id(&self) -> Id {
+        Id::from_bits(self.id.load(Relaxed))
+    }
+
+    /// A read took all there was, and nobody watches for more: the next one is to bind first.
+    pub(crate) fn set_drained(&self) {
+        self.drained.store(true, Relaxed);
+    }
+
+    pub(crate) fn take_drained(&self) -> bool {
+        self.drained.load(Relaxed) && self.drained.swap(false, Relaxed)
+    }
+
+    /// Something came to be read where the descriptor is bound now: it has arrived.
+    #[inline]
+    pub(crate) fn settle(&self, direction: Direction, events: u8) {
+        if self.moves.load(Relaxed) != 0 && events != 0 && direction == Direction::Read {
+            self.moves.store(0, Relaxed);
+        }
+    }
+
+    /// Binds to the runtime on this thread, taking the descriptor from the one of `earlier`, if any.
+    #[cold]
+    pub(crate) fn bind(&self, fd: BorrowedFd<'_>, earlier: u64) -> io::Result<Id> {
+        if earlier != 0 && self.moves.fetch_add(1, Relaxed) >= MOVES {
+            self.moves.store(0, Relaxed);
+            return Err(in_use());
+        }
+        let id = context::with(|context| context.reactor.borrow_mut().register(fd))?;
+        if self.id.compare_exchange(earlier, id.bits(), Relaxed, Relaxed).is_err() {
+            // Another thread was first.
+            let source = context::with(|context| context.reactor.borrow_mut().deregister(id));
+            drop(source);
+            return Err(in_use());
+        }
+        release(earlier, self.fd, Source::wake);
+        Ok(id)
+    }
+}
+
+fn in_use() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::ResourceBusy,
+        "two runtimes wait for this descriptor at once: use it on one thread at a time",
+    )
+}
+
+impl Drop for Binding {
+    fn drop(&mut self) {
+        // Nobody can wait for a descriptor whose owner is dropped; wakers left by earlier, cancelled
+        // calls are dropped with it.
+        release(*self.id.get_mut(), self.fd, drop);
+    }
+}
+
+/// Deregisters a descriptor, which is still open, from the runtime it is bound to, and does with
+/// the wakers left there what `finish` says. That is user code, and runs under no borrow.
+fn release(bits: u64, fd: RawFd, finish: fn(Source)) {
+    if bits == 0 {
+        return;
+    }
+    let id = Id::from_bits(bits);
+    let source = context::at_home(id.runtime(), |context| context.reactor.borrow_mut().deregister(id));
+    match source {
+        Some(source) => {
+            source.map(finish);
+        }
+        None => release_away(id, fd, finish),
+    }
+}
+
+#[cold]
+fn release_away(id: Id, fd: RawFd, finish: fn(Source)) {
+    if let Some(remote) = remote::find(id.runtime()) {
+        remote.deregister(fd);
+        context::reach(id.runtime(), move |context| {
+            let source = context.reactor.borrow_mut().forget(id);
+            source.map(finish);
+        });
+    }
+}
+
+impl Source {
+    /// Wakes whoever waits, so that they find out what has become of the descriptor.
+    fn wake(mut self) {
+        let mut wakers = Vec::new();
+        self.take_wakers(&mut wakers);
+        wakers.into_iter().for_each(super::waker::wake);
+    }
+}

@@ -1,0 +1,367 @@
+//! The floors: who may name whom. An arrow never goes up, so that each part can be understood, and
+//! tested, without what stands on it. And where `unsafe` may be.
+//!
+//! Read from the source: comments, strings and tests are left out; `crate::` and `super::` are
+//! followed, also through braces.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The folders of the library.
+const FOLDERS: [&str; 5] = ["io", "net", "runtime", "task", "time"];
+
+/// For the files below a path, the modules they may name, besides those of their own folder. The
+/// longest path counts.
+const MAY_NAME: &[(&str, &[&str])] = &[
+    // Traits and helpers from elsewhere, and two words of ours.
+    ("io", &[]),
+    // The ground floor: a counter.
+    ("task/coop.rs", &[]),
+    ("task/yield_now.rs", &[]),
+    ("task/id.rs", &["runtime::context"]),
+    ("task/mod.rs", &["runtime::join", "runtime::join_error", "runtime::spawn"]),
+    // Timers find their driver by a thread-local of their own, and never name the runtime.
+    ("time", &["task::coop"]),
+    // The multiplexers know neither wakers nor tasks.
+    ("runtime/selector", &[]),
+    ("runtime", &["task::Id", "task::coop", "time::Driver"]),
+    ("net", &["io", "runtime::context", "runtime::reactor", "runtime::registered", "task", "time"]),
+];
+
+/// The floors of `runtime/`, from the ground: a file names those of its own floor, and of those below.
+const RUNTIME: &[&[&str]] = &[
+    &["crowd", "id", "metrics", "selector", "sync", "unwind"],
+    &["blocking", "join_error", "reactor", "remote", "task", "tasks"],
+    &["context", "waker"],
+    &["binding", "join", "packet", "registered", "spawn"],
+    &["builder", "executor", "handle"],
+];
+
+/// Neighbours on a floor who must not know each other, and other bans: a file, and what it must not name.
+const MUST_NOT_NAME: &[(&str, &[&str])] = &[
+    // They meet in `Waker`.
+    (
+        "runtime/reactor.rs",
+        &["runtime::task", "runtime::tasks", "runtime::waker", "runtime::join_error", "task", "time"],
+    ),
+    ("runtime/task.rs", &["runtime::reactor", "runtime::remote", "runtime::selector", "time"]),
+    ("runtime/tasks.rs", &["runtime::reactor", "runtime::remote", "runtime::selector", "time"]),
+    ("runtime/remote.rs", &["runtime::tasks", "runtime::task", "runtime::reactor", "task", "time"]),
+    (
+        "runtime/blocking.rs",
+        &["runtime::tasks", "runtime::task", "runtime::reactor", "runtime::remote", "task", "time"],
+    ),
+    // A socket waits; who waits is not its business.
+    ("runtime/registered.rs", &["runtime::task", "runtime::tasks", "time"]),
+    // Only the executor turns the loop.
+    ("net", &["runtime::executor", "runtime::selector", "runtime::tasks", "runtime::remote"]),
+];
+
+/// The files that may say `unsafe`, and the macro that their system calls go through.
+const MAY_BE_UNSAFE: &[&str] = &[
+    "net/sys.rs",
+    "runtime/context.rs",
+    "runtime/selector/epoll.rs",
+    "runtime/selector/mod.rs",
+    "runtime/selector/notifier.rs",
+    "runtime/waker.rs",
+];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The files of the library below a folder, relative to the root, without those of unit tests.
+fn files(folder: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
+            if path.is_dir() {
+                folders.push(path);
+            } else if name.ends_with(".rs") && !name.ends_with("_tests.rs") {
+                found.push(name);
+            }
+        }
+    }
+    found.sort();
+    assert!(!found.is_empty(), "{folder} is empty");
+    found
+}
+
+fn read(file: &str) -> String {
+    fs::read_to_string(root().join(file)).unwrap()
+}
+
+/// The source without comments and without what is in strings; lines stay lines.
+fn code_of(source: &str) -> String {
+    let mut code = String::new();
+    let mut rest = source;
+    while let Some(next) = rest.chars().next() {
+        if rest.starts_with("//") {
+            rest = &rest[rest.find('\n').unwrap_or(rest.len())..];
+        } else if rest.starts_with("/*") {
+            let end = rest.find("*/").map_or(rest.len(), |end| end + 2);
+            code.extend(rest[..end].chars().filter(|c| *c == '\n'));
+            rest = &rest[end..];
+        } else if rest.starts_with("'\"'") {
+            rest = &rest[3..];
+        } else if next == '"' {
+            let mut is_escaped = false;
+            let end = rest[1..].find(|c| {
+                let ends = c == '"' && !is_escaped;
+                is_escaped = c == '\\' && !is_escaped;
+                ends
+            });
+            let end = end.map_or(rest.len(), |end| end + 2);
+            code.push_str("\"\"");
+            code.extend(rest[..end].chars().filter(|c| *c == '\n'));
+            rest = &rest[end..];
+        } else {
+            code.push(next);
+            rest = &rest[next.len_utf8()..];
+        }
+    }
+    code
+}
+
+/// The code without the unit tests at its foot.
+fn without_tests(code: &str) -> &str {
+    let tests = ["#[cfg(test)]", "#[cfg(all(test"].into_iter().filter_map(|mark| code.find(mark)).min();
+    &code[..tests.unwrap_or(code.len())]
+}
+
+/// The module that a file is, as a path from the crate's root.
+fn module_of(file: &str) -> Vec<String> {
+    let path = Path::new(file).with_extension("");
+    let mut module: Vec<String> = path.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
+    if matches!(module.last().map(String::as_str), Some("mod" | "lib")) {
+        module.pop();
+    }
+    module
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// Everything of this crate that a file names, as paths from the root.
+fn names_of(file: &str) -> BTreeSet<String> {
+    let code = code_of(&read(file));
+    let code = without_tests(&code);
+    let mut names = BTreeSet::new();
+    for (word, is_super) in [("crate::", false), ("super::", true)] {
+        for (at, _) in code.match_indices(word) {
+            let before = &code[..at];
+            if before.ends_with(|c: char| is_word(c) || c == ':') {
+                continue;
+            }
+            let mut base = if is_super { module_of(file) } else { Vec::new() };
+            let mut rest = &code[at..];
+            while let Some(further) = rest.strip_prefix("super::") {
+                base.pop();
+                rest = further;
+            }
+            let rest = rest.strip_prefix("crate::").unwrap_or(rest);
+            follow(&base, rest, &mut names);
+        }
+    }
+    names
+}
+
+/// Follows a path, and the branches in its braces.
+fn follow(base: &[String], mut rest: &str, names: &mut BTreeSet<String>) {
+    let mut path = base.to_vec();
+    loop {
+        if let Some(branches) = rest.strip_prefix('{') {
+            let mut depth = 0;
+            let end = branches.find(|c| {
+                depth += i32::from(c == '{') - i32::from(c == '}');
+                depth < 0
+            });
+            let mut depth = 0;
+            for branch in branches[..end.unwrap()].split(|c| {
+                depth += i32::from(c == '{') - i32::from(c == '}');
+                c == ',' && depth == 0
+            }) {
+                let branch = branch.trim();
+                if branch == "self" {
+                    names.insert(path.join("::"));
+                } else if !branch.is_empty() {
+                    follow(&path, branch, names);
+                }
+            }
+            return;
+        }
+        let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
+        if end > 0 {
+            path.push(rest[..end].to_owned());
+        }
+        match rest[end..].strip_prefix("::") {
+            Some(further) if end > 0 => rest = further,
+            _ => break,
+        }
+    }
+    if path.len() > base.len() {
+        names.insert(path.join("::"));
+    }
+}
+
+/// Whether a path is that of a module, or of something in it.
+fn is_in(name: &str, module: &str) -> bool {
+    name.strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
+fn is_below(file: &str, path: &str) -> bool {
+    file.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+#[test]
+fn a_folder_names_only_what_is_below_it() {
+    let mut wrong = Vec::new();
+    for file in FOLDERS.iter().flat_map(|folder| files(folder)) {
+        let (path, may_name) = MAY_NAME
+            .iter()
+            .filter(|(path, _)| is_below(&file, path))
+            .max_by_key(|(path, _)| path.len())
+            .unwrap_or_else(|| panic!("no floor for {file}: give it one"));
+        let own = path.trim_end_matches(".rs").replace('/', "::");
+        for name in names_of(&file) {
+            if !is_in(&name, &own) && !may_name.iter().any(|module| is_in(&name, module)) {
+                wrong.push(format!("{file} names {name}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "up the stairs:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_floors_of_the_runtime() {
+    let floor_of = |name: &str| RUNTIME.iter().position(|floor| floor.contains(&name));
+    let mut wrong = Vec::new();
+    for file in files("runtime") {
+        let module = module_of(&file);
+        let Some(own) = module.get(1) else { continue };
+        let floor = floor_of(own).unwrap_or_else(|| panic!("no floor for {file}: give it one"));
+        for name in names_of(&file) {
+            let Some(other) = name.strip_prefix("runtime::").and_then(|rest| rest.split("::").next()) else {
+                continue;
+            };
+            match floor_of(other) {
+                Some(other) if other <= floor => {}
+                Some(_) => wrong.push(format!("{file} names {name}, which is above")),
+                None => wrong.push(format!("{file} names {name}, which has no floor")),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "up the stairs:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn those_who_must_not_know_each_other() {
+    let mut wrong = Vec::new();
+    for file in FOLDERS.iter().flat_map(|folder| files(folder)) {
+        for (path, bans) in MUST_NOT_NAME.iter().filter(|(path, _)| is_below(&file, path)) {
+            let of = path.trim_end_matches(".rs");
+            for name in names_of(&file) {
+                if bans.iter().any(|ban| is_in(&name, ban)) && !is_in(&name, &of.replace('/', "::")) {
+                    wrong.push(format!("{file} names {name}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_front_door_holds_no_logic() {
+    let code = code_of(&read("lib.rs"));
+    for word in ["fn ", "impl ", "struct ", "enum ", "trait ", "static ", "thread_local!"] {
+        assert!(!code.contains(word), "lib.rs has a `{word}`");
+    }
+}
+
+#[test]
+fn the_macros_name_the_library_only_in_what_they_emit() {
+    for file in files("macros") {
+        let code = code_of(&read(&file));
+        for line in without_tests(&code).lines().filter(|line| line.trim_start().starts_with("use ")) {
+            assert!(!line.contains("runtime"), "{file}: {line}");
+        }
+    }
+    let manifest = read("macros/Cargo.toml");
+    let dependencies = manifest.split("[dependencies]").nth(1).unwrap_or_default();
+    let dependencies = dependencies.split("\n[").next().unwrap_or_default();
+    assert!(dependencies.trim().is_empty(), "the macros parse tokens by hand:\n{dependencies}");
+}
+
+#[test]
+fn unsafe_is_where_it_is_announced() {
+    let mut found = Vec::new();
+    for file in FOLDERS.iter().flat_map(|folder| files(folder)).chain([String::from("lib.rs")]) {
+        let source = read(&file);
+        let is_unsafe = without_tests(&code_of(&source)).split(|c| !is_word(c)).any(|word| word == "unsafe");
+        let is_announced = source.contains("\n#![expect(unsafe_code, reason = \"");
+        assert!(!source.contains("allow(unsafe_code"), "{file}: expected, not allowed");
+        // The macro is opened where it is called.
+        if file != "runtime/selector/mod.rs" {
+            let calls = source.contains("syscall!(");
+            assert_eq!(is_unsafe || calls, is_announced, "{file}: unsafe, and announced at its head");
+        }
+        if is_unsafe {
+            found.push(file);
+        }
+    }
+    let unexpected: Vec<_> = found.iter().filter(|file| !MAY_BE_UNSAFE.contains(&file.as_str())).collect();
+    assert!(unexpected.is_empty(), "unsafe in {unexpected:?}: if it has to be, add it to the list here");
+}
+
+#[test]
+fn every_unsafe_block_says_why_it_is_sound() {
+    let mut wrong = Vec::new();
+    let mut blocks = 0;
+    for file in FOLDERS.iter().flat_map(|folder| files(folder)) {
+        let source = read(&file);
+        let lines: Vec<&str> = source.lines().collect();
+        let code = code_of(&source);
+        for (number, line) in code.lines().enumerate() {
+            if !["unsafe {", "unsafe impl", "unsafe fn"].iter().any(|words| line.contains(words)) {
+                continue;
+            }
+            blocks += 1;
+            // A note of several lines counts as a whole, if it ends within three lines.
+            let mut from = number.saturating_sub(3);
+            while from > 0 && lines[from].trim_start().starts_with("//") {
+                from -= 1;
+            }
+            if !lines[from..=number].iter().any(|line| line.contains("// SAFETY:")) {
+                wrong.push(format!("{file}:{}: {}", number + 1, line.trim()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "no note within three lines:\n{}", wrong.join("\n"));
+    assert!(blocks >= 5, "{blocks} blocks: the test has gone blind");
+}
+
+#[test]
+fn the_reader_of_sources_reads_right() {
+    let code = code_of("a \"unsafe \\\" {\" b // crate::net\nc /* super::x\n */ d '\"' e");
+    assert_eq!(code.lines().count(), 3);
+    assert!(!code.contains("unsafe") && !code.contains("crate") && !code.contains("super"));
+    assert!(code.contains('d') && code.contains('e'));
+    let mut names = BTreeSet::new();
+    follow(&[], "a::{self, b::C as D, e::{F, g::{self}}}; use", &mut names);
+    assert_eq!(names.into_iter().collect::<Vec<_>>(), ["a", "a::b::C", "a::e::F", "a::e::g"]);
+    let of_epoll = names_of("runtime/selector/epoll.rs");
+    assert!(of_epoll.contains("runtime::selector::NOTIFIER_TOKEN"), "{of_epoll:?}");
+    let of_executor = names_of("runtime/executor.rs");
+    assert!(
+        of_executor.contains("task::coop") && of_executor.contains("runtime::context"),
+        "{of_executor:?}"
+    );
+    assert_eq!(module_of("runtime/mod.rs"), ["runtime"]);
+    assert!(module_of("lib.rs").is_empty());
+}
