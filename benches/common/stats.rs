@@ -1,0 +1,43 @@
+//! Medians and quartiles of a handful of rounds.
+//!
+//! The machines this runs on are shared: single rounds are disturbed, now and then badly. A median
+//! does not care, and the interquartile range says how far apart the undisturbed ones lie.
+
+/// The results of one contender on one piece of work, one number a round.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Samples(Vec<f64>);
+
+impl Samples {
+    pub(crate) fn push(&mut self, sample: f64) {
+        self.0.push(sample);
+    }
+
+    pub(crate) fn median(&self) -> f64 {
+        quantile(&self.0, 0.5)
+    }
+
+    /// The interquartile range as a fraction of the median.
+    pub(crate) fn spread(&self) -> f64 {
+        (quantile(&self.0, 0.75) - quantile(&self.0, 0.25)) / self.median()
+    }
+
+    /// The ratios of these samples to `other`'s, round by round.
+    ///
+    /// The two were measured right after one another, so what slows a whole round drops out.
+    pub(crate) fn over(&self, other: &Samples) -> Samples {
+        Samples(self.0.iter().zip(&other.0).map(|(mine, theirs)| mine / theirs).collect())
+    }
+}
+
+/// The `q` quantile of `samples`, interpolated between neighbours; 0 of none at all.
+pub(crate) fn quantile(samples: &[f64], q: f64) -> f64 {
+    if samples.is_empty() {
+        return 0.0;
+    }
+    let mut sorted = samples.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let position = q * (sorted.len() - 1) as f64;
+    let below = position.floor() as usize;
+    let above = position.ceil() as usize;
+    sorted[below] + (sorted[above] - sorted[below]) * position.fract()
+}

@@ -1,0 +1,103 @@
+//! The comparison, as one Markdown table from one interleaved run.
+//!
+//! ```text
+//! cargo bench --bench table                      everything (about five minutes)
+//! cargo bench --bench table -- wake 'echo 50'    rows that have the word, or the name
+//! cargo bench --bench table -- --rounds 31       more rounds than each row has by default
+//! cargo bench --bench table -- instructions      user-space instructions; needs valgrind, and is
+//!                                                measured only when asked for
+//! ```
+//!
+//! Every row runs ours, tokio, floor, ours, tokio, floor, … and reports medians; in brackets stands
+//! the interquartile range in per cent of the median. Ratios are medians of the rounds' ratios.
+//! Time is CPU time of the measured thread or process, unless a row says wall.
+//!
+//! This file picks the rows. What a row is stands in [`experiment`], the rows in the other modules.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod experiment;
+mod heap;
+mod instructions;
+mod memory;
+mod sockets;
+mod tasks;
+mod threads;
+mod timers;
+
+use std::env;
+
+use common::server::serve_if_asked;
+use common::system::{CORE, pin_to, raise_descriptor_limit};
+use experiment::{Experiment, Report};
+
+fn main() {
+    let counting = env::var_os(memory::COUNT_HEAP).is_some();
+    if counting {
+        heap::start_counting();
+    }
+    serve_if_asked(counting.then_some(heap::live_bytes));
+    memory::measure_if_asked();
+
+    let choice = Choice::from_args();
+    raise_descriptor_limit().expect("raise the descriptor limit");
+    pin_to(CORE);
+    let mut report = Report::default();
+    let parts: [fn() -> Vec<Experiment>; 6] = [
+        tasks::experiments,
+        timers::experiments,
+        sockets::experiments,
+        instructions::experiments,
+        memory::experiments,
+        // Last: once a process has had a second thread, malloc is slower for good.
+        threads::experiments,
+    ];
+    for part in parts {
+        for experiment in part() {
+            if choice.takes(&experiment) {
+                let rounds = choice.rounds.unwrap_or(experiment.rounds);
+                report.add(experiment.run(rounds));
+            }
+        }
+    }
+    println!("{report}");
+}
+
+/// Which rows to run, and how many rounds of each.
+struct Choice {
+    words: Vec<String>,
+    rounds: Option<usize>,
+}
+
+impl Choice {
+    fn from_args() -> Choice {
+        let mut choice = Choice { words: Vec::new(), rounds: None };
+        let mut as_bench = false;
+        let mut args = env::args().skip(1);
+        while let Some(arg) = args.next() {
+            match arg.as_str() {
+                "--bench" => as_bench = true,
+                "--rounds" => {
+                    let rounds = args.next().and_then(|n| n.parse().ok());
+                    choice.rounds = Some(rounds.expect("--rounds needs a number"));
+                }
+                flag if flag.starts_with('-') => panic!("unknown option {flag}"),
+                word => choice.words.push(word.to_owned()),
+            }
+        }
+        if !as_bench {
+            // `cargo test --benches` runs this without `--bench`: only see that everything works.
+            choice.rounds = Some(1);
+        }
+        choice
+    }
+
+    fn takes(&self, experiment: &Experiment) -> bool {
+        if self.words.is_empty() {
+            return !experiment.only_if_asked;
+        }
+        let name = experiment.name;
+        self.words.iter().any(|word| name == word || name.split(' ').any(|part| part == word))
+    }
+}
