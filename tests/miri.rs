@@ -11,7 +11,7 @@ use runtime::{Handle, Runtime};
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
 use std::task::{Poll, Waker};
 use std::thread;
@@ -111,22 +111,20 @@ fn timers_and_a_socket_that_stays_silent() {
 fn foreign_wakes_carry_what_was_written_before() {
     for _ in 0..ROUNDS {
         let runtime = Runtime::new().unwrap();
-        let data = Arc::new((AtomicUsize::new(0), AtomicBool::new(false)));
+        let data = Arc::new(AtomicUsize::new(0));
         let mut threads = Vec::new();
         let sum = runtime.block_on(async {
-            let mut wakers: Option<Vec<Waker>> = None;
             poll_fn(|cx| {
-                if wakers.is_none() {
-                    wakers = Some(vec![cx.waker().clone(), cx.waker().clone()]);
-                    for waker in wakers.iter().flatten().cloned() {
-                        let data = data.clone();
+                if threads.is_empty() {
+                    for _ in 0..2 {
+                        let (data, waker) = (data.clone(), cx.waker().clone());
                         threads.push(thread::spawn(move || {
-                            data.0.fetch_add(1, Ordering::Relaxed);
+                            data.fetch_add(1, Ordering::Relaxed);
                             waker.wake_by_ref();
                         }));
                     }
                 }
-                match data.0.load(Ordering::Relaxed) {
+                match data.load(Ordering::Relaxed) {
                     2 => Poll::Ready(2),
                     _ => Poll::Pending,
                 }
@@ -157,7 +155,9 @@ fn foreign_wakes_race_the_end_of_the_runtime() {
                 start.wait();
                 for _ in 0..5 {
                     waker.wake_by_ref();
-                    waker.clone().wake();
+                    let clone = waker.clone();
+                    clone.wake_by_ref();
+                    clone.wake();
                 }
             }
         });

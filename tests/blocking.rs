@@ -1,0 +1,316 @@
+//! Blocking calls: what becomes of them, how many threads they take, and that nobody waits for them
+//! in vain. And the law that without them there is no thread but one.
+
+mod common;
+
+use common::process::{in_child, threads};
+use common::{message, panic_quietly, run, until, watchdog, yield_times};
+use runtime::io::{AsyncReadExt, AsyncWriteExt};
+use runtime::net::{TcpListener, TcpStream};
+use runtime::task::spawn_blocking;
+use runtime::{Builder, Handle, Runtime, spawn, time};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::{Duration, Instant};
+
+fn pool_of(threads: usize) -> Runtime {
+    Builder::new_current_thread().max_blocking_threads(threads).build().unwrap()
+}
+
+/// A call that has begun, and does not end before it is let go.
+fn stuck(runtime: &Runtime) -> (runtime::task::JoinHandle<u32>, Sender<()>) {
+    let (release, released): (Sender<()>, Receiver<()>) = channel();
+    let (begun, has_begun) = channel();
+    let call = runtime.spawn_blocking(move || {
+        begun.send(()).unwrap();
+        _ = released.recv();
+        7
+    });
+    has_begun.recv().unwrap();
+    (call, release)
+}
+
+#[test]
+fn a_call_gives_its_result_to_whoever_awaits_it() {
+    run(async {
+        let home = thread::current().id();
+        let call = spawn_blocking(move || (thread::current().id() != home, String::from("done")));
+        let id = call.id();
+        let (is_elsewhere, said) = call.await.unwrap();
+        assert!(is_elsewhere);
+        assert_eq!(said, "done");
+        assert_ne!(spawn_blocking(|| {}).id(), id);
+        let call = spawn_blocking(|| 7);
+        assert_eq!(spawn(call).await.unwrap().unwrap(), 7, "in a task");
+        let call = spawn_blocking(|| 8);
+        let elsewhere = thread::spawn(move || futures_lite::future::block_on(call).unwrap());
+        assert_eq!(elsewhere.join().unwrap(), 8, "on another thread");
+    });
+}
+
+#[test]
+fn a_panic_is_delivered_and_the_thread_serves_on() {
+    let runtime = pool_of(1);
+    runtime.block_on(async {
+        for round in 0..3 {
+            let error = spawn_blocking(move || panic_quietly(format!("call {round}")))
+                .await
+                .map(|(): ()| ())
+                .unwrap_err();
+            assert!(error.is_panic());
+            assert_eq!(message(&*error.into_panic()), format!("call {round}"));
+            assert_eq!(spawn_blocking(move || round).await.unwrap(), round);
+        }
+    });
+}
+
+#[test]
+fn no_more_threads_are_taken_than_allowed_and_no_call_is_lost() {
+    let _watchdog = watchdog();
+    let runtime = pool_of(3);
+    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let calls: Vec<_> = (0..60)
+        .map(|n| {
+            let (now, most) = (now.clone(), most.clone());
+            runtime.spawn_blocking(move || {
+                most.fetch_max(now.fetch_add(1, SeqCst) + 1, SeqCst);
+                thread::sleep(Duration::from_micros(100));
+                now.fetch_sub(1, SeqCst);
+                n
+            })
+        })
+        .collect();
+    runtime.block_on(async {
+        for (n, call) in calls.into_iter().enumerate() {
+            assert_eq!(call.await.unwrap(), n);
+        }
+    });
+    assert!(most.load(SeqCst) <= 3);
+}
+
+#[test]
+fn calls_that_wait_for_each_other_each_have_a_thread() {
+    run(async {
+        let barrier = Arc::new(Barrier::new(8));
+        let calls: Vec<_> = (0..8)
+            .map(|_| {
+                spawn_blocking({
+                    let barrier = barrier.clone();
+                    move || _ = barrier.wait()
+                })
+            })
+            .collect();
+        for call in calls {
+            call.await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_call_may_make_another() {
+    run(async {
+        let handle = Handle::current();
+        let inner = spawn_blocking(move || handle.spawn_blocking(|| 7)).await.unwrap();
+        assert_eq!(inner.await.unwrap(), 7);
+        let handle = Handle::current();
+        assert_eq!(spawn_blocking(move || handle.block_on(async { 8 })).await.unwrap(), 8);
+        assert_eq!(
+            spawn_blocking(|| runtime::block_on(async { 9 })).await.unwrap(),
+            9,
+            "a runtime of its own"
+        );
+    });
+}
+
+#[test]
+fn a_call_is_aborted_before_it_has_begun_and_not_after() {
+    let _watchdog = watchdog();
+    let runtime = pool_of(1);
+    let (under_way, release) = stuck(&runtime);
+    let kept = Arc::new(());
+    let waits = runtime.spawn_blocking({
+        let kept = kept.clone();
+        move || drop(kept)
+    });
+    let next = runtime.spawn_blocking(|| 8);
+    waits.abort();
+    under_way.abort();
+    assert!(!under_way.is_finished());
+    release.send(()).unwrap();
+    runtime.block_on(async {
+        assert_eq!(under_way.await.unwrap(), 7, "it had begun");
+        assert!(waits.await.unwrap_err().is_cancelled());
+        assert_eq!(Arc::strong_count(&kept), 1, "and is dropped");
+        assert_eq!(next.await.unwrap(), 8);
+    });
+}
+
+#[test]
+fn a_call_whose_handle_is_dropped_is_made_all_the_same() {
+    run(async {
+        let (sender, receiver) = channel();
+        drop(spawn_blocking(move || sender.send(7).unwrap()));
+        assert_eq!(receiver.recv(), Ok(7));
+    });
+}
+
+#[test]
+fn dropping_the_runtime_waits_for_no_call() {
+    let _watchdog = watchdog();
+    let runtime = pool_of(1);
+    let (under_way, release) = stuck(&runtime);
+    let kept = Arc::new(());
+    let waits = runtime.spawn_blocking({
+        let kept = kept.clone();
+        move || drop(kept)
+    });
+    drop(runtime);
+    assert_eq!(Arc::strong_count(&kept), 1, "what has not begun is dropped");
+    run(async move {
+        assert!(waits.await.unwrap_err().is_cancelled());
+        assert!(!under_way.is_finished());
+        release.send(()).unwrap();
+        assert_eq!(under_way.await.unwrap(), 7, "what has begun ends as ever");
+    });
+}
+
+#[test]
+fn shutdown_timeout_waits_just_so_long() {
+    let _watchdog = watchdog();
+    let runtime = pool_of(2);
+    let (call, release) = stuck(&runtime);
+    let start = Instant::now();
+    runtime.shutdown_timeout(Duration::from_millis(30));
+    let waited = start.elapsed();
+    assert!(waited >= Duration::from_millis(30), "{waited:?}: the call is still under way");
+    assert!(waited < Duration::from_secs(10), "{waited:?}");
+    drop((call, release));
+
+    // And no longer than the calls take.
+    let runtime = pool_of(2);
+    let done = Arc::new(AtomicUsize::new(0));
+    let (begun, has_begun) = channel();
+    drop(runtime.spawn_blocking({
+        let done = done.clone();
+        move || {
+            begun.send(()).unwrap();
+            thread::sleep(Duration::from_millis(5));
+            done.fetch_add(1, SeqCst);
+        }
+    }));
+    has_begun.recv().unwrap();
+    runtime.shutdown_timeout(Duration::from_secs(3600));
+    assert_eq!(done.load(SeqCst), 1);
+    Runtime::new().unwrap().shutdown_timeout(Duration::MAX);
+}
+
+#[test]
+fn shutdown_background_does_not_wait() {
+    let _watchdog = watchdog();
+    let runtime = Runtime::new().unwrap();
+    let (call, release) = stuck(&runtime);
+    let handle = runtime.handle();
+    runtime.shutdown_background();
+    assert!(handle.is_closed());
+    assert!(!call.is_finished());
+    drop(release);
+}
+
+#[test]
+fn after_the_runtime_a_call_is_cancelled() {
+    let runtime = Runtime::new().unwrap();
+    let handle = runtime.handle();
+    drop(runtime);
+    let kept = Arc::new(());
+    let call = handle.spawn_blocking({
+        let kept = kept.clone();
+        move || drop(kept)
+    });
+    assert_eq!(Arc::strong_count(&kept), 1);
+    assert!(run(call).unwrap_err().is_cancelled());
+}
+
+#[test]
+fn threads_bear_the_runtimes_name() {
+    let runtime = Builder::new_current_thread().name("front").build().unwrap();
+    let call = runtime.spawn_blocking(|| thread::current().name().map(str::to_owned));
+    assert_eq!(runtime.block_on(call).unwrap().as_deref(), Some("front-blocking"));
+}
+
+#[test]
+fn a_thread_that_just_leaves_loses_no_call() {
+    let _watchdog = watchdog();
+    let runtime = Builder::new_current_thread()
+        .max_blocking_threads(2)
+        .thread_keep_alive(Duration::from_nanos(1))
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        for round in 0..common::rounds(20_000, 3_000, 20) {
+            assert_eq!(spawn_blocking(move || round).await.unwrap(), round);
+        }
+    });
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "starts a process, and counts its threads")]
+fn no_thread_is_started_unless_asked_for() {
+    in_child(|| {
+        let before = threads();
+        let runtime = Runtime::new().unwrap();
+        runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let by_number = TcpListener::bind(("::1", 0)).await;
+            let server = spawn(async move {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                stream.write_all(b"hello").await.unwrap();
+                listener
+            });
+            // Given as text, but it is an address, so that nobody need be asked.
+            let address = "127.0.0.1:9";
+            drop(TcpStream::connect(address).await);
+            assert_eq!(runtime::net::lookup_host("[::1]:80").await.unwrap().count(), 1);
+            server.abort();
+            assert!(server.await.is_err());
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap().to_string();
+            let accepting = spawn(async move { listener.accept().await.unwrap().0 });
+            let mut client = TcpStream::connect(&address).await.unwrap();
+            accepting.await.unwrap().write_all(b"hello").await.unwrap();
+            client.read_exact(&mut [0; 5]).await.unwrap();
+            time::sleep(Duration::from_millis(1)).await;
+            assert!(time::timeout(Duration::from_micros(10), std::future::pending::<()>()).await.is_err());
+            Handle::current().spawn(async {}).await.unwrap();
+            yield_times(10).await;
+            drop(by_number);
+            assert_eq!(threads(), before, "nobody asked for a thread");
+            spawn_blocking(|| {}).await.unwrap();
+            assert_eq!(threads(), before + 1, "now somebody has");
+            for _ in 0..10 {
+                spawn_blocking(|| {}).await.unwrap();
+                // The thread is idle again a moment after it has left its result.
+                thread::sleep(Duration::from_millis(1));
+            }
+            assert!(threads() <= before + 2, "one at a time takes no thread for each");
+        });
+        runtime.shutdown_timeout(Duration::from_secs(20));
+        assert_eq!(threads_come_to(before), before, "idle threads leave with their runtime");
+        let brief =
+            Builder::new_current_thread().thread_keep_alive(Duration::from_millis(1)).build().unwrap();
+        brief.block_on(async {
+            spawn_blocking(|| {}).await.unwrap();
+            until(|| threads() == before).await;
+        });
+    });
+}
+
+/// A thread that has ended is counted until the kernel has cleared it away.
+fn threads_come_to(wanted: usize) -> usize {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while threads() != wanted && Instant::now() < deadline {
+        thread::yield_now();
+    }
+    threads()
+}

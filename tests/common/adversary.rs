@@ -1,0 +1,256 @@
+//! Hostile user code: wakers, made by hand, each function of which calls back into the runtime or
+//! panics when its turn comes, and counts.
+#![expect(unsafe_code, reason = "the vtable of a hand-made waker")]
+
+use super::{Count, CountOnDrop, OnDrop, panic_quietly};
+use runtime::net::AsyncFd;
+use runtime::task::AbortHandle;
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::mem::ManuallyDrop;
+use std::os::unix::net::UnixStream;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
+use std::time::Duration;
+
+/// What hostile code does to the runtime when it gets the chance.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Deed {
+    Nothing,
+    Spawn,
+    WakeAnother,
+    Abort,
+    /// Aborts the task that the poll is about, if it is about one.
+    AbortVictim,
+    DropJoinHandle,
+    Timer,
+    Socket,
+    HandleSpawn,
+    Look,
+    /// Panics at the call with that number, from 0.
+    Panic(usize),
+}
+
+/// All but the panic.
+pub(crate) const DEEDS: [Deed; 10] = [
+    Deed::Nothing,
+    Deed::Spawn,
+    Deed::WakeAnother,
+    Deed::Abort,
+    Deed::AbortVictim,
+    Deed::DropJoinHandle,
+    Deed::Timer,
+    Deed::Socket,
+    Deed::HandleSpawn,
+    Deed::Look,
+];
+
+thread_local! {
+    static BUSY: Cell<bool> = const { Cell::new(false) };
+    static BYSTANDER: RefCell<Option<Waker>> = const { RefCell::new(None) };
+    static VICTIM: RefCell<Option<AbortHandle>> = const { RefCell::new(None) };
+}
+
+/// Starts a task that waits, for others to wake; it counts its polls and its drop.
+pub(crate) fn spawn_bystander(polls: &Count, drops: &Count) {
+    let (polls, dropped) = (polls.clone(), CountOnDrop(drops.clone()));
+    drop(runtime::spawn(poll_fn(move |cx| {
+        let _dropped = &dropped;
+        polls.add();
+        BYSTANDER.replace(Some(cx.waker().clone()));
+        Poll::<()>::Pending
+    })));
+}
+
+/// Sets the task that [`Deed::AbortVictim`] aborts.
+pub(crate) fn set_victim(victim: AbortHandle) {
+    VICTIM.set(Some(victim));
+}
+
+impl Deed {
+    /// Does it; `call` is the number of the call. False if there was no runtime to do it to, or it
+    /// is being done already.
+    pub(crate) fn perform(self, call: usize) -> bool {
+        if let Deed::Panic(at) = self {
+            if call == at {
+                panic_quietly("a hostile panic");
+            }
+            return true;
+        }
+        if runtime::Handle::try_current().is_err() || BUSY.replace(true) {
+            return false;
+        }
+        let _done = OnDrop::new(|| BUSY.set(false));
+        self.perform_now();
+        true
+    }
+
+    fn perform_now(self) {
+        match self {
+            Deed::Nothing | Deed::Panic(_) => {}
+            Deed::Spawn => drop(runtime::spawn(async {})),
+            Deed::WakeAnother => {
+                let waker = BYSTANDER.with_borrow(Clone::clone);
+                waker.inspect(Waker::wake_by_ref).into_iter().for_each(Waker::wake);
+            }
+            Deed::AbortVictim => {
+                let victim = VICTIM.with_borrow(Clone::clone);
+                victim.iter().for_each(AbortHandle::abort);
+            }
+            Deed::Abort => {
+                let other = runtime::spawn(std::future::pending::<()>());
+                let abort = other.abort_handle();
+                drop(other);
+                abort.abort();
+                abort.abort();
+            }
+            Deed::DropJoinHandle => {
+                let mut other = runtime::spawn(std::future::pending::<()>());
+                drop(Pin::new(&mut other).poll(&mut Context::from_waker(Waker::noop())));
+                drop(other);
+            }
+            Deed::Timer => {
+                let mut sleep = pin!(runtime::time::sleep(Duration::from_secs(3600)));
+                assert!(sleep.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+                let soon = runtime::time::sleep(Duration::ZERO);
+                drop(runtime::spawn(soon));
+            }
+            Deed::Socket => {
+                let (one, _other) = UnixStream::pair().unwrap();
+                let one = AsyncFd::new(one).unwrap();
+                let mut cx = Context::from_waker(Waker::noop());
+                assert!(one.poll_read_ready(&mut cx).is_pending());
+                let mut readable = Box::pin(one.readable());
+                assert!(readable.as_mut().poll(&mut cx).is_pending());
+            }
+            Deed::HandleSpawn => drop(runtime::Handle::current().spawn(async {})),
+            Deed::Look => {
+                let seen =
+                    (runtime::Handle::current(), runtime::task::try_id(), runtime::time::Instant::now());
+                drop(format!("{seen:?}"));
+            }
+        }
+    }
+}
+
+/// Which function of the waker is hostile.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum On {
+    Clone,
+    Wake,
+    WakeByRef,
+    Drop,
+}
+
+pub(crate) const FUNCTIONS: [On; 4] = [On::Clone, On::Wake, On::WakeByRef, On::Drop];
+
+/// What stands behind a hostile waker.
+pub(crate) struct Adversary {
+    on: On,
+    deed: Deed,
+    calls: AtomicUsize,
+    performed: AtomicUsize,
+    failed: AtomicUsize,
+    made: AtomicUsize,
+    gone: AtomicUsize,
+    wakes: AtomicUsize,
+}
+
+static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop_waker);
+
+impl Adversary {
+    pub(crate) fn new(on: On, deed: Deed) -> Arc<Adversary> {
+        let zero = || AtomicUsize::new(0);
+        Arc::new(Adversary {
+            on,
+            deed,
+            calls: zero(),
+            performed: zero(),
+            failed: zero(),
+            made: zero(),
+            gone: zero(),
+            wakes: zero(),
+        })
+    }
+
+    pub(crate) fn waker(self: &Arc<Self>) -> Waker {
+        self.made.fetch_add(1, SeqCst);
+        // SAFETY: the functions of the table own one count of the `Arc` for each waker, and what is
+        // behind it is `Send` and `Sync`.
+        unsafe { Waker::from_raw(RawWaker::new(Arc::into_raw(self.clone()).cast(), &VTABLE)) }
+    }
+
+    /// How often one of its wakers was woken.
+    pub(crate) fn wakes(&self) -> usize {
+        self.wakes.load(SeqCst)
+    }
+
+    /// How often the hostile function was called.
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.load(SeqCst)
+    }
+
+    /// How often the deed was done.
+    pub(crate) fn performed(&self) -> usize {
+        self.performed.load(SeqCst)
+    }
+
+    /// Wakers that were made, first ones and clones, less those that were dropped or woken by value.
+    pub(crate) fn live(&self) -> usize {
+        self.made.load(SeqCst) - self.gone.load(SeqCst)
+    }
+
+    /// How often it came to nothing, since the runtime panicked: also where that panic is contained.
+    pub(crate) fn failed(&self) -> usize {
+        self.failed.load(SeqCst)
+    }
+
+    fn called(&self, on: On) {
+        if on == self.on {
+            let call = self.calls.fetch_add(1, SeqCst);
+            let is_meant = matches!(self.deed, Deed::Panic(_));
+            self.failed.fetch_add(usize::from(!is_meant), SeqCst);
+            let performed = self.deed.perform(call);
+            self.failed.fetch_sub(usize::from(!is_meant), SeqCst);
+            self.performed.fetch_add(usize::from(performed), SeqCst);
+        }
+    }
+}
+
+/// Borrows what is behind a waker.
+fn borrow(data: *const ()) -> ManuallyDrop<Arc<Adversary>> {
+    // SAFETY: the word is an `Arc` turned raw, and its count is the waker's, which lives.
+    ManuallyDrop::new(unsafe { Arc::from_raw(data.cast()) })
+}
+
+/// Takes over what is behind a waker.
+fn take(data: *const ()) -> Arc<Adversary> {
+    let adversary = ManuallyDrop::into_inner(borrow(data));
+    adversary.gone.fetch_add(1, SeqCst);
+    adversary
+}
+
+fn clone(data: *const ()) -> RawWaker {
+    let adversary = borrow(data);
+    adversary.called(On::Clone);
+    adversary.made.fetch_add(1, SeqCst);
+    RawWaker::new(Arc::into_raw(Arc::clone(&adversary)).cast(), &VTABLE)
+}
+
+fn wake(data: *const ()) {
+    let adversary = take(data);
+    adversary.wakes.fetch_add(1, SeqCst);
+    adversary.called(On::Wake);
+}
+
+fn wake_by_ref(data: *const ()) {
+    let adversary = borrow(data);
+    adversary.wakes.fetch_add(1, SeqCst);
+    adversary.called(On::WakeByRef);
+}
+
+fn drop_waker(data: *const ()) {
+    take(data).called(On::Drop);
+}

@@ -1,0 +1,73 @@
+//! An allocator that knows how many bytes each thread has live. A test file that wants it says
+//! `#[global_allocator] static HEAP: Counting = Counting;`.
+#![expect(unsafe_code, reason = "a global allocator's methods are unsafe; these pass on to the system's")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+/// Counts each allocation with what malloc makes of it: its usable size, and a header in front.
+pub(crate) struct Counting;
+
+const HEADER: usize = 8;
+
+thread_local! {
+    static LIVE: Cell<isize> = const { Cell::new(0) };
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Bytes that this thread has allocated, less those that it has freed.
+pub(crate) fn live_bytes() -> isize {
+    LIVE.get()
+}
+
+/// How many allocations this thread has made.
+pub(crate) fn allocations() -> usize {
+    ALLOCATIONS.get()
+}
+
+fn allocated(bytes: usize) {
+    LIVE.set(LIVE.get() + bytes as isize);
+}
+
+fn freed(bytes: usize) {
+    LIVE.set(LIVE.get() - bytes as isize);
+}
+
+fn weight(pointer: *mut u8) -> usize {
+    if pointer.is_null() {
+        return 0;
+    }
+    if cfg!(miri) {
+        return HEADER;
+    }
+    // SAFETY: the pointer came from the system's allocator, which is malloc, and is still live.
+    unsafe { libc::malloc_usable_size(pointer.cast()) + HEADER }
+}
+
+// SAFETY: every method passes its arguments on to the system's allocator, and its result back.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promise, passed on.
+        let pointer = unsafe { System.alloc(layout) };
+        allocated(weight(pointer));
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        pointer
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        freed(weight(pointer));
+        // SAFETY: the caller's promise, passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        let before = weight(pointer);
+        // SAFETY: the caller's promise, passed on.
+        let moved = unsafe { System.realloc(pointer, layout, new_size) };
+        if !moved.is_null() {
+            allocated(weight(moved));
+            freed(before);
+        }
+        moved
+    }
+}

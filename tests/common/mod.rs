@@ -1,0 +1,207 @@
+//! What the tests of the laws share: a watchdog instead of patience, traces, and futures that do as
+//! they are told.
+#![allow(dead_code, reason = "each test file uses a part")]
+
+pub(crate) mod adversary;
+pub(crate) mod guards;
+pub(crate) mod heap;
+pub(crate) mod process;
+pub(crate) mod subjects;
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+/// No test here takes more than a few seconds; one that takes this long hangs.
+const LIMIT: Duration = if cfg!(miri) { Duration::from_secs(1200) } else { Duration::from_secs(60) };
+
+/// How often a test repeats what has to go wrong once in many times: less where everything is slow.
+pub(crate) const fn rounds(release: usize, debug: usize, miri: usize) -> usize {
+    if cfg!(miri) {
+        miri
+    } else if cfg!(debug_assertions) {
+        debug
+    } else {
+        release
+    }
+}
+
+/// Aborts the process unless it is dropped in time.
+pub(crate) struct Watchdog(#[expect(dead_code, reason = "its drop is the message")] Sender<()>);
+
+pub(crate) fn watchdog() -> Watchdog {
+    let (sender, receiver) = channel();
+    let name = std::thread::current().name().unwrap_or("a test").to_owned();
+    std::thread::spawn(move || {
+        if receiver.recv_timeout(LIMIT) == Err(RecvTimeoutError::Timeout) {
+            eprintln!("{name} hangs");
+            std::process::abort();
+        }
+    });
+    Watchdog(sender)
+}
+
+/// Runs a future on a fresh runtime, watched.
+pub(crate) fn run<T>(future: impl Future<Output = T>) -> T {
+    let _watchdog = watchdog();
+    runtime::block_on(future)
+}
+
+/// As [`run`], with the clock stopped.
+pub(crate) fn run_paused<T>(future: impl Future<Output = T>) -> T {
+    let _watchdog = watchdog();
+    paused().block_on(future)
+}
+
+/// A runtime whose clock is stopped.
+pub(crate) fn paused() -> runtime::Runtime {
+    runtime::Builder::new_current_thread().start_paused(true).build().unwrap()
+}
+
+/// What happened, in order.
+#[derive(Clone, Default)]
+pub(crate) struct Trace(Rc<RefCell<Vec<String>>>);
+
+impl Trace {
+    pub(crate) fn push(&self, event: impl Into<String>) {
+        self.0.borrow_mut().push(event.into());
+    }
+
+    pub(crate) fn take(&self) -> Vec<String> {
+        self.0.take()
+    }
+}
+
+/// Writes into the trace on drop.
+pub(crate) struct TraceOnDrop(pub(crate) Trace, pub(crate) &'static str);
+
+impl Drop for TraceOnDrop {
+    fn drop(&mut self) {
+        self.0.push(self.1);
+    }
+}
+
+/// A number that tasks share.
+#[derive(Clone, Default)]
+pub(crate) struct Count(Rc<Cell<usize>>);
+
+impl Count {
+    pub(crate) fn add(&self) -> usize {
+        self.0.set(self.0.get() + 1);
+        self.0.get()
+    }
+
+    pub(crate) fn get(&self) -> usize {
+        self.0.get()
+    }
+}
+
+/// Counts drops.
+pub(crate) struct CountOnDrop(pub(crate) Count);
+
+impl Drop for CountOnDrop {
+    fn drop(&mut self) {
+        self.0.add();
+    }
+}
+
+/// Calls a closure on drop.
+pub(crate) struct OnDrop<F: FnOnce()>(Option<F>);
+
+impl<F: FnOnce()> OnDrop<F> {
+    pub(crate) fn new(call: F) -> OnDrop<F> {
+        OnDrop(Some(call))
+    }
+}
+
+impl<F: FnOnce()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        self.0.take().into_iter().for_each(|call| call());
+    }
+}
+
+/// A waker that counts.
+#[derive(Default)]
+pub(crate) struct CountingWaker(AtomicUsize);
+
+impl CountingWaker {
+    pub(crate) fn new() -> (Arc<CountingWaker>, Waker) {
+        let counting = Arc::new(CountingWaker::default());
+        (counting.clone(), counting.into())
+    }
+
+    pub(crate) fn wakes(&self) -> usize {
+        self.0.load(SeqCst)
+    }
+}
+
+impl Wake for CountingWaker {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+/// Where a future leaves its waker for others.
+#[derive(Clone, Default)]
+pub(crate) struct WakerSlot(Rc<RefCell<Option<Waker>>>);
+
+impl WakerSlot {
+    pub(crate) fn put(&self, cx: &Context<'_>) {
+        self.0.replace(Some(cx.waker().clone()));
+    }
+
+    /// The waker that was left last.
+    pub(crate) fn get(&self) -> Waker {
+        self.0.borrow().clone().expect("a waker was left")
+    }
+
+    /// A future that leaves its waker, once more at every poll, counts its polls, and is pending.
+    pub(crate) fn wait(&self, polls: &Count) -> impl Future<Output = ()> + 'static {
+        let (slot, polls) = (self.clone(), polls.clone());
+        poll_fn(move |cx| {
+            polls.add();
+            slot.put(cx);
+            Poll::Pending
+        })
+    }
+}
+
+/// Polls a future once.
+pub(crate) async fn poll_once<T>(future: impl Future<Output = T>) -> Option<T> {
+    futures_lite::future::poll_once(future).await
+}
+
+/// This task's own waker.
+pub(crate) async fn own_waker() -> Waker {
+    poll_fn(|cx| Poll::Ready(cx.waker().clone())).await
+}
+
+/// Gives the other tasks their turn so many times.
+pub(crate) async fn yield_times(times: usize) {
+    for _ in 0..times {
+        runtime::task::yield_now().await;
+    }
+}
+
+/// Lets the loop turn until a condition holds.
+pub(crate) async fn until(mut holds: impl FnMut() -> bool) {
+    while !holds() {
+        runtime::task::yield_now().await;
+    }
+}
+
+/// What a panic said.
+pub(crate) fn message(payload: &(dyn std::any::Any + Send)) -> &str {
+    let message = payload.downcast_ref::<&'static str>().copied();
+    message.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
+
+/// Panics, without the hook's report: for the many that are meant.
+pub(crate) fn panic_quietly(payload: impl std::any::Any + Send) -> ! {
+    std::panic::resume_unwind(Box::new(payload))
+}

@@ -1,0 +1,35 @@
+//! What concerns the whole process: children in which nothing else happens, and counts of what the
+//! process holds.
+
+use std::process::Command;
+
+const MARK: &str = "RUNTIME_LAW_CHILD";
+
+/// Runs `body` in a process of its own, in which nothing else happens: this very test, again.
+pub(crate) fn in_child(body: impl FnOnce()) {
+    if std::env::var_os(MARK).is_some() {
+        let _watchdog = super::watchdog();
+        return body();
+    }
+    let output = child().output().expect("a process can start itself");
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "the child ended with {}:\n{text}", output.status);
+    assert!(text.contains("1 passed"), "the child ran no test:\n{text}");
+}
+
+fn child() -> Command {
+    let name = std::thread::current().name().expect("tests run in named threads").to_owned();
+    let mut child = Command::new(std::env::current_exe().expect("a process knows its program"));
+    child.args(["--exact", &name, "--nocapture", "--test-threads=1"]).env(MARK, "1");
+    child
+}
+
+/// How many descriptors this process has open.
+pub(crate) fn open_descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// How many threads this process has.
+pub(crate) fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task").unwrap().count()
+}
