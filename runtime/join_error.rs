@@ -4,6 +4,7 @@ use crate::task::Id;
 use std::any::Any;
 use std::fmt;
 use std::io;
+use std::sync::{Mutex, PoisonError};
 
 /// A task was aborted, or panicked, before it had an output.
 ///
@@ -27,7 +28,8 @@ pub struct JoinError {
 
 enum Reason {
     Cancelled,
-    Panic(Box<dyn Any + Send>),
+    /// In a mutex only so that the error is `Sync`, as errors are expected to be.
+    Panic(Mutex<Box<dyn Any + Send>>),
     NoThread(io::Error),
 }
 
@@ -37,7 +39,7 @@ impl JoinError {
     }
 
     pub(crate) fn panic(id: Id, payload: Box<dyn Any + Send>) -> JoinError {
-        JoinError { id, reason: Reason::Panic(payload) }
+        JoinError { id, reason: Reason::Panic(Mutex::new(payload)) }
     }
 
     pub(crate) fn no_thread(id: Id, error: io::Error) -> JoinError {
@@ -74,7 +76,7 @@ impl JoinError {
     /// Gives the error back if the task did not panic.
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send>, JoinError> {
         match self.reason {
-            Reason::Panic(payload) => Ok(payload),
+            Reason::Panic(payload) => Ok(payload.into_inner().unwrap_or_else(PoisonError::into_inner)),
             reason => Err(JoinError { id: self.id, reason }),
         }
     }
@@ -85,12 +87,11 @@ impl JoinError {
     }
 
     /// The message of the panic, where it has one.
-    fn message(&self) -> Option<&str> {
-        let Reason::Panic(payload) = &self.reason else {
-            return None;
-        };
-        let message = payload.downcast_ref::<&'static str>().copied();
-        message.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+    fn message(&self) -> Option<String> {
+        let Reason::Panic(payload) = &self.reason else { return None };
+        let payload = payload.lock().unwrap_or_else(PoisonError::into_inner);
+        let message = payload.downcast_ref::<&'static str>().map(|message| (*message).to_owned());
+        message.or_else(|| payload.downcast_ref::<String>().cloned())
     }
 }
 
@@ -122,6 +123,21 @@ impl std::error::Error for JoinError {
 
 impl From<JoinError> for io::Error {
     fn from(error: JoinError) -> io::Error {
-        io::Error::other(error.to_string())
+        io::Error::other(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::JoinError;
+
+    #[test]
+    fn it_goes_where_errors_go() {
+        fn boxed(error: JoinError) -> Box<dyn std::error::Error + Send + Sync> {
+            error.into()
+        }
+        let id = crate::task::Id::new(1, 1);
+        assert_eq!(boxed(JoinError::panic(id, Box::new("oh"))).to_string(), "task 1.1 panicked: oh");
+        assert_eq!(boxed(JoinError::panic(id, Box::new(7))).to_string(), "task 1.1 panicked");
     }
 }

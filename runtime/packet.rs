@@ -154,6 +154,8 @@ impl<T> Sender<T> {
     /// Runs `f`, and leaves its result or its panic.
     pub(crate) fn run(&self, f: impl FnOnce() -> T) {
         if self.control().is_aborted() {
+            // Gone before its result can be seen, as when it has run.
+            drop(f);
             return self.send(Err(JoinError::cancelled(self.control().id)));
         }
         let result = catch_unwind(AssertUnwindSafe(f));

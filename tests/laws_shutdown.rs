@@ -1,5 +1,6 @@
 //! Law: everything is given back. A runtime that is dropped drops its tasks on their own thread and
 //! closes what it opened, whoever still holds a handle or a waker, and wherever it is dropped.
+#![expect(unsafe_code, reason = "dup2, to close a descriptor behind its owner's back")]
 
 mod common;
 
@@ -7,16 +8,18 @@ use common::guards::{Drops, NotSend};
 use common::heap::{Counting, live_bytes};
 use common::process::{in_child, open_descriptors};
 use common::{
-    Count, CountOnDrop, CountingWaker, OnDrop, WakerSlot, own_waker, panic_quietly, run, watchdog,
+    Count, CountOnDrop, CountingWaker, OnDrop, WakerSlot, own_waker, panic_quietly, poll_once, run, watchdog,
     yield_times,
 };
 use runtime::io::{AsyncReadExt, AsyncWriteExt};
-use runtime::net::{TcpListener, TcpStream};
+use runtime::net::{AsyncFd, TcpListener, TcpStream};
 use runtime::task::{JoinHandle, yield_now};
 use runtime::{Handle, Runtime, spawn, time};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::future::pending;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -519,5 +522,48 @@ fn every_descriptor_is_closed() {
         drop(stream);
         assert_eq!(open_descriptors(), before, "whoever holds a handle or a waker");
         drop((handle, waker));
+    });
+}
+
+/// A descriptor is replaced behind its owner's back while a duplicate lives: the kernel goes on
+/// reporting on it under its old token, and cannot be told not to. The next one that is registered
+/// has its place, but gets none of its events.
+#[test]
+#[cfg_attr(miri, ignore = "Miri has no dup2")]
+fn an_event_of_a_descriptor_that_has_gone_reaches_nobody() {
+    run(async {
+        let null = std::fs::File::open("/dev/null").unwrap();
+        let pair = || {
+            let (one, other) = UnixStream::pair().unwrap();
+            one.set_nonblocking(true).unwrap();
+            (one, other)
+        };
+        for _ in 0..3 {
+            let (old, mut writer) = pair();
+            let duplicate = old.try_clone().unwrap();
+            let old = AsyncFd::new(old).unwrap();
+            assert!(poll_once(old.readable()).await.is_none());
+            // SAFETY: both numbers are open; what `old` stands for is exchanged, and stays open.
+            assert!(unsafe { libc::dup2(null.as_raw_fd(), old.as_raw_fd()) } >= 0);
+            drop(old);
+            let (new, quiet) = pair();
+            let new = AsyncFd::new(new).unwrap();
+            assert!(poll_once(new.readable()).await.is_none());
+            let waits = {
+                let polled = Count::default();
+                let counted = polled.clone();
+                let task = spawn(async move {
+                    _ = new.readable().await;
+                    counted.add();
+                });
+                (task, polled)
+            };
+            writer.write_all(b"x").unwrap();
+            // A few turns of the loop.
+            yield_times(1000).await;
+            assert_eq!(waits.1.get(), 0, "somebody else's event");
+            waits.0.abort();
+            drop((duplicate, quiet));
+        }
     });
 }

@@ -579,6 +579,26 @@ fn a_kernel_without_accept4_will_do() {
     );
 }
 
+/// Old kernels do not know the call, and some sandboxes forbid what they do not know.
+#[test]
+fn a_kernel_without_nanosecond_waits_will_do() {
+    for errno in ["ENOSYS", "EPERM"] {
+        let inject = format!("inject=epoll_pwait2:error={errno}");
+        in_child_under("a_kernel_without_nanosecond_waits_will_do", errno, &["-e", &inject], || {
+            run(async {
+                for wait in [Duration::from_micros(100), Duration::from_micros(1500)] {
+                    let started = Instant::now();
+                    time::sleep(wait).await;
+                    assert!(started.elapsed() >= wait, "rounded up to milliseconds, and not to zero");
+                }
+                let (mut a, mut b) = pair().await.unwrap();
+                a.write_all(b"hello").await.unwrap();
+                b.read_exact(&mut [0; 5]).await.unwrap();
+            });
+        });
+    }
+}
+
 #[test]
 fn an_interrupted_call_is_made_again() {
     for call in ["recvfrom", "sendto", "connect", "epoll_wait", "epoll_pwait2"] {
