@@ -66,6 +66,9 @@ impl<T> Packet<T> {
         let waker = cx.waker().clone();
         let mut state = self.lock();
         if let Some(result) = state.result.take() {
+            // Before the result goes on its way, which a panic here would make it miss.
+            drop(state);
+            drop(waker);
             return Poll::Ready(result);
         }
         let earlier = state.joiner.replace(waker);
