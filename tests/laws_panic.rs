@@ -6,6 +6,7 @@
 mod common;
 
 use common::adversary::{Adversary, Deed, FUNCTIONS, On};
+use common::process::blocking_threads_leave;
 use common::subjects::{ENDINGS, Gate, SUBJECTS, ordeal, works};
 use common::{
     Count, CountOnDrop, CountingWaker, OnDrop, message, panic_quietly, run, until, watchdog, yield_times,
@@ -16,9 +17,11 @@ use runtime::task::{JoinHandle, yield_now};
 use runtime::{Handle, Runtime, spawn, task};
 use std::future::{pending, poll_fn};
 use std::io::Write;
+use std::marker::PhantomData;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::thread;
@@ -228,50 +231,57 @@ fn in_an_outputs_drop() {
     drop(done);
 }
 
-/// A payload whose drop panics, whose payload's drop panics.
-struct Payload(u32);
+/// A payload whose drop panics with another payload. It has no size, so that one which has to be
+/// leaked leaks nothing.
+struct Payload<P: Default + Send + 'static>(PhantomData<P>);
 
-impl Drop for Payload {
+impl<P: Default + Send> Default for Payload<P> {
+    fn default() -> Payload<P> {
+        Payload(PhantomData)
+    }
+}
+
+impl<P: Default + Send + 'static> Drop for Payload<P> {
     fn drop(&mut self) {
-        if self.0 > 0 && !thread::panicking() {
-            std::panic::resume_unwind(Box::new(Payload(self.0 - 1)));
+        if !thread::panicking() {
+            panic_quietly(P::default());
         }
     }
 }
 
 #[test]
 fn with_a_payload_that_panics_in_its_drop() {
-    let caught = catch_unwind(AssertUnwindSafe(payloads_that_panic));
+    let caught = catch_unwind(|| {
+        payloads_that_panic::<Payload<()>>();
+        payloads_that_panic::<Payload<Payload<()>>>();
+        payloads_that_panic::<Payload<Payload<Payload<()>>>>();
+    });
     // Whatever came out must not be dropped: the test harness could not bear it.
     assert!(caught.map_err(std::mem::forget).is_ok(), "a payload came out");
 }
 
-fn payloads_that_panic() {
+fn payloads_that_panic<P: Default + Send + 'static>() {
     Others::around(async || {
-        for depth in 1..4 {
-            drop(spawn(async move { panic_quietly(Payload(depth)) }));
-            yield_times(2).await;
-            let joined = spawn(async move { panic_quietly(Payload(depth)) });
-            yield_times(2).await;
-            drop(joined);
-            drop(Handle::current().spawn(async move { panic_quietly(Payload(depth)) }));
-            drop(task::spawn_blocking(move || panic_quietly(Payload(depth))));
-            let error = spawn(async move { panic_quietly(Payload(depth)) }).await.unwrap_err();
-            std::mem::forget(error.into_panic());
-            yield_times(2).await;
-        }
+        drop(spawn(async { panic_quietly(P::default()) }));
+        yield_times(2).await;
+        let joined = spawn(async { panic_quietly(P::default()) });
+        yield_times(2).await;
+        drop(joined);
+        drop(Handle::current().spawn(async { panic_quietly(P::default()) }));
+        drop(task::spawn_blocking(|| panic_quietly(P::default())));
+        let error = spawn(async { panic_quietly(P::default()) }).await.unwrap_err();
+        std::mem::forget(error.into_panic());
+        yield_times(2).await;
         // And with one from a drop.
-        for _ in 0..3 {
-            let bomb = OnDrop::new(|| panic_quietly(Payload(2)));
-            let aborted = spawn(async move {
-                let _bomb = bomb;
-                pending::<()>().await;
-            });
-            yield_now().await;
-            aborted.abort();
-            drop(aborted);
-            yield_now().await;
-        }
+        let bomb = OnDrop::new(|| panic_quietly(P::default()));
+        let aborted = spawn(async move {
+            let _bomb = bomb;
+            pending::<()>().await;
+        });
+        yield_now().await;
+        aborted.abort();
+        drop(aborted);
+        yield_now().await;
     });
 }
 
@@ -296,6 +306,7 @@ fn in_any_function_of_a_foreign_waker() {
             }
         }
     }
+    blocking_threads_leave();
 }
 
 #[test]
@@ -306,11 +317,12 @@ fn in_the_wake_of_one_of_many_who_wait() {
         };
         let (one, mut other) = UnixStream::pair().unwrap();
         one.set_nonblocking(true).unwrap();
-        let one = &*Box::leak(Box::new(AsyncFd::new(one).unwrap()));
+        let one = Rc::new(AsyncFd::new(one).unwrap());
         let adversaries: Vec<_> = (0..8).map(|_| Adversary::new(On::Wake, Deed::Panic(0))).collect();
         let mut futures: Vec<Pin<Box<dyn Future<Output = ()>>>> = Vec::new();
         for _ in 0..4 {
-            futures.push(Box::pin(async { drop(one.readable().await.unwrap()) }));
+            let one = one.clone();
+            futures.push(Box::pin(async move { drop(one.readable().await.unwrap()) }));
         }
         for _ in 4..8 {
             futures.push(Box::pin(runtime::time::sleep(Duration::from_millis(1))));

@@ -7,6 +7,7 @@
 mod common;
 
 use common::adversary::{DEEDS, Deed, FUNCTIONS, On};
+use common::process::blocking_threads_leave;
 use common::subjects::{ENDINGS, Ending, SUBJECTS, ordeal, works};
 use common::{Count, OnDrop, run, watchdog, yield_times};
 use runtime::{Handle, Runtime, spawn, task};
@@ -38,6 +39,7 @@ fn a_waker_may_call_back_from_any_of_its_functions() {
         assert!(calls[0] + calls[2] > 0, "{name} neither cloned a waker nor woke it by reference");
         assert!(performed > 0, "{name}: nothing hostile was done");
     }
+    blocking_threads_leave();
 }
 
 #[test]
@@ -76,6 +78,7 @@ fn a_waker_is_cloned_once_however_often_it_waits() {
         };
         assert!(clones <= most, "{name}: {clones} clones");
     }
+    blocking_threads_leave();
 }
 
 /// Does a deed when it is dropped, and counts where it could.
@@ -192,14 +195,15 @@ fn futures_and_outputs_may_call_back_when_their_runtime_is_dropped() {
     }
 }
 
-/// What drops bring forth at the end is dropped in turn, but only so many times.
+/// What drops bring forth at the end is dropped in turn, at once: the one within the other.
 #[test]
 fn a_drop_that_spawns_itself_anew_does_not_hold_up_the_end() {
+    const GENERATIONS: usize = 1000;
     fn again(drops: Count) {
         let guard = OnDrop::new({
             let drops = drops.clone();
             move || {
-                if drops.add() < 1000 {
+                if drops.add() < GENERATIONS {
                     again(drops.clone());
                 }
             }
@@ -217,7 +221,7 @@ fn a_drop_that_spawns_itself_anew_does_not_hold_up_the_end() {
         task::yield_now().await;
     });
     drop(runtime);
-    assert_eq!(drops.get(), 1000);
+    assert_eq!(drops.get(), GENERATIONS);
 }
 
 /// A future that came by `Handle::spawn`, and one that never arrived, are dropped like any other.

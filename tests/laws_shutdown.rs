@@ -23,6 +23,7 @@ use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Mutex;
 use std::task::{Context, Waker};
 use std::thread;
 use std::time::Duration;
@@ -39,6 +40,12 @@ fn half_std_pair() -> (TcpStream, std::net::TcpStream) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let other = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     (TcpStream::from_std(listener.accept().unwrap().0).unwrap(), other)
+}
+
+/// For what is leaked on purpose: a checker of leaks finds it here.
+fn keep_for_ever<T>(leaked: *const T) {
+    static KEPT: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+    KEPT.lock().unwrap().push(leaked.expose_provenance());
 }
 
 /// A runtime with everything that may be left over when it goes.
@@ -242,6 +249,7 @@ fn a_runtime_that_its_own_task_keeps_alive_leaks_and_no_more() {
     runtime.block_on(yield_times(2));
     drop(runtime);
     assert!(weak.upgrade().is_some(), "leaked, with its task");
+    keep_for_ever(weak.as_ptr());
     assert_eq!(drops.get(), 0);
 }
 
@@ -451,7 +459,7 @@ fn a_runtime_that_is_forgotten_leaves_sound_wakers() {
     let runtime = Runtime::new().unwrap();
     let (waker, handle) = (runtime.block_on(own_waker()), runtime.handle());
     let task = runtime.spawn(pending::<()>());
-    std::mem::forget(runtime);
+    keep_for_ever(Box::into_raw(Box::new(runtime)));
     let others: Vec<_> = (0..2)
         .map(|_| {
             let (waker, handle, abort) = (waker.clone(), handle.clone(), task.abort_handle());

@@ -135,6 +135,11 @@ pub(crate) fn ordeal(make: Make, on: On, deeds: [Deed; 2], ending: Ending) -> Re
     drop(runtime);
     assert_eq!(drops.get(), 1, "a bystander is dropped with its runtime, once");
     guarded(&panics, || drop(left));
+    // A thread of the pool may be about to wake one.
+    let deadline = std::time::Instant::now() + Duration::from_secs(5);
+    while first.live() + second.live() > 0 && std::time::Instant::now() < deadline {
+        std::thread::yield_now();
+    }
     Report {
         calls: first.calls() + second.calls(),
         performed: first.performed() + second.performed(),
