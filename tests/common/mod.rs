@@ -7,18 +7,16 @@ pub(crate) mod guards;
 pub(crate) mod heap;
 pub(crate) mod process;
 pub(crate) mod subjects;
+mod watchdog;
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::Duration;
 
-/// No test here takes more than a few seconds; one that takes this long hangs.
-const LIMIT: Duration = if cfg!(miri) { Duration::from_secs(1200) } else { Duration::from_secs(60) };
+pub(crate) use watchdog::{run, watchdog};
 
 /// How often a test repeats what has to go wrong once in many times: less where everything is slow.
 pub(crate) const fn rounds(release: usize, debug: usize, miri: usize) -> usize {
@@ -29,27 +27,6 @@ pub(crate) const fn rounds(release: usize, debug: usize, miri: usize) -> usize {
     } else {
         release
     }
-}
-
-/// Aborts the process unless it is dropped in time.
-pub(crate) struct Watchdog(#[expect(dead_code, reason = "its drop is the message")] Sender<()>);
-
-pub(crate) fn watchdog() -> Watchdog {
-    let (sender, receiver) = channel();
-    let name = std::thread::current().name().unwrap_or("a test").to_owned();
-    std::thread::spawn(move || {
-        if receiver.recv_timeout(LIMIT) == Err(RecvTimeoutError::Timeout) {
-            eprintln!("{name} hangs");
-            std::process::abort();
-        }
-    });
-    Watchdog(sender)
-}
-
-/// Runs a future on a fresh runtime, watched.
-pub(crate) fn run<T>(future: impl Future<Output = T>) -> T {
-    let _watchdog = watchdog();
-    runtime::block_on(future)
 }
 
 /// As [`run`], with the clock stopped.

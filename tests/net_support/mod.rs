@@ -2,36 +2,16 @@
 //! for what concerns the whole process.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+#[path = "../common/watchdog.rs"]
+mod watchdog;
+
 use runtime::net::{TcpListener, TcpStream};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::process::Command;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-/// No test here takes more than a second or two; one that takes this long hangs.
-const LIMIT: Duration = Duration::from_secs(60);
-
-/// Aborts the process unless it is dropped in time.
-pub(crate) struct Watchdog(#[expect(dead_code, reason = "its drop is the message")] Sender<()>);
-
-pub(crate) fn watchdog() -> Watchdog {
-    let (sender, receiver) = channel();
-    let name = std::thread::current().name().unwrap_or("a test").to_owned();
-    std::thread::spawn(move || {
-        if receiver.recv_timeout(LIMIT) == Err(RecvTimeoutError::Timeout) {
-            eprintln!("{name} hangs");
-            std::process::abort();
-        }
-    });
-    Watchdog(sender)
-}
-
-/// Runs a future on a fresh runtime, watched.
-pub(crate) fn run<T>(future: impl Future<Output = T>) -> T {
-    let _watchdog = watchdog();
-    runtime::block_on(future)
-}
+pub(crate) use watchdog::{run, watchdog};
 
 /// Two ends of a connection over loopback: who connected, and who accepted.
 pub(crate) async fn pair() -> io::Result<(TcpStream, TcpStream)> {
