@@ -16,9 +16,8 @@ use runtime::net::AsyncFd;
 use runtime::task::{JoinHandle, yield_now};
 use runtime::{Handle, Runtime, spawn, task};
 use std::future::{pending, poll_fn};
-use std::io::Write;
+use std::io::{Write, pipe};
 use std::marker::PhantomData;
-use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -315,8 +314,7 @@ fn in_the_wake_of_one_of_many_who_wait() {
         let wait = |adversary: &Arc<Adversary>, future: &mut Pin<Box<dyn Future<Output = ()>>>| {
             assert!(future.as_mut().poll(&mut Context::from_waker(&adversary.waker())).is_pending());
         };
-        let (one, mut other) = UnixStream::pair().unwrap();
-        one.set_nonblocking(true).unwrap();
+        let (one, mut other) = pipe().unwrap();
         let one = Rc::new(AsyncFd::new(one).unwrap());
         let adversaries: Vec<_> = (0..8).map(|_| Adversary::new(On::Wake, Deed::Panic(0))).collect();
         let mut futures: Vec<Pin<Box<dyn Future<Output = ()>>>> = Vec::new();
@@ -416,8 +414,7 @@ fn in_a_future_that_never_arrived() {
 #[test]
 fn in_the_closures_of_io() {
     Others::around(async || {
-        let (one, mut other) = UnixStream::pair().unwrap();
-        one.set_nonblocking(true).unwrap();
+        let (one, mut other) = pipe().unwrap();
         let one = AsyncFd::new(one).unwrap();
         other.write_all(b"x").unwrap();
         let caught = catch_unwind(AssertUnwindSafe(|| {

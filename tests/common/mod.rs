@@ -1,6 +1,6 @@
 //! What the tests of the laws share: a watchdog instead of patience, traces, and futures that do as
 //! they are told.
-#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(dead_code, unused_imports, reason = "each test file uses a part")]
 
 pub(crate) mod adversary;
 pub(crate) mod guards;

@@ -9,7 +9,7 @@ use runtime::net::{AsyncFd, TcpListener, TcpStream, lookup_host};
 use runtime::time::{self, Instant, interval_at, sleep, sleep_until, timeout, timeout_at};
 use runtime::{Handle, Runtime, spawn, task};
 use std::future::{pending, poll_fn};
-use std::io::Write;
+use std::io::{PipeReader, Write, pipe};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -66,7 +66,7 @@ pub(crate) const SUBJECTS: &[(&str, Make)] = &[
     ("lookup_host", || future(async { drop(lookup_host("localhost:80").await) }, || {})),
     ("AsyncFd::poll_read_ready", || polling_fd(|fd, cx| fd.poll_read_ready(cx).map(drop))),
     ("AsyncFd::readable", || waiting_fd(async |fd| drop(fd.readable().await))),
-    ("AsyncFd::async_io", || waiting_fd(async |fd| drop(
+    ("AsyncFd::async_io", || reading_fd(async |fd| drop(
         fd.async_io(Interest::READABLE, |mut socket| std::io::Read::read(&mut socket, &mut [0; 8])).await
     ))),
 ];
@@ -153,10 +153,10 @@ pub(crate) fn ordeal(make: Make, on: On, deeds: [Deed; 2], ending: Ending) -> Re
 pub(crate) async fn works() {
     let sum = spawn(async {
         sleep(Duration::ZERO).await;
-        let (one, mut other) = UnixStream::pair().unwrap();
-        let one = AsyncFd::new(one).unwrap();
-        other.write_all(b"x").unwrap();
-        drop(one.readable().await.unwrap());
+        let (reader, mut writer) = pipe().unwrap();
+        let reader = AsyncFd::new(reader).unwrap();
+        writer.write_all(b"x").unwrap();
+        drop(reader.readable().await.unwrap());
         40
     });
     assert_eq!(sum.await.unwrap() + Handle::current().spawn(async { 2 }).await.unwrap(), 42);
@@ -290,21 +290,22 @@ fn connect() -> Subject {
     future(TcpStream::connect(address), move || drop(listener))
 }
 
-fn fd() -> (AsyncFd<UnixStream>, UnixStream) {
-    let (one, other) = UnixStream::pair().unwrap();
-    one.set_nonblocking(true).unwrap();
-    (AsyncFd::new(one).unwrap(), other)
-}
-
-fn polling_fd(poll: fn(&AsyncFd<UnixStream>, &mut Context<'_>) -> Poll<()>) -> Subject {
-    let (fd, mut other) = fd();
+fn polling_fd(poll: fn(&AsyncFd<PipeReader>, &mut Context<'_>) -> Poll<()>) -> Subject {
+    let (reader, mut writer) = pipe().unwrap();
+    let fd = AsyncFd::new(reader).unwrap();
     Subject {
         poll: Box::new(move |cx| poll(&fd, cx)),
-        ready: Box::new(move || other.write_all(b"hello").unwrap()),
+        ready: Box::new(move || writer.write_all(b"hello").unwrap()),
     }
 }
 
-fn waiting_fd(wait: impl AsyncFnOnce(AsyncFd<UnixStream>) + 'static) -> Subject {
-    let (fd, mut other) = fd();
-    future(wait(fd), move || other.write_all(b"hello").unwrap())
+fn waiting_fd(wait: impl AsyncFnOnce(AsyncFd<PipeReader>) + 'static) -> Subject {
+    let (reader, mut writer) = pipe().unwrap();
+    future(wait(AsyncFd::new(reader).unwrap()), move || writer.write_all(b"hello").unwrap())
+}
+
+fn reading_fd(wait: impl AsyncFnOnce(AsyncFd<UnixStream>) + 'static) -> Subject {
+    let (one, mut other) = UnixStream::pair().unwrap();
+    one.set_nonblocking(true).unwrap();
+    future(wait(AsyncFd::new(one).unwrap()), move || other.write_all(b"hello").unwrap())
 }

@@ -1,6 +1,6 @@
 //! What the tests of sockets share: a watchdog instead of patience, connected pairs, and children
 //! for what concerns the whole process.
-#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(dead_code, unused_imports, reason = "each test file uses a part")]
 
 #[path = "../common/watchdog.rs"]
 mod watchdog;
