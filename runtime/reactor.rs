@@ -323,3 +323,24 @@ impl Side {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn a_slots_earlier_tenant_is_not_taken_for_the_present_one() {
+        let mut reactor = Reactor::new(1, Selector::new(8).unwrap(), |_| None);
+        let (one, _other) = UnixStream::pair().unwrap();
+        let earlier = reactor.register(one.as_fd()).unwrap();
+        assert!(reactor.deregister(earlier).is_some());
+        let present = reactor.register(one.as_fd()).unwrap();
+        assert_eq!(earlier.slot(), present.slot());
+        // What an event, or a handle, that comes late would do.
+        assert!(find(&mut reactor.sources, earlier).is_none());
+        assert!(reactor.deregister(earlier).is_none());
+        assert!(find(&mut reactor.sources, present).is_some());
+    }
+}
