@@ -138,6 +138,35 @@ fn no_wake_is_lost_on_the_way_to_sleep() {
     other.join().unwrap();
 }
 
+/// The same to the point: while the loop does what the inbox asked for (it drops an output), and
+/// before it goes to sleep, another thread wakes.
+#[test]
+fn no_wake_is_lost_between_the_inbox_and_the_sleep() {
+    run(async {
+        for _ in 0..20 {
+            let (now, is_now) = channel::<()>();
+            let (done, is_done) = channel::<()>();
+            let task = spawn(async move {
+                OnDrop::new(move || {
+                    now.send(()).unwrap();
+                    is_done.recv().unwrap();
+                })
+            });
+            until(|| task.is_finished()).await;
+            let gate = Gate::default();
+            let opened = gate.wait();
+            let other = thread::spawn(move || {
+                drop(task);
+                is_now.recv().unwrap();
+                gate.open();
+                done.send(()).unwrap();
+            });
+            opened.await;
+            other.join().unwrap();
+        }
+    });
+}
+
 /// Two wakes, the second a little while after the first that changes each time: it comes before,
 /// while and after the loop wakes up and empties its inbox.
 #[test]
@@ -147,7 +176,7 @@ fn no_wake_is_lost_on_the_heels_of_another() {
     let other = thread::spawn(move || {
         for (round, first, second) in asked {
             first.open();
-            for _ in 0..(round * 3) % 1000 {
+            for _ in 0..(round * 3) % 250 {
                 std::hint::spin_loop();
             }
             second.open();
