@@ -275,13 +275,12 @@ impl<'a, T: AsFd> AsyncFdReadyGuard<'a, T> {
     /// To be called when the system has said `EAGAIN`, and only then: the kernel reports a change
     /// once, so that what is left unread is not reported again.
     pub fn clear_ready(&mut self) {
-        // It cannot fail: what the guard rests on is an event, so that nothing is to be registered.
-        let _ = self.owner.io.not_ready_for(self.found);
+        self.owner.io.not_ready_for(self.found);
     }
 
     /// As [`clear_ready`](Self::clear_ready), for the given sides alone.
     pub fn clear_ready_matching(&mut self, ready: Ready) {
-        let _ = self.owner.io.not_ready_for(self.found.only(ready));
+        self.owner.io.not_ready_for(self.found.only(ready));
     }
 
     /// Leaves the descriptor ready, as dropping the guard does.

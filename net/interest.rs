@@ -50,14 +50,13 @@ impl<T: AsFd> Registered<T> {
     }
 
     /// An operation said `EAGAIN` on what was found. An event that has come since then stands.
-    pub(super) fn not_ready_for(&self, found: Found) -> io::Result<()> {
+    pub(super) fn not_ready_for(&self, found: Found) {
         if let Some(belief) = found.read {
-            self.not_ready(Direction::Read, belief)?;
+            self.not_ready(Direction::Read, belief);
         }
         if let Some(belief) = found.write {
-            self.not_ready(Direction::Write, belief)?;
+            self.not_ready(Direction::Write, belief);
         }
-        Ok(())
     }
 
     /// Tries an operation once, unless all sides of interest are known not to be ready.
@@ -99,7 +98,7 @@ impl<T: AsFd> Registered<T> {
         loop {
             let found = self.ready_for(interest).await?;
             match operation(self.get()) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.not_ready_for(found)?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.not_ready_for(found),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => return result,
             }

@@ -12,11 +12,12 @@
 //! again, and sees the new state of things. No wake is lost.
 
 use super::id::Id;
-use super::reactor::{Direction, Source};
+use super::known::{Knowledge, Known};
+use super::reactor::Source;
 use super::{context, remote};
 use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
 /// How often a descriptor may change its runtime without anything happening on it.
 const MOVES: u8 = 8;
@@ -25,16 +26,15 @@ const MOVES: u8 = 8;
 pub(crate) struct Binding {
     /// An [`Id`]'s bits; zero while unbound.
     id: AtomicU64,
+    knowledge: Knowledge,
     fd: RawFd,
     moves: AtomicU8,
-    /// Unbound, and the last read took all there was.
-    drained: AtomicBool,
 }
 
 impl Binding {
     /// Of a descriptor that is not registered yet.
     pub(crate) fn new(fd: RawFd) -> Binding {
-        Binding { id: AtomicU64::new(0), fd, moves: AtomicU8::new(0), drained: AtomicBool::new(false) }
+        Binding { id: AtomicU64::new(0), knowledge: Knowledge::default(), fd, moves: AtomicU8::new(0) }
     }
 
     /// The source it is, in whichever runtime. Of runtime 0, which is none, while unbound.
@@ -43,19 +43,22 @@ impl Binding {
         Id::from_bits(self.id.load(Relaxed))
     }
 
-    /// A read took all there was, and nobody watches for more: the next one is to bind first.
-    pub(crate) fn set_drained(&self) {
-        self.drained.store(true, Relaxed);
+    /// What is known of that source.
+    #[inline]
+    pub(crate) fn known(&self, id: Id) -> Known {
+        self.knowledge.of(id)
     }
 
-    pub(crate) fn take_drained(&self) -> bool {
-        self.drained.load(Relaxed) && self.drained.swap(false, Relaxed)
+    /// Keeps what is known now. Only to be called where the source is, or if nobody watches it.
+    #[inline]
+    pub(crate) fn learn(&self, known: Known) {
+        self.knowledge.set(known);
     }
 
     /// Something came to be read where the descriptor is bound now: it has arrived.
     #[inline]
-    pub(crate) fn settle(&self, direction: Direction, events: u8) {
-        if self.moves.load(Relaxed) != 0 && events != 0 && direction == Direction::Read {
+    pub(crate) fn settle(&self) {
+        if self.moves.load(Relaxed) != 0 {
             self.moves.store(0, Relaxed);
         }
     }
@@ -101,8 +104,7 @@ fn release(bits: u64, fd: RawFd, finish: fn(Source)) {
         return;
     }
     let id = Id::from_bits(bits);
-    let source = context::at_home(id.runtime(), |context| context.reactor.borrow_mut().deregister(id));
-    match source {
+    match context::at_home(id.runtime(), |context| context.reactor.borrow_mut().deregister(id)) {
         Some(source) => {
             source.map(finish);
         }

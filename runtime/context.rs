@@ -86,8 +86,14 @@ fn no_runtime() -> ! {
     panic!("no runtime on this thread: call this inside block_on or #[runtime::main]")
 }
 
-/// Calls `f` with runtime `id` if that is the one entered on this thread.
+/// Whether runtime `id` is the one entered on this thread.
 #[inline]
+pub(crate) fn is_home(id: u16) -> bool {
+    at_home(id, |_| ()).is_some()
+}
+
+/// Calls `f` with runtime `id` if that is the one entered on this thread.
+#[inline(always)]
 pub(crate) fn at_home<R>(id: u16, f: impl FnOnce(&Context) -> R) -> Option<R> {
     let context = ENTERED.get();
     // SAFETY: as in `try_with`.
@@ -158,7 +164,7 @@ impl Context {
         if id.slot() == Id::MAIN {
             self.wake_main();
         } else {
-            self.tasks.borrow_mut().wake(id.slot(), Some(id.generation()));
+            self.tasks.borrow_mut().wake(id);
         }
     }
 
@@ -167,7 +173,7 @@ impl Context {
     pub(crate) fn wake_local(&self, tasks: &mut Tasks, waker: &mut Option<Waker>) {
         let id = waker.as_ref().and_then(super::waker::id);
         if let Some(id) = id.filter(|id| id.runtime() == self.id && id.slot() != Id::MAIN) {
-            tasks.wake(id.slot(), Some(id.generation()));
+            tasks.wake(id);
             // Ours, whose drop does nothing.
             std::mem::forget(waker.take());
         }

@@ -18,7 +18,7 @@ use super::id::Id;
 use super::join_error::JoinError;
 use super::remote::Mail;
 use super::task::{BoxedTask, Failure};
-use super::tasks::{Next, TaskRef, Tasks};
+use super::tasks::{Next, Tasks};
 use super::{unwind, waker};
 use crate::task::coop;
 use std::cell::{Cell, RefCell};
@@ -122,53 +122,44 @@ impl Executor {
     /// the future of `block_on`, behind the tasks that were queued before it was woken. Returns what
     /// is left.
     fn run_tasks(&self, mut left: usize) -> usize {
-        let mut next = self.next(&mut self.context.tasks.borrow_mut());
-        while let Some(Next { of, mut task, aborted }) = next {
+        let context = &*self.context;
+        let mut next = next_task(context, &mut context.tasks.borrow_mut());
+        while let Some(Next { id, of, mut task, aborted }) = next {
             left -= 1;
             if left.is_multiple_of(MAIL_INTERVAL) {
                 self.read_mail();
             }
-            self.context.running.set(of.id.bits());
-            let polled = if aborted { None } else { Some(self.poll(of, &mut task)) };
+            context.running.set(of.bits());
+            let polled = if aborted { None } else { Some(self.poll(id, &mut task)) };
             let task = match polled {
                 Some(Ok(Poll::Pending)) => {
                     // One borrow for the end of this task's turn and the begin of the next one's.
-                    let mut tasks = self.context.tasks.borrow_mut();
-                    tasks.park(of.slot, task);
-                    next = if left > 0 { self.next(&mut tasks) } else { None };
+                    let mut tasks = context.tasks.borrow_mut();
+                    tasks.park(id.slot(), task);
+                    next = if left > 0 { next_task(context, &mut tasks) } else { None };
                     continue;
                 }
                 Some(Ok(Poll::Ready(()))) => task,
-                Some(Err(payload)) => replace(task, JoinError::panic(of.id, payload)),
-                None => replace(task, JoinError::cancelled(of.id)),
+                Some(Err(payload)) => replace(task, JoinError::panic(of, payload)),
+                None => replace(task, JoinError::cancelled(of)),
             };
-            let mut tasks = self.context.tasks.borrow_mut();
-            let mut leftovers = tasks.finish(of.slot, task);
-            self.context.wake_local(&mut tasks, &mut leftovers.joiner);
+            let mut tasks = context.tasks.borrow_mut();
+            let mut leftovers = tasks.finish(id.slot(), task);
+            context.wake_local(&mut tasks, &mut leftovers.joiner);
             if !leftovers.is_empty() {
                 drop(tasks);
                 leftovers.drop_and_wake();
-                tasks = self.context.tasks.borrow_mut();
+                tasks = context.tasks.borrow_mut();
             }
-            next = if left > 0 { self.next(&mut tasks) } else { None };
+            next = if left > 0 { next_task(context, &mut tasks) } else { None };
         }
         left
     }
 
-    /// The next task, unless it is the turn of the future of `block_on`.
-    #[inline]
-    fn next(&self, tasks: &mut Tasks) -> Option<Next> {
-        let context = &*self.context;
-        if context.main_woken.get() && tasks.taken() >= context.main_place.get() {
-            return None;
-        }
-        tasks.next()
-    }
-
     /// A future that panics is not polled again: nobody sees it broken.
     #[inline]
-    fn poll(&self, of: TaskRef, task: &mut BoxedTask) -> thread::Result<Poll<()>> {
-        let waker = waker::waker(Id::new(self.context.id, of.id.serial() as u16, of.slot));
+    fn poll(&self, id: Id, task: &mut BoxedTask) -> thread::Result<Poll<()>> {
+        let waker = waker::waker(id);
         let mut cx = std::task::Context::from_waker(&waker);
         coop::refill();
         self.polls.set(self.polls.get() + 1);
@@ -265,7 +256,7 @@ impl Executor {
         }
         if !mail.slots.is_empty() {
             let mut tasks = context.tasks.borrow_mut();
-            mail.slots.drain(..).for_each(|slot| tasks.wake(slot, None));
+            mail.slots.drain(..).for_each(|slot| tasks.wake_slot(slot));
         }
         mail.calls.drain(..).for_each(unwind::contain);
         self.mail.replace(mail);
@@ -274,6 +265,15 @@ impl Executor {
     fn is_runnable(&self) -> bool {
         self.context.main_woken.get() || self.context.tasks.borrow().queued() > 0
     }
+}
+
+/// The next task, unless it is the turn of the future of `block_on`.
+#[inline]
+fn next_task(context: &Context, tasks: &mut Tasks) -> Option<Next> {
+    if context.main_woken.get() && tasks.taken() >= context.main_place.get() {
+        return None;
+    }
+    tasks.next()
 }
 
 /// Drops a task that has failed, and leaves the reason in its place.

@@ -19,6 +19,7 @@ mod handle;
 mod id;
 pub(crate) mod join;
 pub(crate) mod join_error;
+mod known;
 mod metrics;
 mod packet;
 pub(crate) mod reactor;

@@ -4,14 +4,15 @@
 //! wakers of every ready source into the caller's list. It wakes nobody itself: order is the
 //! executor's business. It knows nothing of tasks and nothing of timers.
 //!
-//! A *source* is a registered descriptor with two sides, one per direction. A side is believed
-//! ready until an operation finds that it is not; then whoever waits leaves a waker, in one of two
-//! seats: the `poll_*` functions share one, where the latest caller sits; each `async` call has its
-//! own. An event makes the side ready again and empties all its seats.
+//! A *source* is a registered descriptor with two sides, one per direction. What the kernel reports
+//! for a side is kept until its owner looks, who from then on [knows](super::known) that the side is
+//! ready, and asks again only after an operation found that it is not. Whoever then has to wait leaves
+//! a waker, in one of two seats: the `poll_*` functions share one, where the latest caller sits; each
+//! `async` call has its own. An event empties all of a side's seats.
 
 use super::crowd::Crowd;
 use super::id::Id;
-use super::selector::{Event, NOTIFIER_TOKEN, Selector};
+use super::selector::{Event, Selector};
 use slab::Slab;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
@@ -38,13 +39,14 @@ pub(crate) enum Seat {
 /// not be left again.
 pub(crate) type Copy = fn(&Waker) -> Option<Waker>;
 
-/// What a caller learns who asks whether a side is ready.
-pub(crate) enum Readiness {
-    /// Believed ready, as of so many events.
-    Ready(u8),
-    /// Not ready, and the waker already sits there.
+/// What a caller learns who looks at a side.
+pub(crate) enum Look {
+    /// There has been an event since the last look. If `closed`, a short transfer does not mean that
+    /// nothing is left: see [`Event::read_closed`].
+    Event { closed: bool },
+    /// There has been none, and the waker already sits there.
     Seated,
-    /// Not ready; the waker has yet to be left, by [`Reactor::sit`].
+    /// There has been none; the waker has yet to be left, by [`Reactor::sit`].
     LeaveWaker,
     /// There is no such source any more.
     Gone,
@@ -64,20 +66,17 @@ pub(crate) struct Reactor {
 /// A registered descriptor. Its owner deregisters it before the descriptor is closed.
 pub(crate) struct Source {
     generation: u16,
+    /// What has been reported: the flags of [`Event`]. Those of readiness are taken back by who looks.
+    reported: u8,
+    /// Which seats may have to be woken: for reads and writes the shared one, then those of callers' own.
+    waits: u8,
     fd: RawFd,
-    read: Side,
-    write: Side,
+    read: Seats,
+    write: Seats,
 }
 
 #[derive(Default)]
-struct Side {
-    ready: bool,
-    /// A short transfer does not mean that nothing is left: see [`Event::read_closed`].
-    closed: bool,
-    /// Counts events, and wraps: readiness is only cleared by who has seen the latest one.
-    events: u8,
-    /// Whether who sits in the shared seat is to be woken.
-    waits: bool,
+struct Seats {
     shared: Option<Waker>,
     // Boxed, since most sources never have any: a word instead of three.
     #[expect(clippy::box_collection)]
@@ -101,19 +100,16 @@ impl Reactor {
     pub(crate) fn turn(&mut self, timeout: Option<Duration>, wakers: &mut Vec<Waker>) -> io::Result<()> {
         self.selector.wait(timeout)?;
         for event in self.selector.events() {
-            if event.token == NOTIFIER_TOKEN {
-                continue;
-            }
-            let id = Id::from_bits(event.token);
-            // An event for a source that has gone, whoever has the slot now, is dropped.
-            if let Some(source) = find(&mut self.sources, id) {
+            // An event for a source that has gone, whoever has the slot now, is dropped. So is the
+            // notifier's: it has done its work.
+            if let Some(source) = find(&mut self.sources, Id::from_bits(event.token)) {
                 source.apply(event, self.copy, wakers);
             }
         }
         Ok(())
     }
 
-    /// Watches a descriptor. Both sides are believed ready until somebody finds otherwise.
+    /// Watches a descriptor. What is ready already is reported as an event.
     pub(crate) fn register(&mut self, fd: BorrowedFd<'_>) -> io::Result<Id> {
         self.last_generation = self.last_generation.wrapping_add(1);
         let entry = self.sources.vacant_entry();
@@ -122,9 +118,11 @@ impl Reactor {
         self.selector.register(fd, id.bits())?;
         entry.insert(Source {
             generation: self.last_generation,
+            reported: 0,
+            waits: 0,
             fd: fd.as_raw_fd(),
-            read: Side { ready: true, ..Side::default() },
-            write: Side { ready: true, ..Side::default() },
+            read: Seats::default(),
+            write: Seats::default(),
         });
         Ok(id)
     }
@@ -143,28 +141,34 @@ impl Reactor {
         self.sources.try_remove(id.slot() as usize)
     }
 
-    /// Whether a side is believed ready; if not, whether the waker is in its seat.
-    #[inline]
-    pub(crate) fn check(&mut self, id: Id, direction: Direction, seat: &Seat, waker: &Waker) -> Readiness {
+    /// Takes note of the event that has come for a side since the last look; if there is none, tells
+    /// whether the waker is in its seat.
+    #[inline(always)]
+    pub(crate) fn look(&mut self, id: Id, direction: Direction, seat: &Seat, waker: &Waker) -> Look {
         let Some(source) = find(&mut self.sources, id) else {
-            return Readiness::Gone;
+            return Look::Gone;
         };
-        let side = source.side(direction);
-        if side.ready {
-            return Readiness::Ready(side.events);
+        if let Some(closed) = source.take_event(direction) {
+            return Look::Event { closed };
         }
-        match side.seated(seat) {
+        match source.seats(direction).seated(seat) {
             Some(earlier) if earlier.will_wake(waker) => {
-                side.waits |= *seat == Seat::Shared;
-                Readiness::Seated
+                source.waits |= seat.flag(direction);
+                Look::Seated
             }
-            _ => Readiness::LeaveWaker,
+            _ => Look::LeaveWaker,
         }
+    }
+
+    /// Takes note of the event that has come for a side since the last look: if there is one, tells
+    /// whether the side is closed.
+    pub(crate) fn take_event(&mut self, id: Id, direction: Direction) -> Option<bool> {
+        find(&mut self.sources, id)?.take_event(direction)
     }
 
     /// Whether the peer has closed a direction, or an error is there to collect.
     pub(crate) fn is_closed(&mut self, id: Id, direction: Direction) -> bool {
-        find(&mut self.sources, id).is_some_and(|source| source.side(direction).closed)
+        find(&mut self.sources, id).is_some_and(|source| source.reported & direction.closure() != 0)
     }
 
     /// Leaves a waker, and gives back the one to drop: the earlier one, as a rule. `Own(0)` gets a
@@ -179,17 +183,17 @@ impl Reactor {
         let Some(source) = find(&mut self.sources, id) else {
             return Some(waker);
         };
-        let side = source.side(direction);
-        side.waits |= *seat == Seat::Shared;
-        if let Some(earlier) = side.seated(seat) {
+        source.waits |= seat.flag(direction);
+        let seats = source.seats(direction);
+        if let Some(earlier) = seats.seated(seat) {
             return Some(std::mem::replace(earlier, waker));
         }
         match seat {
-            Seat::Shared => side.shared = Some(waker),
+            Seat::Shared => seats.shared = Some(waker),
             Seat::Own(key) => {
                 self.last_seat += 1;
                 *key = self.last_seat;
-                side.own.get_or_insert_default().push((*key, waker));
+                seats.own.get_or_insert_default().push((*key, waker));
             }
         }
         None
@@ -197,27 +201,9 @@ impl Reactor {
 
     /// Gives up a seat of one's own. The caller drops the waker that was there.
     pub(crate) fn stand_up(&mut self, id: Id, direction: Direction, key: u64) -> Option<Waker> {
-        let own = find(&mut self.sources, id)?.side(direction).own.as_mut()?;
+        let own = find(&mut self.sources, id)?.seats(direction).own.as_mut()?;
         let index = own.iter().position(|(seat, _)| *seat == key)?;
         Some(own.swap_remove(index).1)
-    }
-
-    /// An operation found that a side is not ready. It stays ready if an event has come since.
-    #[inline]
-    pub(crate) fn not_ready(&mut self, id: Id, direction: Direction, events: u8) {
-        if let Some(source) = find(&mut self.sources, id) {
-            let side = source.side(direction);
-            side.ready &= side.events != events;
-        }
-    }
-
-    /// A transfer was short: nothing is left, unless the side is closed.
-    #[inline]
-    pub(crate) fn drained(&mut self, id: Id, direction: Direction, events: u8) {
-        if let Some(source) = find(&mut self.sources, id) {
-            let side = source.side(direction);
-            side.ready &= side.closed || side.events != events;
-        }
     }
 
     /// The loop goes to sleep: gives back what is not needed now.
@@ -239,7 +225,7 @@ impl Reactor {
     /// Whether somebody waits for a descriptor.
     pub(crate) fn has_waiters(&self) -> bool {
         let waits =
-            |side: &Side| side.shared.is_some() || side.own.as_ref().is_some_and(|own| !own.is_empty());
+            |seats: &Seats| seats.shared.is_some() || seats.own.as_ref().is_some_and(|own| !own.is_empty());
         self.sources.iter().any(|(_, source)| waits(&source.read) || waits(&source.write))
     }
 
@@ -257,15 +243,62 @@ fn find(sources: &mut Slab<Source>, id: Id) -> Option<&mut Source> {
     sources.get_mut(id.slot() as usize).filter(|source| source.generation == id.generation())
 }
 
+impl Direction {
+    /// The flag of [`Event`] that says that an operation may get on.
+    #[inline]
+    fn readiness(self) -> u8 {
+        match self {
+            Direction::Read => Event::READABLE,
+            Direction::Write => Event::WRITABLE,
+        }
+    }
+
+    /// The one that says that there is no end to that.
+    #[inline]
+    fn closure(self) -> u8 {
+        match self {
+            Direction::Read => Event::READ_CLOSED,
+            Direction::Write => Event::WRITE_CLOSED,
+        }
+    }
+}
+
+impl Seat {
+    /// The flag of a source whose seats of this kind may have to be woken.
+    #[inline]
+    fn flag(&self, direction: Direction) -> u8 {
+        match self {
+            Seat::Shared => direction.readiness(),
+            Seat::Own(_) => direction.readiness() << OWN,
+        }
+    }
+}
+
+/// Those of callers' own come after the shared ones.
+const OWN: u32 = 2;
+const READINESS: u8 = Event::READABLE | Event::WRITABLE;
+
 impl Source {
     /// Empties all seats.
     pub(crate) fn take_wakers(&mut self, wakers: &mut Vec<Waker>) {
-        self.read.take_wakers(wakers);
-        self.write.take_wakers(wakers);
+        self.waits = 0;
+        for seats in [&mut self.read, &mut self.write] {
+            wakers.extend(seats.shared.take());
+            seats.take_own(wakers);
+        }
     }
 
     #[inline]
-    fn side(&mut self, direction: Direction) -> &mut Side {
+    fn take_event(&mut self, direction: Direction) -> Option<bool> {
+        if self.reported & direction.readiness() == 0 {
+            return None;
+        }
+        self.reported &= !direction.readiness();
+        Some(self.reported & direction.closure() != 0)
+    }
+
+    #[inline]
+    fn seats(&mut self, direction: Direction) -> &mut Seats {
         match direction {
             Direction::Read => &mut self.read,
             Direction::Write => &mut self.write,
@@ -274,38 +307,44 @@ impl Source {
 
     #[inline]
     fn apply(&mut self, event: Event, copy: Copy, wakers: &mut Vec<Waker>) {
-        if event.readable {
-            self.read.apply(event.read_closed, copy, wakers);
+        self.reported |= event.flags;
+        let ready = event.flags & READINESS;
+        let woken = self.waits & (ready | ready << OWN);
+        if woken == 0 {
+            return;
         }
-        if event.writable {
-            self.write.apply(event.write_closed, copy, wakers);
+        self.waits &= !woken;
+        if woken & Event::READABLE != 0 {
+            self.read.wake_shared(copy, wakers);
+        }
+        if woken & !Event::READABLE != 0 {
+            self.apply_others(woken, copy, wakers);
+        }
+    }
+
+    #[inline(never)]
+    fn apply_others(&mut self, woken: u8, copy: Copy, wakers: &mut Vec<Waker>) {
+        if woken & Event::WRITABLE != 0 {
+            self.write.wake_shared(copy, wakers);
+        }
+        if woken & Event::READABLE << OWN != 0 {
+            self.read.take_own(wakers);
+        }
+        if woken & Event::WRITABLE << OWN != 0 {
+            self.write.take_own(wakers);
         }
     }
 }
 
-impl Side {
-    #[inline]
-    fn apply(&mut self, closed: bool, copy: Copy, wakers: &mut Vec<Waker>) {
-        self.ready = true;
-        self.closed |= closed;
-        // Zero is for "none yet".
-        self.events = self.events.checked_add(1).unwrap_or(1);
-        if self.waits {
-            self.waits = false;
-            let waker = self.shared.as_ref().and_then(copy).or_else(|| self.shared.take());
-            wakers.extend(waker);
+impl Seats {
+    #[inline(always)]
+    fn wake_shared(&mut self, copy: Copy, wakers: &mut Vec<Waker>) {
+        match self.shared.as_ref().and_then(copy) {
+            Some(waker) => wakers.push(waker),
+            None => wakers.extend(self.shared.take()),
         }
-        self.take_own(wakers);
     }
 
-    /// Empties all seats.
-    fn take_wakers(&mut self, wakers: &mut Vec<Waker>) {
-        self.waits = false;
-        wakers.extend(self.shared.take());
-        self.take_own(wakers);
-    }
-
-    #[inline]
     fn take_own(&mut self, wakers: &mut Vec<Waker>) {
         if let Some(own) = &mut self.own {
             wakers.extend(own.drain(..).map(|(_, waker)| waker));

@@ -1,18 +1,19 @@
 //! A descriptor, and how operations on it wait.
 //!
-//! Every operation goes the same way: ask the reactor whether the side is believed ready, try, and
-//! on `EAGAIN` say so to the reactor and leave a waker. Where the descriptor is registered, and since
-//! when, is the business of its [`Binding`].
+//! Every operation goes the same way: try, unless the side is known to be drained; then ask the
+//! reactor for an event, and leave a waker if there is none. Where the descriptor is registered,
+//! since when, and what is known of it there, is the business of its [`Binding`].
 
 use super::binding::Binding;
 use super::context;
 use super::id::Id;
-use super::reactor::{Direction, Readiness, Seat};
+use super::known::Known;
+use super::reactor::{Direction, Look, Seat};
 use crate::task::coop;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 /// A descriptor that can be waited for.
 pub(crate) struct Registered<T: AsFd> {
@@ -21,13 +22,12 @@ pub(crate) struct Registered<T: AsFd> {
     io: T,
 }
 
-/// What stands behind the belief that a side is ready.
+/// What stands behind the belief that an operation is worth a try: what was known, and of which
+/// registration.
 #[derive(Clone, Copy)]
-pub(crate) enum Belief {
-    /// Nothing: the descriptor is not bound to this thread's runtime. The bits of its present id.
-    Hope(u64),
-    /// The reactor says so, as of so many events.
-    Events(Id, u8),
+pub(crate) struct Belief {
+    id: Id,
+    known: Known,
 }
 
 impl<T: AsFd> Registered<T> {
@@ -54,8 +54,7 @@ impl<T: AsFd> Registered<T> {
         direction: Direction,
         operation: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        let result = ready!(self.poll_operation(cx, direction, &mut Seat::Shared, operation));
-        Poll::Ready(result.map(|(result, _)| result))
+        self.poll_operation(cx, direction, &mut Seat::Shared, operation)
     }
 
     /// As [`poll_io`](Self::poll_io), for a transfer into or out of a stream of at most `room`
@@ -68,38 +67,36 @@ impl<T: AsFd> Registered<T> {
         room: usize,
         mut operation: impl FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        ready!(coop::poll_budget(cx));
-        // The two usual cases are in line: bound here, and either ready or waited for already.
-        let id = self.binding.id();
-        let checked = context::at_home(id.runtime(), |context| {
-            context.reactor.borrow_mut().check(id, direction, &Seat::Shared, cx.waker())
-        });
-        match checked {
-            Some(Readiness::Ready(events)) => {
-                let belief = Belief::Events(id, events);
-                self.binding.settle(direction, events);
-                match operation(&self.io) {
-                    Ok(count) => {
-                        coop::spend();
-                        if 0 < count && count < room {
-                            self.drained(direction, belief);
-                        }
-                        return Poll::Ready(Ok(count));
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        self.not_ready(direction, belief)?;
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => {
-                        coop::spend();
-                        return Poll::Ready(Err(error));
+        // The usual cases are in line: the waker is in its seat already, or the operation succeeds.
+        let mut belief = self.belief();
+        let mut has_looked = false;
+        if belief.known.is_drained(direction) {
+            match self.look(belief.id, direction, &Seat::Shared, cx.waker()) {
+                Some(Look::Event { closed }) => {
+                    belief = self.hear(belief, direction, closed);
+                    has_looked = true;
+                }
+                Some(Look::Seated) => return Poll::Pending,
+                _ => return self.poll_transfer_at_length(cx, direction, room, &mut operation),
+            }
+        }
+        ready!(coop::poll_spend(cx));
+        match operation(&self.io) {
+            Ok(count) => {
+                if 0 < count && count < room {
+                    if has_looked {
+                        self.binding.learn(belief.known.short(direction));
+                    } else {
+                        self.drained(belief.id, direction, Known::short);
                     }
                 }
+                Poll::Ready(Ok(count))
             }
-            Some(Readiness::Seated) => return Poll::Pending,
-            _ => {}
+            Err(error) => {
+                self.failed(belief, direction, error)?;
+                self.poll_transfer_at_length(cx, direction, room, &mut operation)
+            }
         }
-        self.poll_transfer_at_length(cx, direction, room, &mut operation)
     }
 
     #[inline(never)]
@@ -110,11 +107,19 @@ impl<T: AsFd> Registered<T> {
         room: usize,
         operation: &mut dyn FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        let (count, belief) = ready!(self.poll_operation(cx, direction, &mut Seat::Shared, operation))?;
-        if 0 < count && count < room {
-            self.drained(direction, belief);
+        loop {
+            let belief = ready!(self.poll_belief(cx, direction, &mut Seat::Shared))?;
+            ready!(coop::poll_spend(cx));
+            match operation(&self.io) {
+                Ok(count) => {
+                    if 0 < count && count < room {
+                        self.drained(belief.id, direction, Known::short);
+                    }
+                    return Poll::Ready(Ok(count));
+                }
+                Err(error) => self.failed(belief, direction, error)?,
+            }
         }
-        Poll::Ready(Ok(count))
     }
 
     /// Tries an operation until it is ready, in a seat of its own.
@@ -140,23 +145,19 @@ impl<T: AsFd> Registered<T> {
         direction: Direction,
         operation: impl FnOnce(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        let id = self.binding.id();
-        let belief = context::at_home(id.runtime(), |context| {
-            let mut reactor = context.reactor.borrow_mut();
-            match reactor.check(id, direction, &Seat::Shared, std::task::Waker::noop()) {
-                Readiness::Ready(events) => Ok(Belief::Events(id, events)),
-                Readiness::Gone => Ok(Belief::Hope(id.bits())),
-                Readiness::Seated | Readiness::LeaveWaker => Err(io::ErrorKind::WouldBlock),
+        let belief = self.belief();
+        if belief.known.is_drained(direction) {
+            match self.take_event(belief.id, direction) {
+                Some(Some(closed)) => drop(self.hear(belief, direction, closed)),
+                Some(None) => return Err(io::ErrorKind::WouldBlock.into()),
+                None => {}
             }
-        });
-        let belief = belief.unwrap_or(Ok(Belief::Hope(id.bits())))?;
+        }
         let result = operation(&self.io);
-        if let (Belief::Events(id, events), Err(error)) = (belief, &result)
+        if let Err(error) = &result
             && error.kind() == io::ErrorKind::WouldBlock
         {
-            context::at_home(id.runtime(), |context| {
-                context.reactor.borrow_mut().not_ready(id, direction, events);
-            });
+            self.drained(belief.id, direction, Known::not_ready);
         }
         result
     }
@@ -230,37 +231,27 @@ impl<T: AsFd> Registered<T> {
     /// No event has come yet for a side that cannot be ready: the first operation on it is to wait
     /// for one, instead of being tried in vain.
     pub(crate) fn unheard(&self, direction: Direction) {
-        let id = self.binding.id();
-        context::at_home(id.runtime(), |context| context.reactor.borrow_mut().not_ready(id, direction, 0));
+        self.binding.learn(self.belief().known.not_ready(direction));
     }
 
-    /// An operation said `EAGAIN`.
-    pub(crate) fn not_ready(&self, direction: Direction, belief: Belief) -> io::Result<()> {
-        match belief {
-            Belief::Events(id, events) => {
-                // Away from home there is nothing to clear: whoever waits there binds anew.
-                context::at_home(id.runtime(), |context| {
-                    context.reactor.borrow_mut().not_ready(id, direction, events);
-                });
-            }
-            Belief::Hope(bits) => {
-                let id = self.binding.bind(self.io.as_fd(), bits)?;
-                context::with(|context| context.reactor.borrow_mut().not_ready(id, direction, 0));
-            }
+    /// What was believed turned out to be wrong: to be waited for, unless there has been an event since.
+    pub(crate) fn not_ready(&self, direction: Direction, belief: Belief) {
+        let now = self.binding.known(belief.id);
+        if context::is_home(belief.id.runtime()) && now.is_same(belief.known, direction) {
+            self.binding.learn(now.not_ready(direction));
         }
-        Ok(())
     }
 
-    #[inline]
-    fn drained(&self, direction: Direction, belief: Belief) {
-        match belief {
-            Belief::Events(id, events) => {
-                context::at_home(id.runtime(), |context| {
-                    context.reactor.borrow_mut().drained(id, direction, events)
-                });
-            }
-            Belief::Hope(_) if direction == Direction::Read => self.binding.set_drained(),
-            Belief::Hope(_) => {}
+    /// An operation that was just tried took all there was. It has seen what was reported until now.
+    #[inline(never)]
+    fn drained(&self, id: Id, direction: Direction, end: fn(Known, Direction) -> Known) {
+        let known = self.binding.known(id);
+        match self.take_event(id, direction) {
+            Some(Some(closed)) => self.binding.learn(end(known.event(direction, closed), direction)),
+            Some(None) => self.binding.learn(end(known, direction)),
+            // Nobody watches it yet: the next operation is to bind first.
+            None if id.bits() == 0 => self.binding.learn(end(known, direction)),
+            None => {}
         }
     }
 
@@ -271,24 +262,41 @@ impl<T: AsFd> Registered<T> {
         direction: Direction,
         seat: &mut Seat,
         mut operation: impl FnMut(&T) -> io::Result<R>,
-    ) -> Poll<io::Result<(R, Belief)>> {
-        ready!(coop::poll_budget(cx));
+    ) -> Poll<io::Result<R>> {
         loop {
             let belief = ready!(self.poll_belief(cx, direction, seat))?;
+            ready!(coop::poll_spend(cx));
             match operation(&self.io) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.not_ready(direction, belief)?
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => {
-                    coop::spend();
-                    return Poll::Ready(result.map(|result| (result, belief)));
-                }
+                Ok(result) => return Poll::Ready(Ok(result)),
+                Err(error) => self.failed(belief, direction, error)?,
             }
         }
     }
 
-    /// Ready if an operation is worth a try: the reactor says so, or nobody knows.
+    /// What to do about an error: wait, try again, or hand it out.
+    #[cold]
+    fn failed(&self, belief: Belief, direction: Direction, error: io::Error) -> io::Result<()> {
+        match error.kind() {
+            io::ErrorKind::WouldBlock if context::is_home(belief.id.runtime()) => {
+                self.drained(belief.id, direction, Known::not_ready);
+            }
+            io::ErrorKind::WouldBlock => {
+                self.bind_drained(direction, belief.id)?;
+            }
+            io::ErrorKind::Interrupted => {}
+            _ => return Err(error),
+        }
+        coop::refund();
+        Ok(())
+    }
+
+    #[inline]
+    fn belief(&self) -> Belief {
+        let id = self.binding.id();
+        Belief { id, known: self.binding.known(id) }
+    }
+
+    /// Ready if an operation is worth a try.
     #[inline]
     fn poll_belief(
         &self,
@@ -296,43 +304,89 @@ impl<T: AsFd> Registered<T> {
         direction: Direction,
         seat: &mut Seat,
     ) -> Poll<io::Result<Belief>> {
-        let id = self.binding.id();
-        let checked = context::at_home(id.runtime(), |context| {
-            context.reactor.borrow_mut().check(id, direction, seat, cx.waker())
-        });
-        match checked {
-            Some(Readiness::Ready(events)) => {
-                self.binding.settle(direction, events);
-                Poll::Ready(Ok(Belief::Events(id, events)))
-            }
-            Some(Readiness::Seated) => Poll::Pending,
-            Some(Readiness::LeaveWaker) => {
-                self.sit(id, direction, seat, cx);
-                Poll::Pending
-            }
-            Some(Readiness::Gone) | None => {
-                if direction == Direction::Read && self.binding.take_drained() {
-                    return self.poll_event(cx, direction, seat);
+        let belief = self.belief();
+        if !belief.known.is_drained(direction) {
+            return Poll::Ready(Ok(belief));
+        }
+        match self.look(belief.id, direction, seat, cx.waker()) {
+            Some(Look::Event { closed }) => Poll::Ready(Ok(self.hear(belief, direction, closed))),
+            Some(Look::Seated) => Poll::Pending,
+            _ => self.poll_drained(cx, direction, seat),
+        }
+    }
+
+    /// As above, when the waker is not in its seat, or the descriptor not registered here.
+    #[cold]
+    fn poll_drained(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        seat: &mut Seat,
+    ) -> Poll<io::Result<Belief>> {
+        let mut belief = self.belief();
+        loop {
+            match self.look(belief.id, direction, seat, cx.waker()) {
+                Some(Look::Event { closed }) => {
+                    return Poll::Ready(Ok(self.hear(belief, direction, closed)));
                 }
-                Poll::Ready(Ok(Belief::Hope(id.bits())))
+                Some(Look::Seated) => return Poll::Pending,
+                Some(Look::LeaveWaker) => {
+                    self.sit(belief.id, direction, seat, cx);
+                    return Poll::Pending;
+                }
+                // Registration reports what is ready already, so that this does not wait in vain.
+                Some(Look::Gone) | None => belief = self.bind_drained(direction, belief.id)?,
             }
         }
     }
 
-    /// Ready if the reactor has heard of it: binds first if need be.
+    /// Ready if there has been an event: binds first if need be.
     fn poll_event(
         &self,
         cx: &mut Context<'_>,
         direction: Direction,
         seat: &mut Seat,
     ) -> Poll<io::Result<Belief>> {
-        loop {
-            match ready!(self.poll_belief(cx, direction, seat))? {
-                belief @ Belief::Events(_, 1..) => return Poll::Ready(Ok(belief)),
-                // Registration reports what is ready already, so that this does not wait in vain.
-                hope => self.not_ready(direction, hope)?,
+        let belief = self.belief();
+        if belief.known.is_ready(direction) {
+            match self.take_event(belief.id, direction) {
+                Some(Some(closed)) => return Poll::Ready(Ok(self.hear(belief, direction, closed))),
+                Some(None) => return Poll::Ready(Ok(belief)),
+                None => {}
             }
         }
+        self.poll_drained(cx, direction, seat)
+    }
+
+    /// Binds to this thread's runtime, to wait for an event there.
+    fn bind_drained(&self, direction: Direction, earlier: Id) -> io::Result<Belief> {
+        let id = self.binding.bind(self.io.as_fd(), earlier.bits())?;
+        let known = self.binding.known(id).not_ready(direction);
+        self.binding.learn(known);
+        Ok(Belief { id, known })
+    }
+
+    #[inline(always)]
+    fn look(&self, id: Id, direction: Direction, seat: &Seat, waker: &Waker) -> Option<Look> {
+        context::at_home(id.runtime(), |context| {
+            context.reactor.borrow_mut().look(id, direction, seat, waker)
+        })
+    }
+
+    /// None if the descriptor is not watched here.
+    fn take_event(&self, id: Id, direction: Direction) -> Option<Option<bool>> {
+        context::at_home(id.runtime(), |context| context.reactor.borrow_mut().take_event(id, direction))
+    }
+
+    /// The reactor has told of an event, and will not tell again.
+    #[inline]
+    fn hear(&self, belief: Belief, direction: Direction, closed: bool) -> Belief {
+        let known = belief.known.event(direction, closed);
+        self.binding.learn(known);
+        if direction == Direction::Read {
+            self.binding.settle();
+        }
+        Belief { known, ..belief }
     }
 
     /// The waker is cloned, and an earlier one dropped, under no borrow: either may be user code.
@@ -357,8 +411,7 @@ impl<T: AsFd> Waiting<'_, T> {
         cx: &mut Context<'_>,
         operation: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        let result = ready!(self.registered.poll_operation(cx, self.direction, &mut self.seat, operation));
-        Poll::Ready(result.map(|(result, _)| result))
+        self.registered.poll_operation(cx, self.direction, &mut self.seat, operation)
     }
 }
 

@@ -31,19 +31,14 @@ pub(crate) struct TaskRef {
 pub(crate) struct Tasks {
     runtime: u16,
     slots: Slab<Slot>,
-    queue: VecDeque<Queued>,
+    /// Ids of the slots that are to run, as their wakers have them. One that is out of date is skipped,
+    /// or makes for one spurious poll.
+    queue: VecDeque<Id>,
     crowd: Crowd,
     /// How many entries have been taken from the queue.
     taken: u64,
     last_serial: u64,
     closed: bool,
-}
-
-/// What the run queue holds: one that is out of date is skipped.
-#[derive(Clone, Copy)]
-struct Queued {
-    slot: u32,
-    serial: u32,
 }
 
 struct Slot {
@@ -55,7 +50,7 @@ struct Slot {
     joiner: Option<Waker>,
 }
 
-/// In the run queue.
+/// In the run queue; or done, so that no wake puts it there.
 const QUEUED: u8 = 1;
 /// To be dropped in its next turn.
 const ABORTED: u8 = 2;
@@ -86,7 +81,9 @@ enum Phase {
 
 /// What the executor is to do next.
 pub(crate) struct Next {
-    pub(crate) of: TaskRef,
+    /// What its waker is.
+    pub(crate) id: Id,
+    pub(crate) of: TaskId,
     pub(crate) task: BoxedTask,
     /// It is to be dropped rather than polled.
     pub(crate) aborted: bool,
@@ -159,20 +156,26 @@ impl Tasks {
         // One below the slot that stands for the future of block_on.
         assert!(slot < Id::MAIN as usize, "fewer than 2^32 - 1 tasks");
         let slot = slot as u32;
-        self.queue.push_back(Queued { slot, serial: serial as u32 });
+        self.queue.push_back(Id::new(self.runtime, serial as u16, slot));
         TaskRef { slot, id }
     }
 
-    /// Queues the task in `slot` if its generation is the one given, or whatever it is for `None`.
+    /// Queues the task that an id of this runtime names.
     #[inline]
-    pub(crate) fn wake(&mut self, slot: u32, generation: Option<u16>) {
-        if let Some(tenant) = self.slots.get_mut(slot as usize)
-            && generation.is_none_or(|generation| generation == tenant.serial_low as u16)
+    pub(crate) fn wake(&mut self, id: Id) {
+        if let Some(tenant) = self.slots.get_mut(id.slot() as usize)
+            && tenant.serial_low as u16 == id.generation()
             && tenant.flags & QUEUED == 0
-            && tenant.phase != Phase::Done
         {
             tenant.flags |= QUEUED;
-            self.queue.push_back(Queued { slot, serial: tenant.serial_low });
+            self.queue.push_back(id);
+        }
+    }
+
+    /// Queues whichever task is in a slot.
+    pub(crate) fn wake_slot(&mut self, slot: u32) {
+        if let Some(tenant) = self.slots.get(slot as usize) {
+            self.wake(Id::new(self.runtime, tenant.serial_low as u16, slot));
         }
     }
 
@@ -196,19 +199,19 @@ impl Tasks {
     /// Takes the next task out of its slot.
     #[inline]
     pub(crate) fn next(&mut self) -> Option<Next> {
-        while let Some(queued) = self.queue.pop_front() {
+        while let Some(id) = self.queue.pop_front() {
             self.taken += 1;
-            let Some(tenant) = self.slots.get_mut(queued.slot as usize) else {
+            let Some(tenant) = self.slots.get_mut(id.slot() as usize) else {
                 continue;
             };
-            if tenant.serial_low != queued.serial {
+            if tenant.serial_low as u16 != id.generation() {
                 continue;
             }
             tenant.flags &= !QUEUED;
             if let Some(task) = tenant.task.take_if(|_| tenant.phase == Phase::Idle) {
                 tenant.phase = Phase::Running;
-                let of = TaskRef { slot: queued.slot, id: tenant.id(self.runtime) };
-                return Some(Next { of, task, aborted: tenant.flags & ABORTED != 0 });
+                let aborted = tenant.flags & ABORTED != 0;
+                return Some(Next { id, of: tenant.id(self.runtime), task, aborted });
             }
         }
         None
@@ -231,6 +234,7 @@ impl Tasks {
             return Leftovers { task: Some(task), joiner };
         }
         tenant.phase = Phase::Done;
+        tenant.flags |= QUEUED;
         tenant.task = Some(task);
         Leftovers { task: None, joiner: tenant.joiner.take() }
     }
@@ -241,7 +245,7 @@ impl Tasks {
             && tenant.phase != Phase::Done
         {
             tenant.flags |= ABORTED;
-            self.wake(of.slot, None);
+            self.wake_slot(of.slot);
         }
     }
 

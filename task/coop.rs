@@ -13,13 +13,13 @@ use std::task::{Context, Poll};
 
 /// How many leaf operations may complete in one poll of a task: enough to make the bookkeeping
 /// vanish, and few enough that a hundred busy tasks still answer within a millisecond or so.
-const BUDGET: u8 = 128;
+const BUDGET: u64 = 128;
 
-/// Outside of a task there is nobody to yield to, hence no limit.
-const UNLIMITED: u8 = u8::MAX;
+/// Outside of a task there is nobody to yield to, hence no limit: this is never used up.
+const UNLIMITED: u64 = u64::MAX;
 
 thread_local! {
-    static LEFT: Cell<u8> = const { Cell::new(UNLIMITED) };
+    static LEFT: Cell<u64> = const { Cell::new(UNLIMITED) };
 }
 
 /// Gives the task that is about to be polled its full budget.
@@ -48,10 +48,27 @@ pub(crate) fn poll_budget(cx: &mut Context<'_>) -> Poll<()> {
 /// Takes one unit: a leaf future has completed.
 #[inline]
 pub(crate) fn spend() {
-    let left = LEFT.get();
-    if left != UNLIMITED {
-        LEFT.with(|cell| cell.set(left.saturating_sub(1)));
-    }
+    LEFT.with(|left| left.set(left.get().saturating_sub(1)));
+}
+
+/// Both at once, for an operation that is as good as done; if it is not, [`refund`] is called.
+#[inline]
+pub(crate) fn poll_spend(cx: &mut Context<'_>) -> Poll<()> {
+    LEFT.with(|left| match left.get().checked_sub(1) {
+        Some(rest) => {
+            left.set(rest);
+            Poll::Ready(())
+        }
+        None => {
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+}
+
+/// Gives back the unit of an operation that has to wait after all.
+pub(crate) fn refund() {
+    LEFT.with(|left| left.set(left.get().saturating_add(1)));
 }
 
 /// Spends one unit of the task's budget, and yields to the loop when there is none left.

@@ -34,7 +34,7 @@ const RUNTIME: &[&[&str]] = &[
     &["crowd", "id", "metrics", "selector", "sync", "unwind"],
     &["blocking", "join_error", "reactor", "remote", "task", "tasks"],
     &["context", "waker"],
-    &["binding", "join", "packet", "registered", "spawn"],
+    &["binding", "join", "known", "packet", "registered", "spawn"],
     &["builder", "executor", "handle"],
 ];
 

@@ -146,17 +146,39 @@ fn timeout_ms(timeout: Option<Duration>) -> i32 {
     }
 }
 
+#[inline]
 fn translate(event: &libc::epoll_event) -> Event {
-    let has = |flags: i32| event.events & flags as u32 != 0;
-    let broken = has(libc::EPOLLHUP | libc::EPOLLERR);
-    let read_closed = broken || has(libc::EPOLLRDHUP | libc::EPOLLPRI);
-    Event {
-        token: event.u64,
-        readable: read_closed || has(libc::EPOLLIN),
-        writable: broken || has(libc::EPOLLOUT),
-        read_closed,
-        write_closed: broken,
+    // The table has an entry for each set of the six flags: the lowest five bits, and RDHUP.
+    let index = event.events & 0x1f | event.events >> 8 & 0x20;
+    Event { token: event.u64, flags: FLAGS[index as usize] }
+}
+
+/// What a set of epoll's flags means, as a table: it is looked up for each event.
+const FLAGS: [u8; 64] = {
+    let mut table = [0; 64];
+    let mut index = 0;
+    while index < 64 {
+        table[index] = meaning(index as u32 & 0x1f | (index as u32 & 0x20) << 8);
+        index += 1;
     }
+    table
+};
+
+const fn meaning(events: u32) -> u8 {
+    let mut flags = 0;
+    if events & libc::EPOLLIN as u32 != 0 {
+        flags |= Event::READABLE;
+    }
+    if events & (libc::EPOLLRDHUP | libc::EPOLLPRI) as u32 != 0 {
+        flags |= Event::READABLE | Event::READ_CLOSED;
+    }
+    if events & libc::EPOLLOUT as u32 != 0 {
+        flags |= Event::WRITABLE;
+    }
+    if events & (libc::EPOLLHUP | libc::EPOLLERR) as u32 != 0 {
+        flags |= Event::READABLE | Event::READ_CLOSED | Event::WRITABLE | Event::WRITE_CLOSED;
+    }
+    flags
 }
 
 #[cfg(test)]
@@ -189,11 +211,13 @@ mod tests {
     fn hang_up_and_error_count_as_both_directions() {
         for flag in [libc::EPOLLHUP, libc::EPOLLERR] {
             let event = translate(&libc::epoll_event { events: flag as u32, u64: 7 });
-            assert!(event.readable && event.writable && event.read_closed && event.write_closed);
+            assert_eq!(event, Event { token: 7, flags: 0b1111 });
         }
         let half =
             translate(&libc::epoll_event { events: (libc::EPOLLIN | libc::EPOLLRDHUP) as u32, u64: 7 });
-        assert!(half.readable && half.read_closed && !half.writable && !half.write_closed);
+        assert_eq!(half.flags, Event::READABLE | Event::READ_CLOSED);
+        let both = translate(&libc::epoll_event { events: (libc::EPOLLIN | libc::EPOLLOUT) as u32, u64: 7 });
+        assert_eq!(both.flags, Event::READABLE | Event::WRITABLE);
     }
 
     #[test]

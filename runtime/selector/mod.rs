@@ -47,13 +47,18 @@ pub(crate) const NOTIFIER_TOKEN: u64 = u64::MAX;
 pub(crate) struct Event {
     /// The token under which the descriptor was registered.
     pub(crate) token: u64,
+    /// Any of the flags below.
+    pub(crate) flags: u8,
+}
+
+impl Event {
     /// A read may get on: data, end of file, or an error to collect.
-    pub(crate) readable: bool,
+    pub(crate) const READABLE: u8 = 1;
     /// A write may get on, or has an error to collect.
-    pub(crate) writable: bool,
+    pub(crate) const WRITABLE: u8 = 2;
     /// A short read does not mean that nothing is left: the peer has closed (an end of file follows
     /// the data), there is an error to collect, or urgent data made the read stop half way.
-    pub(crate) read_closed: bool,
+    pub(crate) const READ_CLOSED: u8 = 4;
     /// Likewise for writes: an error is there to collect.
-    pub(crate) write_closed: bool,
+    pub(crate) const WRITE_CLOSED: u8 = 8;
 }

@@ -1,0 +1,169 @@
+//! What the owner of a descriptor knows of its sides.
+//!
+//! The reactor hands out each event once, to who looks for it; from then on the owner knows better,
+//! for it is the owner who reads and writes. So the usual transfer asks the reactor nothing, and
+//! one that comes after a short one asks once whether there has been an event since.
+//!
+//! What is known of both sides is one word, that also says of which registration it is true:
+//! `[runtime 16 | generation 16 | write 16 | read 16]`. Once the descriptor is registered anew, with
+//! whichever runtime, nothing is known; then an operation is simply tried.
+
+use super::id::Id;
+use super::reactor::Direction;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// What is known of the two sides of a registration.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Known(u64);
+
+/// An operation found that the side is not ready, or took all there was.
+const DRAINED: u64 = 1;
+/// There has been an event.
+const HEARD: u64 = 2;
+/// A short transfer does not mean that nothing is left.
+const CLOSED: u64 = 4;
+/// The rest counts events, so that readiness is only cleared by who has seen the latest one.
+const EVENT: u64 = 8;
+/// Where the count runs over, which is not to reach the neighbour.
+const OVER: u64 = 1 << 15;
+
+const SIDE: u64 = 0xffff;
+const REGISTRATION: u64 = !0 << 32;
+
+impl Known {
+    /// To wait for an event is better than to try.
+    #[inline]
+    pub(crate) fn is_drained(self, direction: Direction) -> bool {
+        self.0 & DRAINED << shift(direction) != 0
+    }
+
+    /// Ready since an event.
+    pub(crate) fn is_ready(self, direction: Direction) -> bool {
+        self.side(direction) & (DRAINED | HEARD) == HEARD
+    }
+
+    /// An operation said `EAGAIN`.
+    #[inline]
+    pub(crate) fn not_ready(self, direction: Direction) -> Known {
+        Known(self.0 | DRAINED << shift(direction))
+    }
+
+    /// A transfer was short: nothing is left, unless the side is closed.
+    #[inline]
+    pub(crate) fn short(self, direction: Direction) -> Known {
+        if self.0 & CLOSED << shift(direction) == 0 { self.not_ready(direction) } else { self }
+    }
+
+    /// There was an event.
+    #[inline]
+    pub(crate) fn event(self, direction: Direction, closed: bool) -> Known {
+        let flags = HEARD | if closed { CLOSED } else { 0 };
+        let counted = (self.0 + (EVENT << shift(direction))) | flags << shift(direction);
+        Known(counted & !((DRAINED | OVER) << shift(direction)))
+    }
+
+    /// Whether the same is known of a side, as of the same event.
+    pub(crate) fn is_same(self, other: Known, direction: Direction) -> bool {
+        (self.0 ^ other.0) & (REGISTRATION | SIDE << shift(direction)) == 0
+    }
+
+    #[inline]
+    fn side(self, direction: Direction) -> u64 {
+        self.0 >> shift(direction) & SIDE
+    }
+}
+
+/// Where that is kept.
+#[derive(Default)]
+pub(crate) struct Knowledge {
+    word: AtomicU64,
+}
+
+impl Knowledge {
+    /// What is known of the registration `id`, which is all zeros as long as there is none.
+    #[inline]
+    pub(crate) fn of(&self, id: Id) -> Known {
+        let word = self.word.load(Relaxed);
+        if (word ^ id.bits()) & REGISTRATION == 0 { Known(word) } else { nothing(id) }
+    }
+
+    /// Only to be called where the registration is, so that its words have one writer. A word that
+    /// comes too late, since another thread has just registered the descriptor, is void.
+    #[inline]
+    pub(crate) fn set(&self, known: Known) {
+        self.word.store(known.0, Relaxed);
+    }
+}
+
+#[cold]
+fn nothing(id: Id) -> Known {
+    Known(id.bits() & REGISTRATION)
+}
+
+#[inline]
+fn shift(direction: Direction) -> u32 {
+    match direction {
+        Direction::Read => 0,
+        Direction::Write => 16,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Direction::{Read, Write};
+
+    fn known(knowledge: &Knowledge, id: Id, change: impl FnOnce(Known) -> Known) -> Known {
+        knowledge.set(change(knowledge.of(id)));
+        knowledge.of(id)
+    }
+
+    #[test]
+    fn the_sides_are_known_apart() {
+        let (knowledge, id) = (Knowledge::default(), Id::new(3, 9, 70_000));
+        let first = known(&knowledge, id, |known| known.not_ready(Read));
+        let second = known(&knowledge, id, |known| known.event(Write, true));
+        assert!(second.is_drained(Read) && !second.is_drained(Write) && second.is_ready(Write));
+        assert!(first.is_same(second, Read) && !first.is_same(second, Write));
+        let third = known(&knowledge, id, |known| known.event(Read, false));
+        assert!(third.is_ready(Read) && third.is_ready(Write));
+        assert!(third.short(Read).is_drained(Read) && !third.short(Write).is_drained(Write));
+    }
+
+    #[test]
+    fn nothing_is_known_of_another_registration() {
+        let (knowledge, id) = (Knowledge::default(), Id::new(3, 9, 5));
+        let known = known(&knowledge, id, |known| known.not_ready(Read).not_ready(Write));
+        for other in [Id::new(4, 9, 5), Id::new(3, 10, 5), Id::from_bits(0)] {
+            let nothing = knowledge.of(other);
+            assert!(!nothing.is_drained(Read) && !nothing.is_drained(Write));
+            assert!(!nothing.is_same(known, Read));
+        }
+    }
+
+    #[test]
+    fn only_an_event_opens_what_is_drained() {
+        let nothing = Knowledge::default().of(Id::new(3, 9, 5));
+        for direction in [Read, Write] {
+            assert!(!nothing.is_drained(direction) && !nothing.is_ready(direction));
+            assert!(nothing.short(direction).is_drained(direction));
+            let heard = nothing.not_ready(direction).event(direction, false);
+            assert!(heard.is_ready(direction) && heard.short(direction).is_drained(direction));
+            // The end of the stream is still to be read.
+            let closed = heard.event(direction, true);
+            assert!(!closed.short(direction).is_drained(direction));
+            assert!(closed.not_ready(direction).is_drained(direction));
+        }
+    }
+
+    #[test]
+    fn events_are_counted_apart() {
+        let mut known = Knowledge::default().of(Id::new(3, 9, 5)).event(Write, false);
+        let before = known;
+        for _ in 0..100_000 {
+            let earlier = known;
+            known = known.event(Read, false);
+            assert!(!known.is_same(earlier, Read) && known.is_same(before, Write));
+        }
+    }
+}
