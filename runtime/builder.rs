@@ -6,7 +6,7 @@ use super::executor::{Config, Executor};
 use super::handle::Runtime;
 use super::reactor::Reactor;
 use super::remote::Remote;
-use super::selector::{Notifier, Selector};
+use super::selector::{Kind, Selector};
 use super::tasks::Tasks;
 use super::waker;
 use crate::time::Driver;
@@ -164,10 +164,8 @@ impl Builder {
     /// If the kernel gives no epoll instance or eventfd (out of descriptors: `EMFILE`, `ENFILE`), or
     /// if the process has 65,535 runtimes.
     pub fn build(&mut self) -> io::Result<Runtime> {
-        let selector = Selector::new(self.max_io_events)?;
-        let notifier = Notifier::new()?;
-        selector.register_notifier(&notifier)?;
-        let remote = Remote::new(notifier, selector.remote().clone())?;
+        let selector = Selector::with_room(Kind::Epoll, self.max_io_events)?;
+        let remote = Remote::new(selector.notifier(), selector.remote().clone())?;
         let id = remote.id();
         let thread_name = match &self.name {
             Some(name) => format!("{name}-blocking"),

@@ -11,7 +11,8 @@
 
 use super::crowd::Crowd;
 use super::id::Id;
-use super::selector::{Event, NOTIFIER_TOKEN, Selector};
+use super::selector::{Event, Selector};
+use crate::io::Interest;
 use slab::Slab;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
@@ -72,7 +73,7 @@ pub(crate) struct Source {
 #[derive(Default)]
 struct Side {
     ready: bool,
-    /// A short transfer does not mean that nothing is left: see [`Event::read_closed`].
+    /// A short transfer does not mean that nothing is left: see [`Event::is_read_closed`].
     closed: bool,
     /// Counts events, and wraps: readiness is only cleared by who has seen the latest one.
     events: u8,
@@ -99,18 +100,13 @@ impl Reactor {
 
     /// Waits in the selector, and collects the wakers of all that is ready.
     pub(crate) fn turn(&mut self, timeout: Option<Duration>, wakers: &mut Vec<Waker>) -> io::Result<()> {
-        self.selector.wait(timeout)?;
-        for event in self.selector.events() {
-            if event.token == NOTIFIER_TOKEN {
-                continue;
-            }
-            let id = Id::from_bits(event.token);
+        let (sources, copy) = (&mut self.sources, self.copy);
+        self.selector.wait_for_each(timeout, |event| {
             // An event for a source that has gone, whoever has the slot now, is dropped.
-            if let Some(source) = find(&mut self.sources, id) {
-                source.apply(event, self.copy, wakers);
+            if let Some(source) = find(sources, Id::from_bits(event.key())) {
+                source.apply(event, copy, wakers);
             }
-        }
-        Ok(())
+        })
     }
 
     /// Watches a descriptor. Both sides are believed ready until somebody finds otherwise.
@@ -119,7 +115,7 @@ impl Reactor {
         let entry = self.sources.vacant_entry();
         let slot = u32::try_from(entry.key()).map_err(io::Error::other)?;
         let id = Id::new(self.runtime, self.last_generation, slot);
-        self.selector.register(fd, id.bits())?;
+        self.selector.register_for(fd, id.bits(), Some(Interest::READABLE | Interest::WRITABLE))?;
         entry.insert(Source {
             generation: self.last_generation,
             fd: fd.as_raw_fd(),
@@ -133,7 +129,7 @@ impl Reactor {
     pub(crate) fn deregister(&mut self, id: Id) -> Option<Source> {
         let source = self.forget(id)?;
         // Fails if somebody closed the descriptor behind its owner's back; then it is gone anyway.
-        let _ = self.selector.remote().deregister(source.fd);
+        let _ = self.selector.deregister(source.fd);
         Some(source)
     }
 
@@ -274,11 +270,11 @@ impl Source {
 
     #[inline]
     fn apply(&mut self, event: Event, copy: Copy, wakers: &mut Vec<Waker>) {
-        if event.readable {
-            self.read.apply(event.read_closed, copy, wakers);
+        if event.is_readable() {
+            self.read.apply(event.is_read_closed(), copy, wakers);
         }
-        if event.writable {
-            self.write.apply(event.write_closed, copy, wakers);
+        if event.is_writable() {
+            self.write.apply(event.is_write_closed(), copy, wakers);
         }
     }
 }
@@ -327,12 +323,13 @@ impl Side {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::selector::Kind;
     use std::os::fd::AsFd;
     use std::os::unix::net::UnixStream;
 
     #[test]
     fn a_slots_earlier_tenant_is_not_taken_for_the_present_one() {
-        let mut reactor = Reactor::new(1, Selector::new(8).unwrap(), |_| None);
+        let mut reactor = Reactor::new(1, Selector::with_room(Kind::Epoll, 8).unwrap(), |_| None);
         let (one, _other) = UnixStream::pair().unwrap();
         let earlier = reactor.register(one.as_fd()).unwrap();
         assert!(reactor.deregister(earlier).is_some());
