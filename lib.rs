@@ -35,6 +35,7 @@
 //! | [`net`] | TCP, and [`AsyncFd`](net::AsyncFd) for any other descriptor |
 //! | [`time`] | sleeps, timeouts, intervals, a clock that can be stopped for tests |
 //! | [`io`] | the traits and helpers with which streams are read and written |
+//! | [`selector`] | the multiplexers by themselves, for those who write their own loop |
 //!
 //! Names and meanings are tokio's wherever they fit: porting is a rename, and [`spawn`] drops its
 //! `Send` bound. Streams implement the traits of futures-io.
@@ -60,6 +61,7 @@ pub mod runtime;
 pub mod task;
 pub mod time;
 
+pub use runtime::selector;
 pub use runtime::{Builder, Handle, Runtime, block_on};
 pub use runtime_macros::{main, test};
 pub use task::spawn;

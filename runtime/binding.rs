@@ -13,7 +13,7 @@
 
 use super::id::Id;
 use super::known::{Knowledge, Known};
-use super::reactor::Source;
+use super::reactor::{Direction, Source};
 use super::{context, remote};
 use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
@@ -63,14 +63,20 @@ impl Binding {
         }
     }
 
-    /// Binds to the runtime on this thread, taking the descriptor from the one of `earlier`, if any.
+    /// Binds to the runtime on this thread, taking the descriptor from the one of `earlier`, if any, on
+    /// behalf of one who is about to wait for `direction`, if any.
     #[cold]
-    pub(crate) fn bind(&self, fd: BorrowedFd<'_>, earlier: u64) -> io::Result<Id> {
+    pub(crate) fn bind(
+        &self,
+        fd: BorrowedFd<'_>,
+        earlier: u64,
+        direction: Option<Direction>,
+    ) -> io::Result<Id> {
         if earlier != 0 && self.moves.fetch_add(1, Relaxed) >= MOVES {
             self.moves.store(0, Relaxed);
             return Err(in_use());
         }
-        let id = context::with(|context| context.reactor.borrow_mut().register(fd))?;
+        let id = context::with(|context| context.reactor.borrow_mut().register(fd, direction))?;
         if self.id.compare_exchange(earlier, id.bits(), Relaxed, Relaxed).is_err() {
             // Another thread was first.
             let source = context::with(|context| context.reactor.borrow_mut().deregister(id));

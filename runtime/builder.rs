@@ -6,7 +6,7 @@ use super::executor::{Config, Executor};
 use super::handle::Runtime;
 use super::reactor::Reactor;
 use super::remote::Remote;
-use super::selector::{Notifier, Selector};
+use super::selector::{Kind, Selector};
 use super::tasks::Tasks;
 use super::waker;
 use crate::time::Driver;
@@ -31,6 +31,9 @@ const MAX_BLOCKING_THREADS: usize = 512;
 /// As in tokio.
 const THREAD_KEEP_ALIVE: Duration = Duration::from_secs(10);
 
+/// Names the selector of runtimes whose builder names none.
+const SELECTOR_VARIABLE: &str = "RUNTIME_SELECTOR";
+
 /// Makes a [`Runtime`].
 ///
 /// # Examples
@@ -54,6 +57,7 @@ pub struct Builder {
     name: Option<String>,
     max_blocking_threads: usize,
     thread_keep_alive: Duration,
+    selector: Option<Kind>,
 }
 
 impl Builder {
@@ -67,6 +71,7 @@ impl Builder {
             name: None,
             max_blocking_threads: MAX_BLOCKING_THREADS,
             thread_keep_alive: THREAD_KEEP_ALIVE,
+            selector: None,
         }
     }
 
@@ -157,17 +162,42 @@ impl Builder {
         self
     }
 
+    /// By which mechanism the loop learns what is ready. The best that the system has, unless set
+    /// here or, for all runtimes that set none, by the environment variable `RUNTIME_SELECTOR`:
+    /// `epoll`, `epoll-level`, `kqueue`, `poll` or `select`.
+    ///
+    /// Sockets and timers behave alike on all; what differs is what a turn costs, see
+    /// [`selector`](crate::selector).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use runtime::selector::Kind;
+    ///
+    /// let runtime = runtime::Builder::new_current_thread().selector(Kind::Poll).build()?;
+    /// assert_eq!(runtime.selector(), Kind::Poll);
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn selector(&mut self, kind: Kind) -> &mut Builder {
+        self.selector = Some(kind);
+        self
+    }
+
     /// Makes the runtime. It belongs to this thread, and starts no other.
     ///
     /// # Errors
     ///
-    /// If the kernel gives no epoll instance or eventfd (out of descriptors: `EMFILE`, `ENFILE`), or
-    /// if the process has 65,535 runtimes.
+    /// - If the kernel gives no selector (out of descriptors: `EMFILE`, `ENFILE`).
+    /// - [`Unsupported`](io::ErrorKind::Unsupported) if the selector that was asked for is not there;
+    ///   the message lists those that are. [`InvalidInput`](io::ErrorKind::InvalidInput) if
+    ///   `RUNTIME_SELECTOR` names none.
+    /// - If the process has 65,535 runtimes.
     pub fn build(&mut self) -> io::Result<Runtime> {
-        let selector = Selector::new(self.max_io_events)?;
-        let notifier = Notifier::new()?;
-        selector.register_notifier(&notifier)?;
-        let remote = Remote::new(notifier, selector.remote().clone())?;
+        let selector = match self.selector {
+            Some(kind) => Selector::with_room(kind, self.max_io_events)?,
+            None => default_selector(self.max_io_events)?,
+        };
+        let remote = Remote::new(&selector)?;
         let id = remote.id();
         let thread_name = match &self.name {
             Some(name) => format!("{name}-blocking"),
@@ -192,4 +222,16 @@ impl Builder {
         };
         Ok(Runtime::from_executor(Executor::new(Rc::new(context), config), self.name.clone()))
     }
+}
+
+/// That of the environment, or else the best there is.
+fn default_selector(room: usize) -> io::Result<Selector> {
+    let Some(name) = std::env::var_os(SELECTOR_VARIABLE).filter(|name| !name.is_empty()) else {
+        return Selector::best(room);
+    };
+    let kind = name.to_string_lossy().parse::<Kind>();
+    let kind = kind.map_err(|error| {
+        io::Error::new(io::ErrorKind::InvalidInput, format!("{SELECTOR_VARIABLE}: {error}"))
+    })?;
+    Selector::with_room(kind, room)
 }

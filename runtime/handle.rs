@@ -7,6 +7,7 @@ use super::executor::Executor;
 use super::join::JoinHandle;
 use super::metrics::RuntimeMetrics;
 use super::remote::Remote;
+use super::selector::Kind;
 use super::spawn;
 use std::fmt;
 use std::io;
@@ -93,6 +94,11 @@ impl Runtime {
     /// Drops the runtime without waiting for its blocking calls: the same as `drop`.
     pub fn shutdown_background(self) {}
 
+    /// The mechanism by which the loop learns what is ready. See [`Builder::selector`].
+    pub fn selector(&self) -> Kind {
+        self.context().remote.selector()
+    }
+
     /// What the runtime has done, and holds now.
     pub fn metrics(&self) -> RuntimeMetrics {
         RuntimeMetrics {
@@ -110,7 +116,11 @@ impl Runtime {
 
 impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Runtime").field("name", &self.name).field("metrics", &self.metrics()).finish()
+        f.debug_struct("Runtime")
+            .field("name", &self.name)
+            .field("selector", &self.selector())
+            .field("metrics", &self.metrics())
+            .finish()
     }
 }
 
@@ -230,6 +240,11 @@ impl Handle {
             Err(Ok(payload)) => resume_unwind(payload),
             Err(Err(error)) => panic!("the runtime has gone: {error}"),
         }
+    }
+
+    /// The mechanism by which the runtime's loop learns what is ready. See [`Builder::selector`].
+    pub fn selector(&self) -> Kind {
+        self.remote.selector()
     }
 
     /// Whether the runtime has gone.

@@ -25,7 +25,7 @@ mod packet;
 pub(crate) mod reactor;
 pub(crate) mod registered;
 mod remote;
-mod selector;
+pub mod selector;
 pub(crate) mod spawn;
 mod sync;
 mod task;

@@ -9,10 +9,16 @@
 //! ready, and asks again only after an operation found that it is not. Whoever then has to wait leaves
 //! a waker, in one of two seats: the `poll_*` functions share one, where the latest caller sits; each
 //! `async` call has its own. An event empties all of a side's seats.
+//!
+//! An edge-triggered selector watches both sides for the life of the source. A level-triggered one
+//! would report a hang-up that nobody reads with every turn, so it is *armed* for a side when somebody
+//! first waits for it, and disarmed when it reports what nobody waits for: to wait again for what has
+//! just been read costs nothing.
 
 use super::crowd::Crowd;
 use super::id::Id;
-use super::selector::{Event, Selector};
+use super::selector::{Event, READ_CLOSED, READABLE, Selector, WRITABLE, WRITE_CLOSED};
+use crate::io::Interest;
 use slab::Slab;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
@@ -57,6 +63,8 @@ pub(crate) struct Reactor {
     copy: Copy,
     selector: Selector,
     sources: Slab<Source>,
+    /// The ids of sources to be disarmed after the present wait.
+    unwanted: Vec<Id>,
     crowd: Crowd,
     last_generation: u16,
     /// Begins with the runtime's number: a seat taken in another runtime is nobody's here.
@@ -68,6 +76,8 @@ pub(crate) struct Source {
     generation: u16,
     /// What has been reported: the flags of [`Event`]. Those of readiness are taken back by who looks.
     reported: u8,
+    /// Which sides the selector watches, by the same flags. By edge, always both.
+    armed: u8,
     /// Which seats may have to be woken: for reads and writes the shared one, then those of callers' own.
     waits: u8,
     fd: RawFd,
@@ -90,6 +100,7 @@ impl Reactor {
             copy,
             selector,
             sources: Slab::new(),
+            unwanted: Vec::new(),
             crowd: Crowd::new(),
             last_generation: 0,
             last_seat: u64::from(runtime) << 48,
@@ -98,27 +109,43 @@ impl Reactor {
 
     /// Waits in the selector, and collects the wakers of all that is ready.
     pub(crate) fn turn(&mut self, timeout: Option<Duration>, wakers: &mut Vec<Waker>) -> io::Result<()> {
-        self.selector.wait(timeout)?;
-        for event in self.selector.events() {
-            // An event for a source that has gone, whoever has the slot now, is dropped. So is the
-            // notifier's: it has done its work.
-            if let Some(source) = find(&mut self.sources, Id::from_bits(event.token)) {
-                source.apply(event, self.copy, wakers);
+        let (sources, copy) = (&mut self.sources, self.copy);
+        let mut unwanted = (!self.selector.kind().is_edge()).then_some(&mut self.unwanted);
+        self.selector.wait_for_each(timeout, |event| {
+            // An event for a source that has gone, whoever has the slot now, is dropped.
+            let id = Id::from_bits(event.key());
+            if let Some(source) = find(sources, id) {
+                if let Some(unwanted) = &mut unwanted
+                    && source.armed & event.flags() & !source.awaited() != 0
+                {
+                    unwanted.push(id);
+                }
+                source.apply(event, copy, wakers);
             }
+        })?;
+        while let Some(id) = self.unwanted.pop() {
+            self.disarm(id)?;
         }
         Ok(())
     }
 
-    /// Watches a descriptor. What is ready already is reported as an event.
-    pub(crate) fn register(&mut self, fd: BorrowedFd<'_>) -> io::Result<Id> {
+    /// Watches a descriptor, on behalf of one who is about to wait for `direction`, if any. What is
+    /// ready already is reported as an event.
+    pub(crate) fn register(&mut self, fd: BorrowedFd<'_>, direction: Option<Direction>) -> io::Result<Id> {
         self.last_generation = self.last_generation.wrapping_add(1);
         let entry = self.sources.vacant_entry();
         let slot = u32::try_from(entry.key()).map_err(io::Error::other)?;
         let id = Id::new(self.runtime, self.last_generation, slot);
-        self.selector.register(fd, id.bits())?;
+        let armed = match direction {
+            _ if self.selector.kind().is_edge() => READINESS,
+            Some(direction) => direction.readiness(),
+            None => 0,
+        };
+        self.selector.register_for(fd, id.bits(), interest(armed))?;
         entry.insert(Source {
             generation: self.last_generation,
             reported: 0,
+            armed,
             waits: 0,
             fd: fd.as_raw_fd(),
             read: Seats::default(),
@@ -127,11 +154,33 @@ impl Reactor {
         Ok(id)
     }
 
+    /// Has the selector watch a side too, by level.
+    #[cold]
+    fn arm(&mut self, id: Id, direction: Direction) -> io::Result<()> {
+        let Some(source) = find(&mut self.sources, id) else { return Ok(()) };
+        let armed = source.armed | direction.readiness();
+        self.selector.modify_for(source.fd, id.bits(), interest(armed))?;
+        source.armed = armed;
+        Ok(())
+    }
+
+    /// Has it watch only what somebody waits for, by level.
+    #[cold]
+    fn disarm(&mut self, id: Id) -> io::Result<()> {
+        let Some(source) = find(&mut self.sources, id) else { return Ok(()) };
+        source.armed &= source.awaited();
+        match self.selector.modify_for(source.fd, id.bits(), interest(source.armed)) {
+            // Closed behind its owner's back: nothing more will be reported.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EBADF)) => Ok(()),
+            result => result,
+        }
+    }
+
     /// Stops watching a descriptor, which is still open. The caller wakes or drops what comes back.
     pub(crate) fn deregister(&mut self, id: Id) -> Option<Source> {
         let source = self.forget(id)?;
         // Fails if somebody closed the descriptor behind its owner's back; then it is gone anyway.
-        let _ = self.selector.remote().deregister(source.fd);
+        let _ = self.selector.deregister(source.fd);
         Some(source)
     }
 
@@ -151,8 +200,9 @@ impl Reactor {
         if let Some(closed) = source.take_event(direction) {
             return Look::Event { closed };
         }
+        let is_armed = source.armed & direction.readiness() != 0;
         match source.seats(direction).seated(seat) {
-            Some(earlier) if earlier.will_wake(waker) => {
+            Some(earlier) if is_armed && earlier.will_wake(waker) => {
                 source.waits |= seat.flag(direction);
                 Look::Seated
             }
@@ -173,30 +223,25 @@ impl Reactor {
 
     /// Leaves a waker, and gives back the one to drop: the earlier one, as a rule. `Own(0)` gets a
     /// seat of its own.
+    ///
+    /// # Errors
+    ///
+    /// If a level-triggered selector cannot watch the side. The waker may then be left all the same.
     pub(crate) fn sit(
         &mut self,
         id: Id,
         direction: Direction,
         seat: &mut Seat,
         waker: Waker,
-    ) -> Option<Waker> {
+    ) -> (Option<Waker>, io::Result<()>) {
         let Some(source) = find(&mut self.sources, id) else {
-            return Some(waker);
+            return (Some(waker), Ok(()));
         };
         source.waits |= seat.flag(direction);
-        let seats = source.seats(direction);
-        if let Some(earlier) = seats.seated(seat) {
-            return Some(std::mem::replace(earlier, waker));
-        }
-        match seat {
-            Seat::Shared => seats.shared = Some(waker),
-            Seat::Own(key) => {
-                self.last_seat += 1;
-                *key = self.last_seat;
-                seats.own.get_or_insert_default().push((*key, waker));
-            }
-        }
-        None
+        let is_armed = source.armed & direction.readiness() != 0;
+        let earlier = source.seats(direction).sit(seat, waker, &mut self.last_seat);
+        let armed = if is_armed { Ok(()) } else { self.arm(id, direction) };
+        (earlier, armed)
     }
 
     /// Gives up a seat of one's own. The caller drops the waker that was there.
@@ -224,9 +269,7 @@ impl Reactor {
 
     /// Whether somebody waits for a descriptor.
     pub(crate) fn has_waiters(&self) -> bool {
-        let waits =
-            |seats: &Seats| seats.shared.is_some() || seats.own.as_ref().is_some_and(|own| !own.is_empty());
-        self.sources.iter().any(|(_, source)| waits(&source.read) || waits(&source.write))
+        self.sources.iter().any(|(_, source)| source.waits != 0)
     }
 
     /// The runtime is going: hands out every waker that is left.
@@ -248,8 +291,8 @@ impl Direction {
     #[inline]
     fn readiness(self) -> u8 {
         match self {
-            Direction::Read => Event::READABLE,
-            Direction::Write => Event::WRITABLE,
+            Direction::Read => READABLE,
+            Direction::Write => WRITABLE,
         }
     }
 
@@ -257,8 +300,8 @@ impl Direction {
     #[inline]
     fn closure(self) -> u8 {
         match self {
-            Direction::Read => Event::READ_CLOSED,
-            Direction::Write => Event::WRITE_CLOSED,
+            Direction::Read => READ_CLOSED,
+            Direction::Write => WRITE_CLOSED,
         }
     }
 }
@@ -276,9 +319,14 @@ impl Seat {
 
 /// Those of callers' own come after the shared ones.
 const OWN: u32 = 2;
-const READINESS: u8 = Event::READABLE | Event::WRITABLE;
+const READINESS: u8 = READABLE | WRITABLE;
 
 impl Source {
+    /// The sides for which somebody may wait, as flags of readiness.
+    fn awaited(&self) -> u8 {
+        (self.waits | self.waits >> OWN) & READINESS
+    }
+
     /// Empties all seats.
     pub(crate) fn take_wakers(&mut self, wakers: &mut Vec<Waker>) {
         self.waits = 0;
@@ -307,36 +355,61 @@ impl Source {
 
     #[inline]
     fn apply(&mut self, event: Event, copy: Copy, wakers: &mut Vec<Waker>) {
-        self.reported |= event.flags;
-        let ready = event.flags & READINESS;
+        self.reported |= event.flags();
+        let ready = event.flags() & READINESS;
         let woken = self.waits & (ready | ready << OWN);
         if woken == 0 {
             return;
         }
         self.waits &= !woken;
-        if woken & Event::READABLE != 0 {
+        if woken & READABLE != 0 {
             self.read.wake_shared(copy, wakers);
         }
-        if woken & !Event::READABLE != 0 {
+        if woken & !READABLE != 0 {
             self.apply_others(woken, copy, wakers);
         }
     }
 
     #[inline(never)]
     fn apply_others(&mut self, woken: u8, copy: Copy, wakers: &mut Vec<Waker>) {
-        if woken & Event::WRITABLE != 0 {
+        if woken & WRITABLE != 0 {
             self.write.wake_shared(copy, wakers);
         }
-        if woken & Event::READABLE << OWN != 0 {
+        if woken & READABLE << OWN != 0 {
             self.read.take_own(wakers);
         }
-        if woken & Event::WRITABLE << OWN != 0 {
+        if woken & WRITABLE << OWN != 0 {
             self.write.take_own(wakers);
         }
     }
 }
 
+/// Which sides the selector is to watch.
+fn interest(armed: u8) -> Option<Interest> {
+    match (armed & READABLE != 0, armed & WRITABLE != 0) {
+        (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
+        (true, false) => Some(Interest::READABLE),
+        (false, true) => Some(Interest::WRITABLE),
+        (false, false) => None,
+    }
+}
+
 impl Seats {
+    fn sit(&mut self, seat: &mut Seat, waker: Waker, last_seat: &mut u64) -> Option<Waker> {
+        if let Some(earlier) = self.seated(seat) {
+            return Some(std::mem::replace(earlier, waker));
+        }
+        match seat {
+            Seat::Shared => self.shared = Some(waker),
+            Seat::Own(key) => {
+                *last_seat += 1;
+                *key = *last_seat;
+                self.own.get_or_insert_default().push((*key, waker));
+            }
+        }
+        None
+    }
+
     #[inline(always)]
     fn wake_shared(&mut self, copy: Copy, wakers: &mut Vec<Waker>) {
         match self.shared.as_ref().and_then(copy) {
@@ -371,11 +444,11 @@ mod tests {
 
     #[test]
     fn a_slots_earlier_tenant_is_not_taken_for_the_present_one() {
-        let mut reactor = Reactor::new(1, Selector::new(8).unwrap(), |_| None);
+        let mut reactor = Reactor::new(1, Selector::new().unwrap(), |_| None);
         let (one, _other) = UnixStream::pair().unwrap();
-        let earlier = reactor.register(one.as_fd()).unwrap();
+        let earlier = reactor.register(one.as_fd(), None).unwrap();
         assert!(reactor.deregister(earlier).is_some());
-        let present = reactor.register(one.as_fd()).unwrap();
+        let present = reactor.register(one.as_fd(), None).unwrap();
         assert_eq!(earlier.slot(), present.slot());
         // What an event, or a handle, that comes late would do.
         assert!(find(&mut reactor.sources, earlier).is_none());

@@ -215,7 +215,7 @@ impl<T: AsFd> Registered<T> {
     /// Binds to this thread's runtime, so that a descriptor it cannot watch is refused early.
     pub(crate) fn bind_now(&self) -> io::Result<()> {
         match self.binding.id().bits() {
-            0 => self.binding.bind(self.io.as_fd(), 0).map(drop),
+            0 => self.binding.bind(self.io.as_fd(), 0, None).map(drop),
             _ => Ok(()),
         }
     }
@@ -331,7 +331,7 @@ impl<T: AsFd> Registered<T> {
                 }
                 Some(Look::Seated) => return Poll::Pending,
                 Some(Look::LeaveWaker) => {
-                    self.sit(belief.id, direction, seat, cx);
+                    self.sit(belief.id, direction, seat, cx)?;
                     return Poll::Pending;
                 }
                 // Registration reports what is ready already, so that this does not wait in vain.
@@ -355,12 +355,13 @@ impl<T: AsFd> Registered<T> {
                 None => {}
             }
         }
+        self.not_ready(direction, belief);
         self.poll_drained(cx, direction, seat)
     }
 
     /// Binds to this thread's runtime, to wait for an event there.
     fn bind_drained(&self, direction: Direction, earlier: Id) -> io::Result<Belief> {
-        let id = self.binding.bind(self.io.as_fd(), earlier.bits())?;
+        let id = self.binding.bind(self.io.as_fd(), earlier.bits(), Some(direction))?;
         let known = self.binding.known(id).not_ready(direction);
         self.binding.learn(known);
         Ok(Belief { id, known })
@@ -390,10 +391,12 @@ impl<T: AsFd> Registered<T> {
     }
 
     /// The waker is cloned, and an earlier one dropped, under no borrow: either may be user code.
-    fn sit(&self, id: Id, direction: Direction, seat: &mut Seat, cx: &Context<'_>) {
+    fn sit(&self, id: Id, direction: Direction, seat: &mut Seat, cx: &Context<'_>) -> io::Result<()> {
         let waker = cx.waker().clone();
-        let earlier = context::with(|context| context.reactor.borrow_mut().sit(id, direction, seat, waker));
+        let (earlier, armed) =
+            context::with(|context| context.reactor.borrow_mut().sit(id, direction, seat, waker));
         drop(earlier);
+        armed
     }
 }
 

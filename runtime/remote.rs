@@ -28,7 +28,7 @@
 //! The model at the foot of this file is checked with loom.
 
 use super::id::Id;
-use super::selector::{self, Notifier};
+use super::selector::{self, Kind, Notifier, Selector};
 use crate::runtime::sync::atomic::{AtomicU8, Ordering};
 use std::io;
 use std::os::fd::RawFd;
@@ -40,6 +40,7 @@ pub(crate) type Call = Box<dyn FnOnce() + Send>;
 /// The part of a runtime that other threads may touch.
 pub(crate) struct Remote {
     id: u16,
+    selector: Kind,
     bell: Bell,
     inbox: Mutex<Inbox>,
 }
@@ -73,16 +74,18 @@ impl Remote {
     /// # Errors
     ///
     /// When there are 65,535 runtimes already.
-    pub(crate) fn new(notifier: Notifier, selector: selector::Remote) -> io::Result<Arc<Remote>> {
+    pub(crate) fn new(selector: &Selector) -> io::Result<Arc<Remote>> {
         let mut runtimes = RUNTIMES.write().unwrap_or_else(PoisonError::into_inner);
         let id = runtimes.vacant()?;
+        let descriptors = Descriptors { notifier: selector.notifier(), selector: selector.remote().clone() };
         let remote = Arc::new(Remote {
             id,
+            selector: selector.kind(),
             bell: Bell::new(),
             inbox: Mutex::new(Inbox {
                 wakes: Wakes::default(),
                 calls: Vec::new(),
-                descriptors: Some(Arc::new(Descriptors { notifier, selector })),
+                descriptors: Some(Arc::new(descriptors)),
             }),
         });
         runtimes.put(id, Some(remote.clone()));
@@ -91,6 +94,11 @@ impl Remote {
 
     pub(crate) fn id(&self) -> u16 {
         self.id
+    }
+
+    /// The mechanism that the loop waits in.
+    pub(crate) fn selector(&self) -> Kind {
+        self.selector
     }
 
     /// Wakes a task, or the future of `block_on`, from any thread.

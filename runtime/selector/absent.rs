@@ -1,0 +1,61 @@
+//! A mechanism that this system does not have: a type without values stands in its place, so that
+//! what chooses among them reads the same everywhere.
+
+use super::event::Event;
+use super::{Notifier, Remote};
+use crate::io::Interest;
+use std::convert::Infallible;
+use std::io;
+use std::os::fd::{BorrowedFd, RawFd};
+use std::time::Duration;
+
+/// There is none, so nothing can be asked of it.
+#[allow(dead_code, reason = "each system lacks another one")]
+pub(crate) struct Absent(Infallible);
+
+#[allow(dead_code, reason = "each system lacks another one")]
+impl Absent {
+    pub(super) fn new(_: usize) -> io::Result<Absent> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(super) fn edge(room: usize) -> io::Result<Absent> {
+        Absent::new(room)
+    }
+
+    pub(super) fn level(room: usize) -> io::Result<Absent> {
+        Absent::new(room)
+    }
+
+    pub(super) fn remote(&self) -> Remote {
+        match self.0 {}
+    }
+
+    pub(super) fn notifier(&self) -> Notifier {
+        match self.0 {}
+    }
+
+    pub(super) fn register(&mut self, _: BorrowedFd<'_>, _: u64, _: Option<Interest>) -> io::Result<()> {
+        match self.0 {}
+    }
+
+    pub(super) fn modify(&mut self, _: RawFd, _: u64, _: Option<Interest>) -> io::Result<()> {
+        match self.0 {}
+    }
+
+    pub(super) fn deregister(&mut self, _: RawFd) -> io::Result<()> {
+        match self.0 {}
+    }
+
+    pub(super) fn wait(&mut self, _: usize, _: Option<Duration>, _: impl FnMut(Event)) -> io::Result<()> {
+        match self.0 {}
+    }
+
+    pub(super) fn remove(&self, _: RawFd) -> io::Result<()> {
+        match self.0 {}
+    }
+
+    pub(super) fn notify(&self) {
+        match self.0 {}
+    }
+}

@@ -1,0 +1,78 @@
+//! A pipe, by which one thread makes a descriptor of another readable, where there is no eventfd.
+//! See pipe(2).
+//!
+//! It is emptied after each event. A full one is readable, so a write that finds no room has nothing
+//! left to do.
+#![expect(unsafe_code, reason = "fcntl, for which std has no call on a pipe")]
+
+use super::syscall;
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+pub(crate) struct Pipe {
+    reader: PipeReader,
+    writer: PipeWriter,
+}
+
+impl Pipe {
+    pub(super) fn new() -> io::Result<Pipe> {
+        let (reader, writer) = io::pipe()?;
+        for fd in [reader.as_fd(), writer.as_fd()] {
+            // A number goes in and a number comes out. A new pipe has no other flags to keep.
+            syscall!(fcntl(fd.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK))?;
+        }
+        Ok(Pipe { reader, writer })
+    }
+
+    /// Makes it readable.
+    pub(super) fn notify(&self) {
+        while let Err(error) = (&self.writer).write(&[1])
+            && error.kind() == io::ErrorKind::Interrupted
+        {}
+    }
+
+    /// Makes it unreadable again.
+    pub(super) fn empty(&self) {
+        let mut buffer = [0; 512];
+        loop {
+            match (&self.reader).read(&mut buffer) {
+                Ok(count) if count == buffer.len() => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Less than there was room for, or `EAGAIN`: nothing is left.
+                _ => return,
+            }
+        }
+    }
+}
+
+impl AsFd for Pipe {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.reader.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_readable(pipe: &Pipe) -> bool {
+        let mut pollfd = libc::pollfd { fd: pipe.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // The kernel looks at one entry, and writes to it.
+        syscall!(poll(&raw mut pollfd, 1, 0)).unwrap() == 1
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri has no poll")]
+    fn a_pipe_that_nobody_empties_stays_readable_and_never_blocks() {
+        let pipe = Pipe::new().unwrap();
+        assert!(!is_readable(&pipe));
+        for _ in 0..200_000 {
+            pipe.notify();
+        }
+        assert!(is_readable(&pipe));
+        pipe.empty();
+        assert!(!is_readable(&pipe));
+        pipe.notify();
+        assert!(is_readable(&pipe));
+    }
+}

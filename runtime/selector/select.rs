@@ -1,0 +1,289 @@
+//! select, level-triggered. Every Unix. See select(2), pselect(2).
+//!
+//! - A set of bits for each direction goes to the kernel with every wait: the cost of a wait grows
+//!   with the highest descriptor, however few are ready.
+//! - The sets end at `FD_SETSIZE`, 1024 nearly everywhere: a bit past the end would be written into
+//!   somebody else's memory, so such a descriptor is refused at registration.
+//! - It only knows *a read, a write would not block*: no hang-up apart from that, and of a direction
+//!   only if it was asked for.
+//! - One descriptor that is not open makes the whole wait fail (`EBADF`): those are then looked for,
+//!   told of once as closed in both directions, and struck off.
+//! - `pselect` takes nanoseconds.
+#![expect(unsafe_code, reason = "system calls; each one on memory owned here")]
+
+use super::event::{BROKEN, Event, READABLE, WRITABLE};
+use super::notifier::Channel;
+use super::remote::Departures;
+use super::{Notifier, Remote, file, syscall};
+use crate::io::Interest;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The sets that go to the kernel, and what belongs to them.
+pub(crate) struct Select {
+    channel: Arc<Channel>,
+    departures: Arc<Departures>,
+    /// By descriptor.
+    keys: Vec<Option<u64>>,
+    read: Set,
+    write: Set,
+    /// One past the highest descriptor that is in a set or was: for the kernel to stop at.
+    end: usize,
+    /// Where the next search begins, so that none is always the last.
+    next: usize,
+}
+
+/// One word of a set, as the C library of this system has it.
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "dragonfly"))]
+type Word = libc::c_ulong;
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "dragonfly")))]
+type Word = u32;
+
+const SIZE: usize = libc::FD_SETSIZE;
+const BITS: usize = Word::BITS as usize;
+
+/// A set of descriptors below `SIZE`: `fd_set`, whose `FD_SET` looks for no end.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Set([Word; SIZE / BITS]);
+
+const _: () = assert!(size_of::<Set>() == size_of::<libc::fd_set>());
+const _: () = assert!(align_of::<Set>() >= align_of::<libc::fd_set>());
+
+impl Select {
+    pub(super) fn new() -> io::Result<Select> {
+        let channel = Arc::new(Channel::new()?);
+        let fd = channel.as_fd().as_raw_fd();
+        let mut select = Select {
+            channel,
+            departures: Arc::default(),
+            keys: vec![None; SIZE],
+            read: Set::EMPTY,
+            write: Set::EMPTY,
+            end: 0,
+            next: 0,
+        };
+        refuse_above(fd)?;
+        select.put(fd as usize, true, false);
+        Ok(select)
+    }
+
+    pub(super) fn remote(&self) -> Remote {
+        Remote::Listed(self.departures.clone(), self.notifier())
+    }
+
+    pub(super) fn notifier(&self) -> Notifier {
+        Notifier::of_channel(self.channel.clone())
+    }
+
+    pub(super) fn register(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        key: u64,
+        interest: Option<Interest>,
+    ) -> io::Result<()> {
+        self.work_off_departures();
+        refuse_above(fd.as_raw_fd())?;
+        let index = fd.as_raw_fd() as usize;
+        if self.keys[index].is_some() {
+            return Err(io::Error::from_raw_os_error(libc::EEXIST));
+        }
+        file::refuse(fd)?;
+        self.set(index, key, interest);
+        Ok(())
+    }
+
+    pub(super) fn modify(&mut self, fd: RawFd, key: u64, interest: Option<Interest>) -> io::Result<()> {
+        self.work_off_departures();
+        let index = self.find(fd)?;
+        self.set(index, key, interest);
+        Ok(())
+    }
+
+    pub(super) fn deregister(&mut self, fd: RawFd) -> io::Result<()> {
+        self.work_off_departures();
+        let index = self.find(fd)?;
+        self.strike_off(index);
+        Ok(())
+    }
+
+    /// Hands out at most `room` events.
+    pub(super) fn wait(
+        &mut self,
+        room: usize,
+        timeout: Option<Duration>,
+        mut each: impl FnMut(Event),
+    ) -> io::Result<()> {
+        self.work_off_departures();
+        let (mut read, mut write) = (self.read, self.write);
+        match self.select(&mut read, &mut write, timeout) {
+            Ok(0) => return Ok(()),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            Err(error) if error.raw_os_error() == Some(libc::EBADF) => {
+                return self.tell_of_closed(room, each);
+            }
+            Err(error) => return Err(error),
+        }
+        let channel = self.channel.as_fd().as_raw_fd() as usize;
+        if read.contains(channel) {
+            self.channel.empty();
+            read.remove(channel);
+        }
+        let from = self.next.min(self.end);
+        let mut left = room;
+        for range in [from..self.end, 0..from] {
+            let mut fd = range.start;
+            while left > 0
+                && let Some(found) = read.next_of_either(&write, fd..range.end)
+            {
+                fd = found + 1;
+                left -= 1;
+                self.next = fd;
+                let flags = if read.contains(found) { READABLE } else { 0 }
+                    | if write.contains(found) { WRITABLE } else { 0 };
+                if let Some(key) = self.keys[found] {
+                    each(Event::new(key, flags));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn select(&self, read: &mut Set, write: &mut Set, timeout: Option<Duration>) -> io::Result<i32> {
+        let timespec = timeout.map(super::timeout::timespec);
+        let timespec = timespec.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+        // The kernel reads and writes the bits below `end` in two sets that are `fd_set` in size, reads
+        // the time, and takes the nulls for "no set of exceptions" and "no signal mask".
+        syscall!(pselect(
+            self.end as i32,
+            std::ptr::from_mut(read).cast(),
+            std::ptr::from_mut(write).cast(),
+            std::ptr::null_mut(),
+            timespec,
+            std::ptr::null(),
+        ))
+    }
+
+    /// Some descriptor is not open. With more of them than there is room for, the next wait fails
+    /// and gets here again. If there is none, it was one that another thread has just taken out.
+    #[cold]
+    fn tell_of_closed(&mut self, room: usize, mut each: impl FnMut(Event)) -> io::Result<()> {
+        self.work_off_departures();
+        let mut left = room;
+        let mut from = 0;
+        while left > 0
+            && let Some(fd) = self.read.next_of_either(&self.write, from..self.end)
+        {
+            from = fd + 1;
+            // A number goes in and a number comes out.
+            let flags = syscall!(fcntl(fd as RawFd, libc::F_GETFD));
+            if flags.is_err_and(|error| error.raw_os_error() == Some(libc::EBADF)) {
+                match self.keys[fd] {
+                    Some(key) => each(Event::new(key, BROKEN)),
+                    // Without its own descriptor it could not be notified any more.
+                    None => return Err(io::Error::from_raw_os_error(libc::EBADF)),
+                }
+                self.strike_off(fd);
+                left -= 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn find(&self, fd: RawFd) -> io::Result<usize> {
+        let index = fd as usize;
+        match self.keys.get(index) {
+            Some(Some(_)) => Ok(index),
+            _ => Err(io::Error::from_raw_os_error(libc::ENOENT)),
+        }
+    }
+
+    fn set(&mut self, fd: usize, key: u64, interest: Option<Interest>) {
+        self.keys[fd] = Some(key);
+        self.put(
+            fd,
+            interest.is_some_and(Interest::is_readable),
+            interest.is_some_and(Interest::is_writable),
+        );
+    }
+
+    fn strike_off(&mut self, fd: usize) {
+        self.keys[fd] = None;
+        self.put(fd, false, false);
+    }
+
+    fn put(&mut self, fd: usize, read: bool, write: bool) {
+        if read {
+            self.read.insert(fd)
+        } else {
+            self.read.remove(fd)
+        }
+        if write {
+            self.write.insert(fd)
+        } else {
+            self.write.remove(fd)
+        }
+        if read || write {
+            self.end = self.end.max(fd + 1);
+        } else if fd + 1 == self.end {
+            // The channel is always in, so this ends.
+            while !self.read.contains(self.end - 1) && !self.write.contains(self.end - 1) {
+                self.end -= 1;
+            }
+        }
+    }
+
+    fn work_off_departures(&mut self) {
+        for fd in self.departures.take() {
+            if let Ok(index) = self.find(fd) {
+                self.strike_off(index);
+            }
+        }
+    }
+}
+
+/// Refuses what the sets have no bit for.
+fn refuse_above(fd: RawFd) -> io::Result<()> {
+    if usize::try_from(fd).is_ok_and(|fd| fd < SIZE) {
+        return Ok(());
+    }
+    let message = format!(
+        "select watches only descriptors below FD_SETSIZE, {SIZE}, and this is {fd}: \
+         use poll, epoll or kqueue"
+    );
+    Err(io::Error::new(io::ErrorKind::InvalidInput, message))
+}
+
+impl Set {
+    const EMPTY: Set = Set([0; SIZE / BITS]);
+
+    /// Panics past the end, as do the others.
+    fn insert(&mut self, fd: usize) {
+        self.0[fd / BITS] |= 1 << (fd % BITS);
+    }
+
+    fn remove(&mut self, fd: usize) {
+        self.0[fd / BITS] &= !(1 << (fd % BITS));
+    }
+
+    fn contains(&self, fd: usize) -> bool {
+        self.0[fd / BITS] >> (fd % BITS) & 1 != 0
+    }
+
+    /// The first of a range that is in this set or in the other one.
+    fn next_of_either(&self, other: &Set, range: std::ops::Range<usize>) -> Option<usize> {
+        let mut fd = range.start;
+        while fd < range.end {
+            let word = (self.0[fd / BITS] | other.0[fd / BITS]) >> (fd % BITS);
+            if word != 0 {
+                let found = fd + word.trailing_zeros() as usize;
+                return (found < range.end).then_some(found);
+            }
+            fd = (fd / BITS + 1) * BITS;
+        }
+        None
+    }
+}
