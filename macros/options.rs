@@ -2,9 +2,10 @@
 //!
 //! Most options are the builder's: the name is the name of a method of `runtime::Builder`, and the
 //! value is handed to it as it stands, whatever expression it is. So the builder alone knows the
-//! types, and a value of a wrong type is underlined where it was written. Three names have a
+//! types, and a value of a wrong type is underlined where it was written. Four names have a
 //! meaning here: `crate` says where the runtime is found, `flavor` is accepted with the one value
-//! that fits, `worker_threads` is answered with the reason why there is none.
+//! that fits, `selector` may also be a name in quotes, `worker_threads` is answered with the reason
+//! why there is none.
 
 use crate::error::Errors;
 use crate::template::fill;
@@ -15,7 +16,7 @@ use std::iter::Peekable;
 type Tokens = Peekable<proc_macro::token_stream::IntoIter>;
 
 /// Every option with an example of its value. All but the first two are methods of the builder.
-const OPTIONS: [(&str, &str); 9] = [
+const OPTIONS: [(&str, &str); 10] = [
     ("crate", "some::path"),
     ("flavor", "\"current_thread\""),
     ("start_paused", "true"),
@@ -23,8 +24,18 @@ const OPTIONS: [(&str, &str); 9] = [
     ("max_io_events_per_tick", "1024"),
     ("timer_slack", "Duration::from_micros(100)"),
     ("name", "\"main\""),
+    ("selector", "\"poll\""),
     ("max_blocking_threads", "8"),
     ("thread_keep_alive", "Duration::from_secs(10)"),
+];
+
+/// The mechanisms, by their names as text and as variants of `runtime::selector::Kind`.
+const SELECTORS: [(&str, &str); 5] = [
+    ("epoll", "Epoll"),
+    ("epoll-level", "EpollLevel"),
+    ("kqueue", "Kqueue"),
+    ("poll", "Poll"),
+    ("select", "Select"),
 ];
 
 /// What the attribute asks for.
@@ -33,14 +44,20 @@ pub(crate) struct Options {
     pub(crate) builder: TokenStream,
     /// Calls on the builder: `.event_interval(61).name("main")`.
     pub(crate) settings: TokenStream,
+    /// Where the crate is found.
+    root: TokenStream,
+    /// A selector that was named in quotes, as a variant of `Kind`, and where.
+    selector: Option<(&'static str, Span)>,
 }
 
 impl Options {
     /// Reads all arguments; an option with a fault is left out, and the fault noted in `errors`.
     pub(crate) fn parse(arguments: TokenStream, errors: &mut Errors) -> Options {
         let mut options = Options {
-            builder: builder_in(fill("::runtime", Span::mixed_site(), &[])),
+            builder: TokenStream::new(),
             settings: TokenStream::new(),
+            root: fill("::runtime", Span::mixed_site(), &[]),
+            selector: None,
         };
         let mut seen = HashSet::new();
         let mut tokens = arguments.into_iter().peekable();
@@ -64,13 +81,20 @@ impl Options {
                 options.set(name, value, errors);
             }
         }
+        options.builder = builder_in(options.root.clone());
+        if let Some((kind, span)) = options.selector {
+            let span = Span::mixed_site().located_at(span);
+            let kind = TokenTree::from(Ident::new(kind, span)).into();
+            let holes = [("root", options.root.clone()), ("kind", kind)];
+            options.settings.extend(fill(".selector($root::selector::Kind::$kind)", span, &holes));
+        }
         options
     }
 
     fn set(&mut self, name: Ident, value: TokenStream, errors: &mut Errors) {
         match name.to_string().as_str() {
             "crate" => match crate_path(value.clone()) {
-                Some(path) => self.builder = builder_in(path),
+                Some(path) => self.root = path,
                 None => errors.push(span_of(&value), "`crate` is a path, as in `crate = some::path`"),
             },
             "flavor" if text_of(&value).as_deref() == Some("current_thread") => {}
@@ -78,6 +102,12 @@ impl Options {
                 span_of(&value),
                 "this runtime has one thread, its only flavor is \"current_thread\": the option may be left out",
             ),
+            "selector" if let Some(text) = text_of(&value) => {
+                match SELECTORS.iter().find(|(name, _)| *name == text) {
+                    Some((_, kind)) => self.selector = Some((kind, span_of(&value))),
+                    None => errors.push(span_of(&value), unknown_selector(&text)),
+                }
+            }
             _ => {
                 let span = Span::mixed_site().located_at(name.span());
                 let holes = [("method", TokenTree::from(name).into()), ("value", value)];
@@ -100,6 +130,11 @@ fn unknown(name: &str) -> String {
     }
     let names: Vec<_> = OPTIONS.iter().map(|(option, _)| format!("`{option}`")).collect();
     format!("unknown option `{name}`; the options are {}", names.join(", "))
+}
+
+fn unknown_selector(name: &str) -> String {
+    let names: Vec<_> = SELECTORS.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+    format!("there is no selector \"{name}\"; the names are {}", names.join(", "))
 }
 
 fn take_punct(tokens: &mut Tokens, wanted: char) -> bool {

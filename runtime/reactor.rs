@@ -110,14 +110,14 @@ impl Reactor {
     /// Waits in the selector, and collects the wakers of all that is ready.
     pub(crate) fn turn(&mut self, timeout: Option<Duration>, wakers: &mut Vec<Waker>) -> io::Result<()> {
         let (sources, copy) = (&mut self.sources, self.copy);
-        let mut unwanted = (!self.selector.kind().is_edge()).then_some(&mut self.unwanted);
+        // By edge both sides are watched whether somebody waits or not.
+        let is_edge = self.selector.kind().is_edge();
+        let unwanted = &mut self.unwanted;
         self.selector.wait_for_each(timeout, |event| {
             // An event for a source that has gone, whoever has the slot now, is dropped.
             let id = Id::from_bits(event.key());
             if let Some(source) = find(sources, id) {
-                if let Some(unwanted) = &mut unwanted
-                    && source.armed & event.flags() & !source.awaited() != 0
-                {
+                if !is_edge && source.armed & event.flags() & !source.awaited() != 0 {
                     unwanted.push(id);
                 }
                 source.apply(event, copy, wakers);

@@ -13,7 +13,7 @@ use crate::task::coop;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 /// A descriptor that can be waited for.
 pub(crate) struct Registered<T: AsFd> {
@@ -71,7 +71,11 @@ impl<T: AsFd> Registered<T> {
         let mut belief = self.belief();
         let mut has_looked = false;
         if belief.known.is_drained(direction) {
-            match self.look(belief.id, direction, &Seat::Shared, cx.waker()) {
+            // Not `self.look`: a closure that is used in one place only is in line.
+            let look = context::at_home(belief.id.runtime(), |context| {
+                context.reactor.borrow_mut().look(belief.id, direction, &Seat::Shared, cx.waker())
+            });
+            match look {
                 Some(Look::Event { closed }) => {
                     belief = self.hear(belief, direction, closed);
                     has_looked = true;
@@ -308,15 +312,10 @@ impl<T: AsFd> Registered<T> {
         if !belief.known.is_drained(direction) {
             return Poll::Ready(Ok(belief));
         }
-        match self.look(belief.id, direction, seat, cx.waker()) {
-            Some(Look::Event { closed }) => Poll::Ready(Ok(self.hear(belief, direction, closed))),
-            Some(Look::Seated) => Poll::Pending,
-            _ => self.poll_drained(cx, direction, seat),
-        }
+        self.poll_drained(cx, direction, seat)
     }
 
-    /// As above, when the waker is not in its seat, or the descriptor not registered here.
-    #[cold]
+    /// Ready if there has been an event; else the waker is left, where the descriptor is to be registered.
     fn poll_drained(
         &self,
         cx: &mut Context<'_>,
@@ -325,7 +324,11 @@ impl<T: AsFd> Registered<T> {
     ) -> Poll<io::Result<Belief>> {
         let mut belief = self.belief();
         loop {
-            match self.look(belief.id, direction, seat, cx.waker()) {
+            let id = belief.id;
+            let look = context::at_home(id.runtime(), |context| {
+                context.reactor.borrow_mut().look(id, direction, seat, cx.waker())
+            });
+            match look {
                 Some(Look::Event { closed }) => {
                     return Poll::Ready(Ok(self.hear(belief, direction, closed)));
                 }
@@ -365,13 +368,6 @@ impl<T: AsFd> Registered<T> {
         let known = self.binding.known(id).not_ready(direction);
         self.binding.learn(known);
         Ok(Belief { id, known })
-    }
-
-    #[inline(always)]
-    fn look(&self, id: Id, direction: Direction, seat: &Seat, waker: &Waker) -> Option<Look> {
-        context::at_home(id.runtime(), |context| {
-            context.reactor.borrow_mut().look(id, direction, seat, waker)
-        })
     }
 
     /// None if the descriptor is not watched here.

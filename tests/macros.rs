@@ -3,6 +3,8 @@
 //! The calls on the builder are read from a recorder that stands in for the crate, by
 //! `crate = recorder`. That the calls do what they say is tested with the builder itself.
 
+use runtime::Handle;
+use runtime::selector::Kind;
 use runtime::time::{Instant, sleep};
 use std::error::Error;
 use std::fmt::{Debug, Display};
@@ -442,4 +444,21 @@ async fn a_test_may_start_with_the_clock_paused() {
 async fn the_builder_has_every_option() {
     sleep(Duration::from_micros(1)).await;
     assert_eq!(runtime::task::spawn_blocking(|| 1).await.unwrap(), 1);
+}
+
+#[test]
+fn a_selector_is_named_in_quotes_or_by_an_expression() {
+    const KIND: Kind = Kind::Select;
+
+    #[runtime::main(selector = "poll", crate = runtime)]
+    async fn quoted() -> Kind {
+        Handle::current().selector()
+    }
+
+    #[runtime::main(selector = KIND)]
+    async fn expressed() -> Kind {
+        Handle::current().selector()
+    }
+
+    assert_eq!((quoted(), expressed()), (Kind::Poll, Kind::Select));
 }

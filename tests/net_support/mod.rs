@@ -56,11 +56,7 @@ pub(crate) fn in_child(name: &str, body: impl FnOnce()) {
 /// As [`in_child`], for one of several cases, and started by strace(1) with some arguments. Passed
 /// over where that is not to be had.
 pub(crate) fn in_child_under(name: &str, case: &str, strace: &[&str], body: impl FnOnce()) {
-    const MARK: &str = "RUNTIME_TEST_CASE";
-    if let Some(mark) = std::env::var_os(MARK) {
-        if mark == case {
-            body();
-        }
+    if is_case(case, body) {
         return;
     }
     let mut words = Vec::new();
@@ -72,14 +68,44 @@ pub(crate) fn in_child_under(name: &str, case: &str, strace: &[&str], body: impl
         }
         words.extend(strace);
     }
-    let exe = std::env::current_exe().unwrap().into_os_string().into_string().unwrap();
-    words.extend([&*exe, "--exact", name, "--nocapture"]);
+    let exe = exe();
+    words.push(&exe);
     let mut child = Command::new(words[0]);
     if !strace.is_empty() {
         // The leak check of the address sanitizer cannot run in a traced process.
         child.env("ASAN_OPTIONS", "detect_leaks=0");
     }
-    let output = child.args(&words[1..]).env(MARK, case).output().unwrap();
+    child.args(&words[1..]);
+    run_case(child, name, case);
+}
+
+/// As [`in_child`], for one of several cases, with a variable set in its environment.
+pub(crate) fn in_child_with(name: &str, case: &str, variable: (&str, &str), body: impl FnOnce()) {
+    if !is_case(case, body) {
+        let mut child = Command::new(exe());
+        child.env(variable.0, variable.1);
+        run_case(child, name, case);
+    }
+}
+
+/// Tells a child which case it is.
+const MARK: &str = "RUNTIME_TEST_CASE";
+
+/// In a child, runs the body if the case is its own. False in the parent.
+fn is_case(case: &str, body: impl FnOnce()) -> bool {
+    let mark = std::env::var_os(MARK);
+    if mark.as_ref().is_some_and(|mark| mark == case) {
+        body();
+    }
+    mark.is_some()
+}
+
+fn exe() -> String {
+    std::env::current_exe().unwrap().into_os_string().into_string().unwrap()
+}
+
+fn run_case(mut child: Command, name: &str, case: &str) {
+    let output = child.args(["--exact", name, "--nocapture"]).env(MARK, case).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{name}, {case}: the child ended with {}:\n{text}", output.status);
     assert!(text.contains("1 passed"), "{name}: the child ran no test:\n{text}");

@@ -1,0 +1,215 @@
+//! The loop on each mechanism that this system has: how it is chosen, and that it sleeps when nothing
+//! happens. All other tests run on each of them too, see `.ci/run`.
+
+mod net_support;
+
+use futures_lite::future::{poll_once, zip};
+use net_support::{half_std_pair, in_child, in_child_with, until, watchdog};
+use runtime::io::{AsyncReadExt, AsyncWriteExt, Interest};
+use runtime::net::{AsyncFd, TcpListener, TcpStream};
+use runtime::selector::Kind;
+use runtime::task::yield_now;
+use runtime::{Builder, Handle, Runtime, spawn, time};
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::Duration;
+
+/// Calls `test` with a runtime on each mechanism.
+fn on_each(test: impl Fn(Runtime)) {
+    let _watchdog = watchdog();
+    for kind in Kind::available() {
+        let runtime = Builder::new_current_thread().selector(*kind).name(kind.name()).build().unwrap();
+        test(runtime);
+    }
+}
+
+#[test]
+fn the_builder_chooses_and_runtime_and_handle_tell() {
+    let _watchdog = watchdog();
+    for kind in Kind::available() {
+        let runtime = Builder::new_current_thread().selector(*kind).build().unwrap();
+        assert_eq!(runtime.selector(), *kind);
+        assert_eq!(runtime.handle().selector(), *kind);
+        assert_eq!(runtime.block_on(async { Handle::current().selector() }), *kind);
+        assert!(format!("{runtime:?}").contains(&format!("{kind:?}")), "{runtime:?}");
+    }
+}
+
+#[test]
+#[cfg(not(runtime_libkqueue))]
+fn what_is_not_there_is_told_with_what_is() {
+    let missing = if cfg!(target_os = "linux") { Kind::Kqueue } else { Kind::Epoll };
+    let error = Builder::new_current_thread().selector(missing).build().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    for kind in Kind::available() {
+        assert!(error.to_string().contains(kind.name()), "{error}");
+    }
+}
+
+#[test]
+fn the_environment_chooses_for_those_who_do_not() {
+    const NAME: &str = "the_environment_chooses_for_those_who_do_not";
+    for kind in Kind::available() {
+        in_child_with(NAME, kind.name(), ("RUNTIME_SELECTOR", kind.name()), || {
+            let named = std::env::var("RUNTIME_SELECTOR").unwrap();
+            assert_eq!(Runtime::new().unwrap().selector().name(), named);
+            let other = Builder::new_current_thread().selector(Kind::Poll).build().unwrap();
+            assert_eq!(other.selector(), Kind::Poll, "the builder has the last word");
+        });
+    }
+}
+
+#[test]
+fn a_wrong_name_in_the_environment_is_an_error() {
+    const NAME: &str = "a_wrong_name_in_the_environment_is_an_error";
+    in_child_with(NAME, "wrong", ("RUNTIME_SELECTOR", "iocp"), || {
+        let error = Runtime::new().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        let message = error.to_string();
+        assert!(message.contains("RUNTIME_SELECTOR") && message.contains("epoll-level"), "{message}");
+    });
+}
+
+/// Idle connections, and one whose peer has gone without anybody reading that.
+#[test]
+fn nothing_happens_and_the_loop_sleeps() {
+    const IDLE: usize = 450;
+    in_child("nothing_happens_and_the_loop_sleeps", || {
+        on_each(|runtime| {
+            let (waiting, gone) = runtime.block_on(async {
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                let address = listener.local_addr().unwrap();
+                let mut ends = Vec::new();
+                for _ in 0..IDLE {
+                    ends.push(TcpStream::connect(address).await.unwrap());
+                    ends.push(listener.accept().await.unwrap().0);
+                }
+                let waiting: Vec<_> = ends
+                    .into_iter()
+                    .map(|mut end| spawn(async move { end.read(&mut [0; 8]).await }))
+                    .collect();
+                // It is registered, was waited for, and is not any more; then its peer goes.
+                let (gone, mut peer) = half_std_pair().unwrap();
+                assert!(poll_once(gone.readable()).await.is_none());
+                peer.write_all(b"unread").unwrap();
+                until(|| gone.try_read(&mut [0; 1]).is_ok()).await;
+                socket2::SockRef::from(&peer).set_linger(Some(Duration::ZERO)).unwrap();
+                drop(peer);
+                (waiting, gone)
+            });
+            let turns = runtime.metrics().turns;
+            runtime.block_on(time::sleep(Duration::from_secs(1)));
+            let turns = runtime.metrics().turns - turns;
+            assert!(turns < 10, "{}: {turns} turns in a second", runtime.selector());
+            assert_eq!(runtime.metrics().io_sources, 2 * IDLE + 1);
+            drop((waiting, gone));
+        });
+    });
+}
+
+#[test]
+fn a_hang_up_is_still_there_for_who_comes_late() {
+    on_each(|runtime| {
+        runtime.block_on(async {
+            let (mut ours, peer) = half_std_pair().unwrap();
+            assert!(poll_once(ours.readable()).await.is_none());
+            drop(peer);
+            for _ in 0..10 {
+                time::sleep(Duration::from_millis(1)).await;
+            }
+            ours.readable().await.unwrap();
+            assert_eq!(ours.read(&mut [0; 8]).await.unwrap(), 0);
+        });
+    });
+}
+
+#[test]
+fn a_change_of_interest_from_within_a_wake_takes_effect() {
+    on_each(|runtime| {
+        runtime.block_on(async {
+            let (ours, mut peer) = half_std_pair().unwrap();
+            // Fill the way out, so that only reading is possible.
+            while ours.try_write(&[0; 65_536]).is_ok() {}
+            for round in 0..20u8 {
+                let (read, ()) = zip(ours.ready(Interest::READABLE), async {
+                    yield_now().await;
+                    peer.write_all(&[round]).unwrap();
+                })
+                .await;
+                assert!(read.unwrap().is_readable());
+                assert!(poll_once(ours.writable()).await.is_none());
+                let mut byte = [0];
+                assert_eq!(ours.try_read(&mut byte).unwrap(), 1);
+                assert_eq!(byte[0], round);
+            }
+            let drained = std::thread::spawn(move || {
+                let mut sink = vec![0; 1 << 20];
+                peer.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+                while peer.read(&mut sink).is_ok_and(|count| count > 0) {}
+                peer
+            });
+            ours.writable().await.unwrap();
+            assert!(ours.try_write(b"x").is_ok());
+            drop(drained.join().unwrap());
+        });
+    });
+}
+
+/// The set of poll and select lives on the loop's thread: whoever drops a socket elsewhere must get
+/// it out of there before its number comes again.
+#[test]
+fn a_socket_dropped_elsewhere_makes_room_for_its_number() {
+    in_child("a_socket_dropped_elsewhere_makes_room_for_its_number", || {
+        on_each(|runtime| {
+            runtime.block_on(async {
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                let address = listener.local_addr().unwrap();
+                for round in 0..50u8 {
+                    let mut client = TcpStream::connect(address).await.unwrap();
+                    let (server, _) = listener.accept().await.unwrap();
+                    let (ours, mut peer) = half_std_pair().unwrap();
+                    let ours = ours.into_std().unwrap();
+                    assert!(poll_once(server.readable()).await.is_none());
+                    let number = server.as_fd().as_raw_fd();
+                    std::thread::spawn(move || drop(server)).join().unwrap();
+                    // The lowest number that is free is the one that has just been closed.
+                    let mut other = TcpStream::from_std(ours.try_clone().unwrap()).unwrap();
+                    assert_eq!(other.as_raw_fd(), number);
+                    let mut byte = [0];
+                    let (read, ()) = zip(other.read(&mut byte), async {
+                        yield_now().await;
+                        peer.write_all(&[round]).unwrap();
+                    })
+                    .await;
+                    assert_eq!((read.unwrap(), byte[0]), (1, round));
+                    // The peer of the first hears of its end although the loop has not turned in between.
+                    assert_eq!(client.read(&mut byte).await.unwrap(), 0);
+                }
+            });
+        });
+    });
+}
+
+#[test]
+fn select_refuses_what_it_cannot_hold_and_says_so() {
+    in_child("select_refuses_what_it_cannot_hold_and_says_so", || {
+        let runtime = Builder::new_current_thread().selector(Kind::Select).build().unwrap();
+        runtime.block_on(async {
+            let mut files = Vec::new();
+            while files.last().is_none_or(|file: &std::fs::File| file.as_raw_fd() < 1024) {
+                files.push(std::fs::File::open("/dev/null").unwrap());
+            }
+            let (mut ours, mut peer) = half_std_pair().unwrap();
+            let error = ours.read(&mut [0; 8]).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            let message = error.to_string();
+            assert!(message.contains("1024") && message.contains("poll"), "{message}");
+            // What needs no wait works all the same.
+            peer.write_all(b"now").unwrap();
+            let mut word = [0; 3];
+            ours.read_exact(&mut word).await.unwrap();
+            ours.write_all(&word).await.unwrap();
+            assert!(AsyncFd::new(peer).is_err());
+        });
+    });
+}
