@@ -86,6 +86,7 @@
 // - The notifier's event, under `NOTIFIER_KEY`, is not handed out.
 // - What finds no room comes with a later wait, and none is always the last.
 
+// Where there is neither Linux nor Android there is kqueue: lib.rs admits no other systems.
 mod absent;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod epoll;
@@ -93,20 +94,31 @@ mod event;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod eventfd;
 mod file;
+#[cfg(any(not(any(target_os = "linux", target_os = "android")), runtime_libkqueue, test))]
+mod kevent;
 mod kind;
+#[cfg(any(not(any(target_os = "linux", target_os = "android")), runtime_libkqueue, test))]
+mod kqueue;
+#[cfg(all(any(target_os = "linux", target_os = "android"), any(runtime_libkqueue, test)))]
+mod libkqueue;
 mod notifier;
-#[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
+#[cfg(any(not(any(target_os = "linux", target_os = "android")), test))]
 mod pipe;
 mod poll;
+#[cfg(any(not(any(target_os = "linux", target_os = "android")), runtime_libkqueue))]
+mod queue;
 mod remote;
 mod select;
 mod timeout;
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 use absent::{Absent as Epoll, Absent as EpollSet};
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(runtime_libkqueue)))]
 use absent::{Absent as Kqueue, Absent as Queue};
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use epoll::{Epoll, EpollSet};
+#[cfg(any(not(any(target_os = "linux", target_os = "android")), runtime_libkqueue))]
+use {kqueue::Kqueue, queue::Queue};
 
 pub use event::{Event, Events};
 pub use kind::{Kind, ParseKindError};
