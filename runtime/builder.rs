@@ -164,7 +164,7 @@ impl Builder {
     /// If the kernel gives no epoll instance or eventfd (out of descriptors: `EMFILE`, `ENFILE`), or
     /// if the process has 65,535 runtimes.
     pub fn build(&mut self) -> io::Result<Runtime> {
-        let selector = Selector::with_room(Kind::Epoll, self.max_io_events)?;
+        let selector = Selector::with_room(Kind::available()[0], self.max_io_events)?;
         let remote = Remote::new(selector.notifier(), selector.remote().clone())?;
         let id = remote.id();
         let thread_name = match &self.name {
