@@ -66,7 +66,6 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "runtime/selector/eventfd.rs",
     "runtime/selector/file.rs",
     "runtime/selector/kevent.rs",
-    "runtime/selector/libkqueue.rs",
     "runtime/selector/mod.rs",
     "runtime/selector/queue.rs",
     "runtime/waker.rs",

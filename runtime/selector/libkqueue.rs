@@ -1,7 +1,6 @@
 //! kevent(2) on Linux, by libkqueue: the structure and the numbers of its `sys/event.h`, which are
 //! FreeBSD's of old. For `--cfg runtime_libkqueue`, and for tests of what is made of events.
 #![allow(non_camel_case_types, reason = "the names are C's")]
-#![cfg_attr(runtime_libkqueue, expect(unsafe_code, reason = "a library in C"))]
 
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -27,18 +26,3 @@ pub(super) const EV_ERROR: u16 = 0x4000;
 pub(super) const EV_EOF: u16 = 0x8000;
 
 pub(super) const NOTE_TRIGGER: u32 = 0x0100_0000;
-
-#[cfg(runtime_libkqueue)]
-#[link(name = "kqueue")]
-// SAFETY: as `sys/event.h` declares them.
-unsafe extern "C" {
-    pub(super) fn kqueue() -> libc::c_int;
-    pub(super) fn kevent(
-        queue: libc::c_int,
-        changes: *const kevent,
-        change_count: libc::c_int,
-        events: *mut kevent,
-        event_count: libc::c_int,
-        timeout: *const libc::timespec,
-    ) -> libc::c_int;
-}

@@ -63,8 +63,8 @@
 //! | a wait costs by the number of | ready | ready | ready | watched | highest watched |
 //! | descriptors | any | any | any | any | below 1024 (NetBSD: 256), else refused |
 //! | both directions ready | one event | one event | two events | one event | one event |
-//! | a direction nobody asked for | on hang-up, error | on hang-up, error | never | on hang-up, error | never |
-//! | `is_read_closed`, `is_write_closed` | yes | yes | yes | yes (half close: Linux) | no |
+//! | a direction nobody asked for | on hang-up, error | on hang-up, error | never | on hang-up, error | on hang-up, error |
+//! | `is_read_closed`, `is_write_closed` | yes | yes | yes | yes (half close: Linux) | yes (half close: Linux) |
 //! | closed while registered, no `dup` left | silence | silence | silence | one event, closed; struck off | one event, closed; struck off |
 //! | …with a `dup` left | events go on, and cannot be ended | likewise | silence | as above | as above |
 //! | …and its number used again, unregistered | silence | silence | silence | watched under the old key | watched under the old key |
@@ -344,3 +344,7 @@ fn backend(kind: Kind, room: usize) -> io::Result<Backend> {
         Kind::Select => Backend::Select(Box::new(Select::new()?)),
     })
 }
+
+#[cfg(test)]
+#[path = "selector_tests.rs"]
+mod tests;

@@ -1,11 +1,6 @@
 //! A kqueue: the descriptor, and the calls that are made on it. See kqueue(2).
 #![expect(unsafe_code, reason = "system calls; each one on memory owned here")]
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
-use super::libkqueue as raw;
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-use libc as raw;
-
 use super::kevent::{self, Kevent};
 use super::kqueue::{Kernel, Kqueue, remove};
 use super::notifier::Channel;
@@ -15,6 +10,29 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+use libc as raw;
+
+/// The calls, as libkqueue's `sys/event.h` declares them.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod raw {
+    use crate::runtime::selector::libkqueue::kevent;
+
+    #[link(name = "kqueue")]
+    // SAFETY: as declared there.
+    unsafe extern "C" {
+        pub(super) fn kqueue() -> libc::c_int;
+        pub(super) fn kevent(
+            queue: libc::c_int,
+            changes: *const kevent,
+            change_count: libc::c_int,
+            events: *mut kevent,
+            event_count: libc::c_int,
+            timeout: *const libc::timespec,
+        ) -> libc::c_int;
+    }
+}
 
 pub(crate) struct Queue {
     fd: OwnedFd,
