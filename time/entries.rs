@@ -2,7 +2,7 @@
 //!
 //! It does what the `slab` crate does, which keeps tasks and sources, at a lower price: an entry is
 //! filled and emptied in its place. Moved as a whole, right after its parts were written, it would
-//! have to wait for them.
+//! have to wait for them. And there may be very many, so their room does not double.
 //!
 //! It knows neither lists nor ticks: the wheel links what it puts in here.
 
@@ -15,6 +15,11 @@ pub(super) const NONE: u32 = u32::MAX;
 
 /// Room for so many timers is always kept: 40 KB.
 const KEPT: usize = 1024;
+
+/// Beyond that it grows by one part in so many, and no more than that is unused. An entry is then
+/// moved as many times, if at all: of blocks so large the system moves the pages. (With an eighth it
+/// took twice as long to arm 100,000 timers, 28 ns each; with a quarter as long as with doubling.)
+const GROWTH: usize = 4;
 
 pub(super) struct Entries {
     all: Vec<Entry>,
@@ -93,6 +98,9 @@ impl Entries {
     fn grow(&mut self) {
         let len = self.all.len();
         assert!(len < NONE as usize, "fewer than 2^32 - 1 timers");
+        if len == self.all.capacity() && len >= KEPT {
+            self.all.reserve_exact(len / GROWTH);
+        }
         self.all.push(Entry {
             tick: 0,
             waker: None,
@@ -130,6 +138,21 @@ mod tests {
     #[test]
     fn an_armed_timer_takes_forty_bytes_here() {
         assert_eq!(size_of::<Entry>(), 40);
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "too many timers for an interpreter")]
+    fn little_is_unused_however_many_there_are() {
+        let mut entries = Entries::new();
+        let (mut moves, mut capacity) = (0, 0);
+        for count in 1..=1_000_000 {
+            entries.insert(1, 1, Waker::noop().clone());
+            if entries.all.capacity() != capacity {
+                (capacity, moves) = (entries.all.capacity(), moves + count);
+                assert!(capacity <= KEPT.max(count + count / GROWTH));
+            }
+        }
+        assert!(moves < (GROWTH + 1) * 1_000_000, "{moves} moves");
     }
 
     #[test]
