@@ -15,6 +15,7 @@
 //! cloned, woken or dropped.
 
 use super::entries::{Entries, Entry, NONE};
+use std::hint::black_box;
 use std::task::Waker;
 
 const LEVELS: usize = 9;
@@ -176,8 +177,15 @@ impl Wheel {
     fn cascade(&mut self, level: usize, slot: usize, filed: &mut usize) -> bool {
         let List { head: mut index, tail } =
             std::mem::replace(&mut self.levels[level].slots[slot], List::EMPTY);
+        // Entries lie about in memory, and only its neighbours know where one is: a walk waits for
+        // each. A second walk, from the tail to where they meet, fetches half of them meanwhile.
+        let mut fetched = tail;
         while index != NONE && *filed < CASCADE_LIMIT {
             let next = self.entries[index].next;
+            if fetched != NONE {
+                let is_met = fetched == index || fetched == next;
+                fetched = if is_met { NONE } else { black_box(self.entries[fetched].previous) };
+            }
             // Lower down: on this level it does not differ from `elapsed` any more.
             self.link(index);
             index = next;
