@@ -48,7 +48,7 @@ pub(crate) type Copy = fn(&Waker) -> Option<Waker>;
 /// What a caller learns who looks at a side.
 pub(crate) enum Look {
     /// There has been an event since the last look. If `closed`, a short transfer does not mean that
-    /// nothing is left: see [`Event::read_closed`].
+    /// nothing is left: see [`Event::is_read_closed`].
     Event { closed: bool },
     /// There has been none, and the waker already sits there.
     Seated,
