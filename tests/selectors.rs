@@ -945,13 +945,18 @@ fn the_best_is_the_first_that_there_is() {
 #[test]
 fn each_descriptor_of_a_selector_is_given_back() {
     in_child(|| {
-        let before = common::process::open_descriptors();
         for kind in Kind::available() {
-            let watch = Watch::new(*kind);
-            let notifier = watch.selector.notifier();
-            drop(watch);
-            drop(notifier);
-            assert_eq!(common::process::open_descriptors(), before, "{kind}");
+            let before = common::process::open_descriptors();
+            for round in 0..10 {
+                let watch = Watch::new(*kind);
+                let notifier = watch.selector.notifier();
+                assert!(common::process::open_descriptors() > before, "{kind}");
+                drop(watch);
+                drop(notifier);
+                // libkqueue works off the last one when the next one is made, and has some of its own.
+                let most = if is_emulated(*kind) { before + 10 } else { before };
+                assert!(common::process::open_descriptors() <= most, "{kind}, round {round}");
+            }
         }
     });
 }
