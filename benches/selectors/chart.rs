@@ -54,7 +54,7 @@ impl Scale {
         let least = |of: fn((f64, f64)) -> f64| points().map(of).fold(f64::MAX, f64::min);
         let idle = |point: (f64, f64)| point.0;
         let cost = |point: (f64, f64)| point.1;
-        Scale { idle: least(idle) / 1.3..most(idle) * 3.5, cost: least(cost) / 2.0..most(cost) * 2.0 }
+        Scale { idle: least(idle) / 1.3..most(idle) * 6.0, cost: least(cost) / 2.0..most(cost) * 2.0 }
     }
 }
 
@@ -89,7 +89,7 @@ fn panel(
         .label_style(small.clone())
         .axis_desc_style(small.clone())
         .x_label_formatter(&|idle| thousands(*idle))
-        .y_label_formatter(&|cost| format!("{} µs", thousands(*cost)))
+        .y_label_formatter(&|cost| cost_label(*cost))
         .draw()?;
     for curve in curves.iter().filter(|curve| curve.layer == layer) {
         let Look { colour, width, label_above } = Look::of(curve.kind);
@@ -106,11 +106,15 @@ fn panel(
     Ok(())
 }
 
+fn cost_label(microseconds: f64) -> String {
+    if microseconds < 1000.0 { format!("{microseconds} µs") } else { format!("{} ms", microseconds / 1e3) }
+}
+
 /// How a mechanism's line looks.
 struct Look {
     colour: RGBColor,
     width: u32,
-    /// The two epolls would else stand on each other.
+    /// Or below, so that no two names stand on each other, nor on a line that goes on.
     label_above: bool,
 }
 
@@ -121,7 +125,7 @@ impl Look {
             Kind::Epoll => Look { colour: RGBColor(47, 129, 247), width: 3, label_above: false },
             Kind::EpollLevel => Look { colour: RGBColor(26, 160, 120), width: 2, label_above: true },
             Kind::Poll => Look { colour: RGBColor(224, 123, 0), width: 3, label_above: true },
-            Kind::Select => Look { colour: RGBColor(219, 70, 90), width: 3, label_above: true },
+            Kind::Select => Look { colour: RGBColor(219, 70, 90), width: 3, label_above: false },
             _ => Look { colour: RGBColor(150, 100, 220), width: 3, label_above: true },
         }
     }
