@@ -52,8 +52,16 @@
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("`runtime` needs a 64-bit target: a waker is a 64-bit id in the place of a pointer");
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-compile_error!("`runtime` has only its epoll backend so far: Linux and Android");
+#[cfg(not(any(
+    target_os = "linux",
+    target_os = "android",
+    target_vendor = "apple",
+    target_os = "freebsd",
+    target_os = "dragonfly",
+    target_os = "netbsd",
+    target_os = "openbsd"
+)))]
+compile_error!("`runtime` needs epoll or kqueue: Linux, Android, macOS, iOS or one of the BSDs");
 
 pub mod io;
 pub mod net;

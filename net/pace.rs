@@ -130,25 +130,25 @@ impl Pace {
     }
 }
 
-/// Whether the error is about the connection at the head of the queue, which is gone with it. Linux
-/// hands out network errors that are pending on the new socket, and accept(2) says to treat them
-/// like `EAGAIN`; `EPERM` is a firewall's word.
+/// Errors about the connection at the head of the queue, which is gone with it. Linux hands out
+/// network errors that are pending on the new socket, and accept(2) says to treat them like
+/// `EAGAIN`; `EPERM` is a firewall's word.
+const OF_ONE_CONNECTION: &[i32] = &[
+    libc::ECONNABORTED,
+    libc::EPROTO,
+    libc::ENETDOWN,
+    libc::ENOPROTOOPT,
+    libc::EHOSTDOWN,
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    libc::ENONET,
+    libc::EHOSTUNREACH,
+    libc::EOPNOTSUPP,
+    libc::ENETUNREACH,
+    libc::EPERM,
+];
+
 fn is_of_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(
-            libc::ECONNABORTED
-                | libc::EPROTO
-                | libc::ENETDOWN
-                | libc::ENOPROTOOPT
-                | libc::EHOSTDOWN
-                | libc::ENONET
-                | libc::EHOSTUNREACH
-                | libc::EOPNOTSUPP
-                | libc::ENETUNREACH
-                | libc::EPERM
-        )
-    )
+    error.raw_os_error().is_some_and(|errno| OF_ONE_CONNECTION.contains(&errno))
 }
 
 #[cfg(test)]

@@ -1,23 +1,51 @@
 //! The system calls that neither std nor socket2 makes in the way wanted here.
 #![expect(unsafe_code, reason = "accept4, which std and socket2 do not make with SOCK_NONBLOCK")]
 
-use socket2::SockAddr;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
+/// Makes a TCP socket that does not block and is closed on exec.
+#[cfg(not(target_vendor = "apple"))]
+pub(super) fn socket(address: SocketAddr) -> io::Result<Socket> {
+    Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))
+}
+
+/// Makes a TCP socket that does not block and is closed on exec, for which macOS needs more calls.
+/// Nor does it raise SIGPIPE (`SO_NOSIGPIPE`), which those that it accepts inherit.
+#[cfg(target_vendor = "apple")]
+pub(super) fn socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
 /// Takes one connection from a listener's queue, as a descriptor that is non-blocking and
-/// close-on-exec from the start: one call, see accept(2).
+/// close-on-exec, where there is accept4(2) from the start.
 pub(super) fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
-    let (fd, address) = match accept_with_flags(listener.as_fd()) {
-        // Emulated and very old kernels.
-        Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => accept_then_flags(listener.as_fd())?,
-        accepted => accepted?,
-    };
-    let address = address.as_socket().ok_or(io::ErrorKind::InvalidData)?;
+    let (fd, address) = accept_one(listener.as_fd())?;
+    // macOS has no address for a peer that is gone by now.
+    let gone = || io::Error::from_raw_os_error(libc::ECONNABORTED);
+    let address = address.as_socket().ok_or_else(gone)?;
     Ok((TcpStream::from(fd), address))
 }
 
+#[cfg(not(target_vendor = "apple"))]
+fn accept_one(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SockAddr)> {
+    match accept_with_flags(listener) {
+        // Emulated and very old kernels.
+        Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => accept_then_flags(listener),
+        accepted => accepted,
+    }
+}
+
+#[cfg(target_vendor = "apple")]
+fn accept_one(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SockAddr)> {
+    accept_then_flags(listener)
+}
+
+#[cfg(not(target_vendor = "apple"))]
 fn accept_with_flags(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SockAddr)> {
     let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
     // SAFETY: the listener is open while it is borrowed, `storage` has the room that `length` says,
@@ -25,7 +53,7 @@ fn accept_with_flags(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SockAddr)
     take(|storage, length| unsafe { libc::accept4(listener.as_raw_fd(), storage, length, flags) })
 }
 
-#[cold]
+#[cfg_attr(not(target_vendor = "apple"), cold)]
 fn accept_then_flags(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SockAddr)> {
     // SAFETY: as above.
     let accepted = take(|storage, length| unsafe { libc::accept(listener.as_raw_fd(), storage, length) })?;
@@ -58,7 +86,7 @@ mod tests {
 
     #[test]
     fn an_accepted_socket_does_not_block_and_is_closed_on_exec() {
-        for accept in [accept_with_flags as Accept, accept_then_flags] {
+        for accept in [accept_one as Accept, accept_then_flags] {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
             let (fd, address) = accept(listener.as_fd()).unwrap();

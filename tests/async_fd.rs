@@ -1,4 +1,6 @@
 //! `AsyncFd`: descriptors of all kinds, guards, and what they promise.
+// The descriptors that stand for all kinds here are Linux's.
+#![cfg(any(target_os = "linux", target_os = "android"))]
 #![expect(unsafe_code, reason = "eventfd, memfd_create, pidfd_open and epoll_create1")]
 
 mod net_support;

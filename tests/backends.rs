@@ -123,6 +123,31 @@ fn a_hang_up_is_still_there_for_who_comes_late() {
     });
 }
 
+/// Deregistered after the close, a descriptor that has a duplicate would stay in epoll's set, and every
+/// byte for the duplicate would turn the loop.
+#[test]
+fn a_descriptor_is_deregistered_before_it_is_closed() {
+    on_each(|runtime| {
+        let (duplicate, mut peer) = runtime.block_on(async {
+            let (ours, peer) = half_std_pair().unwrap();
+            assert!(poll_once(ours.readable()).await.is_none());
+            (ours.as_fd().try_clone_to_owned().unwrap(), peer)
+        });
+        let before = runtime.metrics().turns;
+        let writer = std::thread::spawn(move || {
+            for _ in 0..50 {
+                peer.write_all(b"for the duplicate").unwrap();
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        });
+        runtime.block_on(time::sleep(Duration::from_millis(150)));
+        let turns = runtime.metrics().turns - before;
+        assert!(turns < 10, "{}: {turns} turns", runtime.selector());
+        writer.join().unwrap();
+        drop(duplicate);
+    });
+}
+
 #[test]
 fn a_change_of_interest_from_within_a_wake_takes_effect() {
     on_each(|runtime| {

@@ -416,7 +416,7 @@ fn a_write_to_a_dead_peer_raises_no_signal() {
 }
 
 fn limit_descriptors(limit: u64) {
-    let limit = libc::rlimit { rlim_cur: limit, rlim_max: 20_000 };
+    let limit = libc::rlimit { rlim_cur: limit as libc::rlim_t, rlim_max: 20_000 };
     // SAFETY: the kernel reads one rlimit.
     assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
 }

@@ -174,7 +174,6 @@ impl Driver {
         ((timer.0 >> 48) as u16 == self.id).then_some(key)
     }
 
-    #[inline]
     fn check(&self, timer: TimerId, deadline: Instant, waker: &Waker) -> Check {
         let tick = self.tick_of(deadline);
         let mut wheel = self.wheel.borrow_mut();
@@ -190,7 +189,6 @@ impl Driver {
     }
 
     /// Leaves the waker, unless the deadline has passed. Gives back a waker to be dropped, if any.
-    #[inline]
     fn arm(&self, timer: &mut TimerId, deadline: Instant, waker: Waker) -> (Poll<()>, Option<Waker>) {
         let tick = self.tick_of(deadline);
         let mut wheel = self.wheel.borrow_mut();
@@ -203,6 +201,13 @@ impl Driver {
         let key = wheel.insert(tick, waker);
         timer.0 = u64::from(self.id) << 48 | u64::from(key.generation) << 32 | u64::from(key.slot);
         (Poll::Pending, None)
+    }
+
+    /// Takes a timer out of the wheel, if it is there. Gives back the waker to be dropped.
+    fn disarm(&self, timer: TimerId, deadline: Instant) -> Option<Waker> {
+        let key = self.key_of(timer)?;
+        let tick = self.tick_of(deadline);
+        self.wheel.borrow_mut().remove(key, tick)
     }
 }
 
@@ -236,12 +241,7 @@ impl TimerId {
         if timer == TimerId::NONE {
             return;
         }
-        let waker = try_current(|driver| {
-            let key = driver.key_of(timer)?;
-            let tick = driver.tick_of(deadline);
-            driver.wheel.borrow_mut().remove(key, tick)
-        });
-        drop(waker);
+        drop(try_current(|driver| driver.disarm(timer, deadline)));
     }
 
     /// Moves an armed timer to another deadline, with its waker.

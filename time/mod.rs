@@ -22,6 +22,7 @@
 
 mod clock;
 mod driver;
+mod entries;
 mod instant;
 mod interval;
 mod paused;

@@ -8,22 +8,19 @@
 //! timers are filed anew, lower down ("cascade"). Nine levels cover all ticks there are, so nothing
 //! ever wraps.
 //!
-//! Occupancy is one word a level; slots are lists linked by index through one slab. Insert and
-//! remove take constant time and allocate nothing beyond the slab's slot.
+//! Occupancy is one word a level; slots are lists linked by index through the entries. Insert and
+//! remove take constant time and allocate nothing beyond an entry.
 //!
 //! The wheel knows neither clock nor tasks. Wakers are stored, moved and compared here, never
 //! cloned, woken or dropped.
 
-use slab::Slab;
-use std::num::NonZeroU8;
+use super::entries::{Entries, Entry, NONE};
+use std::hint::black_box;
 use std::task::Waker;
 
 const LEVELS: usize = 9;
 const SLOTS: usize = 64;
 const DIGIT_BITS: u32 = 6;
-
-/// The end of a list.
-const NONE: u32 = u32::MAX;
 
 /// Ticks have 54 bits; later deadlines (after 570 years) are filed here.
 pub(crate) const MAX_TICK: u64 = (1 << (LEVELS as u32 * DIGIT_BITS)) - 1;
@@ -31,9 +28,6 @@ pub(crate) const MAX_TICK: u64 = (1 << (LEVELS as u32 * DIGIT_BITS)) - 1;
 /// Timers filed anew at most in one [`Wheel::expire`]: a million of them on one tick would stop
 /// everything else for tens of milliseconds.
 const CASCADE_LIMIT: usize = 4096;
-
-/// Room for so many timers is always kept: 40 KB.
-const KEPT: usize = 1024;
 
 /// Names a timer in this wheel, as long as its tick is known too; see [`Wheel::find`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,7 +39,7 @@ pub(crate) struct Key {
 pub(crate) struct Wheel {
     /// Every timer of an earlier tick has fired.
     elapsed: u64,
-    entries: Slab<Entry>,
+    entries: Entries,
     levels: Box<[Level; LEVELS]>,
     /// A bit for each level that is not empty.
     occupied: u16,
@@ -72,41 +66,12 @@ impl List {
     const EMPTY: List = List { head: NONE, tail: NONE };
 }
 
-pub(crate) struct Entry {
-    tick: u64,
-    /// There is one as long as the entry is filed.
-    pub(crate) waker: Option<Waker>,
-    previous: u32,
-    next: u32,
-    generation: u16,
-    slot: u8,
-    /// Counted from one, so that zero is free for the slab's mark of an empty slot.
-    level: NonZeroU8,
-}
-
-impl Entry {
-    // Filled in after it is in its place: a value made up field by field is slow to be moved as a whole.
-    const NEW: Entry = Entry {
-        tick: 0,
-        waker: None,
-        previous: NONE,
-        next: NONE,
-        generation: 0,
-        slot: 0,
-        level: NonZeroU8::MIN,
-    };
-
-    fn level(&self) -> usize {
-        usize::from(self.level.get()) - 1
-    }
-}
-
 impl Wheel {
     pub(crate) fn new(elapsed: u64) -> Wheel {
         let empty = Level { occupied: 0, slots: [List::EMPTY; SLOTS] };
         Wheel {
             elapsed: elapsed.min(MAX_TICK),
-            entries: Slab::new(),
+            entries: Entries::new(),
             // By way of the heap, so that a small stack is enough.
             levels: vec![empty; LEVELS].try_into().unwrap_or_else(|_| unreachable!("the length is LEVELS")),
             occupied: 0,
@@ -131,15 +96,9 @@ impl Wheel {
         self.last_generation = self.last_generation.wrapping_add(1);
         let generation = self.last_generation;
         self.bound = if self.is_empty() { Some(tick) } else { self.bound.map(|bound| bound.min(tick)) };
-        let vacant = self.entries.vacant_entry();
-        let slot = vacant.key();
-        assert!(slot < NONE as usize, "fewer than 2^32 - 1 timers");
-        let entry = vacant.insert(Entry::NEW);
-        entry.tick = tick;
-        entry.waker = Some(waker);
-        entry.generation = generation;
-        self.link(slot as u32);
-        Key { slot: slot as u32, generation }
+        let slot = self.entries.insert(tick, generation, waker);
+        self.link(slot);
+        Key { slot, generation }
     }
 
     /// The timer of that key and tick, unless it has fired.
@@ -148,21 +107,21 @@ impl Wheel {
     /// tick that has passed, and whatever timer has its slot now was filed with one to come.
     #[inline]
     pub(crate) fn find(&mut self, key: Key, tick: u64) -> Option<&mut Entry> {
-        let entry = self.entries.get_mut(key.slot as usize)?;
+        let entry = self.entries.get_mut(key.slot)?;
         (entry.generation == key.generation && entry.tick == tick).then_some(entry)
     }
 
     /// Takes a timer out, unless it has fired.
     #[inline]
     pub(crate) fn remove(&mut self, key: Key, tick: u64) -> Option<Waker> {
-        self.find(key, tick)?;
+        let level = self.find(key, tick)?.level;
         self.unlink(key.slot);
-        let entry = self.entries.remove(key.slot as usize);
-        self.forget_bound(entry.tick, entry.level());
+        let waker = self.entries.remove(key.slot);
+        self.forget_bound(tick, level);
         if self.is_empty() {
             self.cascading = None;
         }
-        entry.waker
+        waker
     }
 
     /// Files a timer anew under another tick; its key and its waker stay. False if it has fired.
@@ -170,7 +129,7 @@ impl Wheel {
         let Some(entry) = self.find(key, tick) else {
             return false;
         };
-        let level = entry.level();
+        let level = entry.level;
         entry.tick = new_tick;
         self.unlink(key.slot);
         self.link(key.slot);
@@ -196,7 +155,7 @@ impl Wheel {
                         return fired;
                     }
                     self.unlink(index);
-                    wakers.extend(self.entries.remove(index as usize).waker);
+                    wakers.extend(self.entries.remove(index));
                     fired += 1;
                 }
                 self.bound = None;
@@ -218,8 +177,15 @@ impl Wheel {
     fn cascade(&mut self, level: usize, slot: usize, filed: &mut usize) -> bool {
         let List { head: mut index, tail } =
             std::mem::replace(&mut self.levels[level].slots[slot], List::EMPTY);
+        // Entries lie about in memory, and only its neighbours know where one is: a walk waits for
+        // each. A second walk, from the tail to where they meet, fetches half of them meanwhile.
+        let mut fetched = tail;
         while index != NONE && *filed < CASCADE_LIMIT {
-            let next = self.entries[index as usize].next;
+            let next = self.entries[index].next;
+            if fetched != NONE {
+                let is_met = fetched == index || fetched == next;
+                fetched = if is_met { NONE } else { black_box(self.entries[fetched].previous) };
+            }
             // Lower down: on this level it does not differ from `elapsed` any more.
             self.link(index);
             index = next;
@@ -230,7 +196,7 @@ impl Wheel {
             self.vacate(level, slot);
             return false;
         }
-        self.entries[index as usize].previous = NONE;
+        self.entries[index].previous = NONE;
         self.levels[level].slots[slot] = List { head: index, tail };
         self.cascading = Some((level as u8, slot as u8));
         true
@@ -247,7 +213,8 @@ impl Wheel {
         if self.bound.is_none() {
             let mut least = u64::MAX;
             let mut index = self.levels[level].slots[slot].head;
-            while let Some(entry) = self.entries.get(index as usize) {
+            while index != NONE {
+                let entry = &self.entries[index];
                 least = least.min(entry.tick);
                 index = entry.next;
             }
@@ -258,14 +225,12 @@ impl Wheel {
 
     /// Gives back the room of many timers once there is none.
     pub(crate) fn rest(&mut self) {
-        if self.is_empty() && self.entries.capacity() > KEPT {
-            self.entries = Slab::new();
-        }
+        self.entries.rest();
     }
 
     /// Takes out every timer.
     pub(crate) fn clear(&mut self, wakers: &mut Vec<Waker>) {
-        wakers.extend(self.entries.drain().filter_map(|entry| entry.waker));
+        self.entries.clear(wakers);
         *self = Wheel { last_generation: self.last_generation, ..Wheel::new(self.elapsed) };
     }
 
@@ -292,19 +257,19 @@ impl Wheel {
 
     /// Appends an entry to the list where its tick belongs.
     fn link(&mut self, index: u32) {
-        let entry = &mut self.entries[index as usize];
+        let entry = &mut self.entries[index];
         // What has passed goes to the slot that is next in any case.
         let tick = entry.tick.clamp(self.elapsed, MAX_TICK);
         let level = level_of(self.elapsed, tick);
         let slot = (tick >> (level as u32 * DIGIT_BITS)) as usize % SLOTS;
         let list = &mut self.levels[level].slots[slot];
-        entry.level = NonZeroU8::MIN.saturating_add(level as u8);
+        entry.level = level as u8;
         entry.slot = slot as u8;
         (entry.previous, entry.next) = (list.tail, NONE);
         let tail = std::mem::replace(&mut list.tail, index);
         match tail {
             NONE => list.head = index,
-            tail => self.entries[tail as usize].next = index,
+            tail => self.entries[tail].next = index,
         }
         self.levels[level].occupied |= 1 << slot;
         self.occupied |= 1 << level;
@@ -312,18 +277,18 @@ impl Wheel {
 
     /// Takes an entry out of its list.
     fn unlink(&mut self, index: u32) {
-        let entry = &self.entries[index as usize];
+        let entry = &self.entries[index];
         let (previous, next) = (entry.previous, entry.next);
-        let (level, slot) = (entry.level(), usize::from(entry.slot));
+        let (level, slot) = (usize::from(entry.level), usize::from(entry.slot));
         let list = &mut self.levels[level].slots[slot];
         match previous {
             NONE => list.head = next,
-            previous => self.entries[previous as usize].next = next,
+            previous => self.entries[previous].next = next,
         }
         let list = &mut self.levels[level].slots[slot];
         match next {
             NONE => list.tail = previous,
-            next => self.entries[next as usize].previous = previous,
+            next => self.entries[next].previous = previous,
         }
         if self.levels[level].slots[slot].head == NONE {
             self.vacate(level, slot);
@@ -341,7 +306,7 @@ impl Wheel {
     /// A timer of that tick and level is not there any more. On level 0 the next one is found at
     /// no cost; above, the bound stays as it is.
     #[inline]
-    fn forget_bound(&mut self, tick: u64, level: usize) {
+    fn forget_bound(&mut self, tick: u64, level: u8) {
         if level == 0 && self.bound == Some(tick) {
             self.bound = None;
         }

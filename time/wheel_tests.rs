@@ -265,8 +265,3 @@ fn a_slot_that_is_being_filed_anew_may_be_emptied() {
     wheel.insert(200, Waker::noop().clone());
     assert_eq!(wheel.next_tick(), Some(200));
 }
-
-#[test]
-fn an_armed_timer_takes_forty_bytes_here() {
-    assert_eq!(size_of::<Option<Entry>>(), 40, "the level has a niche for the slab's tag");
-}

@@ -1,14 +1,14 @@
 //! Connecting: from an address to a stream whose handshake is done.
 
+use crate::net::sys;
 use crate::runtime::reactor::Direction;
 use crate::runtime::registered::Registered;
-use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 
 /// Connects to one address. Dropped before the end, it closes the socket.
 pub(super) async fn connect(address: SocketAddr) -> io::Result<Registered<TcpStream>> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    let socket = sys::socket(address)?;
     let connecting = match socket.connect(&address.into()) {
         Ok(()) => false,
         // Interrupted, it goes on all the same, see connect(2).

@@ -8,7 +8,6 @@ use crate::runtime::reactor::Direction;
 use crate::runtime::registered::{Registered, Waiting};
 use crate::time::Sleep;
 use futures_core::Stream;
-use socket2::{Domain, Protocol, Socket, Type};
 use std::fmt;
 use std::future::{poll_fn, ready};
 use std::io;
@@ -233,7 +232,7 @@ impl TcpListener {
 }
 
 fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    let socket = sys::socket(address)?;
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;

@@ -54,7 +54,7 @@ impl Event {
     /// of file), or there is an error to collect, or urgent data makes a read stop half way. A short
     /// read does not mean that nothing is left.
     ///
-    /// A hint. `select` cannot tell, and says so only of a descriptor that is not open.
+    /// A hint: macOS and the BSDs do not tell a half close by `poll` and `select`.
     #[inline]
     pub const fn is_read_closed(self) -> bool {
         self.flags & READ_CLOSED != 0

@@ -44,14 +44,7 @@ const AVAILABLE: &[Kind] = &[
     Kind::Epoll,
     #[cfg(any(target_os = "linux", target_os = "android"))]
     Kind::EpollLevel,
-    #[cfg(any(
-        target_vendor = "apple",
-        target_os = "freebsd",
-        target_os = "dragonfly",
-        target_os = "netbsd",
-        target_os = "openbsd",
-        all(target_os = "linux", runtime_libkqueue)
-    ))]
+    #[cfg(any(not(any(target_os = "linux", target_os = "android")), runtime_libkqueue))]
     Kind::Kqueue,
     Kind::Poll,
     Kind::Select,

@@ -63,8 +63,8 @@
 //! | a wait costs by the number of | ready | ready | ready | watched | highest watched |
 //! | descriptors | any | any | any | any | below 1024 (NetBSD: 256), else refused |
 //! | both directions ready | one event | one event | two events | one event | one event |
-//! | a direction nobody asked for | on hang-up, error | on hang-up, error | never | on hang-up, error | never |
-//! | `is_read_closed`, `is_write_closed` | yes | yes | yes | yes (half close: Linux) | no |
+//! | a direction nobody asked for | on hang-up, error | on hang-up, error | never | on hang-up, error | on hang-up, error |
+//! | `is_read_closed`, `is_write_closed` | yes | yes | yes | yes (half close: Linux) | yes (half close: Linux) |
 //! | closed while registered, no `dup` left | silence | silence | silence | one event, closed; struck off | one event, closed; struck off |
 //! | …with a `dup` left | events go on, and cannot be ended | likewise | silence | as above | as above |
 //! | …and its number used again, unregistered | silence | silence | silence | watched under the old key | watched under the old key |
@@ -86,6 +86,7 @@
 // - The notifier's event, under `NOTIFIER_KEY`, is not handed out.
 // - What finds no room comes with a later wait, and none is always the last.
 
+// Where there is neither Linux nor Android there is kqueue: lib.rs admits no other systems.
 mod absent;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod epoll;
@@ -93,20 +94,31 @@ mod event;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod eventfd;
 mod file;
+#[cfg(any(not(any(target_os = "linux", target_os = "android")), runtime_libkqueue, test))]
+mod kevent;
 mod kind;
+#[cfg(any(not(any(target_os = "linux", target_os = "android")), runtime_libkqueue, test))]
+mod kqueue;
+#[cfg(all(any(target_os = "linux", target_os = "android"), any(runtime_libkqueue, test)))]
+mod libkqueue;
 mod notifier;
-#[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
+#[cfg(any(not(any(target_os = "linux", target_os = "android")), test))]
 mod pipe;
 mod poll;
+#[cfg(any(not(any(target_os = "linux", target_os = "android")), runtime_libkqueue))]
+mod queue;
 mod remote;
 mod select;
 mod timeout;
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 use absent::{Absent as Epoll, Absent as EpollSet};
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(runtime_libkqueue)))]
 use absent::{Absent as Kqueue, Absent as Queue};
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use epoll::{Epoll, EpollSet};
+#[cfg(any(not(any(target_os = "linux", target_os = "android")), runtime_libkqueue))]
+use {kqueue::Kqueue, queue::Queue};
 
 pub use event::{Event, Events};
 pub(crate) use event::{READ_CLOSED, READABLE, WRITABLE, WRITE_CLOSED};
@@ -339,3 +351,7 @@ fn backend(kind: Kind, room: usize) -> io::Result<Backend> {
         Kind::Select => Backend::Select(Box::new(Select::new()?)),
     })
 }
+
+#[cfg(test)]
+#[path = "selector_tests.rs"]
+mod tests;

@@ -43,9 +43,9 @@ struct Entry {
 
 /// The peer has shut down its side, which Linux tells apart from data.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-const HALF_CLOSED: i16 = libc::POLLRDHUP;
+pub(super) const HALF_CLOSED: i16 = libc::POLLRDHUP;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-const HALF_CLOSED: i16 = 0;
+pub(super) const HALF_CLOSED: i16 = 0;
 
 /// The place of the channel.
 const CHANNEL: usize = 0;
@@ -217,7 +217,7 @@ fn pollfd(fd: RawFd, interest: Option<Interest>) -> libc::pollfd {
 }
 
 /// Hang-up and error count as both directions: whoever waits has to hear of it.
-fn translate(revents: i16) -> u8 {
+pub(super) fn translate(revents: i16) -> u8 {
     let flag = |mask: i16, flag: u8| if revents & mask != 0 { flag } else { 0 };
     flag(libc::POLLIN, READABLE)
         | flag(libc::POLLOUT, WRITABLE)

@@ -4,8 +4,8 @@
 //!   with the highest descriptor, however few are ready.
 //! - The sets end at `FD_SETSIZE`, 1024 nearly everywhere: a bit past the end would be written into
 //!   somebody else's memory, so such a descriptor is refused at registration.
-//! - It only knows *a read, a write would not block*: no hang-up apart from that, and of a direction
-//!   only if it was asked for.
+//! - All it says is that a read or a write would not block. Whether that is for a hang-up, an error or
+//!   the end of the data, poll(2) is asked afterwards, about those few that were found.
 //! - One descriptor that is not open makes the whole wait fail (`EBADF`): those are then looked for,
 //!   told of once as closed in both directions, and struck off.
 //! - `pselect` takes nanoseconds.
@@ -13,6 +13,7 @@
 
 use super::event::{BROKEN, Event, READABLE, WRITABLE};
 use super::notifier::Channel;
+use super::poll::{HALF_CLOSED, translate};
 use super::remote::Departures;
 use super::{Notifier, Remote, file, syscall};
 use crate::io::Interest;
@@ -33,6 +34,8 @@ pub(crate) struct Select {
     end: usize,
     /// Where the next search begins, so that none is always the last.
     next: usize,
+    /// What the last search found, in the form of the question why.
+    found: Vec<libc::pollfd>,
 }
 
 /// One word of a set, as the C library of this system has it.
@@ -64,6 +67,7 @@ impl Select {
             write: Set::EMPTY,
             end: 0,
             next: 0,
+            found: Vec::new(),
         };
         refuse_above(fd)?;
         select.put(fd as usize, true, false);
@@ -133,20 +137,27 @@ impl Select {
             read.remove(channel);
         }
         let from = self.next.min(self.end);
-        let mut left = room;
+        self.found.clear();
         for range in [from..self.end, 0..from] {
             let mut fd = range.start;
-            while left > 0
+            while self.found.len() < room
                 && let Some(found) = read.next_of_either(&write, fd..range.end)
             {
                 fd = found + 1;
-                left -= 1;
                 self.next = fd;
-                let flags = if read.contains(found) { READABLE } else { 0 }
-                    | if write.contains(found) { WRITABLE } else { 0 };
-                if let Some(key) = self.keys[found] {
-                    each(Event::new(key, flags));
-                }
+                let events = if read.contains(found) { HALF_CLOSED } else { 0 };
+                self.found.push(libc::pollfd { fd: found as RawFd, events, revents: 0 });
+            }
+        }
+        // Should it fail, the answer is zero for each. That one is not open, the next wait will tell.
+        let _ = syscall!(poll(self.found.as_mut_ptr(), self.found.len() as _, 0));
+        for found in &self.found {
+            let fd = found.fd as usize;
+            let flags = if read.contains(fd) { READABLE } else { 0 }
+                | if write.contains(fd) { WRITABLE } else { 0 }
+                | translate(found.revents & !libc::POLLNVAL);
+            if let Some(key) = self.keys[fd] {
+                each(Event::new(key, flags));
             }
         }
         Ok(())

@@ -17,7 +17,7 @@ pub(super) fn timespec(timeout: Duration) -> libc::timespec {
 /// For `epoll_wait` and `poll`: -1 is for ever. Ceil, so that a wait of 0.4 ms does not become a busy
 /// loop; clamped, since a larger number would turn negative, which is for ever too (24.8 days at
 /// most).
-#[cfg_attr(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")), expect(dead_code))]
+#[allow(dead_code, reason = "the BSDs have nanoseconds everywhere")]
 pub(super) fn milliseconds(timeout: Option<Duration>) -> i32 {
     match timeout {
         None => -1,

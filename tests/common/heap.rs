@@ -33,12 +33,15 @@ fn freed(bytes: usize) {
     LIVE.set(LIVE.get() - bytes as isize);
 }
 
+#[cfg(not(all(any(target_os = "linux", target_os = "android", target_os = "freebsd"), not(miri))))]
+fn weight(pointer: *mut u8) -> usize {
+    if pointer.is_null() { 0 } else { HEADER }
+}
+
+#[cfg(all(any(target_os = "linux", target_os = "android", target_os = "freebsd"), not(miri)))]
 fn weight(pointer: *mut u8) -> usize {
     if pointer.is_null() {
         return 0;
-    }
-    if cfg!(miri) {
-        return HEADER;
     }
     // SAFETY: the pointer came from the system's allocator, which is malloc, and is still live.
     unsafe { libc::malloc_usable_size(pointer.cast()) + HEADER }

@@ -1,0 +1,279 @@
+//! kqueue, edge-triggered. macOS, iOS and the BSDs. See kqueue(2).
+//!
+//! - Each direction is a *filter* of its own, with `EV_CLEAR`: each change is reported once, and adding
+//!   a filter anew reports what is ready.
+//! - `EV_EOF` comes while data is still to be read; how much, nobody counts here: reads go on until the
+//!   end of file. For a write it means that there is nobody to write to.
+//! - `EV_RECEIPT` has every change answered by itself: without it the first failure ends the call and
+//!   the rest of the changes is not made, or events come along that nobody has room for.
+//! - `EINTR` of a call that makes changes: they have been made (FreeBSD's man page says so).
+//! - To add a filter to a pipe whose other end has gone is `EPIPE` (macOS 10.10 and 10.11, see
+//!   tokio-rs/mio#582; FreeBSD's `pipe_kqfilter` for writes). That is readiness: it is told as an event
+//!   of the next wait.
+//! - A filter that goes with its descriptor is `ENOENT` when it is deleted.
+//! - kqueue takes regular files and counts a registered filter as new when it is added again; both are
+//!   refused here, as on the other mechanisms.
+//! - A close takes the filters of that descriptor along, whatever `dup` is alive.
+//!
+//! What is in this file makes no system call itself, so that its tests run on every system, against
+//! a kernel that says what a test wants.
+
+use super::event::{BROKEN, Event, READ_CLOSED, READABLE, WRITABLE, WRITE_CLOSED};
+use super::kevent::{self, Filter, Flags, Kevent};
+use super::notifier::Channel;
+use super::remote::Departures;
+use super::{NOTIFIER_KEY, file};
+use crate::io::Interest;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What this file needs of a kernel: kevent(2).
+pub(super) trait Kernel {
+    fn kevent(
+        &self,
+        changes: &[Kevent],
+        events: &mut [Kevent],
+        timeout: Option<Duration>,
+    ) -> io::Result<usize>;
+}
+
+/// A kqueue, and the room for the events of one wait.
+pub(crate) struct Kqueue<K = super::Queue> {
+    pub(super) kernel: Arc<K>,
+    /// Where the notifier is not an event of the kqueue's own.
+    pub(super) channel: Option<Arc<Channel>>,
+    pub(super) departures: Arc<Departures>,
+    /// By descriptor: whether it is known, and its filters.
+    known: Vec<u8>,
+    /// What the kernel said out of turn, for the next wait.
+    pending: Vec<Event>,
+    events: Vec<Kevent>,
+}
+
+const KNOWN: u8 = 1;
+const READS: u8 = 2;
+const WRITES: u8 = 4;
+
+/// The filters, each with its bit.
+const FILTERS: [(u8, Filter); 2] = [(READS, kevent::READ), (WRITES, kevent::WRITE)];
+
+impl<K: Kernel> Kqueue<K> {
+    pub(super) fn on(kernel: K, room: usize, channel: Option<Arc<Channel>>) -> Kqueue<K> {
+        Kqueue {
+            kernel: Arc::new(kernel),
+            channel,
+            departures: Arc::default(),
+            known: Vec::new(),
+            pending: Vec::new(),
+            events: vec![no_event(); room],
+        }
+    }
+
+    pub(super) fn register(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        key: u64,
+        interest: Option<Interest>,
+    ) -> io::Result<()> {
+        self.work_off_departures();
+        let number = fd.as_raw_fd();
+        if self.is_registered(number) {
+            return Err(io::Error::from_raw_os_error(libc::EEXIST));
+        }
+        file::refuse(fd)?;
+        self.set_known(number, 0);
+        self.change(number, key, interest).inspect_err(|_| {
+            // The other filter may have been added.
+            let _ = remove(&*self.kernel, number);
+            self.set_known(number, 0);
+        })
+    }
+
+    pub(super) fn modify(&mut self, fd: RawFd, key: u64, interest: Option<Interest>) -> io::Result<()> {
+        self.work_off_departures();
+        if self.known(fd) == 0 {
+            return Err(io::Error::from_raw_os_error(libc::ENOENT));
+        }
+        self.change(fd, key, interest)
+    }
+
+    pub(super) fn deregister(&mut self, fd: RawFd) -> io::Result<()> {
+        self.work_off_departures();
+        if self.known(fd) == 0 {
+            return Err(io::Error::from_raw_os_error(libc::ENOENT));
+        }
+        let result = self.change(fd, 0, None);
+        self.set_known(fd, 0);
+        result
+    }
+
+    /// Hands out at most `room` events.
+    #[inline]
+    pub(super) fn wait(
+        &mut self,
+        room: usize,
+        timeout: Option<Duration>,
+        mut each: impl FnMut(Event),
+    ) -> io::Result<()> {
+        if !self.pending.is_empty() {
+            let count = self.pending.len().min(room);
+            self.pending.drain(..count).for_each(each);
+            return Ok(());
+        }
+        let room = room.min(i32::MAX as usize);
+        if room > self.events.len() {
+            self.events.resize(room, no_event());
+        }
+        let ready = match self.kernel.kevent(&[], &mut self.events[..room], timeout) {
+            Ok(ready) => ready,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
+            Err(error) => return Err(error),
+        };
+        for event in &self.events[..ready] {
+            if event.key() != NOTIFIER_KEY {
+                each(translate(event));
+            } else if let Some(channel) = &self.channel {
+                channel.empty();
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings the filters of a descriptor from what they are to what they are to be.
+    fn change(&mut self, fd: RawFd, key: u64, interest: Option<Interest>) -> io::Result<()> {
+        let wanted = filters(interest);
+        let (changes, count) = changes(fd, key, self.known(fd), wanted);
+        self.set_known(fd, KNOWN | wanted);
+        if count == 0 {
+            return Ok(());
+        }
+        let mut answers = changes;
+        let count = match self.kernel.kevent(&changes[..count], &mut answers[..count], Some(Duration::ZERO)) {
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
+            Err(error) => return Err(error),
+        };
+        let mut result = Ok(());
+        for answer in &answers[..count] {
+            if !answer.has(kevent::ERROR) {
+                // No answer but an event, of a kernel that does not know `EV_RECEIPT`.
+                if answer.key() != NOTIFIER_KEY {
+                    self.pending.push(translate(answer));
+                }
+                continue;
+            }
+            let is_wanted = wanted & bit(answer.filter()) != 0;
+            match answer.errno() {
+                0 => {}
+                libc::EPIPE if is_wanted => self.pending.push(Event::new(key, BROKEN)),
+                libc::ENOENT if !is_wanted => {}
+                errno if result.is_ok() => result = Err(io::Error::from_raw_os_error(errno)),
+                _ => {}
+            }
+        }
+        result
+    }
+
+    /// Whether a descriptor is in. One that is known may have been closed, which took its filters
+    /// along, and its number be another one's by now: the kernel is asked.
+    fn is_registered(&self, fd: RawFd) -> bool {
+        let known = self.known(fd);
+        let Some((_, filter)) = FILTERS.into_iter().find(|(bit, _)| known & bit != 0) else {
+            return known != 0;
+        };
+        let ask = [Kevent::new(fd as usize, filter, kevent::ENABLE | kevent::RECEIPT, 0)];
+        let mut answer = ask;
+        match self.kernel.kevent(&ask, &mut answer, Some(Duration::ZERO)) {
+            Ok(1) => !(answer[0].has(kevent::ERROR) && answer[0].errno() == libc::ENOENT),
+            _ => true,
+        }
+    }
+
+    fn known(&self, fd: RawFd) -> u8 {
+        self.known.get(fd as usize).copied().unwrap_or(0)
+    }
+
+    fn set_known(&mut self, fd: RawFd, known: u8) {
+        let index = fd as usize;
+        if index >= self.known.len() {
+            self.known.resize(index + 1, 0);
+        }
+        self.known[index] = known;
+    }
+
+    fn work_off_departures(&mut self) {
+        for fd in self.departures.take() {
+            self.set_known(fd, 0);
+        }
+    }
+}
+
+/// Deletes both filters of a descriptor, known or not. `ENOENT` if there was none.
+pub(super) fn remove(kernel: &impl Kernel, fd: RawFd) -> io::Result<()> {
+    let (changes, _) = changes(fd, 0, READS | WRITES, 0);
+    let mut answers = changes;
+    let count = match kernel.kevent(&changes, &mut answers, Some(Duration::ZERO)) {
+        Ok(count) => count,
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
+        Err(error) => return Err(error),
+    };
+    let errors = answers[..count].iter().filter(|answer| answer.has(kevent::ERROR) && answer.errno() != 0);
+    let errors: Vec<i32> = errors.map(Kevent::errno).collect();
+    match errors.iter().find(|errno| **errno != libc::ENOENT) {
+        Some(errno) => Err(io::Error::from_raw_os_error(*errno)),
+        None if errors.len() == changes.len() => Err(io::Error::from_raw_os_error(libc::ENOENT)),
+        None => Ok(()),
+    }
+}
+
+/// The changes from some filters to others, and how many they are. A filter that stays is added anew,
+/// so that what is ready is reported anew.
+fn changes(fd: RawFd, key: u64, from: u8, to: u8) -> ([Kevent; 2], usize) {
+    let mut changes = [no_event(); 2];
+    let mut count = 0;
+    for (bit, filter) in FILTERS {
+        let flags: Flags = match (from & bit != 0, to & bit != 0) {
+            (_, true) => kevent::ADD | kevent::CLEAR,
+            (true, false) => kevent::DELETE,
+            (false, false) => continue,
+        };
+        changes[count] = Kevent::new(fd as usize, filter, flags | kevent::RECEIPT, key);
+        count += 1;
+    }
+    (changes, count)
+}
+
+fn filters(interest: Option<Interest>) -> u8 {
+    let reads = if interest.is_some_and(Interest::is_readable) { READS } else { 0 };
+    let writes = if interest.is_some_and(Interest::is_writable) { WRITES } else { 0 };
+    reads | writes
+}
+
+fn bit(filter: Filter) -> u8 {
+    FILTERS.into_iter().find(|(_, of)| *of == filter).map_or(0, |(bit, _)| bit)
+}
+
+fn no_event() -> Kevent {
+    Kevent::new(0, kevent::READ, 0, 0)
+}
+
+/// An error is there to be collected in either direction, so it counts as both.
+#[inline]
+fn translate(event: &Kevent) -> Event {
+    let is_end = event.has(kevent::EOF);
+    let flags = match event.filter() {
+        _ if event.has(kevent::ERROR) => BROKEN,
+        kevent::READ if is_end => READABLE | READ_CLOSED,
+        kevent::READ => READABLE,
+        kevent::WRITE if is_end => WRITABLE | WRITE_CLOSED,
+        kevent::WRITE => WRITABLE,
+        _ => 0,
+    };
+    Event::new(event.key(), flags)
+}
+
+#[cfg(test)]
+#[path = "kqueue_tests.rs"]
+mod tests;

@@ -1,0 +1,28 @@
+//! kevent(2) on Linux, by libkqueue: the structure and the numbers of its `sys/event.h`, which are
+//! FreeBSD's of old. For `--cfg runtime_libkqueue`, and for tests of what is made of events.
+#![allow(non_camel_case_types, reason = "the names are C's")]
+
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(super) struct kevent {
+    pub(super) ident: libc::uintptr_t,
+    pub(super) filter: libc::c_short,
+    pub(super) flags: libc::c_ushort,
+    pub(super) fflags: libc::c_uint,
+    pub(super) data: libc::intptr_t,
+    pub(super) udata: *mut libc::c_void,
+}
+
+pub(super) const EVFILT_READ: i16 = -1;
+pub(super) const EVFILT_WRITE: i16 = -2;
+pub(super) const EVFILT_USER: i16 = -11;
+
+pub(super) const EV_ADD: u16 = 0x0001;
+pub(super) const EV_DELETE: u16 = 0x0002;
+pub(super) const EV_ENABLE: u16 = 0x0004;
+pub(super) const EV_CLEAR: u16 = 0x0020;
+pub(super) const EV_RECEIPT: u16 = 0x0040;
+pub(super) const EV_ERROR: u16 = 0x4000;
+pub(super) const EV_EOF: u16 = 0x8000;
+
+pub(super) const NOTE_TRIGGER: u32 = 0x0100_0000;
