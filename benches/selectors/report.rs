@@ -131,9 +131,9 @@ impl fmt::Display for Report {
             f,
             "\n{}\n\n\
              epoll keeps its list of watched sockets in the kernel, and a wait looks at the ready ones alone. \
-             poll and select\nare handed the whole list with every wait, and look at each socket in it: their \
-             cost is a constant and a multiple of N,\nwhich a logarithmic chart shows as a line that bends \
-             upwards to a slope of one.",
+             poll and select\nare handed the whole list with every wait and look at each socket in it: their \
+             cost is a constant and a multiple of N,\nand the multiple itself grows once the caches no longer \
+             hold that many sockets.",
             self.verdict()
         )?;
         if self.crowds.is_empty() {
