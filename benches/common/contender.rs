@@ -91,6 +91,14 @@ macro_rules! accept_and_echo {
 /// This crate.
 pub(crate) struct Ours(runtime::Runtime);
 
+impl Ours {
+    /// On a given mechanism.
+    pub(crate) fn on(kind: runtime::selector::Kind) -> Ours {
+        let mut builder = runtime::Builder::new_current_thread();
+        Ours(builder.enable_all().selector(kind).build().expect("build the runtime"))
+    }
+}
+
 impl Contender for Ours {
     const NAME: &'static str = "ours";
 

@@ -17,17 +17,18 @@ const EVENTS_PER_WAIT: usize = 1024;
 const OPENING_AT_ONCE: usize = 100;
 
 /// Loopback does not lose anything: a server that is silent for this long is broken.
-const PATIENCE_MS: i32 = 10_000;
+pub(crate) const PATIENCE_MS: i32 = 10_000;
 
 /// A number of open connections to one server.
 pub(crate) struct Load {
-    epoll: Epoll,
-    connections: Vec<Connection>,
-    message: Vec<u8>,
-    buf: Vec<u8>,
+    pub(crate) epoll: Epoll,
+    /// By the token under which the epoll has them.
+    pub(crate) connections: Vec<Connection>,
+    pub(crate) message: Vec<u8>,
+    pub(crate) buf: Vec<u8>,
 }
 
-struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
     received: usize,
 }
@@ -102,14 +103,14 @@ impl Load {
 }
 
 impl Connection {
-    fn send(&self, message: &[u8]) -> io::Result<()> {
+    pub(crate) fn send(&self, message: &[u8]) -> io::Result<()> {
         let n = (&self.stream).write(message)?;
         assert_eq!(n, message.len(), "one message always fits into an empty socket buffer");
         Ok(())
     }
 
     /// Reads what has come; whether that completes a message.
-    fn receive(&mut self, message: &[u8], buf: &mut [u8]) -> io::Result<bool> {
+    pub(crate) fn receive(&mut self, message: &[u8], buf: &mut [u8]) -> io::Result<bool> {
         loop {
             match (&self.stream).read(&mut buf[self.received..]) {
                 Ok(0) => return Err(io::Error::new(ErrorKind::UnexpectedEof, "the server closed")),

@@ -67,7 +67,8 @@ pub(crate) fn serve_if_asked(live_bytes: Option<fn() -> usize>) {
     }
 }
 
-fn listen() -> io::Result<TcpListener> {
+/// A non-blocking listener on any free port of loopback.
+pub(crate) fn listen() -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), None)?;
     socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
     socket.listen(BACKLOG)?;
@@ -89,11 +90,13 @@ impl Server {
 
     /// As [`start`](Self::start), by a command that runs this executable with the arguments added.
     pub(crate) fn start_with(mut command: Command, kind: Kind, buffer_len: usize) -> io::Result<Server> {
-        let mut child = command
-            .args([SERVE, kind.name(), &buffer_len.to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
+        command.args([SERVE, kind.name(), &buffer_len.to_string()]);
+        Server::spawn(command)
+    }
+
+    /// Starts any server that says its port on standard output.
+    pub(crate) fn spawn(mut command: Command) -> io::Result<Server> {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let input = child.stdin.take().expect("standard input is a pipe");
         let mut output = BufReader::new(child.stdout.take().expect("standard output is a pipe"));
         let port = read_number(&mut output)? as u16;

@@ -1,0 +1,98 @@
+//! What watching many sockets costs, by mechanism: the picture of why epoll exists.
+//!
+//! ```text
+//! cargo bench --bench selectors                        everything, into docs/ (about five minutes)
+//! cargo bench --bench selectors -- --quick             up to 1000 sockets, three rounds, no crowd
+//! cargo bench --bench selectors -- --rounds 51         more rounds
+//! cargo bench --bench selectors -- --out /tmp/here     into another folder
+//! ```
+//!
+//! It measures the cost of one echo against the number of idle sockets ([`scale`]) and ten thousand
+//! active connections ([`crowd`]), prints the tables, and writes them as `selectors.md` with the
+//! chart `selectors.svg` beside it. A quick run writes nothing, unless `--out` says where to.
+//!
+//! This file reads the arguments. Both sides of all connections are children: [`servers`], [`clients`].
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bare;
+mod chart;
+mod clients;
+mod crowd;
+mod machine;
+mod report;
+mod scale;
+mod servers;
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::{env, fs};
+
+use common::system::{CORE, pin_to, raise_descriptor_limit};
+use report::Report;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    servers::serve_if_asked();
+    clients::obey_if_asked();
+
+    let options = Options::from_args();
+    // Before this process is pinned to one of them.
+    let machine = machine::describe()?;
+    raise_descriptor_limit()?;
+    pin_to(CORE);
+    // The servers of one part are gone before the next begins.
+    let crowds = if options.crowd { crowd::measure(options.crowd_rounds)? } else { Vec::new() };
+    let curves = scale::measure(options.most, options.rounds)?;
+    let chart = chart::draw(&curves)?;
+    let Options { rounds, crowd_rounds, .. } = options;
+    let report = Report { date: machine::date()?, machine, rounds, crowd_rounds, curves, crowds };
+    println!("{report}");
+    if let Some(folder) = options.out {
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join("selectors.md"), report.to_string())?;
+        fs::write(folder.join("selectors.svg"), chart)?;
+        eprintln!("written to {}", folder.display());
+    }
+    Ok(())
+}
+
+/// What to measure, and where to write it.
+struct Options {
+    most: usize,
+    rounds: usize,
+    crowd: bool,
+    crowd_rounds: usize,
+    out: Option<PathBuf>,
+}
+
+impl Options {
+    fn from_args() -> Options {
+        let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs");
+        let mut options =
+            Options { most: 19_000, rounds: 31, crowd: true, crowd_rounds: 7, out: Some(docs.into()) };
+        let mut as_bench = false;
+        let mut out = None;
+        let mut rounds = None;
+        let mut args = env::args().skip(1);
+        while let Some(arg) = args.next() {
+            match arg.as_str() {
+                "--bench" => as_bench = true,
+                "--quick" => options = Options { most: 1000, rounds: 3, crowd: false, out: None, ..options },
+                "--rounds" => {
+                    let number = args.next().and_then(|n| n.parse().ok());
+                    rounds = Some(number.expect("--rounds needs a number"));
+                }
+                "--out" => out = Some(args.next().expect("--out needs a folder").into()),
+                unknown => panic!("unknown option {unknown}"),
+            }
+        }
+        if !as_bench {
+            // `cargo test --benches` runs this without `--bench`: only see that everything works.
+            options = Options { most: 100, rounds: 1, crowd: false, out: None, ..options };
+        }
+        options.rounds = rounds.unwrap_or(options.rounds);
+        options.out = out.or(options.out);
+        options
+    }
+}
