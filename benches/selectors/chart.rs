@@ -54,7 +54,7 @@ impl Scale {
         let least = |of: fn((f64, f64)) -> f64| points().map(of).fold(f64::MAX, f64::min);
         let idle = |point: (f64, f64)| point.0;
         let cost = |point: (f64, f64)| point.1;
-        Scale { idle: least(idle) / 1.3..most(idle) * 6.0, cost: least(cost) / 2.0..most(cost) * 2.0 }
+        Scale { idle: least(idle) / 1.3..most(idle) * 5.0, cost: least(cost) / 2.0..most(cost) * 2.0 }
     }
 }
 

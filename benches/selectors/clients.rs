@@ -47,6 +47,10 @@ impl Clients {
         Ok(Clients { child, input, output })
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Opens `count` more connections to `server`, and has each of them answered once.
     pub(crate) fn open(&mut self, server: SocketAddr, count: usize) -> io::Result<()> {
         self.ask(&format!("open {server} {count}")).map(drop)

@@ -3,13 +3,14 @@
 //! ```text
 //! cargo bench --bench selectors                        everything, into docs/ (about five minutes)
 //! cargo bench --bench selectors -- --quick             up to 1000 sockets, three rounds, no crowd
+//! cargo bench --bench selectors -- --crowd             only the crowd
 //! cargo bench --bench selectors -- --rounds 51         more rounds
 //! cargo bench --bench selectors -- --out /tmp/here     into another folder
 //! ```
 //!
 //! It measures the cost of one echo against the number of idle sockets ([`scale`]) and ten thousand
 //! active connections ([`crowd`]), prints the tables, and writes them as `selectors.md` with the
-//! chart `selectors.svg` beside it. A quick run writes nothing, unless `--out` says where to.
+//! chart `selectors.svg` beside it. One that is quick or in part writes nothing, unless `--out` says where to.
 //!
 //! This file reads the arguments. Both sides of all connections are children: [`servers`], [`clients`].
 
@@ -44,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // The servers of one part are gone before the next begins.
     let crowds = if options.crowd { crowd::measure(options.crowd_rounds)? } else { Vec::new() };
     let curves = scale::measure(options.most, options.rounds)?;
-    let chart = chart::draw(&curves)?;
+    let chart = if curves.is_empty() { String::new() } else { chart::draw(&curves)? };
     let Options { rounds, crowd_rounds, .. } = options;
     let report = Report { date: machine::date()?, machine, rounds, crowd_rounds, curves, crowds };
     println!("{report}");
@@ -78,6 +79,7 @@ impl Options {
         while let Some(arg) = args.next() {
             match arg.as_str() {
                 "--bench" => as_bench = true,
+                "--crowd" => options = Options { most: 0, out: None, ..options },
                 "--quick" => options = Options { most: 1000, rounds: 3, crowd: false, out: None, ..options },
                 "--rounds" => {
                     let number = args.next().and_then(|n| n.parse().ok());

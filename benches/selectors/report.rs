@@ -83,46 +83,43 @@ impl Report {
     fn crowds(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "| | flat out: requests per second | CPU a request | p99 | paced: p50 | p99 | CPU a request | \
-             answered |"
+            "| | flat out: requests per second | p99 | CPU a request | paced: p50 | p99 | CPU a request | \
+             answered | runs |"
         )?;
-        writeln!(f, "|---|---:|---:|---:|---:|---:|---:|---:|")?;
-        for crowd in &self.crowds {
+        writeln!(f, "|---|---:|---:|---:|---:|---:|---:|---:|---:|")?;
+        for Crowd { kind, messages, flat_out, paced } in &self.crowds {
+            let messages = thousands(*messages);
             writeln!(
                 f,
-                "| `{}` | {} ({:.0} %) | {} | {} | {} | {} | {} | {} of {} |",
-                crowd.kind,
-                thousands(crowd.per_second.median()),
-                100.0 * crowd.per_second.spread(),
-                microseconds(&crowd.cpu),
-                milliseconds(&crowd.p99),
-                milliseconds(&crowd.paced_median),
-                milliseconds(&crowd.paced_p99),
-                microseconds(&crowd.paced_cpu),
-                thousands(crowd.messages),
-                thousands(crowd.messages),
+                "| `{kind}` | {} | {} | {} | {} | {} | {} | {messages} of {messages} | {} + {} |",
+                rate(&flat_out.per_second),
+                milliseconds(&flat_out.p99),
+                microseconds(&flat_out.cpu),
+                milliseconds(&paced.p50),
+                milliseconds(&paced.p99),
+                microseconds(&paced.cpu),
+                flat_out.cpu.len(),
+                paced.cpu.len(),
             )?;
         }
         Ok(())
     }
 }
 
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report { date, machine, rounds, crowd_rounds, .. } = self;
+impl Report {
+    fn idle(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "# What watching costs\n\n\
-             Written by `cargo bench --bench selectors` on {date}: {machine}.\n\n\
-             ![CPU time of an echo against the number of idle sockets](selectors.svg)\n\n\
+            "![CPU time of an echo against the number of idle sockets](selectors.svg)\n\n\
              ## One active connection among many idle ones\n\n\
-             A client plays ping-pong with 64 bytes on one connection, while N others are open and silent. \
-             The numbers are\nthe server's CPU time for one echo, in user space and in the kernel: one wait \
-             that reports one socket, one read, one\nwrite. Median of {rounds} rounds, in brackets the \
-             interquartile range; all servers are open at the same time, and each\nround asks every one of \
-             them. Server and client share a core, for to be woken from another costs more than the\nrequest. \
-             `select` ends at descriptor 1024.\n\n\
-             Through the whole runtime, a task for each connection:\n"
+             A client plays ping-pong with 64 bytes on one connection, while N others are open and silent. The \
+             numbers are the server's CPU time for one echo, in user space and in the kernel: one wait that \
+             reports one socket, one read, one write. Median of {} rounds, in brackets the interquartile \
+             range; all servers are open at the same time, and each round asks every one of them. Server and \
+             client share a core, for to be woken from another costs more than the request. `select` ends at \
+             descriptor 1024.\n\n\
+             Through the whole runtime, a task for each connection:\n",
+            self.rounds,
         )?;
         self.scale(f, Layer::Runtime)?;
         writeln!(f, "\nThrough the bare selector layer (`runtime::selector`), a loop by hand:\n")?;
@@ -131,40 +128,71 @@ impl fmt::Display for Report {
             f,
             "\n{}\n\n\
              epoll keeps its list of watched sockets in the kernel, and a wait looks at the ready ones alone. \
-             poll and select\nare handed the whole list with every wait and look at each socket in it: their \
-             cost is a constant and a multiple of N,\nand the multiple itself grows once the caches no longer \
+             poll and select are handed the whole list with every wait and look at each socket in it: their \
+             cost is a constant and a multiple of N, and the multiple itself grows once the caches no longer \
              hold that many sockets.",
-            self.verdict()
-        )?;
-        if self.crowds.is_empty() {
-            return Ok(());
-        }
+            self.verdict(),
+        )
+    }
+
+    fn crowd(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "\n## Ten thousand active connections\n\n\
+            "## Ten thousand active connections\n\n\
              {} connections to one server on the whole runtime, which has a core; the clients have the other. \
-             *Flat out* each\nconnection has a message of 64 bytes under way all the time: latency is then \
-             mostly the queue of the {} others. *Paced*,\n{} messages a second go over all connections in \
-             turn, and latency counts from when a message was due. Medians\nof {crowd_rounds} rounds of {} s \
-             each; a message that did not come back unchanged would have ended the bench.\n",
+             *Flat out* each connection has a message of 64 bytes under way all the time: latency is then \
+             mostly the queue of the {} others. *Paced*, {} messages a second go over all connections in \
+             turn, and latency counts from when a message was due. Medians of up to {} runs of {} s of each \
+             sort; a run in which other programs took more than 5 % of a core is made again. A message that \
+             did not come back unchanged would have ended the bench.\n",
             thousands(crowd::CONNECTIONS as f64),
             thousands(crowd::CONNECTIONS as f64 - 1.0),
             thousands(crowd::RATE as f64),
+            self.crowd_rounds,
             crowd::DURATION.as_secs(),
         )?;
         self.crowds(f)?;
         writeln!(
             f,
-            "\nWhere thousands are ready at once, poll's scan finds something in every place and costs each \
-             of them little. It is\nthe usual case, a few ready among many, that it is slow for."
+            "\nWhere thousands are ready at once, poll's scan finds something in many places, and costs each \
+             of them little. It is the usual case, a few ready among many, that it is slow for.",
         )
     }
 }
 
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "# What watching costs\n\nWritten by `cargo bench --bench selectors` on {}: {}.",
+            self.date, self.machine,
+        )?;
+        if !self.curves.is_empty() {
+            writeln!(f)?;
+            self.idle(f)?;
+        }
+        if !self.crowds.is_empty() {
+            writeln!(f)?;
+            self.crowd(f)?;
+        }
+        Ok(())
+    }
+}
+
 fn microseconds(samples: &Samples) -> String {
+    if samples.len() == 0 {
+        return "–".to_owned();
+    }
     let number = samples.median() / 1e3;
     let digits = if number < 100.0 { format!("{number:.2}") } else { thousands(number) };
     format!("{digits} µs ({:.0} %)", 100.0 * samples.spread())
+}
+
+fn rate(samples: &Samples) -> String {
+    if samples.len() == 0 {
+        return "–".to_owned();
+    }
+    format!("{} ({:.0} %)", thousands(samples.median()), 100.0 * samples.spread())
 }
 
 /// What is less than the noise is shown as nothing, and without a sign.
@@ -173,6 +201,9 @@ fn nanoseconds(number: f64) -> String {
 }
 
 fn milliseconds(samples: &Samples) -> String {
+    if samples.len() == 0 {
+        return "–".to_owned();
+    }
     format!("{:.2} ms ({:.0} %)", samples.median() / 1e6, 100.0 * samples.spread())
 }
 
