@@ -8,7 +8,6 @@ use super::reactor::Reactor;
 use super::remote::Remote;
 use super::selector::{Kind, Selector};
 use super::tasks::Tasks;
-use super::waker;
 use crate::time::Driver;
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -206,7 +205,7 @@ impl Builder {
         let context = Context {
             id,
             tasks: RefCell::new(Tasks::new(id)),
-            reactor: RefCell::new(Reactor::new(id, selector, waker::copy)),
+            reactor: RefCell::new(Reactor::new(id, selector)),
             time: Driver::new(id, self.start_paused),
             remote,
             pool: Pool::new(self.max_blocking_threads, self.thread_keep_alive, thread_name),

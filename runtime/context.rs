@@ -161,28 +161,44 @@ impl Context {
 
     #[inline]
     pub(crate) fn wake(&self, id: Id) {
-        if id.slot() == Id::MAIN {
-            self.wake_main();
-        } else {
-            self.tasks.borrow_mut().wake(id);
+        self.wake_own(&mut self.tasks.borrow_mut(), id);
+    }
+
+    /// Wakes by a waker of this runtime; false for any other.
+    #[inline]
+    pub(crate) fn wake_by(&self, tasks: &mut Tasks, waker: &Waker) -> bool {
+        match super::waker::id(waker) {
+            Some(id) if id.runtime() == self.id => {
+                self.wake_own(tasks, id);
+                true
+            }
+            _ => false,
         }
     }
 
-    /// Wakes a task of this runtime, and empties the slot; any other waker stays there.
+    /// Wakes by a waker of this runtime, and empties the place; any other waker stays there.
     #[inline]
     pub(crate) fn wake_local(&self, tasks: &mut Tasks, waker: &mut Option<Waker>) {
-        let id = waker.as_ref().and_then(super::waker::id);
-        if let Some(id) = id.filter(|id| id.runtime() == self.id && id.slot() != Id::MAIN) {
-            tasks.wake(id);
+        if waker.as_ref().is_some_and(|waker| self.wake_by(tasks, waker)) {
             // Ours, whose drop does nothing.
             std::mem::forget(waker.take());
         }
     }
 
+    #[inline]
+    fn wake_own(&self, tasks: &mut Tasks, id: Id) {
+        if id.slot() == Id::MAIN {
+            self.queue_main(tasks);
+        } else {
+            tasks.wake(id);
+        }
+    }
+
     /// Queues the future of `block_on`, behind the tasks that are queued now.
-    pub(crate) fn wake_main(&self) {
+    #[cold]
+    pub(crate) fn queue_main(&self, tasks: &Tasks) {
         if !self.main_woken.replace(true) {
-            self.main_place.set(self.tasks.borrow().place());
+            self.main_place.set(tasks.place());
         }
     }
 

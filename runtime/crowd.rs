@@ -6,7 +6,6 @@
 //! back to the system.
 
 use slab::Slab;
-use std::collections::VecDeque;
 
 /// So much is always kept: some tens of kilobytes.
 pub(crate) const KEPT: usize = 1024;
@@ -44,14 +43,6 @@ impl Crowd {
                 *slab = std::mem::take(slab).into_iter().collect();
             }
         }
-    }
-}
-
-/// Gives back a queue that was long and is empty.
-#[inline]
-pub(crate) fn disperse_queue<T>(queue: &mut VecDeque<T>) {
-    if queue.capacity() > KEPT && queue.is_empty() {
-        *queue = VecDeque::new();
     }
 }
 

@@ -5,9 +5,9 @@
 //! 2  the tasks that are queued now, first in first out        (1 and 2 again: a round)
 //!                                              …up to EVENT_INTERVAL polls; a round may go on in the next turn
 //! 3  inbox: what other threads woke, and what they ask to be called
-//! 4  timers: everything due now gives its wakers
-//! 5  selector: wait — zero if anything is runnable, else until the next deadline; events give their wakers
-//! 6  wake what 4 and 5 collected
+//! 4  timers: everything due now is woken
+//! 5  selector: wait — zero if anything is runnable, else until the next deadline; events wake our tasks
+//! 6  wake what else 5 collected: wakers that are not ours
 //! ```
 //!
 //! Rounds of 1 and 2 cost no system call and no clock read. No borrow of ours lasts while a future
@@ -173,8 +173,10 @@ impl Executor {
         self.read_mail();
         let mut wakers = self.wakers.take();
         self.context.time.fire(self.config.event_interval, &mut wakers);
-        let runnable = !wakers.is_empty() || self.is_runnable();
-        if runnable {
+        // There may be more of them, whoever was woken.
+        let has_fired = !wakers.is_empty();
+        self.wake(&mut wakers);
+        if has_fired || self.is_runnable() {
             // With nothing registered there can be no event, and the inbox is looked at anyway.
             if !self.context.reactor.borrow().is_empty() {
                 self.wait(Some(Duration::ZERO), &mut wakers);
@@ -189,7 +191,7 @@ impl Executor {
         self.wakers.replace(wakers);
     }
 
-    /// Step 6, in order. Our own are woken under one borrow, which foreign wakers interrupt.
+    /// Wakes, in order. Our own are woken under one borrow, which foreign wakers interrupt.
     fn wake(&self, wakers: &mut Vec<Waker>) {
         let mut tasks = self.context.tasks.borrow_mut();
         for waker in wakers.drain(..) {
@@ -216,7 +218,7 @@ impl Executor {
     /// With the clock paused: real events first, and only when there are none the next timer.
     fn sleep_paused(&self, wakers: &mut Vec<Waker>) {
         self.wait(Some(Duration::ZERO), wakers);
-        if !wakers.is_empty() {
+        if !wakers.is_empty() || self.is_runnable() {
             return;
         }
         let context = &*self.context;
@@ -231,13 +233,16 @@ impl Executor {
             self.wait(Some(GRACE), wakers);
             context.remote.wake_up();
         }
-        if wakers.is_empty() && !context.remote.has_mail() {
+        if wakers.is_empty() && !self.is_runnable() && !context.remote.has_mail() {
             context.time.auto_advance();
         }
     }
 
     fn wait(&self, timeout: Option<Duration>, wakers: &mut Vec<Waker>) {
-        let result = self.context.reactor.borrow_mut().turn(timeout, wakers);
+        let context = &*self.context;
+        let mut tasks = context.tasks.borrow_mut();
+        let wake = |waker: &Waker| context.wake_by(&mut tasks, waker);
+        let result = context.reactor.borrow_mut().turn(timeout, wake, wakers);
         if let Err(error) = result {
             panic!("the selector failed, was its descriptor closed? {error}");
         }
@@ -252,7 +257,7 @@ impl Executor {
         let mut mail = self.mail.take();
         context.remote.take_mail(&mut mail);
         if std::mem::take(&mut mail.main) {
-            context.wake_main();
+            context.queue_main(&context.tasks.borrow());
         }
         if !mail.slots.is_empty() {
             let mut tasks = context.tasks.borrow_mut();

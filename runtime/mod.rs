@@ -22,6 +22,7 @@ pub(crate) mod join_error;
 mod known;
 mod metrics;
 mod packet;
+mod queue;
 pub(crate) mod reactor;
 pub(crate) mod registered;
 mod remote;

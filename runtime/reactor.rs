@@ -1,8 +1,9 @@
 //! The reactor: turns readiness reported by the kernel into wakers to wake.
 //!
-//! Once per turn the executor calls [`Reactor::turn`], which waits in the selector and moves the
-//! wakers of every ready source into the caller's list. It wakes nobody itself: order is the
-//! executor's business. It knows nothing of tasks and nothing of timers.
+//! Once per turn the executor calls [`Reactor::turn`], which waits in the selector and shows the
+//! caller the wakers of every ready source; those that may run user code go into the caller's list. It
+//! wakes nobody itself: order is the executor's business. It knows nothing of tasks and nothing of
+//! timers.
 //!
 //! A *source* is a registered descriptor with two sides, one per direction. What the kernel reports
 //! for a side is kept until its owner looks, who from then on [knows](super::known) that the side is
@@ -41,14 +42,10 @@ pub(crate) enum Seat {
     Own(u64),
 }
 
-/// Clones a waker if that runs no user code. Such a waker keeps its seat when it is woken, and need
-/// not be left again.
-pub(crate) type Copy = fn(&Waker) -> Option<Waker>;
-
 /// What a caller learns who looks at a side.
 pub(crate) enum Look {
     /// There has been an event since the last look. If `closed`, a short transfer does not mean that
-    /// nothing is left: see [`Event::read_closed`].
+    /// nothing is left: see [`Event::is_read_closed`].
     Event { closed: bool },
     /// There has been none, and the waker already sits there.
     Seated,
@@ -60,7 +57,6 @@ pub(crate) enum Look {
 
 pub(crate) struct Reactor {
     runtime: u16,
-    copy: Copy,
     selector: Selector,
     sources: Slab<Source>,
     /// The ids of sources to be disarmed after the present wait.
@@ -75,9 +71,8 @@ pub(crate) struct Reactor {
 pub(crate) struct Source {
     generation: u16,
     /// What has been reported: the flags of [`Event`]. Those of readiness are taken back by who looks.
-    reported: u8,
-    /// Which sides the selector watches, by the same flags. By edge, always both.
-    armed: u8,
+    /// Above them, at [`ARMED`], the same for the sides that the selector watches: by edge, always both.
+    flags: u8,
     /// Which seats may have to be woken: for reads and writes the shared one, then those of callers' own.
     waits: u8,
     fd: RawFd,
@@ -94,10 +89,9 @@ struct Seats {
 }
 
 impl Reactor {
-    pub(crate) fn new(runtime: u16, selector: Selector, copy: Copy) -> Reactor {
+    pub(crate) fn new(runtime: u16, selector: Selector) -> Reactor {
         Reactor {
             runtime,
-            copy,
             selector,
             sources: Slab::new(),
             unwanted: Vec::new(),
@@ -107,9 +101,16 @@ impl Reactor {
         }
     }
 
-    /// Waits in the selector, and collects the wakers of all that is ready.
-    pub(crate) fn turn(&mut self, timeout: Option<Duration>, wakers: &mut Vec<Waker>) -> io::Result<()> {
-        let (sources, copy) = (&mut self.sources, self.copy);
+    /// Waits in the selector, and wakes whoever waits for what is ready: by `wake`, or by way of
+    /// `wakers` if that declines, as it has to where user code would run. A waker that it takes keeps
+    /// its seat, and need not be left again.
+    pub(crate) fn turn(
+        &mut self,
+        timeout: Option<Duration>,
+        mut wake: impl FnMut(&Waker) -> bool,
+        wakers: &mut Vec<Waker>,
+    ) -> io::Result<()> {
+        let sources = &mut self.sources;
         // By edge both sides are watched whether somebody waits or not.
         let is_edge = self.selector.kind().is_edge();
         let unwanted = &mut self.unwanted;
@@ -117,10 +118,10 @@ impl Reactor {
             // An event for a source that has gone, whoever has the slot now, is dropped.
             let id = Id::from_bits(event.key());
             if let Some(source) = find(sources, id) {
-                if !is_edge && source.armed & event.flags() & !source.awaited() != 0 {
+                if !is_edge && source.flags >> ARMED & event.flags() & !source.awaited() != 0 {
                     unwanted.push(id);
                 }
-                source.apply(event, copy, wakers);
+                source.apply(event, &mut wake, wakers);
             }
         })?;
         while let Some(id) = self.unwanted.pop() {
@@ -144,8 +145,7 @@ impl Reactor {
         self.selector.register_for(fd, id.bits(), interest(armed))?;
         entry.insert(Source {
             generation: self.last_generation,
-            reported: 0,
-            armed,
+            flags: armed << ARMED,
             waits: 0,
             fd: fd.as_raw_fd(),
             read: Seats::default(),
@@ -158,9 +158,9 @@ impl Reactor {
     #[cold]
     fn arm(&mut self, id: Id, direction: Direction) -> io::Result<()> {
         let Some(source) = find(&mut self.sources, id) else { return Ok(()) };
-        let armed = source.armed | direction.readiness();
-        self.selector.modify_for(source.fd, id.bits(), interest(armed))?;
-        source.armed = armed;
+        let flags = source.flags | direction.readiness() << ARMED;
+        self.selector.modify_for(source.fd, id.bits(), interest(flags >> ARMED))?;
+        source.flags = flags;
         Ok(())
     }
 
@@ -168,8 +168,8 @@ impl Reactor {
     #[cold]
     fn disarm(&mut self, id: Id) -> io::Result<()> {
         let Some(source) = find(&mut self.sources, id) else { return Ok(()) };
-        source.armed &= source.awaited();
-        match self.selector.modify_for(source.fd, id.bits(), interest(source.armed)) {
+        source.flags &= !(READINESS << ARMED) | source.awaited() << ARMED;
+        match self.selector.modify_for(source.fd, id.bits(), interest(source.flags >> ARMED)) {
             // Closed behind its owner's back: nothing more will be reported.
             Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EBADF)) => Ok(()),
             result => result,
@@ -200,7 +200,7 @@ impl Reactor {
         if let Some(closed) = source.take_event(direction) {
             return Look::Event { closed };
         }
-        let is_armed = source.armed & direction.readiness() != 0;
+        let is_armed = source.is_armed(direction);
         match source.seats(direction).seated(seat) {
             Some(earlier) if is_armed && earlier.will_wake(waker) => {
                 source.waits |= seat.flag(direction);
@@ -218,7 +218,7 @@ impl Reactor {
 
     /// Whether the peer has closed a direction, or an error is there to collect.
     pub(crate) fn is_closed(&mut self, id: Id, direction: Direction) -> bool {
-        find(&mut self.sources, id).is_some_and(|source| source.reported & direction.closure() != 0)
+        find(&mut self.sources, id).is_some_and(|source| source.flags & direction.closure() != 0)
     }
 
     /// Leaves a waker, and gives back the one to drop: the earlier one, as a rule. `Own(0)` gets a
@@ -238,7 +238,7 @@ impl Reactor {
             return (Some(waker), Ok(()));
         };
         source.waits |= seat.flag(direction);
-        let is_armed = source.armed & direction.readiness() != 0;
+        let is_armed = source.is_armed(direction);
         let earlier = source.seats(direction).sit(seat, waker, &mut self.last_seat);
         let armed = if is_armed { Ok(()) } else { self.arm(id, direction) };
         (earlier, armed)
@@ -319,9 +319,16 @@ impl Seat {
 
 /// Those of callers' own come after the shared ones.
 const OWN: u32 = 2;
+/// And those of armed sides.
+const ARMED: u32 = 4;
 const READINESS: u8 = READABLE | WRITABLE;
 
 impl Source {
+    #[inline]
+    fn is_armed(&self, direction: Direction) -> bool {
+        self.flags >> ARMED & direction.readiness() != 0
+    }
+
     /// The sides for which somebody may wait, as flags of readiness.
     fn awaited(&self) -> u8 {
         (self.waits | self.waits >> OWN) & READINESS
@@ -338,11 +345,11 @@ impl Source {
 
     #[inline]
     fn take_event(&mut self, direction: Direction) -> Option<bool> {
-        if self.reported & direction.readiness() == 0 {
+        if self.flags & direction.readiness() == 0 {
             return None;
         }
-        self.reported &= !direction.readiness();
-        Some(self.reported & direction.closure() != 0)
+        self.flags &= !direction.readiness();
+        Some(self.flags & direction.closure() != 0)
     }
 
     #[inline]
@@ -354,31 +361,28 @@ impl Source {
     }
 
     #[inline]
-    fn apply(&mut self, event: Event, copy: Copy, wakers: &mut Vec<Waker>) {
-        self.reported |= event.flags();
+    fn apply(&mut self, event: Event, wake: &mut impl FnMut(&Waker) -> bool, wakers: &mut Vec<Waker>) {
+        self.flags |= event.flags();
         let ready = event.flags() & READINESS;
         let woken = self.waits & (ready | ready << OWN);
-        if woken == 0 {
-            return;
-        }
         self.waits &= !woken;
         if woken & READABLE != 0 {
-            self.read.wake_shared(copy, wakers);
+            self.read.wake_shared(wake, wakers);
         }
-        if woken & !READABLE != 0 {
-            self.apply_others(woken, copy, wakers);
+        if woken & WRITABLE != 0 {
+            self.write.wake_shared(wake, wakers);
+        }
+        if woken >> OWN != 0 {
+            self.take_own(woken >> OWN, wakers);
         }
     }
 
-    #[inline(never)]
-    fn apply_others(&mut self, woken: u8, copy: Copy, wakers: &mut Vec<Waker>) {
-        if woken & WRITABLE != 0 {
-            self.write.wake_shared(copy, wakers);
-        }
-        if woken & READABLE << OWN != 0 {
+    #[cold]
+    fn take_own(&mut self, sides: u8, wakers: &mut Vec<Waker>) {
+        if sides & READABLE != 0 {
             self.read.take_own(wakers);
         }
-        if woken & WRITABLE << OWN != 0 {
+        if sides & WRITABLE != 0 {
             self.write.take_own(wakers);
         }
     }
@@ -410,11 +414,12 @@ impl Seats {
         None
     }
 
-    #[inline(always)]
-    fn wake_shared(&mut self, copy: Copy, wakers: &mut Vec<Waker>) {
-        match self.shared.as_ref().and_then(copy) {
-            Some(waker) => wakers.push(waker),
-            None => wakers.extend(self.shared.take()),
+    #[inline]
+    fn wake_shared(&mut self, wake: &mut impl FnMut(&Waker) -> bool, wakers: &mut Vec<Waker>) {
+        if let Some(waker) = &self.shared
+            && !wake(waker)
+        {
+            wakers.extend(self.shared.take());
         }
     }
 
@@ -444,7 +449,7 @@ mod tests {
 
     #[test]
     fn a_slots_earlier_tenant_is_not_taken_for_the_present_one() {
-        let mut reactor = Reactor::new(1, Selector::new().unwrap(), |_| None);
+        let mut reactor = Reactor::new(1, Selector::new().unwrap());
         let (one, _other) = UnixStream::pair().unwrap();
         let earlier = reactor.register(one.as_fd(), None).unwrap();
         assert!(reactor.deregister(earlier).is_some());

@@ -71,7 +71,6 @@ impl<T: AsFd> Registered<T> {
         let mut belief = self.belief();
         let mut has_looked = false;
         if belief.known.is_drained(direction) {
-            // Not `self.look`: a closure that is used in one place only is in line.
             let look = context::at_home(belief.id.runtime(), |context| {
                 context.reactor.borrow_mut().look(belief.id, direction, &Seat::Shared, cx.waker())
             });

@@ -12,12 +12,12 @@
 //! also while the task runs: it then gets another turn. Nothing in here runs user code: whatever
 //! has to be dropped or woken is handed to the caller.
 
-use super::crowd::{self, Crowd};
+use super::crowd::Crowd;
 use super::id::Id;
+use super::queue::Queue;
 use super::task::BoxedTask;
 use crate::task::Id as TaskId;
 use slab::Slab;
-use std::collections::VecDeque;
 use std::task::Waker;
 
 /// Names a task exactly: serial numbers do not come again.
@@ -33,10 +33,8 @@ pub(crate) struct Tasks {
     slots: Slab<Slot>,
     /// Ids of the slots that are to run, as their wakers have them. One that is out of date is skipped,
     /// or makes for one spurious poll.
-    queue: VecDeque<Id>,
+    queue: Queue,
     crowd: Crowd,
-    /// How many entries have been taken from the queue.
-    taken: u64,
     last_serial: u64,
     closed: bool,
 }
@@ -121,9 +119,8 @@ impl Tasks {
         Tasks {
             runtime,
             slots: Slab::new(),
-            queue: VecDeque::new(),
+            queue: Queue::new(),
             crowd: Crowd::new(),
-            taken: 0,
             last_serial: 0,
             closed: false,
         }
@@ -156,7 +153,7 @@ impl Tasks {
         // One below the slot that stands for the future of block_on.
         assert!(slot < Id::MAIN as usize, "fewer than 2^32 - 1 tasks");
         let slot = slot as u32;
-        self.queue.push_back(Id::new(self.runtime, serial as u16, slot));
+        self.queue.push(Id::new(self.runtime, serial as u16, slot));
         TaskRef { slot, id }
     }
 
@@ -168,7 +165,7 @@ impl Tasks {
             && tenant.flags & QUEUED == 0
         {
             tenant.flags |= QUEUED;
-            self.queue.push_back(id);
+            self.queue.push(id);
         }
     }
 
@@ -188,19 +185,18 @@ impl Tasks {
     /// How many entries have been taken from the run queue so far.
     #[inline]
     pub(crate) fn taken(&self) -> u64 {
-        self.taken
+        self.queue.taken()
     }
 
     /// What [`taken`](Tasks::taken) will be once all that are queued now have been taken.
     pub(crate) fn place(&self) -> u64 {
-        self.taken + self.queue.len() as u64
+        self.queue.put()
     }
 
     /// Takes the next task out of its slot.
     #[inline]
     pub(crate) fn next(&mut self) -> Option<Next> {
-        while let Some(id) = self.queue.pop_front() {
-            self.taken += 1;
+        while let Some(id) = self.queue.pop() {
             let Some(tenant) = self.slots.get_mut(id.slot() as usize) else {
                 continue;
             };
@@ -305,14 +301,13 @@ impl Tasks {
     /// The loop goes to sleep: gives back what is not needed now.
     pub(crate) fn rest(&mut self) {
         self.crowd.disperse(&mut self.slots);
-        crowd::disperse_queue(&mut self.queue);
+        self.queue.rest();
     }
 
     /// The runtime is going: takes no further task, and hands out all there are, with the outputs
     /// that nobody has taken yet. To their join handles they are gone, which counts as aborted.
     pub(crate) fn close(&mut self) -> Vec<Leftovers> {
         self.closed = true;
-        self.taken += self.queue.len() as u64;
         self.queue.clear();
         let leftovers = self.slots.iter_mut().map(|(_, tenant)| {
             tenant.phase = Phase::Done;

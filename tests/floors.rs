@@ -32,6 +32,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
 /// The floors of `runtime/`, from the ground: a file names those of its own floor, and of those below.
 const RUNTIME: &[&[&str]] = &[
     &["crowd", "id", "metrics", "selector", "sync", "unwind"],
+    &["queue"],
     &["blocking", "join_error", "reactor", "remote", "task", "tasks"],
     &["context", "waker"],
     &["binding", "join", "known", "packet", "registered", "spawn"],

@@ -177,6 +177,12 @@ impl Watch {
     }
 }
 
+/// libkqueue is made of epoll: it does not learn of a close, tells of the end only when the data has
+/// been read, and takes the error of a socket away to tell of it.
+fn is_emulated(kind: Kind) -> bool {
+    cfg!(runtime_libkqueue) && kind == Kind::Kqueue
+}
+
 fn only(key: u64, seen: Seen) -> BTreeMap<u64, Seen> {
     BTreeMap::from([(key, seen)])
 }
@@ -559,7 +565,8 @@ fn half_a_close(kind: Kind) {
     }
     watch.selector.modify(&one, 1, BOTH).unwrap();
     let seen = watch.until(1);
-    assert_eq!(seen, Seen { write_closed: false, ..Seen::CLOSED }, "the other half is open");
+    assert!(seen.readable && seen.writable && (seen.read_closed || is_emulated(kind)), "{seen:?}");
+    assert!(!seen.write_closed, "the other half is open");
     let mut words = String::new();
     one.read_to_string(&mut words).unwrap();
     assert_eq!(words, "last words");
@@ -579,8 +586,12 @@ fn a_reset(kind: Kind) {
         assert!(seen.readable || !interest.is_readable(), "{seen:?}");
         assert!(seen.writable || !interest.is_writable(), "{seen:?}");
         assert!(seen.read_closed || seen.write_closed, "{seen:?}");
-        let error = one.read(&mut [0; 16]).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+        let result = one.read(&mut [0; 16]);
+        if is_emulated(kind) {
+            assert!(!matches!(result, Ok(1..)));
+        } else {
+            assert_eq!(result.unwrap_err().kind(), ErrorKind::ConnectionReset);
+        }
     }
 }
 
@@ -838,6 +849,10 @@ fn closed_behind_our_back(kind: Kind) {
         // Its number is free to be registered anew.
         let (three, mut third) = pair();
         assert_eq!(three.as_raw_fd(), number);
+        if is_emulated(kind) {
+            assert_eq!(errno(watch.selector.register(&three, 3, READ)), Some(libc::EEXIST));
+            return;
+        }
         watch.register(&three, 3, READ);
         watch.is_quiet();
         third.write_all(b"x").unwrap();
@@ -906,6 +921,7 @@ fn a_duplicate_kept_alive(kind: Kind) {
                 assert_eq!(watch.now(), only(1, Seen::CLOSED));
                 watch.is_quiet();
             }
+            _ if is_emulated(kind) => assert_eq!(watch.until(1), Seen::READABLE),
             _ => watch.is_quiet(),
         }
     });
@@ -929,13 +945,18 @@ fn the_best_is_the_first_that_there_is() {
 #[test]
 fn each_descriptor_of_a_selector_is_given_back() {
     in_child(|| {
-        let before = common::process::open_descriptors();
         for kind in Kind::available() {
-            let watch = Watch::new(*kind);
-            let notifier = watch.selector.notifier();
-            drop(watch);
-            drop(notifier);
-            assert_eq!(common::process::open_descriptors(), before, "{kind}");
+            let before = common::process::open_descriptors();
+            for round in 0..10 {
+                let watch = Watch::new(*kind);
+                let notifier = watch.selector.notifier();
+                assert!(common::process::open_descriptors() > before, "{kind}");
+                drop(watch);
+                drop(notifier);
+                // libkqueue works off the last one when the next one is made, and has some of its own.
+                let most = if is_emulated(*kind) { before + 10 } else { before };
+                assert!(common::process::open_descriptors() <= most, "{kind}, round {round}");
+            }
         }
     });
 }

@@ -1,5 +1,9 @@
 //! kevent(2) on Linux, by libkqueue: the structure and the numbers of its `sys/event.h`, which are
 //! FreeBSD's of old. For `--cfg runtime_libkqueue`, and for tests of what is made of events.
+//!
+//! It has to be libkqueue 2.7 or later: earlier ones keep their lock while they wait, so that no other
+//! thread can notify or take a descriptor out. It is made of epoll and does not learn of a close, so
+//! that a registration outlives a descriptor that is closed behind its back.
 #![allow(non_camel_case_types, reason = "the names are C's")]
 
 #[derive(Clone, Copy)]

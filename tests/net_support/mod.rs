@@ -5,20 +5,13 @@
 #[path = "../common/watchdog.rs"]
 mod watchdog;
 
-use runtime::Handle;
 use runtime::net::{TcpListener, TcpStream};
-use runtime::selector::Kind;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::process::Command;
 use std::time::Duration;
 
 pub(crate) use watchdog::{run, watchdog};
-
-/// Whether the loop's selector does not tell that a peer has closed from that there is data.
-pub(crate) fn tells_no_ends() -> bool {
-    Handle::current().selector() == Kind::Select
-}
 
 /// Two ends of a connection over loopback: who connected, and who accepted.
 pub(crate) async fn pair() -> io::Result<(TcpStream, TcpStream)> {
