@@ -72,11 +72,18 @@ impl Binding {
         earlier: u64,
         direction: Option<Direction>,
     ) -> io::Result<Id> {
-        if earlier != 0 && self.moves.fetch_add(1, Relaxed) >= MOVES {
+        // A runtime that has gone waits for nothing.
+        let has_rival = earlier != 0 && remote::find(Id::from_bits(earlier).runtime()).is_some();
+        if has_rival && self.moves.fetch_add(1, Relaxed) >= MOVES {
             self.moves.store(0, Relaxed);
             return Err(in_use());
         }
-        let id = context::with(|context| context.reactor.borrow_mut().register(fd, direction))?;
+        let registered = context::with(|context| context.reactor.borrow_mut().register(fd, direction));
+        let id = registered.map_err(|error| match error.kind() {
+            // The rival is just about to take it out of here.
+            io::ErrorKind::AlreadyExists if has_rival => in_use(),
+            _ => error,
+        })?;
         if self.id.compare_exchange(earlier, id.bits(), Relaxed, Relaxed).is_err() {
             // Another thread was first.
             let source = context::with(|context| context.reactor.borrow_mut().deregister(id));

@@ -216,6 +216,11 @@ impl Reactor {
         find(&mut self.sources, id)?.take_event(direction)
     }
 
+    /// Whether the selector watches a side: by edge, always.
+    pub(crate) fn is_armed(&mut self, id: Id, direction: Direction) -> bool {
+        find(&mut self.sources, id).is_some_and(|source| source.is_armed(direction))
+    }
+
     /// Whether the peer has closed a direction, or an error is there to collect.
     pub(crate) fn is_closed(&mut self, id: Id, direction: Direction) -> bool {
         find(&mut self.sources, id).is_some_and(|source| source.flags & direction.closure() != 0)
@@ -246,9 +251,14 @@ impl Reactor {
 
     /// Gives up a seat of one's own. The caller drops the waker that was there.
     pub(crate) fn stand_up(&mut self, id: Id, direction: Direction, key: u64) -> Option<Waker> {
-        let own = find(&mut self.sources, id)?.seats(direction).own.as_mut()?;
+        let source = find(&mut self.sources, id)?;
+        let own = source.seats(direction).own.as_mut()?;
         let index = own.iter().position(|(seat, _)| *seat == key)?;
-        Some(own.swap_remove(index).1)
+        let waker = own.swap_remove(index).1;
+        if own.is_empty() {
+            source.waits &= !Seat::Own(key).flag(direction);
+        }
+        Some(waker)
     }
 
     /// The loop goes to sleep: gives back what is not needed now.

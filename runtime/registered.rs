@@ -152,8 +152,11 @@ impl<T: AsFd> Registered<T> {
         if belief.known.is_drained(direction) {
             match self.take_event(belief.id, direction) {
                 Some(Some(closed)) => drop(self.hear(belief, direction, closed)),
-                Some(None) => return Err(io::ErrorKind::WouldBlock.into()),
-                None => {}
+                Some(None) if self.is_armed(belief.id, direction) => {
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
+                // By level nobody watches a side that nobody waits for: only a try can tell.
+                _ => {}
             }
         }
         let result = operation(&self.io);
@@ -333,8 +336,12 @@ impl<T: AsFd> Registered<T> {
                 }
                 Some(Look::Seated) => return Poll::Pending,
                 Some(Look::LeaveWaker) => {
-                    self.sit(belief.id, direction, seat, cx)?;
-                    return Poll::Pending;
+                    match self.sit(belief.id, direction, seat, cx) {
+                        Ok(()) => return Poll::Pending,
+                        Err(error) if self.binding.id() == belief.id => return Poll::Ready(Err(error)),
+                        // Another thread has just taken it away.
+                        Err(_) => belief = self.belief(),
+                    }
                 }
                 // Registration reports what is ready already, so that this does not wait in vain.
                 Some(Look::Gone) | None => belief = self.bind_drained(direction, belief.id)?,
@@ -367,6 +374,12 @@ impl<T: AsFd> Registered<T> {
         let known = self.binding.known(id).not_ready(direction);
         self.binding.learn(known);
         Ok(Belief { id, known })
+    }
+
+    /// Whether an event of a side would be reported here.
+    fn is_armed(&self, id: Id, direction: Direction) -> bool {
+        context::at_home(id.runtime(), |context| context.reactor.borrow_mut().is_armed(id, direction))
+            .unwrap_or(false)
     }
 
     /// None if the descriptor is not watched here.

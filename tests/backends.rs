@@ -148,6 +148,68 @@ fn a_descriptor_is_deregistered_before_it_is_closed() {
     });
 }
 
+/// By level nobody watches for one who only tries.
+#[test]
+fn what_is_tried_now_and_then_gets_ready() {
+    on_each(|runtime| {
+        runtime.block_on(async {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let ours = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let (mut peer, _) = listener.accept().unwrap();
+            let mut word = [0; 8];
+            for _ in 0..3 {
+                // Fails for sure, and so is believed until something tells otherwise.
+                assert_eq!(ours.try_read(&mut word).unwrap_err().kind(), ErrorKind::WouldBlock);
+                peer.write_all(b"hello").unwrap();
+                while ours.try_read(&mut word).is_err() {
+                    time::sleep(Duration::from_millis(1)).await;
+                }
+                time::sleep(Duration::from_millis(1)).await;
+            }
+            while ours.try_write(&[0; 65_536]).is_ok() {}
+            let reader = std::thread::spawn(move || {
+                let mut sink = vec![0; 1 << 20];
+                while peer.read(&mut sink).is_ok_and(|count| count > 0) {}
+            });
+            while ours.try_write(b"x").is_err() {
+                time::sleep(Duration::from_millis(1)).await;
+            }
+            drop(ours);
+            reader.join().unwrap();
+        });
+    });
+}
+
+#[test]
+fn a_wait_that_was_cancelled_does_not_hold_up_a_paused_clock() {
+    let _watchdog = watchdog();
+    for kind in Kind::available() {
+        let runtime = Builder::new_current_thread().selector(*kind).start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let (ours, _peer) = half_std_pair().unwrap();
+            let wait = time::timeout(Duration::from_millis(5), ours.readable());
+            assert!(wait.await.is_err());
+            let start = std::time::Instant::now();
+            for _ in 0..100 {
+                time::sleep(Duration::from_millis(5)).await;
+            }
+            assert!(start.elapsed() < Duration::from_millis(500), "{kind}: {:?}", start.elapsed());
+        });
+    }
+}
+
+#[test]
+fn a_socket_may_wait_in_any_number_of_runtimes_one_after_the_other() {
+    let _watchdog = watchdog();
+    for kind in Kind::available() {
+        let (ours, _peer) = half_std_pair().unwrap();
+        for _ in 0..20 {
+            let runtime = Builder::new_current_thread().selector(*kind).build().unwrap();
+            runtime.block_on(ours.writable()).unwrap();
+        }
+    }
+}
+
 #[test]
 fn a_change_of_interest_from_within_a_wake_takes_effect() {
     on_each(|runtime| {

@@ -33,16 +33,10 @@ impl Remote {
     pub(crate) fn deregister(&self, fd: RawFd) -> io::Result<()> {
         match self {
             Remote::Epoll(set) => set.remove(fd),
-            Remote::EpollLevel(set, departures) => {
-                departures.push(fd);
-                set.remove(fd)
-            }
-            Remote::Kqueue(queue, departures) => {
-                departures.push(fd);
-                queue.remove(fd)
-            }
+            Remote::EpollLevel(set, departures) => departures.push(fd, || set.remove(fd)),
+            Remote::Kqueue(queue, departures) => departures.push(fd, || queue.remove(fd)),
             Remote::Listed(departures, notifier) => {
-                departures.push(fd);
+                departures.push(fd, || ());
                 notifier.notify();
                 Ok(())
             }
@@ -60,10 +54,13 @@ pub(crate) struct Departures {
 
 impl Departures {
     /// Careful: on the list before it is closed, or the number may be somebody else's by then.
-    fn push(&self, fd: RawFd) {
+    /// Nor is the list worked off before `remove` is done: what the loop then makes of the descriptor would
+    /// stand, and its number would be taken for good.
+    fn push<R>(&self, fd: RawFd, remove: impl FnOnce() -> R) -> R {
         let mut fds = self.lock();
         fds.push(fd);
         self.any.store(true, Ordering::Release);
+        remove()
     }
 
     /// Takes the whole list.
