@@ -203,8 +203,12 @@ impl Tasks {
             if tenant.serial_low as u16 != id.generation() {
                 continue;
             }
+            // Done while it was queued: it stays so, and no wake queues it.
+            if tenant.phase != Phase::Idle {
+                continue;
+            }
             tenant.flags &= !QUEUED;
-            if let Some(task) = tenant.task.take_if(|_| tenant.phase == Phase::Idle) {
+            if let Some(task) = tenant.task.take() {
                 tenant.phase = Phase::Running;
                 let aborted = tenant.flags & ABORTED != 0;
                 return Some(Next { id, of: tenant.id(self.runtime), task, aborted });
@@ -337,6 +341,19 @@ impl Slot {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_task_that_is_done_is_not_queued_whenever_it_was_woken() {
+        let mut tasks = Tasks::new(1);
+        tasks.insert(crate::runtime::task::boxed(async {}));
+        let Next { id, task, .. } = tasks.next().unwrap();
+        tasks.wake(id);
+        let _ = tasks.finish(id.slot(), task);
+        assert_eq!(tasks.queued(), 1, "woken while it ran");
+        assert!(tasks.next().is_none());
+        tasks.wake(id);
+        assert_eq!(tasks.queued(), 0);
+    }
 
     #[test]
     fn a_slot_is_five_words() {
