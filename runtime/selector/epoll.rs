@@ -120,7 +120,11 @@ impl Epoll {
         let Some(level) = &mut self.level else {
             return self.set.control(libc::EPOLL_CTL_MOD, fd, key, mask);
         };
-        level.work_off_departures();
+        let departures = level.departures.clone();
+        // Held until it is done: else a descriptor that is taken out on another thread meanwhile would
+        // be put back, and nobody would take it out again.
+        let mut gone = departures.hold();
+        gone.drain(..).for_each(|fd| level.set_parked(fd, false));
         match (level.is_parked(fd), interest) {
             (true, None) => return Ok(()),
             (true, Some(_)) => self.set.control(libc::EPOLL_CTL_ADD, fd, key, mask)?,

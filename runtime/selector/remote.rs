@@ -63,14 +63,19 @@ impl Departures {
         remove()
     }
 
+    /// The list, which nobody adds to while it is held.
+    pub(super) fn hold(&self) -> MutexGuard<'_, Vec<RawFd>> {
+        let fds = self.lock();
+        self.any.store(false, Ordering::Relaxed);
+        fds
+    }
+
     /// Takes the whole list.
     pub(super) fn take(&self) -> Vec<RawFd> {
         if !self.any.load(Ordering::Acquire) {
             return Vec::new();
         }
-        let mut fds = self.lock();
-        self.any.store(false, Ordering::Relaxed);
-        std::mem::take(&mut *fds)
+        std::mem::take(&mut *self.hold())
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<RawFd>> {
