@@ -165,8 +165,8 @@ impl Builder {
     /// here or, for all runtimes that set none, by the environment variable `RUNTIME_SELECTOR`:
     /// `epoll`, `epoll-level`, `kqueue`, `poll` or `select`.
     ///
-    /// Sockets and timers behave alike on all; what differs is what a turn costs, see
-    /// [`selector`](crate::selector).
+    /// Sockets and timers behave alike on all; what differs is what a turn costs, and that `select` takes no
+    /// descriptor from 1024 on, see [`selector`](crate::selector).
     ///
     /// # Examples
     ///
