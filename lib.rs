@@ -64,12 +64,21 @@ compile_error!("`runtime` needs a 64-bit target: a waker is a 64-bit id in the p
 compile_error!("`runtime` needs epoll or kqueue: Linux, Android, macOS, iOS or one of the BSDs");
 
 pub mod io;
+#[cfg(feature = "net")]
 pub mod net;
+// Without sockets nobody registers a descriptor.
+#[cfg_attr(not(feature = "net"), allow(dead_code))]
 pub mod runtime;
 pub mod task;
+#[cfg(feature = "time")]
 pub mod time;
+// The loop cannot do without deadlines; only the module's door is closed.
+#[cfg(not(feature = "time"))]
+#[allow(dead_code, unused_imports, unreachable_pub)]
+mod time;
 
 pub use runtime::selector;
 pub use runtime::{Builder, Handle, Runtime, block_on};
+#[cfg(feature = "macros")]
 pub use runtime_macros::{main, test};
 pub use task::spawn;

@@ -110,7 +110,7 @@ impl Room {
 fn send(stream: &TcpStream, line: &str) {
     if !matches!(stream.try_write(line.as_bytes()), Ok(count) if count == line.len()) {
         // An error would mean that it is closed already.
-        let _ = stream.shutdown(Shutdown::Both);
+        let _ = stream.shutdown_std(Shutdown::Both);
     }
 }
 

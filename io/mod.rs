@@ -25,14 +25,12 @@
 //! # std::io::Result::Ok(()) }).unwrap();
 //! ```
 
-mod interest;
-
+pub use crate::runtime::interest::{Interest, Ready};
 #[doc(no_inline)]
 pub use futures_lite::io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
 #[doc(no_inline)]
 pub use futures_lite::io::{AsyncBufReadExt, AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 #[doc(no_inline)]
 pub use futures_lite::io::{BufReader, BufWriter, Cursor, copy, empty, repeat, sink, split};
-pub use interest::{Interest, Ready};
 #[doc(no_inline)]
 pub use std::io::{Error, ErrorKind, IoSlice, IoSliceMut, Result, SeekFrom};

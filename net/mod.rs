@@ -18,9 +18,11 @@
 mod addr;
 mod async_fd;
 mod interest;
+mod methods;
 mod pace;
 mod sys;
 pub mod tcp;
+pub(crate) mod transfer;
 
 pub use addr::{ToSocketAddrs, lookup_host};
 pub use async_fd::{AsyncFd, AsyncFdReadyGuard, TryIoError};

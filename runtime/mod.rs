@@ -17,6 +17,7 @@ mod crowd;
 mod executor;
 mod handle;
 mod id;
+pub(crate) mod interest;
 pub(crate) mod join;
 pub(crate) mod join_error;
 mod known;

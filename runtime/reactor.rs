@@ -18,8 +18,8 @@
 
 use super::crowd::Crowd;
 use super::id::Id;
+use super::interest::Interest;
 use super::selector::{Event, READ_CLOSED, READABLE, Selector, WRITABLE, WRITE_CLOSED};
-use crate::io::Interest;
 use slab::Slab;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};

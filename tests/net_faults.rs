@@ -382,12 +382,12 @@ fn closing_what_is_gone_is_no_error() {
         let (mut ours, other) = half_std_pair()?;
         ours.close().await?;
         ours.close().await?;
-        ours.shutdown(Shutdown::Write)?;
+        ours.shutdown_std(Shutdown::Write)?;
         reset_on_close(&other);
         drop(other);
         ours.readable().await?;
         ours.close().await?;
-        assert_eq!(ours.shutdown(Shutdown::Both).unwrap_err().kind(), ErrorKind::NotConnected);
+        assert_eq!(ours.shutdown_std(Shutdown::Both).unwrap_err().kind(), ErrorKind::NotConnected);
         io::Result::Ok(())
     })
     .unwrap();

@@ -723,7 +723,7 @@ fn a_shutdown_wakes_who_waits_here() {
             async move { (&*ours).read(&mut [0; 8]).await }
         });
         yield_now().await;
-        ours.shutdown(Shutdown::Read)?;
+        ours.shutdown_std(Shutdown::Read)?;
         assert_eq!(reader.await.unwrap()?, 0);
         io::Result::Ok(())
     })

@@ -11,7 +11,6 @@ mod readiness;
 mod split;
 mod split_owned;
 pub(super) mod stream;
-mod transfer;
 
 pub use split::{ReadHalf, WriteHalf};
 pub use split_owned::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};

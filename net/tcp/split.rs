@@ -1,12 +1,10 @@
 //! Halves of a stream that is borrowed.
 
 use super::stream::TcpStream;
-use super::transfer::{async_read, async_write};
 use crate::io::{Interest, Ready};
-use futures_io::{AsyncRead, AsyncWrite};
+use crate::net::transfer::{async_read, async_write};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 
 /// The half of a [`TcpStream`] that reads. From [`TcpStream::split`].
@@ -24,11 +22,11 @@ pub(super) fn split(stream: &mut TcpStream) -> (ReadHalf<'_>, WriteHalf<'_>) {
 }
 
 async_read! {
-    ReadHalf<'_>: half => half.0;
+    ReadHalf<'_>: half => half.0.io;
 }
 
 async_write! {
-    WriteHalf<'_>: half => half.0, half.0.close_writing();
+    WriteHalf<'_>: half => half.0.io, half.0.close_writing();
 }
 
 /// The methods that a reading half has of its stream.

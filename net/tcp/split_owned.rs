@@ -2,14 +2,12 @@
 
 use super::split::{read_half, write_half};
 use super::stream::TcpStream;
-use super::transfer::{async_read, async_write};
 use crate::io::{Interest, Ready};
-use futures_io::{AsyncRead, AsyncWrite};
+use crate::net::transfer::{async_read, async_write};
 use std::error::Error;
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -98,11 +96,11 @@ impl Drop for OwnedWriteHalf {
 }
 
 async_read! {
-    OwnedReadHalf: half => half.stream;
+    OwnedReadHalf: half => half.stream.io;
 }
 
 async_write! {
-    OwnedWriteHalf: half => half.stream, half.close();
+    OwnedWriteHalf: half => half.stream.io, half.close();
 }
 
 read_half! {

@@ -1,13 +1,15 @@
 //! A TCP connection: how it comes to be, what it is, how it ends. What goes through it is in
-//! `transfer.rs` and `readiness.rs`, its options are in `options.rs`.
+//! `readiness.rs` and `net/transfer.rs`, its options are in `options.rs`.
 
 use super::split::{ReadHalf, WriteHalf};
 use super::split_owned::{self, OwnedReadHalf, OwnedWriteHalf};
 use super::{connect, split};
 use crate::net::addr::{ToSocketAddrs, try_each};
+use crate::net::transfer::{Sink, Source, async_read, async_write};
 use crate::runtime::registered::Registered;
+use socket2::SockRef;
 use std::fmt;
-use std::io;
+use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
@@ -134,18 +136,36 @@ impl TcpStream {
         self.io.get().take_error()
     }
 
-    /// Shuts down reading, writing, or both, for all clones of the connection; whoever waits on the
-    /// side is woken.
+    /// Shuts down writing, so that the peer comes to the end of the stream; as
+    /// [`AsyncWriteExt::close`](crate::io::AsyncWriteExt::close). May be repeated, and a connection
+    /// that is gone already needs no end: that is no error. It never waits.
     ///
-    /// Closing by [`AsyncWriteExt::close`](crate::io::AsyncWriteExt::close) is
-    /// `shutdown(Shutdown::Write)`, except that it passes over
-    /// [`NotConnected`](io::ErrorKind::NotConnected): what should not be is not.
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// Those of shutdown(2), without [`NotConnected`](io::ErrorKind::NotConnected).
+    pub async fn shutdown(&self) -> io::Result<()> {
+        self.close_writing()
+    }
+
+    /// Shuts down reading, writing, or both, as std's `shutdown` does, for all clones of the
+    /// connection; whoever waits on the side is woken.
     ///
     /// # Errors
     ///
     /// [`NotConnected`](io::ErrorKind::NotConnected) if the connection is gone already.
-    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+    pub fn shutdown_std(&self, how: Shutdown) -> io::Result<()> {
         self.io.get().shutdown(how)
+    }
+
+    pub(super) fn close_writing(&self) -> io::Result<()> {
+        match self.shutdown_std(Shutdown::Write) {
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+            result => result,
+        }
     }
 
     /// Lends out a half for reading and one for writing, at no cost. For two tasks, see
@@ -199,6 +219,39 @@ impl TcpStream {
     pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
         split_owned::split(self)
     }
+}
+
+impl Source for std::net::TcpStream {
+    #[inline]
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        io::Read::read(&mut &*self, buffer)
+    }
+
+    fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        io::Read::read_vectored(&mut &*self, buffers)
+    }
+}
+
+impl Sink for std::net::TcpStream {
+    #[inline]
+    fn write(&self, buffer: &[u8]) -> io::Result<usize> {
+        io::Write::write(&mut &*self, buffer)
+    }
+
+    /// Unlike std's, which is writev(2), this raises no `SIGPIPE` where that is not ignored.
+    fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        SockRef::from(self).send_vectored_with_flags(buffers, libc::MSG_NOSIGNAL)
+    }
+}
+
+async_read! {
+    TcpStream: stream => stream.io;
+    &TcpStream: stream => stream.io;
+}
+
+async_write! {
+    TcpStream: stream => stream.io, stream.close_writing();
+    &TcpStream: stream => stream.io, stream.close_writing();
 }
 
 impl fmt::Debug for TcpStream {

@@ -3,7 +3,7 @@
 
 use super::event::Event;
 use super::{Notifier, Remote};
-use crate::io::Interest;
+use crate::runtime::interest::Interest;
 use std::convert::Infallible;
 use std::io;
 use std::os::fd::{BorrowedFd, RawFd};

@@ -17,7 +17,7 @@ use super::notifier::Channel;
 use super::remote::Departures;
 use super::timeout::{milliseconds, timespec};
 use super::{NOTIFIER_KEY, Notifier, Remote, syscall};
-use crate::io::Interest;
+use crate::runtime::interest::Interest;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;

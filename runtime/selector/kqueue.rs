@@ -23,7 +23,7 @@ use super::kevent::{self, Filter, Flags, Kevent};
 use super::notifier::Channel;
 use super::remote::Departures;
 use super::{NOTIFIER_KEY, file};
-use crate::io::Interest;
+use crate::runtime::interest::Interest;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;

@@ -126,7 +126,7 @@ pub use kind::{Kind, ParseKindError};
 pub use notifier::Notifier;
 pub(crate) use remote::Remote;
 
-use crate::io::Interest;
+use crate::runtime::interest::Interest;
 use poll::Poll;
 use select::Select;
 use std::fmt;

@@ -15,7 +15,7 @@ use super::event::{BROKEN, Event, READ_CLOSED, READABLE, WRITABLE};
 use super::notifier::Channel;
 use super::remote::Departures;
 use super::{Notifier, Remote, file, syscall};
-use crate::io::Interest;
+use crate::runtime::interest::Interest;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;

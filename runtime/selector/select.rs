@@ -16,7 +16,7 @@ use super::notifier::Channel;
 use super::poll::{HALF_CLOSED, translate};
 use super::remote::Departures;
 use super::{Notifier, Remote, file, syscall};
-use crate::io::Interest;
+use crate::runtime::interest::Interest;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;

@@ -1,0 +1,189 @@
+//! The methods that sockets, pipes and halves have in common: waiting for readiness, and operations that
+//! are tried once. Each type has its [`Registered`](crate::runtime::registered::Registered) in `io`. What
+//! precedes the type is appended to the documentation of the method that it is most about.
+
+/// Of whatever bytes can be read from.
+macro_rules! read_methods {
+    ($(#[$example:meta])* $type:ty) => {
+        impl $type {
+            /// Waits until there is something to read, the end of the stream, or an error.
+            ///
+            /// Several calls may wait at once. To be followed by [`try_read`](Self::try_read), which
+            /// may find that somebody else was first.
+            ///
+            /// # Cancel safety
+            ///
+            /// Cancel safe: the readiness is still there.
+            ///
+            /// # Errors
+            ///
+            /// Those of registration, such as [`ResourceBusy`](std::io::ErrorKind::ResourceBusy) if two runtimes
+            /// wait for it at once.
+            ///
+            /// # Panics
+            ///
+            /// If no runtime is entered on this thread.
+            $(#[$example])*
+            pub async fn readable(&self) -> ::std::io::Result<()> {
+                self.io.ready($crate::runtime::reactor::Direction::Read).await.map(drop)
+            }
+
+            /// As [`readable`](Self::readable), for a future of one's own. Only the latest caller is
+            /// woken, of this and of `poll_read`.
+            ///
+            /// # Errors
+            ///
+            /// As [`readable`](Self::readable).
+            ///
+            /// # Panics
+            ///
+            /// If no runtime is entered on this thread.
+            pub fn poll_read_ready(&self, cx: &mut ::std::task::Context<'_>) -> ::std::task::Poll<::std::io::Result<()>> {
+                self.io.poll_ready(cx, $crate::runtime::reactor::Direction::Read).map_ok(drop)
+            }
+
+            /// Reads what is there, without waiting. 0 is the end of the stream.
+            ///
+            /// # Errors
+            ///
+            /// [`WouldBlock`](std::io::ErrorKind::WouldBlock) if nothing is there, and those of recv(2).
+            pub fn try_read(&self, buffer: &mut [u8]) -> ::std::io::Result<usize> {
+                self.io.try_read(buffer)
+            }
+
+            /// As [`try_read`](Self::try_read), into several buffers.
+            ///
+            /// # Errors
+            ///
+            /// As [`try_read`](Self::try_read).
+            pub fn try_read_vectored(&self, buffers: &mut [::std::io::IoSliceMut<'_>]) -> ::std::io::Result<usize> {
+                self.io.try_read_vectored(buffers)
+            }
+        }
+    };
+}
+
+/// Of whatever bytes can be written to.
+macro_rules! write_methods {
+    ($(#[$example:meta])* $type:ty) => {
+        impl $type {
+            /// Waits until there is room to write, or an error.
+            ///
+            /// Several calls may wait at once. To be followed by [`try_write`](Self::try_write), which
+            /// may find that somebody else was first.
+            ///
+            /// # Cancel safety
+            ///
+            /// Cancel safe: the readiness is still there.
+            ///
+            /// # Errors
+            ///
+            /// Those of registration, such as [`ResourceBusy`](std::io::ErrorKind::ResourceBusy) if two runtimes
+            /// wait for it at once.
+            ///
+            /// # Panics
+            ///
+            /// If no runtime is entered on this thread.
+            $(#[$example])*
+            pub async fn writable(&self) -> ::std::io::Result<()> {
+                self.io.ready($crate::runtime::reactor::Direction::Write).await.map(drop)
+            }
+
+            /// As [`writable`](Self::writable), for a future of one's own. Only the latest caller is
+            /// woken, of this and of `poll_write`.
+            ///
+            /// # Errors
+            ///
+            /// As [`writable`](Self::writable).
+            ///
+            /// # Panics
+            ///
+            /// If no runtime is entered on this thread.
+            pub fn poll_write_ready(&self, cx: &mut ::std::task::Context<'_>) -> ::std::task::Poll<::std::io::Result<()>> {
+                self.io.poll_ready(cx, $crate::runtime::reactor::Direction::Write).map_ok(drop)
+            }
+
+            /// Writes as much as there is room for, without waiting.
+            ///
+            /// # Errors
+            ///
+            /// [`WouldBlock`](std::io::ErrorKind::WouldBlock) if there is no room, and those of send(2).
+            pub fn try_write(&self, buffer: &[u8]) -> ::std::io::Result<usize> {
+                self.io.try_write(buffer)
+            }
+
+            /// As [`try_write`](Self::try_write), from several buffers.
+            ///
+            /// # Errors
+            ///
+            /// As [`try_write`](Self::try_write).
+            pub fn try_write_vectored(&self, buffers: &[::std::io::IoSlice<'_>]) -> ::std::io::Result<usize> {
+                self.io.try_write_vectored(buffers)
+            }
+        }
+    };
+}
+
+/// Of whatever can be waited for.
+macro_rules! ready_methods {
+    ($(#[$example:meta])* $type:ty) => {
+        impl $type {
+            /// Waits until a side of interest is ready, and tells which. It may turn out that somebody else
+            /// was first. Several calls may wait at once.
+            ///
+            /// # Cancel safety
+            ///
+            /// Cancel safe: the readiness is still there.
+            ///
+            /// # Errors
+            ///
+            /// Those of registration, such as [`ResourceBusy`](std::io::ErrorKind::ResourceBusy) if two runtimes
+            /// wait for it at once.
+            ///
+            /// # Panics
+            ///
+            /// If no runtime is entered on this thread.
+            $(#[$example])*
+            pub async fn ready(&self, interest: $crate::io::Interest) -> ::std::io::Result<$crate::io::Ready> {
+                self.io.ready_for(interest).await.map(|found| found.ready)
+            }
+
+            /// Tries a system call of one's own on it, without waiting.
+            ///
+            /// It is not called while no side of interest is ready. When it says
+            /// [`WouldBlock`](std::io::ErrorKind::WouldBlock), that is remembered: it must not say so unless the
+            /// system did.
+            ///
+            /// # Errors
+            ///
+            /// [`WouldBlock`](std::io::ErrorKind::WouldBlock) if nothing is ready, and those of the call.
+            pub fn try_io<R>(&self, interest: $crate::io::Interest, operation: impl FnOnce() -> ::std::io::Result<R>) -> ::std::io::Result<R> {
+                self.io.try_io_for(interest, |_| operation())
+            }
+
+            /// Makes a system call of one's own on it, as soon as it does not say
+            /// [`WouldBlock`](std::io::ErrorKind::WouldBlock) any more; that it must not say unless the system did.
+            ///
+            /// # Cancel safety
+            ///
+            /// Cancel safe, if a call that says [`WouldBlock`](std::io::ErrorKind::WouldBlock) has done nothing.
+            ///
+            /// # Errors
+            ///
+            /// Those of the call, and those of [`ready`](Self::ready).
+            ///
+            /// # Panics
+            ///
+            /// If it has to wait and no runtime is entered on this thread.
+            pub async fn async_io<R>(
+                &self,
+                interest: $crate::io::Interest,
+                mut operation: impl FnMut() -> ::std::io::Result<R>,
+            ) -> ::std::io::Result<R> {
+                self.io.async_io_for(interest, |_| operation()).await
+            }
+        }
+    };
+}
+
+pub(crate) use {read_methods, ready_methods, write_methods};

@@ -1,0 +1,203 @@
+//! What goes through a stream of bytes: the traits of futures-io, for streams and their halves.
+//!
+//! Each read and write is a system call, tried when the reactor believes that it is worth it. A
+//! transfer that is short has emptied the stream, or filled it, which saves the next call that would
+//! say `EAGAIN`; so the room of a transfer must be counted as the kernel counts it.
+
+use crate::runtime::reactor::Direction;
+use crate::runtime::registered::Registered;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::ops::Deref;
+use std::os::fd::AsFd;
+use std::task::{Context, Poll};
+
+/// The kernel takes at most this many buffers in one call (`UIO_MAXIOV`), see readv(2).
+const MOST_BUFFERS: usize = 1024;
+
+/// And at most this many bytes, see read(2).
+const MOST_BYTES: usize = 0x7fff_f000;
+
+/// What bytes can be read from. Each function is one system call, that never blocks.
+pub(crate) trait Source: AsFd {
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize>;
+    fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize>;
+}
+
+/// What bytes can be written to, likewise, and without a `SIGPIPE` where the system can do without.
+pub(crate) trait Sink: AsFd {
+    fn write(&self, buffer: &[u8]) -> io::Result<usize>;
+    fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize>;
+}
+
+// An empty buffer never reaches the system: it would look like the end of the stream, or wait for what
+// it cannot take.
+impl<T: Source> Registered<T> {
+    #[inline]
+    pub(crate) fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        if buffer.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        let room = buffer.len().min(MOST_BYTES);
+        self.poll_transfer(cx, Direction::Read, room, |source| source.read(buffer))
+    }
+
+    pub(crate) fn poll_read_vectored(
+        &self,
+        cx: &mut Context<'_>,
+        buffers: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let (buffers, room) = filled_mut(buffers);
+        if room == 0 {
+            return Poll::Ready(Ok(0));
+        }
+        self.poll_transfer(cx, Direction::Read, room, |source| source.read_vectored(buffers))
+    }
+
+    pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        self.try_io(Direction::Read, |source| source.read(buffer))
+    }
+
+    pub(crate) fn try_read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        let (buffers, room) = filled_mut(buffers);
+        if room == 0 {
+            return Ok(0);
+        }
+        self.try_io(Direction::Read, |source| source.read_vectored(buffers))
+    }
+}
+
+impl<T: Sink> Registered<T> {
+    #[inline]
+    pub(crate) fn poll_write(&self, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+        if buffer.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        let room = buffer.len().min(MOST_BYTES);
+        self.poll_transfer(cx, Direction::Write, room, |sink| sink.write(buffer))
+    }
+
+    pub(crate) fn poll_write_vectored(
+        &self,
+        cx: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let (buffers, room) = filled(buffers);
+        if room == 0 {
+            return Poll::Ready(Ok(0));
+        }
+        self.poll_transfer(cx, Direction::Write, room, |sink| sink.write_vectored(buffers))
+    }
+
+    pub(crate) fn try_write(&self, buffer: &[u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        self.try_io(Direction::Write, |sink| sink.write(buffer))
+    }
+
+    pub(crate) fn try_write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        let (buffers, room) = filled(buffers);
+        if room == 0 {
+            return Ok(0);
+        }
+        self.try_io(Direction::Write, |sink| sink.write_vectored(buffers))
+    }
+}
+
+/// The buffers that the kernel would look at, from the first that is not empty, and their room.
+fn filled<'a, 'b>(buffers: &'a [IoSlice<'b>]) -> (&'a [IoSlice<'b>], usize) {
+    let (from, to, room) = extent(buffers);
+    (&buffers[from..to], room)
+}
+
+fn filled_mut<'a, 'b>(buffers: &'a mut [IoSliceMut<'b>]) -> (&'a mut [IoSliceMut<'b>], usize) {
+    let (from, to, room) = extent(buffers);
+    (&mut buffers[from..to], room)
+}
+
+fn extent(buffers: &[impl Deref<Target = [u8]>]) -> (usize, usize, usize) {
+    let from = buffers.iter().take_while(|buffer| buffer.is_empty()).count();
+    let to = buffers.len().min(from.saturating_add(MOST_BUFFERS));
+    let room = buffers[from..to].iter().fold(0, |room: usize, buffer| room.saturating_add(buffer.len()));
+    (from, to, room.min(MOST_BYTES))
+}
+
+/// Reading, by way of the [`Registered`] that is behind a value.
+macro_rules! async_read {
+    ($($type:ty: $value:ident => $io:expr;)*) => {$(
+        impl ::futures_io::AsyncRead for $type {
+            #[inline]
+            fn poll_read(
+                self: ::std::pin::Pin<&mut Self>,
+                cx: &mut ::std::task::Context<'_>,
+                buffer: &mut [u8],
+            ) -> ::std::task::Poll<::std::io::Result<usize>> {
+                let $value = &*self;
+                $io.poll_read(cx, buffer)
+            }
+
+            fn poll_read_vectored(
+                self: ::std::pin::Pin<&mut Self>,
+                cx: &mut ::std::task::Context<'_>,
+                buffers: &mut [::std::io::IoSliceMut<'_>],
+            ) -> ::std::task::Poll<::std::io::Result<usize>> {
+                let $value = &*self;
+                $io.poll_read_vectored(cx, buffers)
+            }
+        }
+    )*};
+}
+
+/// Writing, likewise; and how it is ended.
+macro_rules! async_write {
+    ($($type:ty: $value:ident => $io:expr, $close:expr;)*) => {$(
+        impl ::futures_io::AsyncWrite for $type {
+            #[inline]
+            fn poll_write(self: ::std::pin::Pin<&mut Self>, cx: &mut ::std::task::Context<'_>, buffer: &[u8]) -> ::std::task::Poll<::std::io::Result<usize>> {
+                let $value = &*self;
+                $io.poll_write(cx, buffer)
+            }
+
+            fn poll_write_vectored(
+                self: ::std::pin::Pin<&mut Self>,
+                cx: &mut ::std::task::Context<'_>,
+                buffers: &[::std::io::IoSlice<'_>],
+            ) -> ::std::task::Poll<::std::io::Result<usize>> {
+                let $value = &*self;
+                $io.poll_write_vectored(cx, buffers)
+            }
+
+            /// Nothing is held back here.
+            fn poll_flush(self: ::std::pin::Pin<&mut Self>, _: &mut ::std::task::Context<'_>) -> ::std::task::Poll<::std::io::Result<()>> {
+                ::std::task::Poll::Ready(Ok(()))
+            }
+
+            /// Shuts down writing, so that the peer comes to the end of the stream. May be repeated.
+            fn poll_close(self: ::std::pin::Pin<&mut Self>, _: &mut ::std::task::Context<'_>) -> ::std::task::Poll<::std::io::Result<()>> {
+                let $value = self.get_mut();
+                ::std::task::Poll::Ready($close)
+            }
+        }
+    )*};
+}
+
+pub(crate) use {async_read, async_write};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_what_the_kernel_would_look_at() {
+        let byte = [0u8; 1];
+        let many: Vec<IoSlice<'_>> =
+            (0..3000).map(|n| IoSlice::new(if n < 1500 { &[] } else { &byte })).collect();
+        assert_eq!(extent(&many), (1500, 2524, 1024));
+        assert_eq!(extent(&many[..1500]), (1500, 1500, 0));
+        assert_eq!(extent(&many[..1501]), (1500, 1501, 1));
+        assert_eq!(extent(&[] as &[IoSlice<'_>]), (0, 0, 0));
+    }
+}
