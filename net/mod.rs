@@ -17,7 +17,9 @@
 
 mod addr;
 mod async_fd;
+mod halves;
 mod interest;
+mod listening;
 mod methods;
 mod pace;
 mod sys;
