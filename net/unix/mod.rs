@@ -1,5 +1,5 @@
-//! Unix sockets: what belongs to [`UnixStream`](super::UnixStream) and
-//! [`UnixListener`](super::UnixListener).
+//! Unix sockets and pipes: what belongs to [`UnixStream`](super::UnixStream) and
+//! [`UnixListener`](super::UnixListener), and [`pipe`].
 //!
 //! A Unix socket is named by a path in the file system, or on Linux by an *abstract* name, which no
 //! file stands for: [`SocketAddr`]. Wherever a path is asked for, one that begins with a zero byte is an
@@ -11,6 +11,7 @@ mod addr;
 mod connect;
 mod cred;
 pub(super) mod listener;
+pub mod pipe;
 mod split;
 mod split_owned;
 pub(super) mod stream;

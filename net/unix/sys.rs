@@ -1,5 +1,5 @@
-//! The system calls that neither std nor socket2 makes: who a peer is.
-#![expect(unsafe_code, reason = "getsockopt of who the peer is")]
+//! The system calls that neither std nor socket2 makes: who a peer is, and how a descriptor was opened.
+#![expect(unsafe_code, reason = "getsockopt of who the peer is, and fcntl(F_GETFL); one call each")]
 
 use super::cred::UCred;
 use socket2::{Domain, Socket, Type};
@@ -18,6 +18,15 @@ pub(super) fn socket() -> io::Result<Socket> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
     Ok(socket)
+}
+
+/// How a descriptor was opened: its access mode and status flags, see fcntl(2).
+pub(super) fn open_flags(fd: BorrowedFd<'_>) -> io::Result<libc::c_int> {
+    // SAFETY: the descriptor is open while it is borrowed, and nothing is written to memory.
+    match unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) } {
+        -1 => Err(io::Error::last_os_error()),
+        flags => Ok(flags),
+    }
 }
 
 /// Who is at the other end: `SO_PEERCRED`, see unix(7).
