@@ -297,8 +297,10 @@ async fn the_end_stays<K: Kind>() -> io::Result<()> {
     b.close().await
 }
 
-/// The ways to go, and what a read comes to then, if there is nothing left of what the peer had sent.
-fn ways_to_go<K: Kind>() -> [(fn(K::Stream), Option<ErrorKind>); 2] {
+/// A way to go, and what a read comes to then: an error, or the end.
+type Way<K> = (fn(<K as Kind>::Stream), Option<ErrorKind>);
+
+fn ways_to_go<K: Kind>() -> [Way<K>; 2] {
     [(drop, None), (K::reset, K::AFTER_RESET)]
 }
 
