@@ -17,14 +17,22 @@
 
 mod addr;
 mod async_fd;
+mod halves;
 mod interest;
+mod listening;
 mod methods;
 mod pace;
 mod sys;
 pub mod tcp;
 pub(crate) mod transfer;
+#[cfg(feature = "unix")]
+#[cfg_attr(docsrs, doc(cfg(feature = "unix")))]
+pub mod unix;
 
 pub use addr::{ToSocketAddrs, lookup_host};
 pub use async_fd::{AsyncFd, AsyncFdReadyGuard, TryIoError};
 pub use tcp::listener::{Incoming, TcpListener};
 pub use tcp::stream::TcpStream;
+#[cfg(feature = "unix")]
+#[cfg_attr(docsrs, doc(cfg(feature = "unix")))]
+pub use unix::{listener::UnixListener, stream::UnixStream};
