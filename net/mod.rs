@@ -17,14 +17,21 @@
 
 mod addr;
 mod async_fd;
+#[cfg(feature = "udp")]
+mod datagram;
 mod halves;
 mod interest;
 mod listening;
 mod methods;
 mod pace;
+#[cfg(all(feature = "tokio-io", feature = "udp"))]
+mod spare;
 mod sys;
 pub mod tcp;
 pub(crate) mod transfer;
+#[cfg(feature = "udp")]
+#[cfg_attr(docsrs, doc(cfg(feature = "udp")))]
+pub mod udp;
 #[cfg(feature = "unix")]
 #[cfg_attr(docsrs, doc(cfg(feature = "unix")))]
 pub mod unix;
@@ -33,6 +40,9 @@ pub use addr::{ToSocketAddrs, lookup_host};
 pub use async_fd::{AsyncFd, AsyncFdReadyGuard, TryIoError};
 pub use tcp::listener::{Incoming, TcpListener};
 pub use tcp::stream::TcpStream;
+#[cfg(feature = "udp")]
+#[cfg_attr(docsrs, doc(cfg(feature = "udp")))]
+pub use udp::UdpSocket;
 #[cfg(feature = "unix")]
 #[cfg_attr(docsrs, doc(cfg(feature = "unix")))]
 pub use unix::{listener::UnixListener, stream::UnixStream};
