@@ -17,12 +17,12 @@
 
 mod addr;
 mod async_fd;
-#[cfg(feature = "udp")]
+#[cfg(any(feature = "udp", feature = "unix"))]
 mod datagram;
 mod interest;
 mod methods;
 mod pace;
-#[cfg(all(feature = "tokio-io", feature = "udp"))]
+#[cfg(all(feature = "tokio-io", any(feature = "udp", feature = "unix")))]
 mod spare;
 mod sys;
 pub mod tcp;
@@ -30,6 +30,9 @@ pub(crate) mod transfer;
 #[cfg(feature = "udp")]
 #[cfg_attr(docsrs, doc(cfg(feature = "udp")))]
 pub mod udp;
+#[cfg(feature = "unix")]
+#[cfg_attr(docsrs, doc(cfg(feature = "unix")))]
+pub mod unix;
 
 pub use addr::{ToSocketAddrs, lookup_host};
 pub use async_fd::{AsyncFd, AsyncFdReadyGuard, TryIoError};
@@ -38,3 +41,6 @@ pub use tcp::stream::TcpStream;
 #[cfg(feature = "udp")]
 #[cfg_attr(docsrs, doc(cfg(feature = "udp")))]
 pub use udp::UdpSocket;
+#[cfg(feature = "unix")]
+#[cfg_attr(docsrs, doc(cfg(feature = "unix")))]
+pub use unix::datagram::UnixDatagram;
