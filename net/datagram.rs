@@ -6,7 +6,8 @@
 //! pending on a socket is handed to whoever asks next, once; the others go on waiting.
 //!
 //! Each type has its [`Registered`](crate::runtime::registered::Registered) in `io`, around something
-//! that is [`Packets`]. The documentation in braces is appended to the method of that name.
+//! that is [`Packets`], and says how it waits to send: `send_by`, `try_send_by`, `poll_send_by`. The
+//! documentation in braces is appended to the method of that name.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -238,7 +239,7 @@ macro_rules! datagram_methods {
             /// If it has to wait and no runtime is entered on this thread.
             $(#[$send])*
             pub async fn send(&self, data: &[u8]) -> ::std::io::Result<usize> {
-                self.io.async_io($crate::runtime::reactor::Direction::Write, |io| io.send(data)).await
+                self.send_by(|io| io.send(data)).await
             }
 
             /// As [`send`](Self::send), without waiting.
@@ -247,7 +248,7 @@ macro_rules! datagram_methods {
             ///
             /// [`WouldBlock`](std::io::ErrorKind::WouldBlock) if there is no room, and those of send(2).
             pub fn try_send(&self, data: &[u8]) -> ::std::io::Result<usize> {
-                self.io.try_io($crate::runtime::reactor::Direction::Write, |io| io.send(data))
+                self.try_send_by(|io| io.send(data))
             }
 
             /// As [`send`](Self::send), for a future of one's own. Only the latest caller is woken, of
@@ -265,7 +266,7 @@ macro_rules! datagram_methods {
                 cx: &mut ::std::task::Context<'_>,
                 data: &[u8],
             ) -> ::std::task::Poll<::std::io::Result<usize>> {
-                self.io.poll_io(cx, $crate::runtime::reactor::Direction::Write, |io| io.send(data))
+                self.poll_send_by(cx, |io| io.send(data))
             }
 
             /// The error that is pending on the socket (`SO_ERROR`), which is cleared by this: an

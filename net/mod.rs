@@ -17,14 +17,14 @@
 
 mod addr;
 mod async_fd;
-#[cfg(feature = "udp")]
+#[cfg(any(feature = "udp", feature = "unix"))]
 mod datagram;
 mod halves;
 mod interest;
 mod listening;
 mod methods;
 mod pace;
-#[cfg(all(feature = "tokio-io", feature = "udp"))]
+#[cfg(all(feature = "tokio-io", any(feature = "udp", feature = "unix")))]
 mod spare;
 mod sys;
 pub mod tcp;
@@ -45,4 +45,4 @@ pub use tcp::stream::TcpStream;
 pub use udp::UdpSocket;
 #[cfg(feature = "unix")]
 #[cfg_attr(docsrs, doc(cfg(feature = "unix")))]
-pub use unix::{listener::UnixListener, stream::UnixStream};
+pub use unix::{datagram::UnixDatagram, listener::UnixListener, stream::UnixStream};

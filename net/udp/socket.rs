@@ -141,7 +141,7 @@ impl UdpSocket {
     /// If it has to wait, or a name is to be looked up, and no runtime is entered on this thread.
     pub async fn send_to(&self, data: &[u8], target: impl ToSocketAddrs) -> io::Result<usize> {
         let target = lookup_host(target).await?.next().ok_or_else(no_address)?;
-        self.io.async_io(Direction::Write, |io| io.socket.send_to(data, target)).await
+        self.send_by(|io| io.socket.send_to(data, target)).await
     }
 
     /// As [`send_to`](UdpSocket::send_to), without waiting.
@@ -150,7 +150,7 @@ impl UdpSocket {
     ///
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) if there is no room, and those of sendto(2).
     pub fn try_send_to(&self, data: &[u8], target: SocketAddr) -> io::Result<usize> {
-        self.io.try_io(Direction::Write, |io| io.socket.send_to(data, target))
+        self.try_send_by(|io| io.socket.send_to(data, target))
     }
 
     /// As [`send_to`](UdpSocket::send_to), for a future of one's own. Only the latest caller is woken,
@@ -169,7 +169,7 @@ impl UdpSocket {
         data: &[u8],
         target: SocketAddr,
     ) -> Poll<io::Result<usize>> {
-        self.io.poll_io(cx, Direction::Write, |io| io.socket.send_to(data, target))
+        self.poll_send_by(cx, |io| io.socket.send_to(data, target))
     }
 
     /// Receives one datagram and leaves it there: the next call gets it again. For the rest, as
@@ -295,6 +295,22 @@ impl UdpSocket {
     /// If it has to wait and no runtime is entered on this thread.
     pub fn poll_peek_sender(&self, cx: &mut Context<'_>) -> Poll<io::Result<SocketAddr>> {
         self.io.poll_io(cx, Direction::Read, Socket::peek_sender)
+    }
+
+    async fn send_by(&self, send: impl FnMut(&Socket) -> io::Result<usize>) -> io::Result<usize> {
+        self.io.async_io(Direction::Write, send).await
+    }
+
+    fn try_send_by(&self, send: impl FnOnce(&Socket) -> io::Result<usize>) -> io::Result<usize> {
+        self.io.try_io(Direction::Write, send)
+    }
+
+    fn poll_send_by(
+        &self,
+        cx: &mut Context<'_>,
+        send: impl FnMut(&Socket) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        self.io.poll_io(cx, Direction::Write, send)
     }
 
     pub(super) fn std(&self) -> &std::net::UdpSocket {

@@ -1,5 +1,5 @@
-//! Unix sockets and pipes: what belongs to [`UnixStream`](super::UnixStream) and
-//! [`UnixListener`](super::UnixListener), and [`pipe`].
+//! Unix sockets and pipes: what belongs to [`UnixStream`](super::UnixStream),
+//! [`UnixListener`](super::UnixListener) and [`UnixDatagram`](super::UnixDatagram), and [`pipe`].
 //!
 //! A Unix socket is named by a path in the file system, or on Linux by an *abstract* name, which no
 //! file stands for: [`SocketAddr`]. Wherever a path is asked for, one that begins with a zero byte is an
@@ -10,8 +10,12 @@
 mod addr;
 mod connect;
 mod cred;
+pub(super) mod datagram;
 pub(super) mod listener;
+mod patience;
 pub mod pipe;
+#[cfg(feature = "tokio-io")]
+mod spare;
 mod split;
 mod split_owned;
 pub(super) mod stream;
