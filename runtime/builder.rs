@@ -308,6 +308,18 @@ impl Builder {
     }
 }
 
+#[cfg(feature = "cores")]
+impl Builder {
+    /// Has blocking threads call `f` before what [`on_thread_start`](Builder::on_thread_start) has them call.
+    pub(super) fn before_thread_start(&mut self, f: impl Fn() + Send + Sync + 'static) {
+        let next = self.threads.on_start.take();
+        self.on_thread_start(move || {
+            f();
+            next.iter().for_each(Hook::call);
+        });
+    }
+}
+
 /// That of the environment, or else the best there is.
 fn default_selector(room: usize) -> io::Result<Selector> {
     let Some(name) = std::env::var_os(SELECTOR_VARIABLE).filter(|name| !name.is_empty()) else {

@@ -13,6 +13,9 @@ mod binding;
 mod blocking;
 mod builder;
 pub(crate) mod context;
+#[cfg(feature = "cores")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cores")))]
+pub mod cores;
 mod crowd;
 mod executor;
 mod handle;

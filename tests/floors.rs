@@ -48,6 +48,7 @@ const RUNTIME: &[&[&str]] = &[
     &["context", "waker"],
     &["binding", "join", "known", "packet", "registered", "spawn"],
     &["builder", "executor", "handle"],
+    &["cores"],
 ];
 
 /// Neighbours on a floor who must not know each other, and other bans: a file, and what it must not name.
@@ -74,6 +75,7 @@ const MUST_NOT_NAME: &[(&str, &[&str])] = &[
 const MAY_BE_UNSAFE: &[&str] = &[
     "net/sys.rs",
     "runtime/context.rs",
+    "runtime/cores/affinity.rs",
     "runtime/selector/epoll.rs",
     "runtime/selector/eventfd.rs",
     "runtime/selector/file.rs",
