@@ -25,6 +25,6 @@ pub mod tcp;
 pub(crate) mod transfer;
 
 pub use addr::{ToSocketAddrs, lookup_host};
-pub use async_fd::{AsyncFd, AsyncFdReadyGuard, TryIoError};
+pub use async_fd::{AsyncFd, AsyncFdReadyGuard, AsyncFdReadyMutGuard, AsyncFdRegisterError, TryIoError};
 pub use tcp::listener::{Incoming, TcpListener};
 pub use tcp::stream::TcpStream;
