@@ -24,6 +24,7 @@ pub(crate) mod interest;
 pub(crate) mod join;
 pub(crate) mod join_error;
 mod known;
+mod local;
 mod metrics;
 mod packet;
 mod queue;
@@ -40,4 +41,5 @@ mod waker;
 
 pub use builder::Builder;
 pub use handle::{Handle, Runtime, TryCurrentError, block_on};
+pub use local::{LocalOptions, LocalRuntime, RuntimeFlavor};
 pub use metrics::RuntimeMetrics;
