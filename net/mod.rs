@@ -20,11 +20,13 @@ mod async_fd;
 mod interest;
 mod methods;
 mod pace;
+mod serve;
 mod sys;
 pub mod tcp;
 pub(crate) mod transfer;
 
 pub use addr::{ToSocketAddrs, lookup_host};
 pub use async_fd::{AsyncFd, AsyncFdReadyGuard, AsyncFdReadyMutGuard, AsyncFdRegisterError, TryIoError};
+pub use serve::{Accept, Drain, Draining, Serve, Served, serve};
 pub use tcp::listener::{Incoming, TcpListener};
 pub use tcp::stream::TcpStream;
