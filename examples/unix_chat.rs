@@ -23,7 +23,6 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::net::Shutdown;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -211,7 +210,7 @@ impl Drop for Seat {
 /// What is typed. Reading a terminal or a file may block, so a thread does it, and passes it on.
 fn keyboard() -> io::Result<pipe::Receiver> {
     let (sender, receiver) = pipe::pipe()?;
-    let mut sender = std::fs::File::from(OwnedFd::from(sender.into_blocking_fd()?));
+    let mut sender = std::fs::File::from(sender.into_blocking_fd()?);
     // It ends with the process, and if nobody receives any more it has nothing to do either.
     std::thread::spawn(move || io::copy(&mut io::stdin(), &mut sender));
     Ok(receiver)

@@ -25,6 +25,9 @@
 //! # std::io::Result::Ok(()) }).unwrap();
 //! ```
 
+#[cfg(feature = "net")]
+pub mod unix;
+
 pub use crate::runtime::interest::{Interest, Ready};
 #[doc(no_inline)]
 pub use futures_lite::io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};

@@ -24,6 +24,7 @@ mod interest;
 mod listening;
 mod methods;
 mod pace;
+mod serve;
 #[cfg(all(feature = "tokio-io", any(feature = "udp", feature = "unix")))]
 mod spare;
 mod sys;
@@ -37,7 +38,8 @@ pub mod udp;
 pub mod unix;
 
 pub use addr::{ToSocketAddrs, lookup_host};
-pub use async_fd::{AsyncFd, AsyncFdReadyGuard, TryIoError};
+pub use async_fd::{AsyncFd, AsyncFdReadyGuard, AsyncFdReadyMutGuard, AsyncFdRegisterError, TryIoError};
+pub use serve::{Accept, Drain, Draining, Serve, Served, serve};
 pub use tcp::listener::{Incoming, TcpListener};
 pub use tcp::stream::TcpStream;
 #[cfg(feature = "udp")]
