@@ -11,6 +11,7 @@ mod keepalive;
 mod linux;
 pub(super) mod listener;
 mod options;
+mod race;
 mod readiness;
 pub(super) mod socket;
 mod socket_options;
