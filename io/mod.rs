@@ -1,10 +1,12 @@
 //! Reading and writing: the traits that streams have, and the helpers that stand on them.
 //!
 //! The traits are those of futures-io, so that codecs, TLS and compression written for them work on
-//! the streams of [`net`](crate::net) as they are; the helpers are those of futures-lite. Both come
-//! from there, nothing is written anew here, and they work on the streams of any runtime.
+//! the streams of [`net`](crate::net) as they are; most helpers are those of futures-lite. Both come
+//! from there, and work on the streams of any runtime. With the feature `tokio-io`, all streams have
+//! the traits of tokio as well.
 //!
-//! What is ours are [`Interest`] and [`Ready`], in which one asks for readiness and is told of it.
+//! What is ours: streams within the process; halves of any stream; and [`Interest`]
+//! and [`Ready`], in which one asks for readiness and is told of it.
 //!
 //! # Examples
 //!
@@ -25,12 +27,34 @@
 //! # std::io::Result::Ok(()) }).unwrap();
 //! ```
 
+#[cfg(feature = "io-util")]
+mod channel;
+#[cfg(feature = "io-util")]
+mod duplex;
+#[cfg(feature = "io-util")]
+mod join;
+#[cfg(all(feature = "net", feature = "tokio-io"))]
+mod read_buf;
+mod split;
+#[cfg(feature = "tokio-io")]
+pub(crate) mod tokio_traits;
+#[cfg(not(feature = "tokio-io"))]
+#[path = "tokio_traits_absent.rs"]
+pub(crate) mod tokio_traits;
+
 pub use crate::runtime::interest::{Interest, Ready};
 #[doc(no_inline)]
 pub use futures_lite::io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
 #[doc(no_inline)]
 pub use futures_lite::io::{AsyncBufReadExt, AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 #[doc(no_inline)]
-pub use futures_lite::io::{BufReader, BufWriter, Cursor, copy, empty, repeat, sink, split};
+pub use futures_lite::io::{BufReader, BufWriter, Cursor, copy, empty, repeat, sink};
+pub use split::{ReadHalf, WriteHalf, split};
 #[doc(no_inline)]
 pub use std::io::{Error, ErrorKind, IoSlice, IoSliceMut, Result, SeekFrom};
+#[cfg(feature = "io-util")]
+#[cfg_attr(docsrs, doc(cfg(feature = "io-util")))]
+pub use {
+    duplex::{DuplexStream, SimplexStream, duplex, simplex},
+    join::{Join, join},
+};

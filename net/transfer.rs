@@ -1,4 +1,5 @@
-//! What goes through a stream of bytes: the traits of futures-io, for streams and their halves.
+//! What goes through a stream of bytes: the traits of futures-io, and tokio's if asked for, for streams
+//! and their halves.
 //!
 //! Each read and write is a system call, tried when the reactor believes that it is worth it. A
 //! transfer that is short has emptied the stream, or filled it, which saves the next call that would
@@ -15,9 +16,10 @@ use std::task::{Context, Poll};
 const MOST_BUFFERS: usize = 1024;
 
 /// And at most this many bytes, see read(2).
-const MOST_BYTES: usize = 0x7fff_f000;
+pub(crate) const MOST_BYTES: usize = 0x7fff_f000;
 
-/// What bytes can be read from. Each function is one system call, that never blocks.
+/// What bytes can be read from. Each function is one system call, that never blocks: read(2), or what
+/// does the same on a socket.
 pub(crate) trait Source: AsFd {
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize>;
     fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize>;
@@ -148,7 +150,9 @@ macro_rules! async_read {
                 $io.poll_read_vectored(cx, buffers)
             }
         }
-    )*};
+    )*
+        $crate::io::tokio_traits::tokio_read! { $($type: $value => $io;)* }
+    };
 }
 
 /// Writing, likewise; and how it is ended.
@@ -181,7 +185,9 @@ macro_rules! async_write {
                 ::std::task::Poll::Ready($close)
             }
         }
-    )*};
+    )*
+        $crate::io::tokio_traits::tokio_write! { $($type: $value => $io, $close;)* }
+    };
 }
 
 pub(crate) use {async_read, async_write};
