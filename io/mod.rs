@@ -5,7 +5,8 @@
 //! from there, and work on the streams of any runtime. With the feature `tokio-io`, all streams have
 //! the traits of tokio as well.
 //!
-//! What is ours: streams within the process; halves of any stream; and [`Interest`]
+//! What is ours: copies, which hold no buffer while nothing comes, and leave it to the kernel to move
+//! a bulk of bytes between sockets; streams within the process; halves of any stream; and [`Interest`]
 //! and [`Ready`], in which one asks for readiness and is told of it.
 //!
 //! # Examples
@@ -29,12 +30,26 @@
 
 #[cfg(feature = "io-util")]
 mod channel;
+mod copy;
+#[cfg(feature = "io-util")]
+mod copy_bidirectional;
+#[cfg(feature = "io-util")]
+mod copy_buf;
+#[cfg(all(feature = "io-util", any(target_os = "linux", target_os = "android")))]
+pub(crate) mod detour;
+#[cfg(not(all(feature = "io-util", any(target_os = "linux", target_os = "android"))))]
+#[path = "detour_absent.rs"]
+pub(crate) mod detour;
 #[cfg(feature = "io-util")]
 mod duplex;
 #[cfg(feature = "io-util")]
 mod join;
+mod lent;
+mod pump;
 #[cfg(all(feature = "net", feature = "tokio-io"))]
 mod read_buf;
+#[cfg(all(feature = "io-util", any(target_os = "linux", target_os = "android")))]
+mod splice;
 mod split;
 #[cfg(feature = "tokio-io")]
 pub(crate) mod tokio_traits;
@@ -43,18 +58,21 @@ pub(crate) mod tokio_traits;
 pub(crate) mod tokio_traits;
 
 pub use crate::runtime::interest::{Interest, Ready};
+pub use copy::copy;
 #[doc(no_inline)]
 pub use futures_lite::io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
 #[doc(no_inline)]
 pub use futures_lite::io::{AsyncBufReadExt, AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 #[doc(no_inline)]
-pub use futures_lite::io::{BufReader, BufWriter, Cursor, copy, empty, repeat, sink};
+pub use futures_lite::io::{BufReader, BufWriter, Cursor, empty, repeat, sink};
 pub use split::{ReadHalf, WriteHalf, split};
 #[doc(no_inline)]
 pub use std::io::{Error, ErrorKind, IoSlice, IoSliceMut, Result, SeekFrom};
 #[cfg(feature = "io-util")]
 #[cfg_attr(docsrs, doc(cfg(feature = "io-util")))]
 pub use {
+    copy_bidirectional::{copy_bidirectional, copy_bidirectional_with_sizes},
+    copy_buf::copy_buf,
     duplex::{DuplexStream, SimplexStream, duplex, simplex},
     join::{Join, join},
 };

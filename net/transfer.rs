@@ -5,6 +5,7 @@
 //! transfer that is short has emptied the stream, or filled it, which saves the next call that would
 //! say `EAGAIN`; so the room of a transfer must be counted as the kernel counts it.
 
+use crate::io::detour;
 use crate::runtime::reactor::Direction;
 use crate::runtime::registered::Registered;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -32,12 +33,12 @@ pub(crate) trait Sink: AsFd {
 }
 
 // An empty buffer never reaches the system: it would look like the end of the stream, or wait for what
-// it cannot take.
+// it cannot take. It may be a copy that wants to do without one.
 impl<T: Source> Registered<T> {
     #[inline]
     pub(crate) fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         if buffer.is_empty() {
-            return Poll::Ready(Ok(0));
+            return detour::poll_read(self, cx);
         }
         let room = buffer.len().min(MOST_BYTES);
         self.poll_transfer(cx, Direction::Read, room, |source| source.read(buffer))
@@ -75,7 +76,7 @@ impl<T: Sink> Registered<T> {
     #[inline]
     pub(crate) fn poll_write(&self, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
         if buffer.is_empty() {
-            return Poll::Ready(Ok(0));
+            return detour::poll_write(self, cx);
         }
         let room = buffer.len().min(MOST_BYTES);
         self.poll_transfer(cx, Direction::Write, room, |sink| sink.write(buffer))
