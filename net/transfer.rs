@@ -1,10 +1,12 @@
-//! What goes through a stream of bytes: the traits of futures-io, for streams and their halves.
+//! What goes through a stream of bytes: the traits of futures-io, and tokio's if asked for, for streams
+//! and their halves.
 //!
 //! Each read and write is a system call, tried when the reactor believes that it is worth it. A
 //! transfer that is short has emptied the stream, or filled it, which saves the next call that would
 //! say `EAGAIN`; so the room of a transfer must be counted as the kernel counts it. Where a short
 //! transfer says nothing (a terminal gives a line at a time), it has no room at all in this sense.
 
+use crate::io::detour;
 use crate::runtime::reactor::Direction;
 use crate::runtime::registered::Registered;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -16,9 +18,10 @@ use std::task::{Context, Poll};
 const MOST_BUFFERS: usize = 1024;
 
 /// And at most this many bytes, see read(2).
-const MOST_BYTES: usize = 0x7fff_f000;
+pub(crate) const MOST_BYTES: usize = 0x7fff_f000;
 
-/// What bytes can be read from. Each function is one system call, that never blocks.
+/// What bytes can be read from. Each function is one system call, that never blocks: read(2), or what
+/// does the same on a socket.
 pub(crate) trait Source: AsFd {
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize>;
     fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize>;
@@ -43,12 +46,12 @@ pub(crate) trait Sink: AsFd {
 }
 
 // An empty buffer never reaches the system: it would look like the end of the stream, or wait for what
-// it cannot take.
+// it cannot take. It may be a copy that wants to do without one.
 impl<T: Source> Registered<T> {
     #[inline]
     pub(crate) fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         if buffer.is_empty() {
-            return Poll::Ready(Ok(0));
+            return detour::poll_read(self, cx);
         }
         let room = if self.get().is_emptied_by_short() { buffer.len().min(MOST_BYTES) } else { 0 };
         self.poll_transfer(cx, Direction::Read, room, |source| source.read(buffer))
@@ -87,7 +90,7 @@ impl<T: Sink> Registered<T> {
     #[inline]
     pub(crate) fn poll_write(&self, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
         if buffer.is_empty() {
-            return Poll::Ready(Ok(0));
+            return detour::poll_write(self, cx);
         }
         let room = if self.get().is_filled_by_short() { buffer.len().min(MOST_BYTES) } else { 0 };
         self.poll_transfer(cx, Direction::Write, room, |sink| sink.write(buffer))
@@ -163,7 +166,9 @@ macro_rules! async_read {
                 $io.poll_read_vectored(cx, buffers)
             }
         }
-    )*};
+    )*
+        $crate::io::tokio_traits::tokio_read! { $($type: $value => $io;)* }
+    };
 }
 
 /// Writing, likewise; and how it is ended.
@@ -197,7 +202,9 @@ macro_rules! async_write {
                 ::std::task::Poll::Ready($close)
             }
         }
-    )*};
+    )*
+        $crate::io::tokio_traits::tokio_write! { $($type: $value => $io, $close;)* }
+    };
 }
 
 pub(crate) use {async_read, async_write};

@@ -10,6 +10,7 @@
 
 use super::blocking::Pool;
 use super::id::Id;
+use super::lending::Lending;
 use super::reactor::Reactor;
 use super::remote::{self, Call, Remote};
 use super::task::BoxedTask;
@@ -32,6 +33,7 @@ pub(crate) struct Context {
     pub(crate) time: Rc<Driver>,
     pub(crate) remote: Arc<Remote>,
     pub(crate) pool: Arc<Pool>,
+    pub(crate) lending: RefCell<Lending>,
     /// The future of `block_on` is to be polled.
     pub(crate) main_woken: Cell<bool>,
     /// Its place among the tasks: when so many have been [taken](Tasks::taken) from the run queue.
