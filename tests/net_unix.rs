@@ -1,7 +1,10 @@
 //! Unix sockets, in what they are peculiar: names, files, a queue that says no, and who is at the other
 //! end. What they share with other streams is in `stream_laws.rs`.
 #![cfg(not(miri))] // Files, children, signals.
-#![expect(unsafe_code, reason = "setrlimit and signal, in processes of their own")]
+#![expect(
+    unsafe_code,
+    reason = "bind(2) to the longest name; setrlimit and signal, in processes of their own"
+)]
 
 mod net_support;
 
@@ -119,6 +122,41 @@ fn a_client_with_a_name_is_known_by_it() {
         let listener = UnixListener::bind(&place)?;
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
         socket.bind(&SockAddr::unix(&own)?)?;
+        socket.connect(&SockAddr::unix(&place)?)?;
+        let (server, peer) = listener.accept().await?;
+        assert_eq!(peer.as_pathname(), Some(own.as_ref()));
+        assert_eq!(server.peer_addr()?.as_pathname(), Some(own.as_ref()));
+        io::Result::Ok(())
+    })
+    .unwrap();
+}
+
+/// The longest path has no room for a zero byte at its end, and std makes no such address itself.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_client_with_the_longest_name_is_accepted() {
+    run(async {
+        let (place, mut own) = (Place::new(), Place::new());
+        let folder = own.0.parent().unwrap().to_str().unwrap().len();
+        own.0.set_file_name(format!("{:x<width$}", std::process::id(), width = 108 - folder - 1));
+        let own_bytes = own.0.as_os_str().as_encoded_bytes();
+        assert_eq!(own_bytes.len(), 108);
+        let listener = UnixListener::bind(&place)?;
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        let mut address =
+            libc::sockaddr_un { sun_family: libc::AF_UNIX as libc::sa_family_t, sun_path: [0; 108] };
+        for (to, from) in address.sun_path.iter_mut().zip(own_bytes) {
+            *to = *from as libc::c_char;
+        }
+        // SAFETY: the kernel reads one address, of the length it has.
+        let bound = unsafe {
+            libc::bind(
+                socket.as_raw_fd(),
+                (&raw const address).cast(),
+                size_of_val(&address) as libc::socklen_t,
+            )
+        };
+        assert_eq!(bound, 0, "{}", io::Error::last_os_error());
         socket.connect(&SockAddr::unix(&place)?)?;
         let (server, peer) = listener.accept().await?;
         assert_eq!(peer.as_pathname(), Some(own.as_ref()));
