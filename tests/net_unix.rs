@@ -13,7 +13,7 @@ use futures_lite::future::{or, try_zip, zip};
 use net_support::{CpuTime, in_child, poll_once, run, watchdog};
 use runtime::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use runtime::net::unix::{self, SocketAddr};
-use runtime::net::{UnixListener, UnixStream};
+use runtime::net::{UnixListener, UnixSocket, UnixStream};
 use runtime::task::yield_now;
 use runtime::time;
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -412,6 +412,44 @@ fn readiness_comes_with_the_data_and_goes_with_it() {
         assert!(ready.is_readable() && ready.is_read_closed(), "{ready:?}");
         assert_eq!(ours.try_read(&mut buffer)?, 0);
         assert_eq!(ours.try_write(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);
+        io::Result::Ok(())
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_socket_becomes_what_it_is_made_for() {
+    run(async {
+        let (place, own) = (Place::new(), Place::new());
+        let socket = UnixSocket::new_stream()?;
+        assert!(socket2::SockRef::from(&socket).nonblocking()?);
+        socket.bind(&place)?;
+        assert_eq!(UnixSocket::new_stream()?.bind(&place).unwrap_err().kind(), ErrorKind::AddrInUse);
+        let listener = socket.listen(2)?;
+        let socket = UnixSocket::new_stream()?;
+        socket.bind(&own)?;
+        let mut client = socket.connect(&place).await?;
+        let (mut server, peer) = listener.accept().await?;
+        assert_eq!(peer.as_pathname(), Some(own.as_ref()));
+        client.write_all(b"ping").await?;
+        server.read_exact(&mut [0; 4]).await?;
+        // From elsewhere, blocking, and back.
+        let fd = OwnedFd::from(Socket::new(Domain::UNIX, Type::STREAM, None)?);
+        let fd = OwnedFd::from(UnixSocket::from(fd));
+        assert!(socket2::SockRef::from(&fd).nonblocking()?);
+        // What it was not made for, it does not do.
+        let place = Place::new();
+        let socket = UnixSocket::new_datagram()?;
+        socket.bind(&place)?;
+        let datagrams = socket.datagram()?;
+        let error = UnixSocket::new_datagram()?.connect(&place).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        let other = UnixSocket::new_datagram()?;
+        assert_eq!(other.listen(1).unwrap_err().raw_os_error(), Some(libc::EOPNOTSUPP));
+        let error = UnixSocket::new_stream()?.datagram().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        UnixSocket::new_datagram()?.datagram()?.send_to(b"hello", &place).await?;
+        assert_eq!(datagrams.recv(&mut [0; 8]).await?, 5);
         io::Result::Ok(())
     })
     .unwrap();

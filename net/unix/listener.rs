@@ -6,6 +6,7 @@ use super::sys;
 use crate::net::listening::{Acceptor, Listen, Listening};
 use crate::net::sys::accept_one;
 use futures_core::Stream;
+use socket2::Type;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
@@ -83,13 +84,14 @@ impl UnixListener {
     ///
     /// As [`bind`](UnixListener::bind).
     pub fn bind_addr(address: &SocketAddr) -> io::Result<UnixListener> {
-        let socket = sys::socket()?;
+        let socket = sys::socket(Type::STREAM)?;
         socket.bind(&address.to_call()?)?;
         socket.listen(BACKLOG)?;
         Ok(UnixListener::new(OwnedFd::from(socket).into()))
     }
 
-    fn new(listener: net::UnixListener) -> UnixListener {
+    /// Of a socket that does not block.
+    pub(super) fn new(listener: net::UnixListener) -> UnixListener {
         UnixListener { io: Listening::new(listener) }
     }
 
