@@ -53,6 +53,10 @@ impl SocketAddr {
         SocketAddr::of_path(Path::new(OsStr::from_bytes(path)))
     }
 
+    pub(super) fn as_std(&self) -> &net::SocketAddr {
+        &self.0
+    }
+
     /// For a system call.
     pub(super) fn to_call(&self) -> io::Result<SockAddr> {
         match (self.as_pathname(), abstract_name(&self.0)) {
