@@ -74,6 +74,11 @@ const MUST_NOT_NAME: &[(&str, &[&str])] = &[
 const MAY_BE_UNSAFE: &[&str] = &[
     "net/spare.rs",
     "net/sys.rs",
+    "net/udp/sys/many.rs",
+    "net/udp/sys/mod.rs",
+    "net/udp/sys/no_offload.rs",
+    "net/udp/sys/offload.rs",
+    "net/udp/sys/single.rs",
     "runtime/context.rs",
     "runtime/selector/epoll.rs",
     "runtime/selector/eventfd.rs",
