@@ -32,10 +32,11 @@ use single::{self as calls, Header};
 use offload::Control;
 pub(super) use offload::{can_segment, send_segmented, set_coalescing};
 use socket2::{SockAddr, SockAddrStorage};
+use std::mem::{self, MaybeUninit};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::{array, io, mem, ptr};
+use std::{io, ptr};
 
 /// How many datagrams go in one call: more make each of them hardly cheaper, and the headers of so
 /// many still fit on a stack, in some 9 KiB.
@@ -91,65 +92,79 @@ fn receive_by(
     size: usize,
     arrivals: &mut [Arrival],
 ) -> Outcome {
-    let mut names: [SockAddrStorage; MOST] = array::from_fn(|_| SockAddrStorage::zeroed());
-    let mut controls = [Control::EMPTY; MOST];
-    let mut pieces = [NO_PIECE; MOST];
-    let mut headers: [Header; MOST] = array::from_fn(|_| empty_header());
+    // Only what is used is initialised: for one datagram all of it would cost more than the call.
+    let mut places = [const { MaybeUninit::<Place>::uninit() }; MOST];
+    let mut headers = [const { MaybeUninit::<Header>::uninit() }; MOST];
+    let pieces = memory.chunks_exact_mut(size).zip(&*arrivals);
     let mut count = 0;
-    for (n, (piece, _)) in memory.chunks_exact_mut(size).zip(&*arrivals).take(MOST).enumerate() {
-        pieces[n] = libc::iovec { iov_base: piece.as_mut_ptr().cast(), iov_len: piece.len() };
-        let header = &mut headers[n].msg_hdr;
-        header.msg_name = (&raw mut names[n]).cast();
+    for ((piece, _), (place, header)) in pieces.zip(places.iter_mut().zip(&mut headers)) {
+        let piece = libc::iovec { iov_base: piece.as_mut_ptr().cast(), iov_len: piece.len() };
+        let place = place.write(Place { name: SockAddrStorage::zeroed(), control: Control::EMPTY, piece });
+        let header = &mut header.write(empty_header()).msg_hdr;
+        header.msg_name = (&raw mut place.name).cast();
         header.msg_namelen = size_of::<SockAddrStorage>() as _;
-        header.msg_iov = &raw mut pieces[n];
+        header.msg_iov = &raw mut place.piece;
         header.msg_iovlen = 1;
-        header.msg_control = (&raw mut controls[n]).cast();
+        header.msg_control = (&raw mut place.control).cast();
         header.msg_controllen = size_of::<Control>() as _;
-        count = n + 1;
+        count += 1;
     }
+    // SAFETY: so many have been initialised above.
+    let headers = unsafe { headers[..count].assume_init_mut() };
     // SAFETY: each header points to a name, a piece of memory and room for control messages of its
     // own, with their true lengths, all of which stay where they are.
-    let (received, error) = unsafe { call(socket, &mut headers[..count]) }?;
-    for ((n, header), arrival) in headers[..received.min(count)].iter().enumerate().zip(arrivals) {
+    let (received, error) = unsafe { call(socket, headers) }?;
+    for ((header, place), arrival) in headers.iter().zip(&places).zip(arrivals).take(received) {
+        // SAFETY: there is a place for each header, initialised with it.
+        let place = unsafe { place.assume_init_ref() };
         *arrival = Arrival {
             length: usize::try_from(header.msg_len).unwrap_or(0).min(size),
-            from: sender(&names[n], header.msg_hdr.msg_namelen),
+            from: sender(&place.name, header.msg_hdr.msg_namelen),
             is_truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
             // SAFETY: the header still points to its control messages, and says how long they are.
             segment_size: unsafe { Control::segment_size(&header.msg_hdr) },
         };
     }
-    Ok((received, error))
+    Ok((received.min(count), error))
+}
+
+/// What the header of one that is received points to.
+struct Place {
+    name: SockAddrStorage,
+    control: Control,
+    piece: libc::iovec,
 }
 
 fn send_by<'a>(call: Call, socket: BorrowedFd<'_>, datagrams: impl Iterator<Item = Outgoing<'a>>) -> Outcome {
-    let mut names = [const { None::<SockAddr> }; MOST];
-    let mut pieces = [NO_PIECE; MOST];
-    let mut headers: [Header; MOST] = array::from_fn(|_| empty_header());
+    let mut names = [const { MaybeUninit::<SockAddr>::uninit() }; MOST];
+    let mut pieces = [const { MaybeUninit::<libc::iovec>::uninit() }; MOST];
+    let mut headers = [const { MaybeUninit::<Header>::uninit() }; MOST];
     let mut count = 0;
-    for (n, datagram) in datagrams.take(MOST).enumerate() {
+    // No further than that, not even to find that there are more.
+    let places = headers.iter_mut().zip(names.iter_mut().zip(&mut pieces));
+    for ((header, (name, piece)), datagram) in places.zip(datagrams) {
         // The kernel does not write there, whatever the type says.
-        pieces[n] =
+        let data =
             libc::iovec { iov_base: datagram.data.as_ptr().cast_mut().cast(), iov_len: datagram.data.len() };
-        let header = &mut headers[n].msg_hdr;
+        let header = &mut header.write(empty_header()).msg_hdr;
         if let Some(to) = datagram.to {
-            let name = names[n].insert(SockAddr::from(to));
+            let name = name.write(SockAddr::from(to));
             header.msg_name = name.as_ptr().cast_mut().cast();
             header.msg_namelen = name.len();
         }
-        header.msg_iov = &raw mut pieces[n];
+        header.msg_iov = piece.write(data);
         header.msg_iovlen = 1;
-        count = n + 1;
+        count += 1;
     }
     if count == 0 {
         return Ok((0, None));
     }
+    // SAFETY: so many have been initialised above.
+    let headers = unsafe { headers[..count].assume_init_mut() };
     // SAFETY: each header points to data that is borrowed for longer than this, and to a name of its
     // own or to none, with their true lengths, and they stay where they are. They are only read.
-    unsafe { call(socket, &mut headers[..count]) }
+    unsafe { call(socket, headers) }
 }
-
-const NO_PIECE: libc::iovec = libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 };
 
 /// Without a name, data or control messages.
 fn empty_header() -> Header {
