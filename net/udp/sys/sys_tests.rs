@@ -95,6 +95,26 @@ fn what_came_is_in_its_place_and_no_more_than_there_was_room_for() {
     assert_eq!(call(&mut memory, &mut arrivals).unwrap_err().kind(), io::ErrorKind::WouldBlock);
 }
 
+/// Plays a kernel that says too much, of everything.
+unsafe fn lie(_: BorrowedFd<'_>, headers: &mut [Header]) -> Outcome {
+    for header in &mut *headers {
+        header.msg_len = 1000;
+        header.msg_hdr.msg_namelen = 1000;
+        header.msg_hdr.msg_controllen = 0;
+        header.msg_hdr.msg_flags = 0;
+    }
+    Ok((headers.len() + 7, None))
+}
+
+#[test]
+fn a_kernel_that_says_too_much_is_not_believed() {
+    let (mut memory, mut arrivals) = (vec![0; 16], vec![Arrival::NONE; 3]);
+    let received = receive_by(lie, socket().as_fd(), &mut memory, 8, &mut arrivals).unwrap();
+    assert_eq!(received.0, 2, "as many as there was memory for");
+    let most = Arrival { length: 8, ..Arrival::NONE };
+    assert_eq!(arrivals, [most, most, Arrival::NONE]);
+}
+
 #[test]
 fn there_are_never_more_than_go_in_one_call() {
     QUEUE.set(vec![(b"x".to_vec(), None); 2 * MOST]);
