@@ -202,3 +202,20 @@ fn a_refusal_behind_datagrams_is_not_lost() {
         assert_eq!(told, [None, Some(libc::ECONNREFUSED)]);
     }
 }
+
+#[test]
+#[cfg_attr(miri, ignore = "it has no UDP")]
+fn a_refusal_in_the_midst_of_sending_ends_it() {
+    for (is_single, send) in [(false, CALLS[0].1), (true, CALLS[1].1)] {
+        let (a, b) = pair();
+        drop(b);
+        // Over loopback the answer to the first is there before the second goes.
+        let datagrams = [Outgoing::new(b"hello?"); 3];
+        let (count, error) = send_by(send, a.as_fd(), datagrams.into_iter()).unwrap();
+        assert_eq!(count, 1);
+        // Linux's own call does not tell.
+        if is_single {
+            assert_eq!(error.unwrap().kind(), io::ErrorKind::ConnectionRefused);
+        }
+    }
+}
