@@ -14,6 +14,7 @@ mod blocking;
 mod builder;
 pub(crate) mod context;
 mod crowd;
+mod deadlines;
 mod executor;
 mod handle;
 mod id;
