@@ -39,6 +39,11 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     // The multiplexers know neither wakers nor tasks.
     ("runtime/selector", &["runtime::interest"]),
     ("runtime", &["task::Id", "task::coop", "time::Driver"]),
+    // Deadlines are timers of a kind.
+    (
+        "runtime/deadlines.rs",
+        &["runtime::context", "runtime::id", "runtime::reactor", "runtime::waker", "time"],
+    ),
     ("net", &["io", "runtime::context", "runtime::reactor", "runtime::registered", "task", "time"]),
 ];
 
@@ -48,7 +53,7 @@ const RUNTIME: &[&[&str]] = &[
     &["queue"],
     &["blocking", "join_error", "reactor", "remote", "task", "tasks"],
     &["context", "waker"],
-    &["binding", "join", "known", "packet", "registered", "spawn"],
+    &["binding", "deadlines", "join", "known", "packet", "registered", "spawn"],
     &["builder", "executor", "handle", "local"],
     &["cores"],
 ];
