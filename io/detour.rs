@@ -33,6 +33,8 @@ pub(super) enum Filled {
     /// The kernel has nothing to move. An ordinary read has to show whether the source is drained, or
     /// even at its end: before an urgent mark, splice says either of a socket that has more.
     Nothing,
+    /// All pipes are in use.
+    NoPipe,
     /// It is to be done by a buffer.
     Refused,
 }
@@ -89,7 +91,9 @@ pub(crate) fn poll_write<T: Sink>(io: &Registered<T>, cx: &mut Context<'_>) -> P
 }
 
 fn fill(source: &impl Source) -> io::Result<Filled> {
-    let Some(mut pipe) = Pipe::take() else { return Ok(Filled::Refused) };
+    let Some(mut pipe) = Pipe::take() else {
+        return Ok(Filled::NoPipe);
+    };
     match pipe.fill(source.as_fd()) {
         Ok(0) => Ok(Filled::Nothing),
         Ok(count) => {
@@ -195,7 +199,7 @@ mod tests {
         assert!(take().is_none());
         let (reader, mut writer) = io::pipe().unwrap();
         io::Write::write_all(&mut writer, b"kept").unwrap();
-        let mut pipe = Pipe::take().unwrap();
+        let mut pipe = crate::block_on(async { Pipe::take().unwrap() });
         pipe.fill(reader.as_fd()).unwrap();
         let (pipe, drained) = poll_drain(&mut cx, pipe, Pin::new(&mut futures_lite::io::sink()));
         assert!(

@@ -20,6 +20,7 @@ impl Pipe {
 pub(super) enum Filled {
     With(Pipe),
     Nothing,
+    NoPipe,
     Refused,
 }
 

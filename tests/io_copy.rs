@@ -1,5 +1,7 @@
 //! Copies: what they promise of ends, errors and budgets; and what they hold while nothing comes.
 
+#![expect(unsafe_code, reason = "a signal is given back its default action")]
+
 mod net_support;
 
 #[path = "common/heap.rs"]
@@ -82,8 +84,8 @@ async fn receive(from: &mut TcpStream) -> io::Result<Vec<u8>> {
 }
 
 async fn both_ways_at_once<S: AsyncRead + AsyncWrite + Unpin + 'static>(wrap: fn(TcpStream) -> S) {
-    let there = pattern(16 * MIB);
-    let back: Vec<u8> = there.iter().rev().copied().take(9 * MIB + 77).collect();
+    let there = pattern(6 * MIB);
+    let back: Vec<u8> = there.iter().rev().copied().take(4 * MIB + 77).collect();
     let (client, server, proxy) = proxied(wrap).await.unwrap();
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
@@ -154,7 +156,7 @@ fn small_and_large_pieces_take_turns() {
 #[test]
 fn a_slow_reader_holds_up_a_bulk_and_then_gets_it_whole() {
     run(async {
-        let data = pattern(24 * MIB);
+        let data = pattern(12 * MIB);
         let (mut client, mut server, proxy) = proxied(|socket| socket).await?;
         let sending = async { send(&mut client, &data).await };
         let receiving = async {
@@ -211,6 +213,15 @@ fn an_error_of_either_side_ends_both() {
         io::Result::Ok(())
     })
     .unwrap();
+}
+
+#[test]
+fn a_peer_that_is_gone_raises_no_signal() {
+    in_child("a_peer_that_is_gone_raises_no_signal", || {
+        // SAFETY: the default action is no function of ours.
+        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+        an_error_of_either_side_ends_both();
+    });
 }
 
 #[test]
@@ -460,6 +471,44 @@ fn idle_proxied_connections_hold_no_buffers_and_no_pipes() {
         })
         .unwrap();
         assert_eq!(pipes(), pipes_before, "the runtime has given back what it lent");
+    });
+}
+
+#[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "asks /proc")]
+fn many_slow_readers_do_not_take_a_pipe_each() {
+    in_child("many_slow_readers_do_not_take_a_pipe_each", || {
+        run(async {
+            const MANY: usize = 80;
+            let before = pipes();
+            let data = Rc::new(pattern(8 * MIB));
+            let mut slow = Vec::new();
+            let mut senders = Vec::new();
+            for _ in 0..MANY {
+                let (client, server, _proxy) = proxied(|socket| socket).await?;
+                let data = data.clone();
+                senders.push(spawn(async move { send(&mut { client }, &data).await }));
+                slow.push(server);
+            }
+            // All that lies between fills up.
+            while pipes() - before < 2 * 60 {
+                yield_now().await;
+            }
+            for _ in 0..300 {
+                yield_now().await;
+                assert!(pipes() - before <= 2 * 64, "{} ends of pipes", pipes() - before);
+            }
+            for mut server in slow {
+                let mut got = vec![0; data.len()];
+                server.read_exact(&mut got).await?;
+                assert!(got == *data);
+            }
+            for sender in senders {
+                sender.await.unwrap()?;
+            }
+            io::Result::Ok(())
+        })
+        .unwrap();
     });
 }
 
