@@ -51,6 +51,10 @@ mod read_buf;
 #[cfg(all(feature = "io-util", any(target_os = "linux", target_os = "android")))]
 mod splice;
 mod split;
+#[cfg(feature = "io-std")]
+mod standard;
+#[cfg(feature = "io-std")]
+mod standard_sys;
 #[cfg(feature = "tokio-io")]
 pub(crate) mod tokio_traits;
 #[cfg(not(feature = "tokio-io"))]
@@ -66,6 +70,9 @@ pub use futures_lite::io::{AsyncBufReadExt, AsyncReadExt, AsyncSeekExt, AsyncWri
 #[doc(no_inline)]
 pub use futures_lite::io::{BufReader, BufWriter, Cursor, empty, repeat, sink};
 pub use split::{ReadHalf, WriteHalf, split};
+#[cfg(feature = "io-std")]
+#[cfg_attr(docsrs, doc(cfg(feature = "io-std")))]
+pub use standard::{Stderr, Stdin, Stdout, stderr, stdin, stdout};
 #[doc(no_inline)]
 pub use std::io::{Error, ErrorKind, IoSlice, IoSliceMut, Result, SeekFrom};
 #[cfg(feature = "io-util")]

@@ -75,6 +75,7 @@ const MUST_NOT_NAME: &[(&str, &[&str])] = &[
 const MAY_BE_UNSAFE: &[&str] = &[
     "io/read_buf.rs",
     "io/splice.rs",
+    "io/standard_sys.rs",
     "net/sys.rs",
     "runtime/context.rs",
     "runtime/selector/epoll.rs",
