@@ -42,12 +42,15 @@ pub(crate) mod detour;
 pub(crate) mod detour;
 #[cfg(feature = "io-util")]
 mod duplex;
+mod endless;
 #[cfg(feature = "io-util")]
 mod join;
 mod lent;
 mod pump;
 #[cfg(all(feature = "net", feature = "tokio-io"))]
 mod read_buf;
+#[cfg(feature = "io-util")]
+mod send_file;
 #[cfg(all(feature = "io-util", any(target_os = "linux", target_os = "android")))]
 mod splice;
 mod split;
@@ -63,12 +66,13 @@ pub(crate) mod tokio_traits;
 
 pub use crate::runtime::interest::{Interest, Ready};
 pub use copy::copy;
+pub use endless::{Empty, Repeat, Sink, empty, repeat, sink};
 #[doc(no_inline)]
 pub use futures_lite::io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
 #[doc(no_inline)]
 pub use futures_lite::io::{AsyncBufReadExt, AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 #[doc(no_inline)]
-pub use futures_lite::io::{BufReader, BufWriter, Cursor, empty, repeat, sink};
+pub use futures_lite::io::{BufReader, BufWriter, Cursor};
 pub use split::{ReadHalf, WriteHalf, split};
 #[cfg(feature = "io-std")]
 #[cfg_attr(docsrs, doc(cfg(feature = "io-std")))]
@@ -82,4 +86,5 @@ pub use {
     copy_buf::copy_buf,
     duplex::{DuplexStream, SimplexStream, duplex, simplex},
     join::{Join, join},
+    send_file::send_file,
 };

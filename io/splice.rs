@@ -1,7 +1,9 @@
-//! A pipe to move bytes through that need not come up from the kernel: splice(2).
-#![expect(unsafe_code, reason = "splice, the size of a pipe, and what a signal does")]
+//! Moving bytes that need not come up from the kernel: through a pipe by splice(2), of a file by
+//! sendfile(2).
+#![expect(unsafe_code, reason = "splice, sendfile, the size of a pipe, what a signal does")]
 
 use crate::runtime::{context, lending};
+use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Read};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -89,7 +91,16 @@ fn splice(from: BorrowedFd<'_>, to: BorrowedFd<'_>, count: usize) -> io::Result<
     usize::try_from(moved).map_err(|_| io::Error::last_os_error())
 }
 
-/// Whether the system does not splice these, or not at all: then they are read and written.
+/// Writes some bytes of a file to a socket or a pipe by sendfile(2); 0 at the end of the file.
+pub(super) fn send_file(to: BorrowedFd<'_>, file: &File, offset: u64, count: u64) -> io::Result<usize> {
+    let mut offset = libc::off_t::try_from(offset).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let count = usize::try_from(count).unwrap_or(MOST).min(MOST);
+    // SAFETY: both descriptors are open, and the offset is one number, which the kernel counts up.
+    let sent = unsafe { libc::sendfile(to.as_raw_fd(), file.as_raw_fd(), &mut offset, count) };
+    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+}
+
+/// Whether the system does not move these, or none at all: then they are read and written.
 pub(super) fn is_refusal(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS | libc::EPERM | libc::EOPNOTSUPP))
 }

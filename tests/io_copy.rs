@@ -12,7 +12,7 @@ use futures_lite::future::{try_zip, zip};
 use net_support::{in_child, in_child_under, open_descriptors, pair, run, until};
 use runtime::io::{
     AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, BufWriter, Cursor, copy,
-    copy_bidirectional, copy_bidirectional_with_sizes, copy_buf, duplex,
+    copy_bidirectional, copy_bidirectional_with_sizes, copy_buf, duplex, send_file,
 };
 use runtime::net::{TcpListener, TcpStream};
 use runtime::spawn;
@@ -414,6 +414,107 @@ fn a_copy_that_is_cancelled_gives_everything_back() {
             let now = open_descriptors();
             assert_eq!(*before.get_or_insert(now), now, "round {round}");
         }
+    });
+}
+
+/// A file of its own, that goes with the process.
+fn file_of(data: &[u8]) -> std::fs::File {
+    static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let path = std::env::temp_dir().join(format!("runtime-io-copy-{}-{number}", std::process::id()));
+    let mut options = std::fs::File::options();
+    let mut file = options.read(true).write(true).create(true).truncate(true).open(&path).unwrap();
+    std::fs::remove_file(path).unwrap();
+    io::Write::write_all(&mut file, data).unwrap();
+    file
+}
+
+async fn a_file_is_sent<S: AsyncWrite + Unpin>(wrap: fn(TcpStream) -> S) {
+    let data = pattern(5 * MIB + 3);
+    let file = file_of(&data);
+    let length = data.len() as u64;
+    // All, a part, more than there is, nothing, and behind its end.
+    for (offset, count, sent) in [
+        (0, length, length),
+        (1000, 3 * MIB as u64, 3 * MIB as u64),
+        (MIB as u64, u64::MAX, length - MIB as u64),
+        (77, 0, 0),
+        (length + 5, 10, 0),
+    ] {
+        let (ours, mut peer) = pair().await.unwrap();
+        let sending = async {
+            let mut ours = wrap(ours);
+            let count = send_file(&file, offset, count, &mut ours).await?;
+            ours.close().await?;
+            Ok(count)
+        };
+        let (count, got) = try_zip(sending, receive(&mut peer)).await.unwrap();
+        assert_eq!(count, sent, "from {offset}");
+        let from = offset.min(length) as usize;
+        assert!(got == data[from..from + sent as usize], "from {offset}");
+    }
+    assert_eq!(io::Seek::stream_position(&mut &file).unwrap(), length, "it is left where it was");
+}
+
+#[test]
+fn a_file_is_sent_by_the_kernel() {
+    run(a_file_is_sent(|socket| socket));
+}
+
+#[test]
+fn a_file_is_sent_by_a_buffer() {
+    run(a_file_is_sent(Plain));
+}
+
+#[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "there is no sendfile")]
+fn a_file_is_sent_where_the_kernel_refuses() {
+    const NAME: &str = "a_file_is_sent_where_the_kernel_refuses";
+    for (case, errno) in [("at once", "EINVAL"), ("late", "ENOSYS:when=2+")] {
+        let inject = format!("inject=sendfile:error={errno}");
+        in_child_under(NAME, case, &["-e", "trace=sendfile", "-e", &inject], || {
+            run(a_file_is_sent(|socket| socket));
+        });
+    }
+}
+
+#[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "there is no sendfile")]
+fn it_is_the_kernel_that_moves_and_sends() {
+    const NAME: &str = "it_is_the_kernel_that_moves_and_sends";
+    in_child_under(
+        NAME,
+        "splice",
+        &["-e", "trace=splice", "-e", "inject=splice:error=ENOMEM:when=3"],
+        || {
+            run(async {
+                let (mut client, mut server, proxy) = proxied(|socket| socket).await.unwrap();
+                let data = pattern(4 * MIB);
+                let _ = try_zip(send(&mut client, &data), receive(&mut server)).await;
+                assert_eq!(proxy.await.unwrap().unwrap_err().raw_os_error(), Some(libc::ENOMEM));
+            });
+        },
+    );
+    in_child_under(NAME, "sendfile", &["-e", "trace=sendfile", "-e", "inject=sendfile:error=EIO"], || {
+        run(async {
+            let (mut ours, _peer) = pair().await.unwrap();
+            let error = send_file(&file_of(b"text"), 0, 4, &mut ours).await.unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::EIO));
+        });
+    });
+}
+
+#[test]
+fn what_is_no_file_is_not_sent_of() {
+    run(async {
+        let (reader, _writer) = io::pipe().unwrap();
+        let file = std::fs::File::from(std::os::fd::OwnedFd::from(reader));
+        let (mut ours, peer) = pair().await.unwrap();
+        assert_eq!(send_file(&file, 0, 10, &mut ours).await.unwrap_err().kind(), ErrorKind::NotSeekable);
+        let file = file_of(&pattern(32 * MIB));
+        drop(peer);
+        let error = send_file(&file, 0, u64::MAX, &mut ours).await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{error}");
     });
 }
 
