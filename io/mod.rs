@@ -63,6 +63,8 @@ pub(crate) mod tokio_traits;
 #[cfg(not(feature = "tokio-io"))]
 #[path = "tokio_traits_absent.rs"]
 pub(crate) mod tokio_traits;
+#[cfg(feature = "net")]
+pub mod unix;
 
 pub use crate::runtime::interest::{Interest, Ready};
 pub use copy::copy;

@@ -3,7 +3,8 @@
 //!
 //! Each read and write is a system call, tried when the reactor believes that it is worth it. A
 //! transfer that is short has emptied the stream, or filled it, which saves the next call that would
-//! say `EAGAIN`; so the room of a transfer must be counted as the kernel counts it.
+//! say `EAGAIN`; so the room of a transfer must be counted as the kernel counts it. Where a short
+//! transfer says nothing (a terminal gives a line at a time), it has no room at all in this sense.
 
 use crate::io::detour;
 use crate::runtime::reactor::Direction;
@@ -24,12 +25,24 @@ pub(crate) const MOST_BYTES: usize = 0x7fff_f000;
 pub(crate) trait Source: AsFd {
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize>;
     fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize>;
+
+    /// Whether a read that is short has taken all there was.
+    #[inline]
+    fn is_emptied_by_short(&self) -> bool {
+        true
+    }
 }
 
 /// What bytes can be written to, likewise, and without a `SIGPIPE` where the system can do without.
 pub(crate) trait Sink: AsFd {
     fn write(&self, buffer: &[u8]) -> io::Result<usize>;
     fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// Whether a write that is short has filled all the room.
+    #[inline]
+    fn is_filled_by_short(&self) -> bool {
+        true
+    }
 }
 
 // An empty buffer never reaches the system: it would look like the end of the stream, or wait for what
@@ -40,7 +53,7 @@ impl<T: Source> Registered<T> {
         if buffer.is_empty() {
             return detour::poll_read(self, cx);
         }
-        let room = buffer.len().min(MOST_BYTES);
+        let room = if self.get().is_emptied_by_short() { buffer.len().min(MOST_BYTES) } else { 0 };
         self.poll_transfer(cx, Direction::Read, room, |source| source.read(buffer))
     }
 
@@ -53,6 +66,7 @@ impl<T: Source> Registered<T> {
         if room == 0 {
             return Poll::Ready(Ok(0));
         }
+        let room = if self.get().is_emptied_by_short() { room } else { 0 };
         self.poll_transfer(cx, Direction::Read, room, |source| source.read_vectored(buffers))
     }
 
@@ -78,7 +92,7 @@ impl<T: Sink> Registered<T> {
         if buffer.is_empty() {
             return detour::poll_write(self, cx);
         }
-        let room = buffer.len().min(MOST_BYTES);
+        let room = if self.get().is_filled_by_short() { buffer.len().min(MOST_BYTES) } else { 0 };
         self.poll_transfer(cx, Direction::Write, room, |sink| sink.write(buffer))
     }
 
@@ -91,6 +105,7 @@ impl<T: Sink> Registered<T> {
         if room == 0 {
             return Poll::Ready(Ok(0));
         }
+        let room = if self.get().is_filled_by_short() { room } else { 0 };
         self.poll_transfer(cx, Direction::Write, room, |sink| sink.write_vectored(buffers))
     }
 
@@ -180,7 +195,8 @@ macro_rules! async_write {
                 ::std::task::Poll::Ready(Ok(()))
             }
 
-            /// Shuts down writing, so that the peer comes to the end of the stream. May be repeated.
+            /// Shuts down writing, so that the peer comes to the end of the stream, unless that takes a
+            /// drop. May be repeated.
             fn poll_close(self: ::std::pin::Pin<&mut Self>, _: &mut ::std::task::Context<'_>) -> ::std::task::Poll<::std::io::Result<()>> {
                 let $value = self.get_mut();
                 ::std::task::Poll::Ready($close)
