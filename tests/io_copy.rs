@@ -14,7 +14,8 @@ use runtime::io::{
     AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, BufWriter, Cursor, copy,
     copy_bidirectional, copy_bidirectional_with_sizes, copy_buf, duplex, send_file,
 };
-use runtime::net::{TcpListener, TcpStream};
+use runtime::net::unix::pipe;
+use runtime::net::{TcpListener, TcpStream, UnixStream};
 use runtime::spawn;
 use runtime::task::yield_now;
 use std::cell::Cell;
@@ -112,6 +113,37 @@ fn much_goes_both_ways_at_once() {
 #[test]
 fn much_goes_both_ways_at_once_by_buffers() {
     run(both_ways_at_once(Plain));
+}
+
+#[test]
+fn much_goes_through_unix_sockets_and_pipes() {
+    run(async {
+        let data = pattern(6 * MIB);
+        // From a Unix socket to a pipe, to TCP, to a pipe, to a Unix socket.
+        let (mut start, first) = UnixStream::pair()?;
+        let (second, mut into_second) = pipe::pipe().map(|(sender, receiver)| (receiver, sender))?;
+        let (mut third, fourth) = pair().await?;
+        let (fifth, mut into_fifth) = pipe::pipe().map(|(sender, receiver)| (receiver, sender))?;
+        let (mut last, mut end) = UnixStream::pair()?;
+        let copies = [
+            spawn(async move { copy(first, &mut into_second).await }),
+            spawn(async move { copy(second, &mut third).await }),
+            spawn(async move { copy(fourth, &mut into_fifth).await }),
+            spawn(async move { copy(fifth, &mut last).await }),
+        ];
+        let sending = async {
+            start.write_all(&data).await?;
+            start.close().await
+        };
+        let mut got = Vec::new();
+        try_zip(sending, end.read_to_end(&mut got)).await?;
+        assert!(got == data);
+        for copy in copies {
+            assert_eq!(copy.await.unwrap()?, data.len() as u64);
+        }
+        io::Result::Ok(())
+    })
+    .unwrap();
 }
 
 #[test]
