@@ -83,6 +83,7 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "net/spare.rs",
     "io/read_buf.rs",
     "io/splice.rs",
+    "io/standard_sys.rs",
     "net/sys.rs",
     "net/unix/sys.rs",
     "net/udp/sys/many.rs",
