@@ -30,6 +30,12 @@ mod sleep;
 mod timeout;
 mod wheel;
 
+/// [`Elapsed`], where tokio has it.
+pub mod error {
+    #[doc(no_inline)]
+    pub use super::timeout::Elapsed;
+}
+
 pub(crate) use driver::Driver;
 pub use instant::Instant;
 pub use interval::{Interval, MissedTickBehavior, interval, interval_at};
