@@ -292,6 +292,7 @@ impl Builder {
             time: Driver::new(id, self.start_paused),
             remote,
             pool: Pool::new(self.max_blocking_threads, self.thread_keep_alive, threads),
+            lending: RefCell::default(),
             main_woken: Cell::new(false),
             main_place: Cell::new(0),
             running: Cell::new(0),

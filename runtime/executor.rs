@@ -128,12 +128,12 @@ impl Executor {
     fn run_tasks(&self, mut left: usize) -> usize {
         let context = &*self.context;
         let mut next = next_task(context, &mut context.tasks.borrow_mut());
-        while let Some(Next { id, of, mut task, aborted }) = next {
+        while let Some(Next { id, mut task, aborted }) = next {
             left -= 1;
             if left.is_multiple_of(MAIL_INTERVAL) {
                 self.read_mail();
             }
-            context.running.set(of.bits());
+            context.running.set(id.bits());
             let polled = if aborted { None } else { Some(self.poll(id, &mut task)) };
             let task = match polled {
                 Some(Ok(Poll::Pending)) => {
@@ -144,8 +144,8 @@ impl Executor {
                     continue;
                 }
                 Some(Ok(Poll::Ready(()))) => task,
-                Some(Err(payload)) => replace(task, JoinError::panic(of, payload)),
-                None => replace(task, JoinError::cancelled(of)),
+                Some(Err(payload)) => replace(task, JoinError::panic(context.name(id), payload)),
+                None => replace(task, JoinError::cancelled(context.name(id))),
             };
             let mut tasks = context.tasks.borrow_mut();
             let mut leftovers = tasks.finish(id.slot(), task);

@@ -25,6 +25,9 @@ pub(crate) mod join;
 pub(crate) mod join_error;
 mod known;
 mod local;
+// Pipes are for splice(2).
+#[cfg_attr(not(all(feature = "io-util", any(target_os = "linux", target_os = "android"))), allow(dead_code))]
+pub(crate) mod lending;
 mod metrics;
 mod packet;
 mod queue;
