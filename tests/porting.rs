@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{self, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 use tokio::runtime::{Builder, Handle, LocalOptions, Runtime};
 use tokio::task::{self, JoinHandle, LocalSet};
 use tokio::time::{self, Duration, Instant, MissedTickBehavior};
@@ -107,6 +107,84 @@ async fn a_proxy() -> Result<(), Box<dyn Error>> {
     assert_eq!(back, "through");
     drop(client);
     assert_eq!(proxy.await??, (7, 7));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_proxy_by_copy_bidirectional() -> Result<(), Box<dyn Error>> {
+    let _watchdog = watchdog();
+    let to = start_echo().await?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let addr = listener.local_addr()?;
+    let proxy = tokio::spawn(async move {
+        let (mut inbound, _) = listener.accept().await?;
+        let mut outbound = TcpStream::connect(to).await?;
+        io::copy_bidirectional(&mut inbound, &mut outbound).await
+    });
+    let mut client = TcpStream::connect(addr).await?;
+    client.write_all(b"both ways").await?;
+    client.shutdown().await?;
+    let mut back = String::new();
+    client.read_to_string(&mut back).await?;
+    assert_eq!(back, "both ways");
+    assert_eq!(proxy.await??, (9, 9));
+    Ok(())
+}
+
+/// The documentation's UDP echo.
+struct Server {
+    socket: UdpSocket,
+    buf: Vec<u8>,
+    to_send: Option<(usize, SocketAddr)>,
+}
+
+impl Server {
+    async fn run(self) -> Result<(), io::Error> {
+        let Server { socket, mut buf, mut to_send } = self;
+        loop {
+            if let Some((size, peer)) = to_send {
+                let amt = socket.send_to(&buf[..size], &peer).await?;
+                assert_eq!(amt, size);
+            }
+            to_send = Some(socket.recv_from(&mut buf).await?);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_udp_echo() -> Result<(), Box<dyn Error>> {
+    let _watchdog = watchdog();
+    let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    let addr = socket.local_addr()?;
+    let server = tokio::spawn(Server { socket, buf: vec![0; 1024], to_send: None }.run());
+    let client = UdpSocket::bind("127.0.0.1:0").await?;
+    client.connect(addr).await?;
+    for n in 0..10 {
+        client.send(&[n; 100]).await?;
+        let mut back = [0; 200];
+        let count = client.recv(&mut back).await?;
+        assert_eq!(back[..count], [n; 100]);
+    }
+    server.abort();
+    Ok(())
+}
+
+/// A listener made by hand, and two ends in memory.
+#[tokio::test]
+async fn sockets_by_hand_and_a_duplex() -> Result<(), Box<dyn Error>> {
+    let _watchdog = watchdog();
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind("127.0.0.1:0".parse()?)?;
+    let listener = socket.listen(1024)?;
+    let client = TcpSocket::new_v4()?.connect(listener.local_addr()?).await?;
+    let (server, peer) = listener.accept().await?;
+    assert_eq!((server.peer_addr()?, peer), (client.local_addr()?, client.local_addr()?));
+    let (mut one, mut other) = io::duplex(64);
+    one.write_all(b"ping").await?;
+    let mut buf = [0; 4];
+    other.read_exact(&mut buf).await?;
+    assert_eq!(&buf, b"ping");
     Ok(())
 }
 

@@ -23,18 +23,13 @@
 mod clock;
 mod driver;
 mod entries;
+pub mod error;
 mod instant;
 mod interval;
 mod paused;
 mod sleep;
 mod timeout;
 mod wheel;
-
-/// [`Elapsed`], where tokio has it.
-pub mod error {
-    #[doc(no_inline)]
-    pub use super::timeout::Elapsed;
-}
 
 pub(crate) use driver::Driver;
 pub use instant::Instant;
