@@ -3,7 +3,7 @@
 mod net_support;
 
 use futures_lite::future::or;
-use net_support::{in_child, poll_once, run, until};
+use net_support::{poll_once, run, until};
 use runtime::io::{AsyncReadExt, AsyncWriteExt};
 use runtime::net::{Accept, TcpListener, TcpStream, UnixListener, UnixStream, serve};
 use runtime::task::yield_now;
@@ -325,60 +325,69 @@ fn shortages_and_broken_connections_pass_and_a_broken_listener_does_not() {
     });
 }
 
-#[test]
+/// Needs a count of descriptors, from /proc.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-#[expect(unsafe_code, reason = "setrlimit")]
-fn when_descriptors_run_out_those_who_wait_are_served_once_there_are_some() {
-    in_child("when_descriptors_run_out_those_who_wait_are_served_once_there_are_some", || {
-        run(async {
-            let (listener, address) = listen().await;
-            // The clients' own descriptors first, so that it is the server's that are missing.
-            let mut clients = Vec::new();
-            for _ in 0..8 {
-                clients.push(std::net::TcpStream::connect(address).unwrap());
-            }
-            let used = net_support::open_descriptors() as libc::rlim_t;
-            let limit = libc::rlimit { rlim_cur: used + 2, rlim_max: 4096 };
-            // SAFETY: the kernel reads one rlimit.
-            assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) }, 0);
-            let (shortages, served, shutdown) =
-                (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)), Event::default());
-            let server = serve(listener).graceful(
-                {
-                    let shutdown = shutdown.clone();
-                    async move { shutdown.wait().await }
-                },
-                LONG,
-            );
-            let server = server.on_error({
-                let shortages = shortages.clone();
-                move |error| {
-                    assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
-                    shortages.set(shortages.get() + 1);
+mod shortage {
+    use super::net_support::in_child;
+    use super::*;
+
+    #[test]
+    #[expect(unsafe_code, reason = "setrlimit")]
+    fn when_descriptors_run_out_those_who_wait_are_served_once_there_are_some() {
+        in_child("shortage::when_descriptors_run_out_those_who_wait_are_served_once_there_are_some", || {
+            run(async {
+                let (listener, address) = listen().await;
+                // The clients' own descriptors first, so that it is the server's that are missing.
+                let mut clients = Vec::new();
+                for _ in 0..8 {
+                    clients.push(std::net::TcpStream::connect(address).unwrap());
                 }
-            });
-            let server = spawn(server.run({
-                let served = served.clone();
-                async move |stream, _| {
-                    served.set(served.get() + 1);
-                    echo(stream).await;
-                }
-            }));
-            until(|| shortages.get() > 0).await;
-            assert!(served.get() < 8);
-            // Who leaves makes room for who waits, twice: one here, one there.
-            while served.get() < 8 {
-                clients.pop();
-                time::sleep(Duration::from_millis(1)).await;
-                let before = served.get();
-                time::timeout(Duration::from_secs(5), until(|| served.get() > before || served.get() == 8))
+                let used = net_support::open_descriptors() as libc::rlim_t;
+                let limit = libc::rlimit { rlim_cur: used + 2, rlim_max: 4096 };
+                // SAFETY: the kernel reads one rlimit.
+                assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) }, 0);
+                let (shortages, served, shutdown) =
+                    (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)), Event::default());
+                let server = serve(listener).graceful(
+                    {
+                        let shutdown = shutdown.clone();
+                        async move { shutdown.wait().await }
+                    },
+                    LONG,
+                );
+                let server = server.on_error({
+                    let shortages = shortages.clone();
+                    move |error| {
+                        assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
+                        shortages.set(shortages.get() + 1);
+                    }
+                });
+                let server = spawn(server.run({
+                    let served = served.clone();
+                    async move |stream, _| {
+                        served.set(served.get() + 1);
+                        echo(stream).await;
+                    }
+                }));
+                until(|| shortages.get() > 0).await;
+                assert!(served.get() < 8);
+                // Who leaves makes room for who waits, twice: one here, one there.
+                while served.get() < 8 {
+                    clients.pop();
+                    time::sleep(Duration::from_millis(1)).await;
+                    let before = served.get();
+                    time::timeout(
+                        Duration::from_secs(5),
+                        until(|| served.get() > before || served.get() == 8),
+                    )
                     .await
                     .unwrap();
-            }
-            assert!(shortages.get() < 100, "{}", shortages.get());
-            clients.clear();
-            shutdown.set();
-            assert_eq!(server.await.unwrap().unwrap().accepted(), 8);
+                }
+                assert!(shortages.get() < 100, "{}", shortages.get());
+                clients.clear();
+                shutdown.set();
+                assert_eq!(server.await.unwrap().unwrap().accepted(), 8);
+            });
         });
-    });
+    }
 }
