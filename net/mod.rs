@@ -1,7 +1,7 @@
 //! Sockets, and any other descriptor that the kernel can report on.
 //!
-//! [`TcpListener`] and [`TcpStream`] are what they are in std and in tokio, and [`AsyncFd`] makes
-//! the same of a descriptor from elsewhere. Each owns its descriptor and a registration with the
+//! [`TcpListener`] and [`TcpStream`] are what they are in std and in tokio, [`TcpSocket`] is what they
+//! are made from when options are wanted, and [`AsyncFd`] makes the same of a descriptor from elsewhere. Each owns its descriptor and a registration with the
 //! runtime that uses it; the work is done by std's own system calls, tried when the reactor says
 //! that they are worth it.
 //!
@@ -19,9 +19,12 @@ mod addr;
 mod async_fd;
 #[cfg(any(feature = "udp", feature = "unix"))]
 mod datagram;
+mod halves;
 mod interest;
+mod listening;
 mod methods;
 mod pace;
+mod serve;
 #[cfg(all(feature = "tokio-io", any(feature = "udp", feature = "unix")))]
 mod spare;
 mod sys;
@@ -35,12 +38,14 @@ pub mod udp;
 pub mod unix;
 
 pub use addr::{ToSocketAddrs, lookup_host};
-pub use async_fd::{AsyncFd, AsyncFdReadyGuard, TryIoError};
+pub use async_fd::{AsyncFd, AsyncFdReadyGuard, AsyncFdReadyMutGuard, AsyncFdRegisterError, TryIoError};
+pub use serve::{Accept, Drain, Draining, Serve, Served, serve};
 pub use tcp::listener::{Incoming, TcpListener};
+pub use tcp::socket::TcpSocket;
 pub use tcp::stream::TcpStream;
 #[cfg(feature = "udp")]
 #[cfg_attr(docsrs, doc(cfg(feature = "udp")))]
 pub use udp::UdpSocket;
 #[cfg(feature = "unix")]
 #[cfg_attr(docsrs, doc(cfg(feature = "unix")))]
-pub use unix::datagram::UnixDatagram;
+pub use unix::{datagram::UnixDatagram, listener::UnixListener, stream::UnixStream};

@@ -8,7 +8,8 @@ mod net_support;
 use futures_lite::future::{or, zip};
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use net_support::{
-    CpuTime, half_std_pair, in_child, in_child_under, open_descriptors, pair, poll_once, run, until, watchdog,
+    CpuTime, full_listener, half_std_pair, in_child, in_child_under, open_descriptors, pair, poll_once, run,
+    until, watchdog,
 };
 use runtime::net::{TcpListener, TcpStream};
 use runtime::task::yield_now;
@@ -178,22 +179,6 @@ fn a_connect_that_is_given_up_leaves_nothing_behind() {
         assert_eq!(open_descriptors(), before);
         assert_eq!(runtime.metrics().io_sources, 0);
     });
-}
-
-/// The address of a listener whose queue is full, so that connecting to it takes for ever.
-fn full_listener() -> (SocketAddr, impl Sized) {
-    let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    listener.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
-    listener.listen(0).unwrap();
-    let address = listener.local_addr().unwrap();
-    let mut held = vec![listener];
-    for _ in 0..4 {
-        let client = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-        client.set_nonblocking(true).unwrap();
-        assert_eq!(client.connect(&address).unwrap_err().raw_os_error(), Some(libc::EINPROGRESS));
-        held.push(client);
-    }
-    (address.as_socket().unwrap(), held)
 }
 
 #[test]

@@ -443,7 +443,7 @@ fn to_std_and_back_nothing_is_lost() {
 
 #[test]
 #[cfg_attr(miri, ignore = "it has no port before listen")]
-fn addresses_are_tried_in_order_and_the_last_error_is_told() {
+fn addresses_are_tried_in_order_and_an_error_is_told() {
     run(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let good = listener.local_addr()?;

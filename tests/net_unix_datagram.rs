@@ -7,13 +7,13 @@ use futures_lite::future::zip;
 use net_support::{poll_once, run, until, watchdog};
 use runtime::io::Interest;
 use runtime::net::UnixDatagram;
+use runtime::net::unix::SocketAddr;
 use runtime::task::yield_now;
 use runtime::{spawn, time};
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::net::Shutdown;
-use std::os::unix::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -169,10 +169,9 @@ fn empty_and_cut_off_datagrams() {
 #[cfg(target_os = "linux")]
 #[test]
 fn abstract_names_are_in_no_file_system() {
-    use std::os::linux::net::SocketAddrExt;
     run(async {
-        let address = SocketAddr::from_abstract_name(format!("runtime-{}", std::process::id()))?;
-        let server = UnixDatagram::bind_addr(&address)?;
+        let server = UnixDatagram::bind(format!("\0runtime-{}", std::process::id()))?;
+        let address = server.local_addr()?;
         assert_eq!(UnixDatagram::bind_addr(&address).unwrap_err().kind(), ErrorKind::AddrInUse);
         assert_eq!(server.local_addr()?.as_abstract_name(), address.as_abstract_name());
         let client = UnixDatagram::unbound()?;

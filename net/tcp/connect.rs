@@ -3,12 +3,17 @@
 use crate::net::sys;
 use crate::runtime::reactor::Direction;
 use crate::runtime::registered::Registered;
+use socket2::Socket;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 
 /// Connects to one address. Dropped before the end, it closes the socket.
 pub(super) async fn connect(address: SocketAddr) -> io::Result<Registered<TcpStream>> {
-    let socket = sys::socket(address)?;
+    connect_socket(sys::socket(address)?, address).await
+}
+
+/// As [`connect`], by a socket that is there already and does not block.
+pub(super) async fn connect_socket(socket: Socket, address: SocketAddr) -> io::Result<Registered<TcpStream>> {
     let connecting = match socket.connect(&address.into()) {
         Ok(()) => false,
         // Interrupted, it goes on all the same, see connect(2).

@@ -48,6 +48,16 @@ impl TcpStream {
         SockRef::from(self).set_linger(linger.map(whole_seconds))
     }
 
+    /// Has a close throw away what is left, and reset the connection. Unlike other values of
+    /// [`set_linger`](TcpStream::set_linger), this does not block.
+    ///
+    /// # Errors
+    ///
+    /// Those of setsockopt(2).
+    pub fn set_zero_linger(&self) -> io::Result<()> {
+        SockRef::from(self).set_linger(Some(Duration::ZERO))
+    }
+
     /// How many routers a packet may pass. See [`set_ttl`](TcpStream::set_ttl).
     ///
     /// # Errors
@@ -80,7 +90,8 @@ impl TcpStream {
     /// still lives (`SO_KEEPALIVE`, `TCP_KEEPIDLE`); with `None`, the default, never.
     ///
     /// How often it then asks before the connection counts as broken stays as the system has it, on
-    /// Linux nine times 75 seconds; `socket2::SockRef::set_tcp_keepalive` can change that.
+    /// Linux nine times 75 seconds, unless `set_keepalive_interval` and `set_keepalive_count` say
+    /// otherwise.
     ///
     /// # Errors
     ///
@@ -108,7 +119,7 @@ impl TcpStream {
 }
 
 /// Ceil: rounded down, half a second would be none, which means something else altogether.
-fn whole_seconds(duration: Duration) -> Duration {
+pub(super) fn whole_seconds(duration: Duration) -> Duration {
     let ceil = u64::from(duration.subsec_nanos() > 0);
     Duration::from_secs(duration.as_secs().saturating_add(ceil))
 }

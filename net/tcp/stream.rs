@@ -1,10 +1,11 @@
 //! A TCP connection: how it comes to be, what it is, how it ends. What goes through it is in
 //! `readiness.rs` and `net/transfer.rs`, its options are in `options.rs`.
 
+use super::race::race;
 use super::split::{ReadHalf, WriteHalf};
 use super::split_owned::{self, OwnedReadHalf, OwnedWriteHalf};
 use super::{connect, split};
-use crate::net::addr::{ToSocketAddrs, try_each};
+use crate::net::addr::{ToSocketAddrs, lookup_host};
 use crate::net::transfer::{Sink, Source, async_read, async_write};
 use crate::runtime::registered::Registered;
 use socket2::SockRef;
@@ -12,6 +13,7 @@ use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::time::Duration;
 
 /// A TCP connection.
 ///
@@ -49,27 +51,65 @@ pub struct TcpStream {
 }
 
 impl TcpStream {
-    /// Connects to the first address that answers, trying one after the other.
+    /// Connects to the first address that answers.
     ///
-    /// It waits for each as long as the system does, which can be minutes: put it into a
-    /// [`timeout`](crate::time::timeout) if that is too long.
+    /// One address is simply tried, for as long as the system tries, which can be minutes; see
+    /// [`connect_timeout`](TcpStream::connect_timeout). Of several, as most names have, each gets a start
+    /// of 250 ms, or until it fails, before the next one is tried beside it (Happy Eyeballs, RFC 8305):
+    /// the families take turns from that of the first address on, and within a family the order stays.
+    /// Once one is connected, the other sockets are closed.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a call that is dropped closes its socket.
+    /// Cancel safe: a call that is dropped closes its sockets.
     ///
     /// # Errors
     ///
-    /// The error of the last address, such as
-    /// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused);
+    /// That of the first address, in the order of trying, such as
+    /// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused). An error that says only that there is no
+    /// way from here, such as [`NetworkUnreachable`](io::ErrorKind::NetworkUnreachable) of a family
+    /// that this host does not have, is passed over for one that tells more.
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if there is no address; and those of
-    /// [`lookup_host`](crate::net::lookup_host).
+    /// [`lookup_host`].
     ///
     /// # Panics
     ///
     /// If no runtime is entered on this thread.
     pub async fn connect(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
-        try_each(address, connect::connect).await.map(|io| TcpStream { io })
+        let addresses = lookup_host(address).await?;
+        race(addresses, connect::connect).await.map(|io| TcpStream { io })
+    }
+
+    /// As [`connect`](TcpStream::connect), for `timeout` at most, the look-up of a name included.
+    ///
+    /// Unlike std's it takes names, and tries all addresses.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a call that is dropped closes its sockets.
+    ///
+    /// # Errors
+    ///
+    /// [`TimedOut`](io::ErrorKind::TimedOut) if the time is up first, and those of
+    /// [`connect`](TcpStream::connect). A `TimedOut` with an errno is the system's own, which has given up.
+    ///
+    /// # Panics
+    ///
+    /// If no runtime is entered on this thread.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use runtime::net::{TcpListener, TcpStream};
+    /// # use std::time::Duration;
+    /// # runtime::block_on(async {
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// let stream = TcpStream::connect_timeout(address, Duration::from_secs(5)).await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    pub async fn connect_timeout(address: impl ToSocketAddrs, timeout: Duration) -> io::Result<TcpStream> {
+        crate::time::timeout(timeout, TcpStream::connect(address)).await?
     }
 
     /// Of a socket that does not block.

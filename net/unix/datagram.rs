@@ -1,5 +1,6 @@
 //! A Unix socket that keeps messages apart. What it has in common with UDP is in `net/datagram.rs`.
 
+use super::addr::SocketAddr;
 use super::patience::{self, Events::ByAddress, Events::Connected};
 use crate::net::datagram::{Packets, datagram_methods};
 use crate::net::methods::ready_methods;
@@ -10,7 +11,6 @@ use std::fmt;
 use std::io;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll};
@@ -21,8 +21,8 @@ use std::task::{Context, Poll};
 /// that is too fast has to wait. It goes by shared reference, and many tasks may send and receive at
 /// once; each datagram goes to one of those who receive.
 ///
-/// Sockets are named by paths; on Linux also by abstract names, that are in no file system, see the
-/// functions that take a [`SocketAddr`]. A socket that sends needs no name, but cannot be answered
+/// Sockets are named by paths; on Linux one that begins with a zero byte is an abstract name, which is in
+/// no file system. A socket that sends needs no name, but cannot be answered
 /// without. The file of a path stays when the socket is dropped: removing it is the program's business.
 ///
 /// # A receiver that is slow
@@ -68,7 +68,7 @@ impl UnixDatagram {
     /// Those of bind(2), such as [`AddrInUse`](io::ErrorKind::AddrInUse) if there is a file;
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the path is longer than about a hundred bytes.
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixDatagram> {
-        std::os::unix::net::UnixDatagram::bind(path).and_then(UnixDatagram::from_std)
+        UnixDatagram::bind_addr(&SocketAddr::of_path(path.as_ref())?)
     }
 
     /// As [`bind`](UnixDatagram::bind), to an address.
@@ -84,13 +84,10 @@ impl UnixDatagram {
     /// ```
     /// # #[cfg(target_os = "linux")] {
     /// use runtime::net::UnixDatagram;
-    /// use std::os::linux::net::SocketAddrExt;
-    /// use std::os::unix::net::SocketAddr;
-    ///
     /// # runtime::block_on(async {
     /// # let name = format!("runtime-doc-{}", std::process::id());
-    /// let address = SocketAddr::from_abstract_name(name)?;
-    /// let server = UnixDatagram::bind_addr(&address)?;
+    /// let server = UnixDatagram::bind(format!("\0{name}"))?;
+    /// let address = server.local_addr()?;
     /// let client = UnixDatagram::unbound()?;
     /// client.send_to_addr(b"hello", &address).await?;
     /// # assert_eq!(server.recv(&mut [0; 8]).await?, 5);
@@ -98,7 +95,7 @@ impl UnixDatagram {
     /// # }
     /// ```
     pub fn bind_addr(address: &SocketAddr) -> io::Result<UnixDatagram> {
-        std::os::unix::net::UnixDatagram::bind_addr(address).and_then(UnixDatagram::from_std)
+        std::os::unix::net::UnixDatagram::bind_addr(address.as_std()).and_then(UnixDatagram::from_std)
     }
 
     /// Makes two sockets without a name, each connected to the other.
@@ -148,7 +145,7 @@ impl UnixDatagram {
     /// Those of connect(2), such as [`NotFound`](io::ErrorKind::NotFound) if there is no file, and
     /// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) if no socket is behind it any more.
     pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
-        self.std().connect(path)
+        self.connect_addr(&SocketAddr::of_path(path.as_ref())?)
     }
 
     /// As [`connect`](UnixDatagram::connect), to an address.
@@ -157,7 +154,7 @@ impl UnixDatagram {
     ///
     /// As [`connect`](UnixDatagram::connect).
     pub fn connect_addr(&self, address: &SocketAddr) -> io::Result<()> {
-        self.std().connect_addr(address)
+        self.std().connect_addr(address.as_std())
     }
 
     /// The address it is bound to, which may be none.
@@ -166,7 +163,7 @@ impl UnixDatagram {
     ///
     /// Those of getsockname(2).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.std().local_addr()
+        self.std().local_addr().map(SocketAddr::from)
     }
 
     /// The address of the peer it is connected to, which may have none.
@@ -175,7 +172,7 @@ impl UnixDatagram {
     ///
     /// [`NotConnected`](io::ErrorKind::NotConnected) if it is not.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.std().peer_addr()
+        self.std().peer_addr().map(SocketAddr::from)
     }
 
     /// Sends one datagram to the socket at a path, and gives its length in bytes. It goes as a whole
@@ -196,8 +193,7 @@ impl UnixDatagram {
     ///
     /// If it has to wait and no runtime is entered on this thread.
     pub async fn send_to(&self, data: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
-        let path = path.as_ref();
-        patience::send(&self.io, ByAddress, |io| io.socket.send_to(data, path)).await
+        self.send_to_addr(data, &SocketAddr::of_path(path.as_ref())?).await
     }
 
     /// As [`send_to`](UnixDatagram::send_to), without waiting.
@@ -206,7 +202,7 @@ impl UnixDatagram {
     ///
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) if there is no room, and those of sendto(2).
     pub fn try_send_to(&self, data: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
-        self.try_send_by(|io| io.socket.send_to(data, path.as_ref()))
+        self.try_send_to_addr(data, &SocketAddr::of_path(path.as_ref())?)
     }
 
     /// As [`send_to`](UnixDatagram::send_to), for a future of one's own. Only the latest caller is
@@ -225,8 +221,8 @@ impl UnixDatagram {
         data: &[u8],
         path: impl AsRef<Path>,
     ) -> Poll<io::Result<usize>> {
-        let path = path.as_ref();
-        self.patience.poll(cx, &self.io, ByAddress, |io| io.socket.send_to(data, path))
+        let address = SocketAddr::of_path(path.as_ref())?;
+        self.patience.poll(cx, &self.io, ByAddress, |io| io.socket.send_to_addr(data, address.as_std()))
     }
 
     /// As [`send_to`](UnixDatagram::send_to), to an address.
@@ -243,7 +239,7 @@ impl UnixDatagram {
     ///
     /// If it has to wait and no runtime is entered on this thread.
     pub async fn send_to_addr(&self, data: &[u8], address: &SocketAddr) -> io::Result<usize> {
-        patience::send(&self.io, ByAddress, |io| io.socket.send_to_addr(data, address)).await
+        patience::send(&self.io, ByAddress, |io| io.socket.send_to_addr(data, address.as_std())).await
     }
 
     /// As [`send_to_addr`](UnixDatagram::send_to_addr), without waiting.
@@ -252,7 +248,7 @@ impl UnixDatagram {
     ///
     /// As [`try_send_to`](UnixDatagram::try_send_to).
     pub fn try_send_to_addr(&self, data: &[u8], address: &SocketAddr) -> io::Result<usize> {
-        self.try_send_by(|io| io.socket.send_to_addr(data, address))
+        self.try_send_by(|io| io.socket.send_to_addr(data, address.as_std()))
     }
 
     /// Shuts down receiving, sending, or both. Whoever waits on the side is woken: receiving then
@@ -342,7 +338,7 @@ impl Socket {
 
 /// The address of one who has none.
 pub(super) fn nobody() -> io::Result<SocketAddr> {
-    SocketAddr::from_pathname("")
+    SocketAddr::of_path(Path::new(""))
 }
 
 impl Packets for Socket {
@@ -372,7 +368,7 @@ impl Packets for Socket {
     fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         match self.socket.recv_from(buffer) {
             Err(error) if self.is_end(&error) => Ok((0, nobody()?)),
-            received => received,
+            received => received.map(|(count, sender)| (count, sender.into())),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Receiving into buffers that grow.
 
+use super::addr::SocketAddr;
 use super::datagram::{Socket, UnixDatagram, nobody};
 use crate::net::spare::{Receive, recv_buf_methods};
 use socket2::SockAddr;
 use std::io;
-use std::os::unix::net::SocketAddr;
 
 impl Receive for Socket {
     fn is_at_end(&self) -> bool {
@@ -32,9 +32,9 @@ recv_buf_methods! {
 }
 
 fn with_sender((count, sender): (usize, Option<SockAddr>)) -> io::Result<(usize, SocketAddr)> {
-    match sender.and_then(|sender| sender.as_unix()) {
-        Some(sender) => Ok((count, sender)),
-        // Some systems say nothing at all of a sender without a name.
-        None => Ok((count, nobody()?)),
-    }
+    let sender = match sender {
+        Some(sender) => SocketAddr::of_told(&sender)?,
+        None => nobody()?,
+    };
+    Ok((count, sender))
 }

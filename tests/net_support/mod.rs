@@ -7,6 +7,7 @@ mod watchdog;
 
 use runtime::net::{TcpListener, TcpStream};
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::fs::FileExt;
 use std::process::Command;
 use std::time::Duration;
@@ -81,6 +82,22 @@ pub(crate) fn in_child_with(name: &str, case: &str, variable: (&str, &str), body
     }
 }
 
+/// As [`in_child`], in namespaces of its own: a network with nothing but loopback, which is down, and mounts that
+/// concern nobody else. Passed over where that is not allowed.
+pub(crate) fn in_namespace(name: &str, body: impl FnOnce()) {
+    if is_case("namespace", body) {
+        return;
+    }
+    let words = ["-r", "-n", "-m"];
+    let works = Command::new("unshare").args(words).args(["ip", "link", "set", "lo", "up"]).output();
+    if !works.is_ok_and(|output| output.status.success()) {
+        return eprintln!("{name} is passed over: it needs unshare and ip, and the right to use them");
+    }
+    let mut child = Command::new("unshare");
+    child.args(words).arg(exe());
+    run_case(child, name, "namespace");
+}
+
 /// Tells a child which case it is.
 const MARK: &str = "RUNTIME_TEST_CASE";
 
@@ -122,6 +139,22 @@ impl CpuTime {
         let ticks: u64 = fields[12].parse::<u64>().unwrap() + fields[13].parse::<u64>().unwrap();
         Duration::from_millis(10 * ticks)
     }
+}
+
+/// The address of a listener whose queue is full, so that connecting to it takes for ever.
+pub(crate) fn full_listener() -> (SocketAddr, impl Sized) {
+    let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    listener.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut held = vec![listener];
+    for _ in 0..4 {
+        let client = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        client.set_nonblocking(true).unwrap();
+        assert_eq!(client.connect(&address).unwrap_err().raw_os_error(), Some(libc::EINPROGRESS));
+        held.push(client);
+    }
+    (address.as_socket().unwrap(), held)
 }
 
 /// How many descriptors this process has open.

@@ -1,0 +1,96 @@
+//! When and how often the system asks whether a silent peer still lives, where that can be set.
+//!
+//! A connection whose peer has vanished, without a word, is told from a quiet one by probes: the first
+//! comes after the *idle* time, others follow by the *interval*, and after *count* of them without an
+//! answer the connection is broken. Then a read ends with `ETIMEDOUT`.
+
+use super::options::whole_seconds;
+use super::socket::TcpSocket;
+use super::stream::TcpStream;
+use socket2::{SockRef, TcpKeepalive};
+use std::io;
+use std::time::Duration;
+
+/// For a type that has a socket.
+macro_rules! keepalive_methods {
+    ($($type:ty),*) => {$(
+        impl $type {
+            /// The time between two questions whether the peer still lives.
+            ///
+            /// # Errors
+            ///
+            /// Those of getsockopt(2).
+            pub fn keepalive_interval(&self) -> io::Result<Duration> {
+                SockRef::from(self).tcp_keepalive_interval()
+            }
+
+            /// Sets the time between two questions whether the peer still lives (`TCP_KEEPINTVL`), in
+            /// seconds rounded up, and turns them on.
+            ///
+            /// # Errors
+            ///
+            /// Those of setsockopt(2): `EINVAL` for a duration of zero, or of more than 32,767 seconds.
+            pub fn set_keepalive_interval(&self, interval: Duration) -> io::Result<()> {
+                let interval = TcpKeepalive::new().with_interval(whole_seconds(interval));
+                SockRef::from(self).set_tcp_keepalive(&interval)
+            }
+
+            /// After how many unanswered questions the connection counts as broken.
+            ///
+            /// # Errors
+            ///
+            /// Those of getsockopt(2).
+            pub fn keepalive_count(&self) -> io::Result<u32> {
+                SockRef::from(self).tcp_keepalive_retries()
+            }
+
+            /// Sets after how many unanswered questions the connection counts as broken
+            /// (`TCP_KEEPCNT`), and turns them on.
+            ///
+            /// # Errors
+            ///
+            /// Those of setsockopt(2): `EINVAL` for none, or more than 127.
+            pub fn set_keepalive_count(&self, count: u32) -> io::Result<()> {
+                SockRef::from(self).set_tcp_keepalive(&TcpKeepalive::new().with_retries(count))
+            }
+        }
+    )*};
+}
+
+keepalive_methods!(TcpSocket, TcpStream);
+
+impl TcpSocket {
+    /// After how long a silence the system asks whether the peer still lives, if it asks at all.
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2).
+    pub fn keepalive_idle(&self) -> io::Result<Duration> {
+        self.socket.tcp_keepalive_time()
+    }
+
+    /// Sets after how long a silence the system asks whether the peer still lives (`TCP_KEEPIDLE`), in
+    /// seconds rounded up, and turns these questions on.
+    ///
+    /// # Errors
+    ///
+    /// Those of setsockopt(2): `EINVAL` for a duration of zero, or of more than 32,767 seconds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use runtime::net::TcpSocket;
+    /// use std::time::Duration;
+    ///
+    /// // A peer that has vanished is noticed within a minute and a half.
+    /// let socket = TcpSocket::new_v4()?;
+    /// socket.set_keepalive_idle(Duration::from_secs(60))?;
+    /// socket.set_keepalive_interval(Duration::from_secs(10))?;
+    /// socket.set_keepalive_count(3)?;
+    /// assert!(socket.keepalive()?);
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn set_keepalive_idle(&self, idle: Duration) -> io::Result<()> {
+        self.socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(whole_seconds(idle)))
+    }
+}

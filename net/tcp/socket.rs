@@ -1,0 +1,179 @@
+//! A TCP socket before it is a stream or a listener: made, given options and an address, and then
+//! turned into what it is to be. Its options are in `socket_options.rs`.
+
+use super::connect::connect_socket;
+use super::listener::TcpListener;
+use super::stream::TcpStream;
+use crate::net::sys;
+use socket2::Socket;
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
+
+/// A TCP socket that is neither connected nor listening yet.
+///
+/// For options that have to be set before: to bind a client to an address, to share a port, to size
+/// the buffers for the handshake. Where none of that is wanted, [`TcpStream::connect`] and
+/// [`TcpListener::bind`] do the same in one call.
+///
+/// # Examples
+///
+/// ```
+/// use runtime::net::{TcpSocket, TcpStream};
+///
+/// # runtime::block_on(async {
+/// let socket = TcpSocket::new_v4()?;
+/// socket.set_reuseaddr(true)?;
+/// socket.set_recv_buffer_size(1 << 16)?;
+/// socket.bind("127.0.0.1:0".parse().unwrap())?;
+/// let listener = socket.listen(1024)?;
+///
+/// let socket = TcpSocket::new_v4()?;
+/// socket.set_nodelay(true)?;
+/// let stream: TcpStream = socket.connect(listener.local_addr()?).await?;
+/// assert!(stream.nodelay()?);
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+pub struct TcpSocket {
+    pub(super) socket: Socket,
+}
+
+impl TcpSocket {
+    /// A socket for IPv4.
+    ///
+    /// # Errors
+    ///
+    /// Those of socket(2), such as `EMFILE`.
+    pub fn new_v4() -> io::Result<TcpSocket> {
+        sys::socket((Ipv4Addr::UNSPECIFIED, 0).into()).map(|socket| TcpSocket { socket })
+    }
+
+    /// A socket for IPv6.
+    ///
+    /// # Errors
+    ///
+    /// Those of socket(2), such as `EAFNOSUPPORT` on a host without IPv6.
+    pub fn new_v6() -> io::Result<TcpSocket> {
+        sys::socket((Ipv6Addr::UNSPECIFIED, 0).into()).map(|socket| TcpSocket { socket })
+    }
+
+    /// Takes a socket of std's, which need not be connected in spite of its name. It is made
+    /// non-blocking, and so are its clones: they share that.
+    ///
+    /// For sockets with options that are not here, made by `socket2`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use runtime::net::TcpSocket;
+    /// use socket2::{Domain, Socket, Type};
+    ///
+    /// let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    /// let socket = TcpSocket::from_std_stream(socket.into());
+    /// # socket.bind("127.0.0.1:0".parse().unwrap())?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn from_std_stream(std_stream: std::net::TcpStream) -> TcpSocket {
+        TcpSocket::from(OwnedFd::from(std_stream))
+    }
+
+    /// Gives the socket an address of this host. Port 0 lets the system choose one.
+    ///
+    /// # Errors
+    ///
+    /// Those of bind(2), such as [`AddrInUse`](io::ErrorKind::AddrInUse).
+    pub fn bind(&self, addr: SocketAddr) -> io::Result<()> {
+        self.socket.bind(&addr.into())
+    }
+
+    /// The address it is bound to.
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockname(2).
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        let address = self.socket.local_addr()?;
+        address.as_socket().ok_or_else(|| io::Error::from_raw_os_error(libc::EAFNOSUPPORT))
+    }
+
+    /// The error that is pending on the socket (`SO_ERROR`), which is cleared by this.
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2).
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.socket.take_error()
+    }
+
+    /// Connects. It waits as long as the system does, which can be minutes: put it into a
+    /// [`timeout`](crate::time::timeout) if that is too long.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a call that is dropped closes the socket.
+    ///
+    /// # Errors
+    ///
+    /// Those of connect(2), such as [`ConnectionRefused`](io::ErrorKind::ConnectionRefused), also those
+    /// that come later.
+    ///
+    /// # Panics
+    ///
+    /// If it has to wait and no runtime is entered on this thread.
+    pub async fn connect(self, addr: SocketAddr) -> io::Result<TcpStream> {
+        connect_socket(self.socket, addr).await.map(|io| TcpStream { io })
+    }
+
+    /// Listens. `backlog` is how many connections may wait to be accepted; the system may allow fewer.
+    ///
+    /// A socket that is not bound gets a port of the system's choice, on all addresses.
+    ///
+    /// # Errors
+    ///
+    /// Those of listen(2).
+    pub fn listen(self, backlog: u32) -> io::Result<TcpListener> {
+        self.socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+        TcpListener::from_std(self.socket.into())
+    }
+}
+
+impl fmt::Debug for TcpSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.socket.fmt(f)
+    }
+}
+
+impl AsFd for TcpSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl AsRawFd for TcpSocket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
+impl IntoRawFd for TcpSocket {
+    fn into_raw_fd(self) -> RawFd {
+        self.socket.into_raw_fd()
+    }
+}
+
+/// As [`TcpSocket::from_std_stream`].
+impl From<OwnedFd> for TcpSocket {
+    fn from(fd: OwnedFd) -> TcpSocket {
+        let socket = Socket::from(fd);
+        // Fails only for what is no open descriptor, and then everything else fails too.
+        let _ = socket.set_nonblocking(true);
+        TcpSocket { socket }
+    }
+}
+
+impl From<TcpSocket> for OwnedFd {
+    fn from(socket: TcpSocket) -> OwnedFd {
+        socket.socket.into()
+    }
+}

@@ -1,0 +1,25 @@
+//! The traffic class of IPv6, where the system has it as an option of the socket.
+
+use super::socket::TcpSocket;
+use std::io;
+
+impl TcpSocket {
+    /// The traffic class of its packets. See [`set_tclass_v6`](TcpSocket::set_tclass_v6).
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2).
+    pub fn tclass_v6(&self) -> io::Result<u32> {
+        self.socket.tclass_v6()
+    }
+
+    /// Sets the traffic class of its packets (`IPV6_TCLASS`), which is for IPv6 what
+    /// [`set_tos_v4`](TcpSocket::set_tos_v4) is for IPv4.
+    ///
+    /// # Errors
+    ///
+    /// Those of setsockopt(2).
+    pub fn set_tclass_v6(&self, tclass: u32) -> io::Result<()> {
+        self.socket.set_tclass_v6(tclass)
+    }
+}
