@@ -5,7 +5,7 @@
 //! other. But an *empty* read or write of ours does nothing, at the price of a branch that is there
 //! anyway. So a copy leaves an [`Order`] with the thread, and makes an empty read: what comes to
 //! `Registered` with an order outstanding fills the order's pipe instead, and waits for readiness as
-//! ever; an empty write drains it. Whoever does not know of orders leaves it where it is.
+//! ever; an empty write drains it, or takes the bytes of a file. Whoever does not know of orders leaves it where it is.
 //!
 //! What a wrapper would do to the bytes must not be passed by, and for some writers an empty write
 //! has a meaning (a last chunk, say). So an order is given only to types of [`net`](crate::net), and
@@ -15,15 +15,17 @@
 //! Where there is no splice(2), `detour_absent.rs` stands in the place of this file.
 
 pub(super) use super::splice::Pipe;
-use super::splice::{is_refusal, sigpipe_is_deadly};
+use super::splice::{is_refusal, send_file, sigpipe_is_deadly};
 use crate::net::transfer::{Sink, Source};
 use crate::runtime::reactor::Direction;
 use crate::runtime::registered::Registered;
 use crate::task::coop;
 use futures_io::{AsyncRead, AsyncWrite};
 use std::cell::Cell;
+use std::fs::File;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 /// What has come of an order to fill a pipe.
@@ -33,6 +35,8 @@ pub(super) enum Filled {
     /// The kernel has nothing to move. An ordinary read has to show whether the source is drained, or
     /// even at its end: before an urgent mark, splice says either of a socket that has more.
     Nothing,
+    /// All pipes are in use.
+    NoPipe,
     /// It is to be done by a buffer.
     Refused,
 }
@@ -40,6 +44,7 @@ pub(super) enum Filled {
 enum Order {
     Fill(Option<Poll<io::Result<Filled>>>),
     Drain(Pipe, Option<Poll<io::Result<usize>>>),
+    SendFile { file: Arc<File>, offset: u64, count: u64, sent: Option<Poll<io::Result<usize>>> },
 }
 
 thread_local! {
@@ -82,6 +87,10 @@ pub(crate) fn poll_write<T: Sink>(io: &Registered<T>, cx: &mut Context<'_>) -> P
             let drained = io.poll_io(cx, Direction::Write, |sink| pipe.drain(sink.as_fd()));
             ORDER.set(Some(Order::Drain(pipe, Some(drained))));
         }
+        Some(Order::SendFile { file, offset, count, .. }) => {
+            let sent = io.poll_io(cx, Direction::Write, |sink| send_file(sink.as_fd(), &file, offset, count));
+            ORDER.set(Some(Order::SendFile { file, offset, count, sent: Some(sent) }));
+        }
         Some(order) => ORDER.set(Some(order)),
         None => {}
     }
@@ -89,18 +98,24 @@ pub(crate) fn poll_write<T: Sink>(io: &Registered<T>, cx: &mut Context<'_>) -> P
 }
 
 fn fill(source: &impl Source) -> io::Result<Filled> {
-    let Some(mut pipe) = Pipe::take() else { return Ok(Filled::Refused) };
+    let Some(mut pipe) = Pipe::take() else {
+        return Ok(Filled::NoPipe);
+    };
     match pipe.fill(source.as_fd()) {
         Ok(0) => Ok(Filled::Nothing),
         Ok(count) => {
-            // More than one operation's worth: the others are to have their turn in time.
-            (0..count / (64 * 1024)).for_each(|_| coop::spend());
+            spend(count);
             Ok(Filled::With(pipe))
         }
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Filled::Nothing),
         Err(error) if is_refusal(&error) => Ok(Filled::Refused),
         Err(error) => Err(error),
     }
+}
+
+/// More than one operation's worth: the others are to have their turn in time.
+fn spend(count: usize) {
+    (0..count / (64 * 1024)).for_each(|_| coop::spend());
 }
 
 /// Has a reader fill a pipe.
@@ -146,6 +161,44 @@ pub(super) enum Drained {
     By(usize),
     /// These have to be written.
     Refused(Vec<u8>),
+}
+
+/// Has a writer take some bytes of a file.
+pub(super) fn poll_send_file<W: AsyncWrite + ?Sized>(
+    cx: &mut Context<'_>,
+    file: &Arc<File>,
+    offset: u64,
+    count: u64,
+    writer: Pin<&mut W>,
+) -> Poll<io::Result<Sent>> {
+    let outstanding = Outstanding;
+    ORDER.set(Some(Order::SendFile { file: file.clone(), offset, count, sent: None }));
+    let _ = writer.poll_write(cx, &[]);
+    let order = take();
+    drop(outstanding);
+    match order {
+        Some(Order::SendFile { sent: Some(Poll::Ready(Err(error))), .. }) if is_refusal(&error) => {
+            Poll::Ready(Ok(Sent::Refused))
+        }
+        Some(Order::SendFile { sent: Some(sent), .. }) => sent.map_ok(|count| {
+            spend(count);
+            Sent::By(count)
+        }),
+        _ => Poll::Ready(Ok(Sent::Refused)),
+    }
+}
+
+/// What has come of an order to send of a file.
+pub(super) enum Sent {
+    /// So many bytes have been written. None: the file is at its end.
+    By(usize),
+    /// They are to be read and written.
+    Refused,
+}
+
+/// Whether a type can be had to send of a file: it is ours.
+pub(super) fn takes_files<W: ?Sized>() -> bool {
+    is_of_net(std::any::type_name::<W>())
 }
 
 /// Whether two types can be had to splice: both are ours.
@@ -195,7 +248,7 @@ mod tests {
         assert!(take().is_none());
         let (reader, mut writer) = io::pipe().unwrap();
         io::Write::write_all(&mut writer, b"kept").unwrap();
-        let mut pipe = Pipe::take().unwrap();
+        let mut pipe = crate::block_on(async { Pipe::take().unwrap() });
         pipe.fill(reader.as_fd()).unwrap();
         let (pipe, drained) = poll_drain(&mut cx, pipe, Pin::new(&mut futures_lite::io::sink()));
         assert!(

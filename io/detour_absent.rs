@@ -20,6 +20,7 @@ impl Pipe {
 pub(super) enum Filled {
     With(Pipe),
     Nothing,
+    NoPipe,
     Refused,
 }
 
@@ -61,5 +62,28 @@ pub(super) fn connects<R: ?Sized, W: ?Sized>() -> bool {
 }
 
 pub(super) fn is_open() -> bool {
+    false
+}
+
+/// What comes of a file is read and written.
+#[allow(dead_code, reason = "none of this comes about")]
+pub(super) enum Sent {
+    By(usize),
+    Refused,
+}
+
+#[cfg(feature = "io-util")]
+pub(super) fn poll_send_file<W: ?Sized>(
+    _: &mut Context<'_>,
+    _: &std::sync::Arc<std::fs::File>,
+    _: u64,
+    _: u64,
+    _: Pin<&mut W>,
+) -> Poll<io::Result<Sent>> {
+    Poll::Ready(Ok(Sent::Refused))
+}
+
+#[cfg(feature = "io-util")]
+pub(super) fn takes_files<W: ?Sized>() -> bool {
     false
 }

@@ -42,15 +42,22 @@ pub(crate) mod detour;
 pub(crate) mod detour;
 #[cfg(feature = "io-util")]
 mod duplex;
+mod endless;
 #[cfg(feature = "io-util")]
 mod join;
 mod lent;
 mod pump;
 #[cfg(all(feature = "net", feature = "tokio-io"))]
 mod read_buf;
+#[cfg(feature = "io-util")]
+mod send_file;
 #[cfg(all(feature = "io-util", any(target_os = "linux", target_os = "android")))]
 mod splice;
 mod split;
+#[cfg(feature = "io-std")]
+mod standard;
+#[cfg(feature = "io-std")]
+mod standard_sys;
 #[cfg(feature = "tokio-io")]
 pub(crate) mod tokio_traits;
 #[cfg(not(feature = "tokio-io"))]
@@ -61,13 +68,17 @@ pub mod unix;
 
 pub use crate::runtime::interest::{Interest, Ready};
 pub use copy::copy;
+pub use endless::{Empty, Repeat, Sink, empty, repeat, sink};
 #[doc(no_inline)]
 pub use futures_lite::io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
 #[doc(no_inline)]
 pub use futures_lite::io::{AsyncBufReadExt, AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 #[doc(no_inline)]
-pub use futures_lite::io::{BufReader, BufWriter, Cursor, empty, repeat, sink};
+pub use futures_lite::io::{BufReader, BufWriter, Cursor};
 pub use split::{ReadHalf, WriteHalf, split};
+#[cfg(feature = "io-std")]
+#[cfg_attr(docsrs, doc(cfg(feature = "io-std")))]
+pub use standard::{Stderr, Stdin, Stdout, stderr, stdin, stdout};
 #[doc(no_inline)]
 pub use std::io::{Error, ErrorKind, IoSlice, IoSliceMut, Result, SeekFrom};
 #[cfg(feature = "io-util")]
@@ -77,4 +88,5 @@ pub use {
     copy_buf::copy_buf,
     duplex::{DuplexStream, SimplexStream, duplex, simplex},
     join::{Join, join},
+    send_file::send_file,
 };

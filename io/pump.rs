@@ -150,6 +150,7 @@ impl Pump {
                     return Poll::Ready(Ok(()));
                 }
                 Filled::Nothing => self.way = self.way_after(moved),
+                Filled::NoPipe => {}
                 Filled::Refused => self.way = Way::Buffer,
             }
         }

@@ -1,5 +1,7 @@
 //! Copies: what they promise of ends, errors and budgets; and what they hold while nothing comes.
 
+#![expect(unsafe_code, reason = "a signal is given back its default action")]
+
 mod net_support;
 
 #[path = "common/heap.rs"]
@@ -10,9 +12,10 @@ use futures_lite::future::{try_zip, zip};
 use net_support::{in_child, in_child_under, open_descriptors, pair, run, until};
 use runtime::io::{
     AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, BufWriter, Cursor, copy,
-    copy_bidirectional, copy_bidirectional_with_sizes, copy_buf, duplex,
+    copy_bidirectional, copy_bidirectional_with_sizes, copy_buf, duplex, send_file,
 };
-use runtime::net::{TcpListener, TcpStream};
+use runtime::net::unix::pipe;
+use runtime::net::{TcpListener, TcpStream, UnixStream};
 use runtime::spawn;
 use runtime::task::yield_now;
 use std::cell::Cell;
@@ -82,8 +85,8 @@ async fn receive(from: &mut TcpStream) -> io::Result<Vec<u8>> {
 }
 
 async fn both_ways_at_once<S: AsyncRead + AsyncWrite + Unpin + 'static>(wrap: fn(TcpStream) -> S) {
-    let there = pattern(16 * MIB);
-    let back: Vec<u8> = there.iter().rev().copied().take(9 * MIB + 77).collect();
+    let there = pattern(6 * MIB);
+    let back: Vec<u8> = there.iter().rev().copied().take(4 * MIB + 77).collect();
     let (client, server, proxy) = proxied(wrap).await.unwrap();
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
@@ -110,6 +113,37 @@ fn much_goes_both_ways_at_once() {
 #[test]
 fn much_goes_both_ways_at_once_by_buffers() {
     run(both_ways_at_once(Plain));
+}
+
+#[test]
+fn much_goes_through_unix_sockets_and_pipes() {
+    run(async {
+        let data = pattern(6 * MIB);
+        // From a Unix socket to a pipe, to TCP, to a pipe, to a Unix socket.
+        let (mut start, first) = UnixStream::pair()?;
+        let (second, mut into_second) = pipe::pipe().map(|(sender, receiver)| (receiver, sender))?;
+        let (mut third, fourth) = pair().await?;
+        let (fifth, mut into_fifth) = pipe::pipe().map(|(sender, receiver)| (receiver, sender))?;
+        let (mut last, mut end) = UnixStream::pair()?;
+        let copies = [
+            spawn(async move { copy(first, &mut into_second).await }),
+            spawn(async move { copy(second, &mut third).await }),
+            spawn(async move { copy(fourth, &mut into_fifth).await }),
+            spawn(async move { copy(fifth, &mut last).await }),
+        ];
+        let sending = async {
+            start.write_all(&data).await?;
+            start.close().await
+        };
+        let mut got = Vec::new();
+        try_zip(sending, end.read_to_end(&mut got)).await?;
+        assert!(got == data);
+        for copy in copies {
+            assert_eq!(copy.await.unwrap()?, data.len() as u64);
+        }
+        io::Result::Ok(())
+    })
+    .unwrap();
 }
 
 #[test]
@@ -154,7 +188,7 @@ fn small_and_large_pieces_take_turns() {
 #[test]
 fn a_slow_reader_holds_up_a_bulk_and_then_gets_it_whole() {
     run(async {
-        let data = pattern(24 * MIB);
+        let data = pattern(12 * MIB);
         let (mut client, mut server, proxy) = proxied(|socket| socket).await?;
         let sending = async { send(&mut client, &data).await };
         let receiving = async {
@@ -211,6 +245,15 @@ fn an_error_of_either_side_ends_both() {
         io::Result::Ok(())
     })
     .unwrap();
+}
+
+#[test]
+fn a_peer_that_is_gone_raises_no_signal() {
+    in_child("a_peer_that_is_gone_raises_no_signal", || {
+        // SAFETY: the default action is no function of ours.
+        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+        an_error_of_either_side_ends_both();
+    });
 }
 
 #[test]
@@ -406,6 +449,107 @@ fn a_copy_that_is_cancelled_gives_everything_back() {
     });
 }
 
+/// A file of its own, that goes with the process.
+fn file_of(data: &[u8]) -> std::fs::File {
+    static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let path = std::env::temp_dir().join(format!("runtime-io-copy-{}-{number}", std::process::id()));
+    let mut options = std::fs::File::options();
+    let mut file = options.read(true).write(true).create(true).truncate(true).open(&path).unwrap();
+    std::fs::remove_file(path).unwrap();
+    io::Write::write_all(&mut file, data).unwrap();
+    file
+}
+
+async fn a_file_is_sent<S: AsyncWrite + Unpin>(wrap: fn(TcpStream) -> S) {
+    let data = pattern(5 * MIB + 3);
+    let file = file_of(&data);
+    let length = data.len() as u64;
+    // All, a part, more than there is, nothing, and behind its end.
+    for (offset, count, sent) in [
+        (0, length, length),
+        (1000, 3 * MIB as u64, 3 * MIB as u64),
+        (MIB as u64, u64::MAX, length - MIB as u64),
+        (77, 0, 0),
+        (length + 5, 10, 0),
+    ] {
+        let (ours, mut peer) = pair().await.unwrap();
+        let sending = async {
+            let mut ours = wrap(ours);
+            let count = send_file(&file, offset, count, &mut ours).await?;
+            ours.close().await?;
+            Ok(count)
+        };
+        let (count, got) = try_zip(sending, receive(&mut peer)).await.unwrap();
+        assert_eq!(count, sent, "from {offset}");
+        let from = offset.min(length) as usize;
+        assert!(got == data[from..from + sent as usize], "from {offset}");
+    }
+    assert_eq!(io::Seek::stream_position(&mut &file).unwrap(), length, "it is left where it was");
+}
+
+#[test]
+fn a_file_is_sent_by_the_kernel() {
+    run(a_file_is_sent(|socket| socket));
+}
+
+#[test]
+fn a_file_is_sent_by_a_buffer() {
+    run(a_file_is_sent(Plain));
+}
+
+#[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "there is no sendfile")]
+fn a_file_is_sent_where_the_kernel_refuses() {
+    const NAME: &str = "a_file_is_sent_where_the_kernel_refuses";
+    for (case, errno) in [("at once", "EINVAL"), ("late", "ENOSYS:when=2+")] {
+        let inject = format!("inject=sendfile:error={errno}");
+        in_child_under(NAME, case, &["-e", "trace=sendfile", "-e", &inject], || {
+            run(a_file_is_sent(|socket| socket));
+        });
+    }
+}
+
+#[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "there is no sendfile")]
+fn it_is_the_kernel_that_moves_and_sends() {
+    const NAME: &str = "it_is_the_kernel_that_moves_and_sends";
+    in_child_under(
+        NAME,
+        "splice",
+        &["-e", "trace=splice", "-e", "inject=splice:error=ENOMEM:when=3"],
+        || {
+            run(async {
+                let (mut client, mut server, proxy) = proxied(|socket| socket).await.unwrap();
+                let data = pattern(4 * MIB);
+                let _ = try_zip(send(&mut client, &data), receive(&mut server)).await;
+                assert_eq!(proxy.await.unwrap().unwrap_err().raw_os_error(), Some(libc::ENOMEM));
+            });
+        },
+    );
+    in_child_under(NAME, "sendfile", &["-e", "trace=sendfile", "-e", "inject=sendfile:error=EIO"], || {
+        run(async {
+            let (mut ours, _peer) = pair().await.unwrap();
+            let error = send_file(&file_of(b"text"), 0, 4, &mut ours).await.unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::EIO));
+        });
+    });
+}
+
+#[test]
+fn what_is_no_file_is_not_sent_of() {
+    run(async {
+        let (reader, _writer) = io::pipe().unwrap();
+        let file = std::fs::File::from(std::os::fd::OwnedFd::from(reader));
+        let (mut ours, peer) = pair().await.unwrap();
+        assert_eq!(send_file(&file, 0, 10, &mut ours).await.unwrap_err().kind(), ErrorKind::NotSeekable);
+        let file = file_of(&pattern(32 * MIB));
+        drop(peer);
+        let error = send_file(&file, 0, u64::MAX, &mut ours).await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{error}");
+    });
+}
+
 /// How many descriptors are ends of pipes.
 fn pipes() -> usize {
     let links =
@@ -460,6 +604,44 @@ fn idle_proxied_connections_hold_no_buffers_and_no_pipes() {
         })
         .unwrap();
         assert_eq!(pipes(), pipes_before, "the runtime has given back what it lent");
+    });
+}
+
+#[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "asks /proc")]
+fn many_slow_readers_do_not_take_a_pipe_each() {
+    in_child("many_slow_readers_do_not_take_a_pipe_each", || {
+        run(async {
+            const MANY: usize = 80;
+            let before = pipes();
+            let data = Rc::new(pattern(8 * MIB));
+            let mut slow = Vec::new();
+            let mut senders = Vec::new();
+            for _ in 0..MANY {
+                let (client, server, _proxy) = proxied(|socket| socket).await?;
+                let data = data.clone();
+                senders.push(spawn(async move { send(&mut { client }, &data).await }));
+                slow.push(server);
+            }
+            // All that lies between fills up.
+            while pipes() - before < 2 * 60 {
+                yield_now().await;
+            }
+            for _ in 0..300 {
+                yield_now().await;
+                assert!(pipes() - before <= 2 * 64, "{} ends of pipes", pipes() - before);
+            }
+            for mut server in slow {
+                let mut got = vec![0; data.len()];
+                server.read_exact(&mut got).await?;
+                assert!(got == *data);
+            }
+            for sender in senders {
+                sender.await.unwrap()?;
+            }
+            io::Result::Ok(())
+        })
+        .unwrap();
     });
 }
 

@@ -6,7 +6,7 @@ use futures_lite::future::try_zip;
 use net_support::{poll_once, run, watchdog};
 use runtime::io::{
     AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, DuplexStream, ReadHalf,
-    SimplexStream, WriteHalf, duplex, join, simplex, split,
+    SimplexStream, WriteHalf, duplex, empty, join, repeat, simplex, sink, split,
 };
 use runtime::spawn;
 use runtime::task::yield_now;
@@ -150,6 +150,37 @@ fn much_goes_both_ways_between_threads() {
     }
     let other = thread::spawn(|| runtime::block_on(exchange(b)).unwrap());
     assert!(runtime::block_on(exchange(a)).unwrap() && other.join().unwrap());
+}
+
+#[test]
+fn streams_without_end_let_others_have_their_turn() {
+    async fn busily(rounds: Rc<Cell<usize>>, mut round: impl AsyncFnMut()) {
+        loop {
+            round().await;
+            rounds.set(rounds.get() + 1);
+        }
+    }
+    run(async {
+        let rounds: [Rc<Cell<usize>>; 4] = Default::default();
+        let busy = [
+            spawn(busily(rounds[0].clone(), async || {
+                empty().read(&mut [0; 8]).await.unwrap();
+            })),
+            spawn(busily(rounds[1].clone(), async || repeat(7).read_exact(&mut [0; 8]).await.unwrap())),
+            spawn(busily(rounds[2].clone(), async || sink().write_all(&[0; 8]).await.unwrap())),
+            spawn(busily(rounds[3].clone(), async || {
+                assert_eq!(empty().fill_buf().await.unwrap(), b"");
+            })),
+        ];
+        for turn in 1..10 {
+            yield_now().await;
+            for rounds in &rounds {
+                assert!(rounds.get() <= turn * 200, "{} rounds in {turn} turns", rounds.get());
+            }
+        }
+        assert!(rounds.iter().all(|rounds| rounds.get() > 100));
+        busy.iter().for_each(|busy| busy.abort());
+    });
 }
 
 #[test]

@@ -33,6 +33,13 @@ fn what_has_the_traits_of_futures_has_those_of_tokio() {
     writes::<WriteHalf<'_>>();
     reads::<OwnedReadHalf>();
     writes::<OwnedWriteHalf>();
+    reads::<runtime::net::UnixStream>();
+    writes::<runtime::net::UnixStream>();
+    reads::<runtime::net::unix::pipe::Receiver>();
+    writes::<runtime::net::unix::pipe::Sender>();
+    reads::<runtime::io::Stdin>();
+    writes::<runtime::io::Stdout>();
+    writes::<runtime::io::Stderr>();
     reads::<runtime::io::DuplexStream>();
     writes::<runtime::io::DuplexStream>();
     reads::<runtime::io::ReadHalf<runtime::io::SimplexStream>>();
