@@ -1,8 +1,8 @@
 //! Receiving into memory that holds nothing yet: the spare room of a [`BufMut`], such as that of a `Vec`.
 //!
-//! The law: what is handed to the system is the buffer's own chunk, and only as many bytes are
-//! said to be there as the system says it has written to its beginning. socket2 takes such memory as it is, so
-//! that nothing here pretends that it is initialised.
+//! The law: what is handed to the system is the buffer's own chunk, and only as many bytes are said to
+//! be there as the system says it has written to its beginning. socket2 takes such memory as it is,
+//! so that nothing here pretends that it is initialised.
 #![expect(unsafe_code, reason = "the room of a BufMut is lent as what it is, and grown by what was written")]
 
 use bytes::BufMut;

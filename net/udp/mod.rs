@@ -10,6 +10,7 @@ mod batch;
 mod device;
 mod many;
 mod options;
+mod peek;
 mod segments;
 pub(super) mod socket;
 #[cfg(feature = "tokio-io")]

@@ -23,9 +23,10 @@ impl UdpSocket {
     /// Sends data to the peer, as datagrams of `size` bytes, the last of which may be shorter. Gives how
     /// many bytes were sent: all, or a multiple of `size`; to send the rest, call again.
     ///
-    /// On Linux it is one pass through the network stack (`UDP_SEGMENT`) for up to 64 datagrams and 64 kB.
-    /// Where the system or the device cannot do that, or if a datagram is larger than the network takes
-    /// in one packet, they are sent one by one. The receiver sees no difference. Of no data, nothing is sent.
+    /// On Linux it is one pass through the network stack (`UDP_SEGMENT`) for up to 64 datagrams and
+    /// 64 kB. Where the system or the device cannot do that, or if a datagram is larger than the network
+    /// takes in one packet, they are sent one by one. The receiver sees no difference. Of no data,
+    /// nothing is sent.
     ///
     /// # Cancel safety
     ///
@@ -109,9 +110,9 @@ impl UdpSocket {
     /// Sets whether datagrams of one sender and one size that come together may be received as one
     /// (`UDP_GRO`). Off by default.
     ///
-    /// Careful: once it is on, receive by [`recv_many`](UdpSocket::recv_many) only, with room for 64 kB each,
-    /// and take the datagrams apart by [`Received::segments`](super::Received::segments). The other ways to
-    /// receive do not tell where one ends.
+    /// Careful: once it is on, receive by [`recv_many`](UdpSocket::recv_many) only, with room for 64 kB
+    /// each, and take the datagrams apart by [`Received::segments`](super::Received::segments). The
+    /// other ways to receive do not tell where one ends.
     ///
     /// # Errors
     ///

@@ -1,5 +1,6 @@
 //! A UDP socket: how it comes to be, and what goes through it by address. What it has in common with
-//! other datagram sockets is in `net/datagram.rs`, its options are in `options.rs`.
+//! other datagram sockets is in `net/datagram.rs`; looking at datagrams that stay where they are is in
+//! `peek.rs`, its options are in `options.rs`.
 
 use super::segments::{LeftOver, Offload};
 use crate::net::addr::{ToSocketAddrs, lookup_host, no_address, try_each};
@@ -7,7 +8,6 @@ use crate::net::datagram::{Packets, datagram_methods};
 use crate::net::methods::ready_methods;
 use crate::runtime::reactor::Direction;
 use crate::runtime::registered::Registered;
-use socket2::SockRef;
 use std::fmt;
 use std::future::ready;
 use std::io;
@@ -173,131 +173,6 @@ impl UdpSocket {
         self.poll_send_by(cx, |io| io.socket.send_to(data, target))
     }
 
-    /// Receives one datagram and leaves it there: the next call gets it again. For the rest, as
-    /// [`recv`](UdpSocket::recv).
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe.
-    ///
-    /// # Errors
-    ///
-    /// As [`recv`](UdpSocket::recv).
-    ///
-    /// # Panics
-    ///
-    /// If it has to wait and no runtime is entered on this thread.
-    pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.io.async_io(Direction::Read, |io| io.socket.peek(buffer)).await
-    }
-
-    /// As [`peek`](UdpSocket::peek), without waiting.
-    ///
-    /// # Errors
-    ///
-    /// As [`try_recv`](UdpSocket::try_recv).
-    pub fn try_peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.io.try_io(Direction::Read, |io| io.socket.peek(buffer))
-    }
-
-    /// As [`peek`](UdpSocket::peek), for a future of one's own. Only the latest caller is woken, of
-    /// this and of all other `poll_recv` and `poll_peek` calls.
-    ///
-    /// # Errors
-    ///
-    /// As [`recv`](UdpSocket::recv).
-    ///
-    /// # Panics
-    ///
-    /// If it has to wait and no runtime is entered on this thread.
-    pub fn poll_peek(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        self.io.poll_io(cx, Direction::Read, |io| io.socket.peek(buffer))
-    }
-
-    /// As [`peek`](UdpSocket::peek), and tells who sent it.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe.
-    ///
-    /// # Errors
-    ///
-    /// As [`recv_from`](UdpSocket::recv_from).
-    ///
-    /// # Panics
-    ///
-    /// If it has to wait and no runtime is entered on this thread.
-    pub async fn peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.io.async_io(Direction::Read, |io| io.socket.peek_from(buffer)).await
-    }
-
-    /// As [`peek_from`](UdpSocket::peek_from), without waiting.
-    ///
-    /// # Errors
-    ///
-    /// As [`try_recv_from`](UdpSocket::try_recv_from).
-    pub fn try_peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.io.try_io(Direction::Read, |io| io.socket.peek_from(buffer))
-    }
-
-    /// As [`peek_from`](UdpSocket::peek_from), for a future of one's own. Only the latest caller is
-    /// woken, of this and of all other `poll_recv` and `poll_peek` calls.
-    ///
-    /// # Errors
-    ///
-    /// As [`recv_from`](UdpSocket::recv_from).
-    ///
-    /// # Panics
-    ///
-    /// If it has to wait and no runtime is entered on this thread.
-    pub fn poll_peek_from(
-        &self,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<(usize, SocketAddr)>> {
-        self.io.poll_io(cx, Direction::Read, |io| io.socket.peek_from(buffer))
-    }
-
-    /// Waits for a datagram, leaves it there, and tells who sent it.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe.
-    ///
-    /// # Errors
-    ///
-    /// As [`recv_from`](UdpSocket::recv_from).
-    ///
-    /// # Panics
-    ///
-    /// If it has to wait and no runtime is entered on this thread.
-    pub async fn peek_sender(&self) -> io::Result<SocketAddr> {
-        self.io.async_io(Direction::Read, Socket::peek_sender).await
-    }
-
-    /// As [`peek_sender`](UdpSocket::peek_sender), without waiting.
-    ///
-    /// # Errors
-    ///
-    /// As [`try_recv_from`](UdpSocket::try_recv_from).
-    pub fn try_peek_sender(&self) -> io::Result<SocketAddr> {
-        self.io.try_io(Direction::Read, Socket::peek_sender)
-    }
-
-    /// As [`peek_sender`](UdpSocket::peek_sender), for a future of one's own. Only the latest caller
-    /// is woken, of this and of all other `poll_recv` and `poll_peek` calls.
-    ///
-    /// # Errors
-    ///
-    /// As [`recv_from`](UdpSocket::recv_from).
-    ///
-    /// # Panics
-    ///
-    /// If it has to wait and no runtime is entered on this thread.
-    pub fn poll_peek_sender(&self, cx: &mut Context<'_>) -> Poll<io::Result<SocketAddr>> {
-        self.io.poll_io(cx, Direction::Read, Socket::peek_sender)
-    }
-
     async fn send_by(&self, send: impl FnMut(&Socket) -> io::Result<usize>) -> io::Result<usize> {
         self.io.async_io(Direction::Write, send).await
     }
@@ -377,15 +252,9 @@ impl fmt::Debug for UdpSocket {
 
 /// The socket itself, and what is known of the system it is on.
 pub(super) struct Socket {
-    socket: std::net::UdpSocket,
+    pub(super) socket: std::net::UdpSocket,
     pub(super) offload: Offload,
     pub(super) left_over: LeftOver,
-}
-
-impl Socket {
-    fn peek_sender(&self) -> io::Result<SocketAddr> {
-        SockRef::from(self).peek_sender()?.as_socket().ok_or_else(no_sender)
-    }
 }
 
 /// Some systems do not always say.
