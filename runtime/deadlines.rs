@@ -99,33 +99,32 @@ impl Deadlines {
         }
     }
 
-    /// Whether a side has a limit.
+    /// Whether a side's alarm is armed on behalf of `source`. It then only has to be [noted](Self::note)
+    /// when a wait begins.
     #[inline]
-    pub(crate) fn has(&self, direction: Direction) -> bool {
-        self.side(direction).limit_ns.load(Relaxed) != 0
+    pub(crate) fn is_armed(&self, direction: Direction, source: Id) -> bool {
+        self.side(direction).armed.load(Relaxed) == source.bits()
     }
 
-    /// One who shares the seat of a side of `source`, here, has nothing to do but wait; `is_new` if there
-    /// has been an event since the last time. Ready if the deadline has passed.
-    pub(crate) fn poll(&self, direction: Direction, source: Id, is_new: bool) -> Poll<io::Error> {
+    /// A wait begins, here and now.
+    #[inline]
+    pub(crate) fn note(&self, direction: Direction) {
+        self.side(direction).since.store(context::with(|context| context.time.turn()), Relaxed);
+    }
+
+    /// One who shares the seat of a side of `source` has nothing to do but wait, and no alarm is armed,
+    /// though there is a limit. `is_new` if there has been an event since the last time. Ready if the
+    /// deadline has passed.
+    pub(crate) fn poll_unarmed(&self, direction: Direction, source: Id, is_new: bool) -> Poll<io::Error> {
         let side = self.side(direction);
-        if side.limit_ns.load(Relaxed) == 0 {
-            return Poll::Pending;
-        }
-        if side.armed.load(Relaxed) == source.bits() {
-            if is_new {
-                side.since.store(context::with(|context| context.time.turn()), Relaxed);
-            }
-            return Poll::Pending;
-        }
         let rung = side.rung.swap(0, Relaxed);
-        if !is_new && context::with(|context| context.tasks.borrow().taken()) < rung {
-            return Poll::Ready(timed_out());
-        }
-        match context::with(|context| side.begin(context, source)) {
-            true => Poll::Pending,
-            false => Poll::Ready(timed_out()),
-        }
+        context::with(|context| {
+            let is_answer = !is_new && context.tasks.borrow().taken() < rung;
+            if is_answer || !side.begin(context, source) {
+                return Poll::Ready(io::ErrorKind::TimedOut.into());
+            }
+            Poll::Pending
+        })
     }
 }
 
@@ -249,12 +248,8 @@ impl Until {
             self.sleep = deadlines.get(direction).map(sleep);
         }
         match &mut self.sleep {
-            Some(sleep) => sleep.poll_unbudgeted(cx).map(|()| timed_out()),
+            Some(sleep) => sleep.poll_unbudgeted(cx).map(|()| io::ErrorKind::TimedOut.into()),
             None => Poll::Pending,
         }
     }
-}
-
-fn timed_out() -> io::Error {
-    io::ErrorKind::TimedOut.into()
 }

@@ -116,7 +116,7 @@ impl<T: AsFd> Registered<T> {
                     belief = self.hear(belief, direction, closed);
                     has_looked = true;
                 }
-                Some(Look::Seated) => return self.poll_overdue(direction),
+                Some(Look::Seated) => return self.poll_overdue(direction, belief),
                 _ => return self.poll_transfer_at_length(cx, direction, room, &mut operation),
             }
         }
@@ -440,11 +440,17 @@ impl<T: AsFd> Registered<T> {
 
     /// Pending, unless one who shares the seat of a side has waited there for too long.
     #[inline]
-    fn poll_overdue<R>(&self, direction: Direction) -> Poll<io::Result<R>> {
-        match self.deadlines.get() {
-            None => Poll::Pending,
-            Some(deadlines) => self.check_deadline(deadlines, direction).map(Err),
+    fn poll_overdue<R>(&self, direction: Direction, belief: Belief) -> Poll<io::Result<R>> {
+        let Some(deadlines) = self.deadlines.get() else { return Poll::Pending };
+        if !deadlines.is_armed(direction, belief.id) {
+            return self.poll_unarmed(deadlines, direction, belief).map(Err);
         }
+        // The usual case: the alarm stays as it is, whatever comes.
+        if !belief.known.is_waited(direction) {
+            self.binding.learn(belief.known.waited(direction));
+            deadlines.note(direction);
+        }
+        Poll::Pending
     }
 
     /// Pending, unless a caller has waited for too long, wherever it sits.
@@ -455,7 +461,8 @@ impl<T: AsFd> Registered<T> {
         place: &mut Place,
     ) -> Poll<io::Result<R>> {
         if place.seat == Seat::Shared {
-            return self.poll_overdue(direction);
+            // Careful: a waker that was just cloned may have done anything, so this is to be seen anew.
+            return self.poll_overdue(direction, self.belief());
         }
         match self.deadlines.get() {
             None => Poll::Pending,
@@ -463,13 +470,14 @@ impl<T: AsFd> Registered<T> {
         }
     }
 
-    fn check_deadline(&self, deadlines: &Deadlines, direction: Direction) -> Poll<io::Error> {
-        let Belief { id, known } = self.belief();
-        let is_new = !known.is_waited(direction);
-        if is_new && deadlines.has(direction) {
-            self.binding.learn(known.waited(direction));
+    #[cold]
+    fn poll_unarmed(&self, deadlines: &Deadlines, direction: Direction, belief: Belief) -> Poll<io::Error> {
+        if deadlines.get(direction).is_none() {
+            return Poll::Pending;
         }
-        let polled = deadlines.poll(direction, id, is_new);
+        let is_new = !belief.known.is_waited(direction);
+        self.binding.learn(belief.known.waited(direction));
+        let polled = deadlines.poll_unarmed(direction, belief.id, is_new);
         if polled.is_ready() {
             self.end_wait(direction);
         }

@@ -1,0 +1,168 @@
+//! What a read timeout costs a message: an echo over 1,000 connections, with and without.
+//!
+//! The kinds of server take turns, round by round, so that what disturbs the machine disturbs all of
+//! them; what is told is the median of the differences. Each is a process of its own, started for all
+//! rounds, see [`common::server`]. With the argument `instructions`, and valgrind, these are counted too.
+//!
+//! Beside the plain server stands one with a single timer armed somewhere: any timer has the loop read
+//! its clock once per turn. And one that does what a limit is often made of, a `timeout` around each read.
+
+mod common;
+
+use std::env;
+use std::io;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use common::contender::{Contender, Ours};
+use common::load::Load;
+use common::server::{Server, listen};
+use common::stats::{Samples, quantile};
+use common::system::{CORE, end_with_parent, pin_to, raise_descriptor_limit};
+use runtime::io::{AsyncReadExt, AsyncWriteExt};
+use runtime::net::{TcpListener, TcpStream};
+use runtime::time::{sleep, timeout};
+
+/// The first argument of a child that shall serve.
+const SERVE: &str = "--serve-with";
+
+const CONNECTIONS: usize = 1000;
+const MESSAGE_LEN: usize = 64;
+/// More than a message, so that a read is short and finds the end of what is there.
+const BUFFER_LEN: usize = 2 * MESSAGE_LEN;
+const REQUESTS: usize = 30_000;
+const ROUNDS: usize = 15;
+
+/// So long that nobody is ever too late.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// What a server does about silent peers. The first is what the others are compared with.
+const KINDS: [&str; 4] = ["nothing", "a timer elsewhere", "set_read_timeout", "timeout around each read"];
+
+fn main() -> io::Result<()> {
+    let args: Vec<String> = env::args().skip(1).collect();
+    if let [serve, kind] = &args[..]
+        && serve == SERVE
+    {
+        serve_echo(kind);
+        return Ok(());
+    }
+    pin_to(CORE);
+    raise_descriptor_limit()?;
+    measure_time()?;
+    let is_asked = args.iter().any(|arg| arg == "instructions");
+    if is_asked && valgrind_is_there() { count_instructions() } else { Ok(()) }
+}
+
+fn serve_echo(kind: &str) {
+    end_with_parent();
+    pin_to(CORE);
+    raise_descriptor_limit().expect("raise the descriptor limit");
+    let listener = listen().expect("listen on loopback");
+    println!("{}", listener.local_addr().expect("a bound listener").port());
+    let kind = KINDS.iter().position(|name| *name == kind).expect("a known kind");
+    Ours::new().block_on(async {
+        if kind == 1 {
+            runtime::spawn(sleep(LIMIT * 1000));
+        }
+        let listener = TcpListener::from_std(listener).expect("take over the listener");
+        loop {
+            let (stream, _) = listener.accept().await.expect("accept");
+            if kind == 2 {
+                stream.set_read_timeout(Some(LIMIT)).expect("set a limit");
+            }
+            if kind == 3 {
+                runtime::spawn(echo_within(stream))
+            } else {
+                runtime::spawn(echo(stream))
+            };
+        }
+    });
+}
+
+async fn echo(mut stream: TcpStream) -> io::Result<()> {
+    let mut buf = [0; BUFFER_LEN];
+    loop {
+        let count = stream.read(&mut buf).await?;
+        if count == 0 {
+            return Ok(());
+        }
+        stream.write_all(&buf[..count]).await?;
+    }
+}
+
+async fn echo_within(mut stream: TcpStream) -> io::Result<()> {
+    let mut buf = [0; BUFFER_LEN];
+    loop {
+        let count = timeout(LIMIT, stream.read(&mut buf)).await??;
+        if count == 0 {
+            return Ok(());
+        }
+        stream.write_all(&buf[..count]).await?;
+    }
+}
+
+/// CPU time of the server for a message.
+fn measure_time() -> io::Result<()> {
+    let mut servers = Vec::new();
+    for kind in KINDS {
+        let server = Server::spawn(server(Command::new(env::current_exe()?), kind))?;
+        let mut load = Load::connect(server.addr(), CONNECTIONS, MESSAGE_LEN)?;
+        load.ping_pong(REQUESTS)?;
+        servers.push((server, load));
+    }
+    let mut spent = [(); KINDS.len()].map(|()| Vec::new());
+    for _ in 0..ROUNDS {
+        for ((server, load), spent) in servers.iter_mut().zip(&mut spent) {
+            let cpu = server.cpu_of(|| load.ping_pong(REQUESTS))?;
+            spent.push(cpu.as_nanos() as f64 / REQUESTS as f64);
+        }
+    }
+    println!("an echo of {MESSAGE_LEN} B, {CONNECTIONS} connections: the server's CPU time, {ROUNDS} rounds");
+    for (kind, of_kind) in KINDS.iter().zip(&spent) {
+        let more: Vec<f64> = of_kind.iter().zip(&spent[0]).map(|(with, without)| with - without).collect();
+        let [low, median, high] = [0.25, 0.5, 0.75].map(|q| quantile(&more, q));
+        let mut samples = Samples::default();
+        of_kind.iter().for_each(|ns| samples.push(*ns));
+        println!(
+            "{kind:>24}: {:6.0} ns; {median:+5.0} ns (half are {low:+.0} to {high:+.0})",
+            samples.median()
+        );
+    }
+    Ok(())
+}
+
+/// Instructions in user space for a message: of many messages, less those of few.
+fn count_instructions() -> io::Result<()> {
+    const FEW: usize = 5_000;
+    const MANY: usize = 25_000;
+    println!("the same in user-space instructions, by callgrind");
+    for kind in KINDS {
+        let each = (instructions(kind, MANY)? - instructions(kind, FEW)?) as f64 / (MANY - FEW) as f64;
+        println!("{kind:>24}: {each:6.1}");
+    }
+    Ok(())
+}
+
+fn instructions(kind: &str, requests: usize) -> io::Result<i64> {
+    let mut command = Command::new("valgrind");
+    command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(env::current_exe()?);
+    command.stderr(Stdio::piped());
+    let server = Server::spawn(server(command, kind))?;
+    Load::connect(server.addr(), 50, MESSAGE_LEN)?.ping_pong(requests)?;
+    let text = server.stop()?;
+    let collected = text.lines().find_map(|line| line.split_once("Collected : "));
+    let (_, number) = collected.unwrap_or_else(|| panic!("no count in valgrind's words:\n{text}"));
+    Ok(number.trim().parse().expect("a number of instructions"))
+}
+
+fn server(mut command: Command, kind: &str) -> Command {
+    command.args([SERVE, kind]);
+    command
+}
+
+fn valgrind_is_there() -> bool {
+    let quiet =
+        Command::new("valgrind").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    quiet.is_ok_and(|status| status.success())
+}
