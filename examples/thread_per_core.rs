@@ -3,7 +3,7 @@
 //! The threads share nothing. Each listens at the same port (`SO_REUSEPORT`), and the kernel deals
 //! the connections out by a hash of their addresses. On Linux that is evenly for many connections and
 //! not for few; on macOS and some BSDs one listener gets them all, so let one thread accept there, and hand the
-//! streams on by `core.handles()`.
+//! streams on by `core.handles()`. Pinned, each thread gets the connections whose packets arrive on its CPU.
 //!
 //! ```text
 //! cargo run --release --example thread_per_core                             # on 127.0.0.1:7000
@@ -80,14 +80,28 @@ fn bind(address: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
+/// Has the kernel deal out to this listener the connections whose packets arrive on its CPU
+/// (`SO_INCOMING_CPU`), so that no packet is handed from one CPU to another.
+#[cfg(target_os = "linux")]
+fn prefer(socket: &Socket, cpu: usize) -> io::Result<()> {
+    socket.set_cpu_affinity(cpu)
+}
+
+/// There is no such thing elsewhere.
+#[cfg(not(target_os = "linux"))]
+fn prefer(_: &Socket, _: usize) -> io::Result<()> {
+    Ok(())
+}
+
 /// What each thread does.
 async fn accept(core: Core, address: SocketAddr) -> io::Result<()> {
     let socket = bind(address)?;
-    socket.listen(BACKLOG)?;
-    let listener = TcpListener::from_std(socket.into())?;
     if let Some(cpu) = core.cpu() {
+        prefer(&socket, cpu)?;
         println!("thread_per_core: thread {} is on CPU {cpu}", core.index());
     }
+    socket.listen(BACKLOG)?;
+    let listener = TcpListener::from_std(socket.into())?;
     loop {
         // After an error the listener rests by itself, so that there is no reason to give up.
         if let Ok((stream, _)) = listener.accept().await {

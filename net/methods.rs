@@ -197,4 +197,66 @@ macro_rules! ready_methods {
     };
 }
 
-pub(crate) use {read_methods, ready_method, ready_methods, write_methods};
+/// Of whatever is read and written by operations that may wait.
+macro_rules! deadline_methods {
+    ($(#[$example:meta])* $type:ty) => {
+        impl $type {
+            /// Sets how long a read may wait; `None`, the default, is without limit.
+            ///
+            /// Whatever waits for something to read then fails with
+            /// [`TimedOut`](std::io::ErrorKind::TimedOut), also [`readable`](Self::readable) and the like. Nothing
+            /// is lost by that: the next read may wait as long again. A limit is never reached early; it
+            /// is reached late by at most a 32nd of it and 0.1 ms, and as late as a timer may be.
+            ///
+            /// This is meant for every connection of a server. A read that waits costs a store more than
+            /// without a limit, however many there are, and no timer; those that do not wait cost nothing more.
+            /// (Only `async` methods of this type, such as `readable`, set a timer when they have to wait.)
+            ///
+            /// What counts is how long there has been nothing to read since one first waited for it. So a read
+            /// that is dropped before its end, and another in its place, as in a loop around `select`, share
+            /// their time. When nobody waits any more at the end of that time, the next read begins anew. So
+            /// does what waits now when this is called.
+            ///
+            /// # Errors
+            ///
+            /// [`InvalidInput`](std::io::ErrorKind::InvalidInput) for a duration of zero, as in std.
+            $(#[$example])*
+            pub fn set_read_timeout(&self, timeout: Option<::std::time::Duration>) -> ::std::io::Result<()> {
+                self.io.set_limit($crate::runtime::reactor::Direction::Read, timeout)
+            }
+
+            /// Sets how long a write may wait; `None`, the default, is without limit.
+            ///
+            /// As [`set_read_timeout`](Self::set_read_timeout), for whatever waits for room to write. It limits
+            /// each wait: a peer that takes a byte now and then can make a long `write_all` last as long as it
+            /// likes.
+            ///
+            /// # Errors
+            ///
+            /// [`InvalidInput`](std::io::ErrorKind::InvalidInput) for a duration of zero, as in std.
+            pub fn set_write_timeout(&self, timeout: Option<::std::time::Duration>) -> ::std::io::Result<()> {
+                self.io.set_limit($crate::runtime::reactor::Direction::Write, timeout)
+            }
+
+            /// How long a read may wait. See [`set_read_timeout`](Self::set_read_timeout).
+            ///
+            /// # Errors
+            ///
+            /// None so far.
+            pub fn read_timeout(&self) -> ::std::io::Result<Option<::std::time::Duration>> {
+                Ok(self.io.limit($crate::runtime::reactor::Direction::Read))
+            }
+
+            /// How long a write may wait. See [`set_write_timeout`](Self::set_write_timeout).
+            ///
+            /// # Errors
+            ///
+            /// None so far.
+            pub fn write_timeout(&self) -> ::std::io::Result<Option<::std::time::Duration>> {
+                Ok(self.io.limit($crate::runtime::reactor::Direction::Write))
+            }
+        }
+    };
+}
+
+pub(crate) use {deadline_methods, read_methods, ready_method, ready_methods, write_methods};

@@ -139,3 +139,47 @@ macro_rules! recv_buf_methods {
 }
 
 pub(crate) use recv_buf_methods;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Plays the system: writes what there is room for.
+    fn receive(data: &[u8]) -> impl FnOnce(&mut [MaybeUninit<u8>]) -> io::Result<(usize, ())> {
+        move |room| {
+            let count = data.len().min(room.len());
+            for (room, byte) in room.iter_mut().zip(data) {
+                room.write(*byte);
+            }
+            Ok((count, ()))
+        }
+    }
+
+    #[test]
+    fn what_is_received_comes_behind_what_is_there() {
+        let mut buffer = Vec::with_capacity(16);
+        for (data, holds) in [(&b"one"[..], &b"one"[..]), (b"", b"one"), (b"two", b"onetwo")] {
+            assert_eq!(fill(&mut buffer, receive(data)).unwrap().0, data.len());
+            assert_eq!(buffer, holds);
+        }
+        let error = fill(&mut buffer, |_| io::Result::<(usize, ())>::Err(io::ErrorKind::WouldBlock.into()));
+        assert_eq!(error.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(buffer, b"onetwo");
+    }
+
+    #[test]
+    fn a_buffer_takes_no_more_than_it_has_room_for() {
+        let mut array = [0; 4];
+        let mut room = &mut array[1..];
+        assert_eq!(fill(&mut room, receive(b"too long")).unwrap().0, 3);
+        assert_eq!(fill(&mut room, receive(b"more")).unwrap().0, 0);
+        assert_eq!(&array, b"\0too");
+    }
+
+    #[test]
+    #[should_panic(expected = "the system wrote 5 bytes where 4 had room")]
+    fn a_system_that_says_too_much_is_not_believed() {
+        let mut array = [0; 4];
+        _ = fill(&mut &mut array[..], |_| Ok((5, ())));
+    }
+}

@@ -86,7 +86,9 @@ pub(crate) fn with<R>(f: impl FnOnce(&Context) -> R) -> R {
 #[cold]
 #[track_caller]
 fn no_runtime() -> ! {
-    panic!("no runtime on this thread: call this inside block_on or #[runtime::main]")
+    panic!(
+        "no runtime on this thread: call this inside block_on or #[runtime::main], or send it to one by Handle::spawn"
+    )
 }
 
 /// Whether runtime `id` is the one entered on this thread.

@@ -248,6 +248,7 @@ impl Executor {
         if !context.time.may_auto_advance() {
             return self.sleep(None, wakers);
         }
+        context.tasks.borrow_mut().rest();
         if context.reactor.borrow().has_waiters() || context.pool.is_active() {
             // What comes in breaks this wait, and its end then finds the inbox or `wakers` filled.
             if !context.remote.fall_asleep() {

@@ -22,8 +22,10 @@ const DRAINED: u64 = 1;
 const HEARD: u64 = 2;
 /// A short transfer does not mean that nothing is left.
 const CLOSED: u64 = 4;
+/// Somebody waits, or has waited, with a deadline, and there has been no event since.
+const WAITED: u64 = 8;
 /// The rest counts events, so that readiness is only cleared by who has seen the latest one.
-const EVENT: u64 = 8;
+const EVENT: u64 = 16;
 /// Where the count runs over, which is not to reach the neighbour.
 const OVER: u64 = 1 << 15;
 
@@ -59,12 +61,29 @@ impl Known {
     pub(crate) fn event(self, direction: Direction, closed: bool) -> Known {
         let flags = HEARD | if closed { CLOSED } else { 0 };
         let counted = (self.0 + (EVENT << shift(direction))) | flags << shift(direction);
-        Known(counted & !((DRAINED | OVER) << shift(direction)))
+        Known(counted & !((DRAINED | WAITED | OVER) << shift(direction)))
+    }
+
+    /// Somebody has begun to wait who has a deadline.
+    #[inline]
+    pub(crate) fn waited(self, direction: Direction) -> Known {
+        Known(self.0 | WAITED << shift(direction))
+    }
+
+    /// That wait is over.
+    pub(crate) fn unwaited(self, direction: Direction) -> Known {
+        Known(self.0 & !(WAITED << shift(direction)))
+    }
+
+    /// Whether somebody had begun to wait before, and there has been no event since.
+    #[inline]
+    pub(crate) fn is_waited(self, direction: Direction) -> bool {
+        self.0 & WAITED << shift(direction) != 0
     }
 
     /// Whether the same is known of a side, as of the same event.
     pub(crate) fn is_same(self, other: Known, direction: Direction) -> bool {
-        (self.0 ^ other.0) & (REGISTRATION | SIDE << shift(direction)) == 0
+        (self.0 ^ other.0) & (REGISTRATION | (SIDE & !WAITED) << shift(direction)) == 0
     }
 
     #[inline]
@@ -149,6 +168,11 @@ mod tests {
             assert!(nothing.short(direction).is_drained(direction));
             let heard = nothing.not_ready(direction).event(direction, false);
             assert!(heard.is_ready(direction) && heard.short(direction).is_drained(direction));
+            // It ends a wait, which is no other state of what is ready.
+            let waited = heard.not_ready(direction).waited(direction);
+            assert!(waited.is_waited(direction) && waited.is_same(waited.unwaited(direction), direction));
+            assert!(!waited.unwaited(direction).is_waited(direction));
+            assert!(!waited.event(direction, false).is_waited(direction));
             // The end of the stream is still to be read.
             let closed = heard.event(direction, true);
             assert!(!closed.short(direction).is_drained(direction));
@@ -162,7 +186,7 @@ mod tests {
         let before = known;
         for _ in 0..10_000 {
             let earlier = known;
-            known = known.event(Read, false);
+            known = known.waited(Read).event(Read, false);
             assert!(!known.is_same(earlier, Read) && known.is_same(before, Write));
         }
     }

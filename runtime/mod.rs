@@ -17,6 +17,7 @@ pub(crate) mod context;
 #[cfg_attr(docsrs, doc(cfg(feature = "cores")))]
 pub mod cores;
 mod crowd;
+mod deadlines;
 mod executor;
 mod handle;
 mod id;

@@ -65,10 +65,16 @@ impl Queue {
         self.taken = self.put;
     }
 
-    /// Gives back the room of a queue that was long and is empty.
+    /// Gives back the room of a queue that was long and is empty. One place stays void, so that what is
+    /// put in from now on has a [later place](Queue::taken) than anything before.
     #[inline]
     pub(crate) fn rest(&mut self) {
-        if self.ring.len() > KEPT && self.taken == self.put {
+        if self.taken != self.put {
+            return;
+        }
+        self.put += 1;
+        self.taken = self.put;
+        if self.ring.len() > KEPT {
             self.ring = Box::default();
         }
     }
@@ -134,6 +140,21 @@ mod tests {
         assert_eq!((queue.ring.len(), queue.pop()), (0, None));
         queue.push(Id::from_bits(7));
         assert_eq!(queue.pop(), Some(Id::from_bits(7)));
-        assert_eq!(queue.taken(), KEPT as u64 + 2);
+        assert_eq!(queue.taken(), KEPT as u64 + 3, "one place is void");
+    }
+
+    #[test]
+    fn what_comes_after_a_rest_has_a_later_place() {
+        let mut queue = Queue::new();
+        let before = queue.put();
+        for n in 0..5 {
+            queue.push(Id::from_bits(n));
+            // Not while there is something in it.
+            queue.rest();
+            assert_eq!(queue.put(), before + 2 * n + 1);
+            assert_eq!(queue.pop(), Some(Id::from_bits(n)));
+            queue.rest();
+            assert_eq!((queue.taken(), queue.put()), (before + 2 * n + 2, before + 2 * n + 2));
+        }
     }
 }

@@ -249,6 +249,15 @@ impl Reactor {
         (earlier, armed)
     }
 
+    /// Empties all seats of a side: they are to look again, though there has been no event.
+    pub(crate) fn stir(&mut self, id: Id, direction: Direction, wakers: &mut Vec<Waker>) {
+        let Some(source) = find(&mut self.sources, id) else { return };
+        source.waits &= !(direction.readiness() | direction.readiness() << OWN);
+        let seats = source.seats(direction);
+        wakers.extend(seats.shared.take());
+        seats.take_own(wakers);
+    }
+
     /// Gives up a seat of one's own. The caller drops the waker that was there.
     pub(crate) fn stand_up(&mut self, id: Id, direction: Direction, key: u64) -> Option<Waker> {
         let source = find(&mut self.sources, id)?;

@@ -6,6 +6,7 @@
 
 use super::binding::Binding;
 use super::context;
+use super::deadlines::{Deadlines, Until};
 use super::id::Id;
 use super::known::Known;
 use super::reactor::{Direction, Look, Seat};
@@ -13,12 +14,16 @@ use crate::task::coop;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
+use std::sync::OnceLock;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 /// A descriptor that can be waited for.
 pub(crate) struct Registered<T: AsFd> {
     // Before `io`: a descriptor is deregistered before it is closed.
     binding: Binding,
+    /// Only of those that ever had one.
+    deadlines: OnceLock<Box<Deadlines>>,
     io: T,
 }
 
@@ -32,7 +37,7 @@ pub(crate) struct Belief {
 
 impl<T: AsFd> Registered<T> {
     pub(crate) fn new(io: T) -> Registered<T> {
-        Registered { binding: Binding::new(io.as_fd().as_raw_fd()), io }
+        Registered { binding: Binding::new(io.as_fd().as_raw_fd()), deadlines: OnceLock::new(), io }
     }
 
     pub(crate) fn get(&self) -> &T {
@@ -48,9 +53,34 @@ impl<T: AsFd> Registered<T> {
 
     /// Deregisters the descriptor, and gives it back.
     pub(crate) fn into_inner(self) -> T {
-        let Registered { binding, io } = self;
+        let Registered { binding, io, .. } = self;
         drop(binding);
         io
+    }
+
+    /// Sets how long an operation may wait; see `deadlines.rs`. It counts from now for those that wait.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if that is no time at all.
+    pub(crate) fn set_limit(&self, direction: Direction, limit: Option<Duration>) -> io::Result<()> {
+        if limit.is_some_and(|limit| limit.is_zero()) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "a timeout of zero: give None for no limit, or use a `try_` function",
+            ));
+        }
+        if limit.is_some() || self.deadlines.get().is_some() {
+            self.deadlines.get_or_init(|| Box::new(Deadlines::new())).set(direction, limit);
+            // They find out, and begin to count.
+            super::deadlines::stir(self.binding.id(), direction);
+        }
+        Ok(())
+    }
+
+    /// How long an operation may wait.
+    pub(crate) fn limit(&self, direction: Direction) -> Option<Duration> {
+        self.deadlines.get()?.get(direction)
     }
 
     /// Tries an operation until it is ready, on behalf of the latest caller.
@@ -61,7 +91,7 @@ impl<T: AsFd> Registered<T> {
         direction: Direction,
         operation: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        self.poll_operation(cx, direction, &mut Seat::Shared, operation)
+        self.poll_operation(cx, direction, &mut Place::shared(), operation)
     }
 
     /// As [`poll_io`](Self::poll_io), for a transfer into or out of a stream of at most `room`
@@ -86,7 +116,7 @@ impl<T: AsFd> Registered<T> {
                     belief = self.hear(belief, direction, closed);
                     has_looked = true;
                 }
-                Some(Look::Seated) => return Poll::Pending,
+                Some(Look::Seated) => return self.poll_overdue(direction),
                 _ => return self.poll_transfer_at_length(cx, direction, room, &mut operation),
             }
         }
@@ -118,7 +148,7 @@ impl<T: AsFd> Registered<T> {
         operation: &mut dyn FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         loop {
-            let belief = ready!(self.poll_belief(cx, direction, &mut Seat::Shared))?;
+            let belief = ready!(self.poll_belief(cx, direction, &mut Place::shared()))?;
             ready!(coop::poll_spend(cx));
             match operation(&self.io) {
                 Ok(count) => {
@@ -146,7 +176,7 @@ impl<T: AsFd> Registered<T> {
 
     /// A seat of one's own, not taken yet.
     pub(crate) fn waiting(&self, direction: Direction) -> Waiting<'_, T> {
-        Waiting { registered: self, direction, seat: Seat::Own(0) }
+        Waiting { registered: self, direction, place: Place { seat: Seat::Own(0), until: Until::default() } }
     }
 
     /// Tries an operation once, unless the side is known not to be ready.
@@ -167,10 +197,13 @@ impl<T: AsFd> Registered<T> {
             }
         }
         let result = operation(&self.io);
-        if let Err(error) = &result
-            && error.kind() == io::ErrorKind::WouldBlock
-        {
-            self.drained(belief.id, direction, Known::not_ready);
+        match &result {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.drained(belief.id, direction, Known::not_ready);
+            }
+            // Without an event: it was tried although it was not watched.
+            Ok(_) if belief.known.is_waited(direction) => self.end_wait(direction),
+            _ => {}
         }
         result
     }
@@ -178,7 +211,7 @@ impl<T: AsFd> Registered<T> {
     /// Waits until a side is believed ready, in the seat of the latest caller.
     pub(crate) fn poll_ready(&self, cx: &mut Context<'_>, direction: Direction) -> Poll<io::Result<Belief>> {
         ready!(coop::poll_budget(cx));
-        let belief = ready!(self.poll_event(cx, direction, &mut Seat::Shared))?;
+        let belief = ready!(self.poll_event(cx, direction, &mut Place::shared()))?;
         coop::spend();
         Poll::Ready(Ok(belief))
     }
@@ -188,7 +221,7 @@ impl<T: AsFd> Registered<T> {
         let mut waiting = self.waiting(direction);
         poll_fn(|cx| {
             ready!(coop::poll_budget(cx));
-            let belief = ready!(self.poll_event(cx, direction, &mut waiting.seat))?;
+            let belief = ready!(self.poll_event(cx, direction, &mut waiting.place))?;
             coop::spend();
             Poll::Ready(Ok(belief))
         })
@@ -210,7 +243,7 @@ impl<T: AsFd> Registered<T> {
                 beliefs.iter_mut().zip([&mut read, &mut write]).zip([wants_read, wants_write])
             {
                 if wanted
-                    && let Poll::Ready(found) = self.poll_event(cx, waiting.direction, &mut waiting.seat)?
+                    && let Poll::Ready(found) = self.poll_event(cx, waiting.direction, &mut waiting.place)?
                 {
                     *belief = Some(found);
                 }
@@ -273,11 +306,11 @@ impl<T: AsFd> Registered<T> {
         &self,
         cx: &mut Context<'_>,
         direction: Direction,
-        seat: &mut Seat,
+        place: &mut Place,
         mut operation: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
         loop {
-            let belief = ready!(self.poll_belief(cx, direction, seat))?;
+            let belief = ready!(self.poll_belief(cx, direction, place))?;
             ready!(coop::poll_spend(cx));
             match operation(&self.io) {
                 Ok(result) => return Poll::Ready(Ok(result)),
@@ -315,13 +348,13 @@ impl<T: AsFd> Registered<T> {
         &self,
         cx: &mut Context<'_>,
         direction: Direction,
-        seat: &mut Seat,
+        place: &mut Place,
     ) -> Poll<io::Result<Belief>> {
         let belief = self.belief();
         if !belief.known.is_drained(direction) {
             return Poll::Ready(Ok(belief));
         }
-        self.poll_drained(cx, direction, seat)
+        self.poll_drained(cx, direction, place)
     }
 
     /// Ready if there has been an event; else the waker is left, where the descriptor is to be registered.
@@ -329,22 +362,22 @@ impl<T: AsFd> Registered<T> {
         &self,
         cx: &mut Context<'_>,
         direction: Direction,
-        seat: &mut Seat,
+        place: &mut Place,
     ) -> Poll<io::Result<Belief>> {
         let mut belief = self.belief();
         loop {
             let id = belief.id;
             let look = context::at_home(id.runtime(), |context| {
-                context.reactor.borrow_mut().look(id, direction, seat, cx.waker())
+                context.reactor.borrow_mut().look(id, direction, &place.seat, cx.waker())
             });
             match look {
                 Some(Look::Event { closed }) => {
                     return Poll::Ready(Ok(self.hear(belief, direction, closed)));
                 }
-                Some(Look::Seated) => return Poll::Pending,
+                Some(Look::Seated) => return self.poll_overdue_in(cx, direction, place),
                 Some(Look::LeaveWaker) => {
-                    match self.sit(belief.id, direction, seat, cx) {
-                        Ok(()) => return Poll::Pending,
+                    match self.sit(belief.id, direction, &mut place.seat, cx) {
+                        Ok(()) => return self.poll_overdue_in(cx, direction, place),
                         Err(error) if self.binding.id() == belief.id => return Poll::Ready(Err(error)),
                         // Another thread has just taken it away.
                         Err(_) => belief = self.belief(),
@@ -361,7 +394,7 @@ impl<T: AsFd> Registered<T> {
         &self,
         cx: &mut Context<'_>,
         direction: Direction,
-        seat: &mut Seat,
+        place: &mut Place,
     ) -> Poll<io::Result<Belief>> {
         let belief = self.belief();
         if belief.known.is_ready(direction) {
@@ -372,7 +405,7 @@ impl<T: AsFd> Registered<T> {
             }
         }
         self.not_ready(direction, belief);
-        self.poll_drained(cx, direction, seat)
+        self.poll_drained(cx, direction, place)
     }
 
     /// Binds to this thread's runtime, to wait for an event there.
@@ -405,6 +438,53 @@ impl<T: AsFd> Registered<T> {
         Belief { known, ..belief }
     }
 
+    /// Pending, unless one who shares the seat of a side has waited there for too long.
+    #[inline]
+    fn poll_overdue<R>(&self, direction: Direction) -> Poll<io::Result<R>> {
+        match self.deadlines.get() {
+            None => Poll::Pending,
+            Some(deadlines) => self.check_deadline(deadlines, direction).map(Err),
+        }
+    }
+
+    /// Pending, unless a caller has waited for too long, wherever it sits.
+    fn poll_overdue_in<R>(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        place: &mut Place,
+    ) -> Poll<io::Result<R>> {
+        if place.seat == Seat::Shared {
+            return self.poll_overdue(direction);
+        }
+        match self.deadlines.get() {
+            None => Poll::Pending,
+            Some(deadlines) => place.until.poll(deadlines, direction, cx).map(Err),
+        }
+    }
+
+    fn check_deadline(&self, deadlines: &Deadlines, direction: Direction) -> Poll<io::Error> {
+        let Belief { id, known } = self.belief();
+        let is_new = !known.is_waited(direction);
+        if is_new && deadlines.has(direction) {
+            self.binding.learn(known.waited(direction));
+        }
+        let polled = deadlines.poll(direction, id, is_new);
+        if polled.is_ready() {
+            self.end_wait(direction);
+        }
+        polled
+    }
+
+    /// Who waits next begins anew.
+    #[cold]
+    fn end_wait(&self, direction: Direction) {
+        let Belief { id, known } = self.belief();
+        if context::is_home(id.runtime()) {
+            self.binding.learn(known.unwaited(direction));
+        }
+    }
+
     /// The waker is cloned, and an earlier one dropped, under no borrow: either may be user code.
     fn sit(&self, id: Id, direction: Direction, seat: &mut Seat, cx: &Context<'_>) -> io::Result<()> {
         let waker = cx.waker().clone();
@@ -419,7 +499,21 @@ impl<T: AsFd> Registered<T> {
 pub(crate) struct Waiting<'a, T: AsFd> {
     registered: &'a Registered<T>,
     direction: Direction,
+    place: Place,
+}
+
+/// Where a caller waits, and until when.
+struct Place {
     seat: Seat,
+    /// Of one with a seat of its own; whoever shares a seat shares the deadline too.
+    until: Until,
+}
+
+impl Place {
+    #[inline]
+    fn shared() -> Place {
+        Place { seat: Seat::Shared, until: Until::default() }
+    }
 }
 
 impl<T: AsFd> Waiting<'_, T> {
@@ -429,13 +523,13 @@ impl<T: AsFd> Waiting<'_, T> {
         cx: &mut Context<'_>,
         operation: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        self.registered.poll_operation(cx, self.direction, &mut self.seat, operation)
+        self.registered.poll_operation(cx, self.direction, &mut self.place, operation)
     }
 }
 
 impl<T: AsFd> Drop for Waiting<'_, T> {
     fn drop(&mut self) {
-        let Seat::Own(key @ 1..) = self.seat else { return };
+        let Seat::Own(key @ 1..) = self.place.seat else { return };
         let id = self.registered.binding.id();
         // Elsewhere the waker stays until the next event, and then wakes in vain.
         let waker = context::at_home(id.runtime(), |context| {

@@ -6,7 +6,7 @@ use common::guards::{Drops, NotSend};
 use common::watchdog;
 use runtime::cores::{Core, CoreError, PerCore};
 use runtime::io::{AsyncReadExt, AsyncWriteExt};
-use runtime::net::{TcpListener, TcpStream};
+use runtime::net::{TcpListener, TcpSocket, TcpStream};
 use runtime::task::{spawn_blocking, yield_now};
 use runtime::{Builder, Handle, spawn, time};
 use std::cell::Cell;
@@ -272,11 +272,10 @@ fn a_start_that_fails_has_no_effects() {
 
 /// A listener at an address that others listen at, too.
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
-    socket.set_reuse_port(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(128)?;
-    TcpListener::from_std(socket.into())
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseport(true)?;
+    socket.bind(address)?;
+    socket.listen(128)
 }
 
 #[test]
@@ -285,10 +284,10 @@ fn each_thread_listens_at_the_same_port_and_all_are_served() {
     let _watchdog = watchdog();
     // Held, so that nobody else gets the port; it takes no connection, as it does not listen.
     let any: SocketAddr = ([127, 0, 0, 1], 0).into();
-    let held = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    held.set_reuse_port(true).unwrap();
-    held.bind(&any.into()).unwrap();
-    let address = held.local_addr().unwrap().as_socket().unwrap();
+    let held = TcpSocket::new_v4().unwrap();
+    held.set_reuseport(true).unwrap();
+    held.bind(any).unwrap();
+    let address = held.local_addr().unwrap();
     let (listening, served) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
     let counts = PerCore::new().threads(3).run(async |core| {
         if core.index() == 2 {

@@ -39,6 +39,11 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     // The multiplexers know neither wakers nor tasks.
     ("runtime/selector", &["runtime::interest"]),
     ("runtime", &["task::Id", "task::coop", "time::Driver"]),
+    // Deadlines are timers of a kind.
+    (
+        "runtime/deadlines.rs",
+        &["runtime::context", "runtime::id", "runtime::reactor", "runtime::waker", "time"],
+    ),
     ("net", &["io", "runtime::context", "runtime::reactor", "runtime::registered", "task", "time"]),
 ];
 
@@ -48,7 +53,7 @@ const RUNTIME: &[&[&str]] = &[
     &["queue"],
     &["blocking", "join_error", "reactor", "remote", "task", "tasks"],
     &["context", "waker"],
-    &["binding", "join", "known", "packet", "registered", "spawn"],
+    &["binding", "deadlines", "join", "known", "packet", "registered", "spawn"],
     &["builder", "executor", "handle", "local"],
     &["cores"],
 ];
@@ -81,6 +86,11 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "io/standard_sys.rs",
     "net/sys.rs",
     "net/unix/sys.rs",
+    "net/udp/sys/many.rs",
+    "net/udp/sys/mod.rs",
+    "net/udp/sys/no_offload.rs",
+    "net/udp/sys/offload.rs",
+    "net/udp/sys/single.rs",
     "runtime/context.rs",
     "runtime/cores/affinity.rs",
     "runtime/selector/epoll.rs",

@@ -1,7 +1,10 @@
 //! Unix sockets, in what they are peculiar: names, files, a queue that says no, and who is at the other
 //! end. What they share with other streams is in `stream_laws.rs`.
 #![cfg(not(miri))] // Files, children, signals.
-#![expect(unsafe_code, reason = "setrlimit and signal, in processes of their own")]
+#![expect(
+    unsafe_code,
+    reason = "bind(2) to the longest name; setrlimit and signal, in processes of their own"
+)]
 
 mod net_support;
 
@@ -10,7 +13,7 @@ use futures_lite::future::{or, try_zip, zip};
 use net_support::{CpuTime, in_child, poll_once, run, watchdog};
 use runtime::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use runtime::net::unix::{self, SocketAddr};
-use runtime::net::{UnixListener, UnixStream};
+use runtime::net::{UnixListener, UnixSocket, UnixStream};
 use runtime::task::yield_now;
 use runtime::time;
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -119,6 +122,41 @@ fn a_client_with_a_name_is_known_by_it() {
         let listener = UnixListener::bind(&place)?;
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
         socket.bind(&SockAddr::unix(&own)?)?;
+        socket.connect(&SockAddr::unix(&place)?)?;
+        let (server, peer) = listener.accept().await?;
+        assert_eq!(peer.as_pathname(), Some(own.as_ref()));
+        assert_eq!(server.peer_addr()?.as_pathname(), Some(own.as_ref()));
+        io::Result::Ok(())
+    })
+    .unwrap();
+}
+
+/// The longest path has no room for a zero byte at its end, and std makes no such address itself.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_client_with_the_longest_name_is_accepted() {
+    run(async {
+        let (place, mut own) = (Place::new(), Place::new());
+        let folder = own.0.parent().unwrap().to_str().unwrap().len();
+        own.0.set_file_name(format!("{:x<width$}", std::process::id(), width = 108 - folder - 1));
+        let own_bytes = own.0.as_os_str().as_encoded_bytes();
+        assert_eq!(own_bytes.len(), 108);
+        let listener = UnixListener::bind(&place)?;
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        let mut address =
+            libc::sockaddr_un { sun_family: libc::AF_UNIX as libc::sa_family_t, sun_path: [0; 108] };
+        for (to, from) in address.sun_path.iter_mut().zip(own_bytes) {
+            *to = *from as libc::c_char;
+        }
+        // SAFETY: the kernel reads one address, of the length it has.
+        let bound = unsafe {
+            libc::bind(
+                socket.as_raw_fd(),
+                (&raw const address).cast(),
+                size_of_val(&address) as libc::socklen_t,
+            )
+        };
+        assert_eq!(bound, 0, "{}", io::Error::last_os_error());
         socket.connect(&SockAddr::unix(&place)?)?;
         let (server, peer) = listener.accept().await?;
         assert_eq!(peer.as_pathname(), Some(own.as_ref()));
@@ -374,6 +412,44 @@ fn readiness_comes_with_the_data_and_goes_with_it() {
         assert!(ready.is_readable() && ready.is_read_closed(), "{ready:?}");
         assert_eq!(ours.try_read(&mut buffer)?, 0);
         assert_eq!(ours.try_write(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);
+        io::Result::Ok(())
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_socket_becomes_what_it_is_made_for() {
+    run(async {
+        let (place, own) = (Place::new(), Place::new());
+        let socket = UnixSocket::new_stream()?;
+        assert!(socket2::SockRef::from(&socket).nonblocking()?);
+        socket.bind(&place)?;
+        assert_eq!(UnixSocket::new_stream()?.bind(&place).unwrap_err().kind(), ErrorKind::AddrInUse);
+        let listener = socket.listen(2)?;
+        let socket = UnixSocket::new_stream()?;
+        socket.bind(&own)?;
+        let mut client = socket.connect(&place).await?;
+        let (mut server, peer) = listener.accept().await?;
+        assert_eq!(peer.as_pathname(), Some(own.as_ref()));
+        client.write_all(b"ping").await?;
+        server.read_exact(&mut [0; 4]).await?;
+        // From elsewhere, blocking, and back.
+        let fd = OwnedFd::from(Socket::new(Domain::UNIX, Type::STREAM, None)?);
+        let fd = OwnedFd::from(UnixSocket::from(fd));
+        assert!(socket2::SockRef::from(&fd).nonblocking()?);
+        // What it was not made for, it does not do.
+        let place = Place::new();
+        let socket = UnixSocket::new_datagram()?;
+        socket.bind(&place)?;
+        let datagrams = socket.datagram()?;
+        let error = UnixSocket::new_datagram()?.connect(&place).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        let other = UnixSocket::new_datagram()?;
+        assert_eq!(other.listen(1).unwrap_err().raw_os_error(), Some(libc::EOPNOTSUPP));
+        let error = UnixSocket::new_stream()?.datagram().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        UnixSocket::new_datagram()?.datagram()?.send_to(b"hello", &place).await?;
+        assert_eq!(datagrams.recv(&mut [0; 8]).await?, 5);
         io::Result::Ok(())
     })
     .unwrap();

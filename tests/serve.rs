@@ -5,7 +5,7 @@ mod net_support;
 use futures_lite::future::or;
 use net_support::{in_child, poll_once, run, until};
 use runtime::io::{AsyncReadExt, AsyncWriteExt};
-use runtime::net::{Accept, TcpListener, TcpStream, serve};
+use runtime::net::{Accept, TcpListener, TcpStream, UnixListener, UnixStream, serve};
 use runtime::task::yield_now;
 use runtime::{spawn, time};
 use std::cell::{Cell, RefCell};
@@ -235,6 +235,33 @@ fn an_end_at_once_and_an_end_while_all_places_are_taken() {
         assert_eq!((served.accepted(), served.aborted()), (1, 1));
         assert_eq!(second.read(&mut [0; 5]).await.unwrap_or(0), 0, "it was never accepted");
     });
+}
+
+#[test]
+fn unix_sockets_are_served_too() {
+    let path = std::env::temp_dir().join(format!("runtime-serve-{}", std::process::id()));
+    run(async {
+        let listener = UnixListener::bind(&path).unwrap();
+        let asked = path.clone();
+        let client = spawn(async move {
+            let mut client = UnixStream::connect(asked).await.unwrap();
+            client.write_all(b"hello").await.unwrap();
+            let mut back = [0; 5];
+            client.read_exact(&mut back).await.unwrap();
+            back
+        });
+        let served = serve(listener)
+            .graceful(client, LONG)
+            .run(async |mut stream: UnixStream, _| {
+                let mut bytes = [0; 5];
+                stream.read_exact(&mut bytes).await.unwrap();
+                stream.write_all(&bytes).await.unwrap();
+            })
+            .await
+            .unwrap();
+        assert_eq!((served.accepted(), served.panicked()), (1, 0));
+    });
+    std::fs::remove_file(path).unwrap();
 }
 
 /// Gives what it is told to: connections, errors, and then nothing.

@@ -47,6 +47,11 @@ impl Clock {
         instant.ns_since(self.origin)
     }
 
+    /// The instant so many nanoseconds after the origin.
+    pub(crate) fn at(&self, ns: u64) -> Instant {
+        self.origin.after_ns(ns)
+    }
+
     pub(crate) fn is_paused(&self) -> bool {
         matches!(self.state.get(), State::Paused(_))
     }

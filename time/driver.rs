@@ -6,6 +6,7 @@
 
 use super::clock::Clock;
 use super::instant::Instant;
+use super::log::Log;
 use super::wheel::{Key, MAX_TICK, Wheel};
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
@@ -23,6 +24,10 @@ pub(crate) struct Driver {
     wheel: RefCell<Wheel>,
     /// What the clock said in the latest turn that had a timer.
     now_ns: Cell<u64>,
+    /// How many turns have had one, which numbers the readings.
+    turn: Cell<u64>,
+    /// When they were; only once somebody wants to know.
+    log: RefCell<Option<Box<Log>>>,
     /// What it said when timers last fired.
     fired_ns: Cell<Option<u64>>,
     inhibitors: Cell<usize>,
@@ -72,7 +77,9 @@ pub(crate) fn try_current<R>(f: impl FnOnce(&Rc<Driver>) -> R) -> Option<R> {
 pub(crate) fn current<R>(f: impl FnOnce(&Rc<Driver>) -> R) -> R {
     match try_current(f) {
         Some(result) => result,
-        None => panic!("no runtime on this thread: call this inside block_on or #[runtime::main]"),
+        None => panic!(
+            "no runtime on this thread: call this inside block_on or #[runtime::main], or send it to one by Handle::spawn"
+        ),
     }
 }
 
@@ -84,6 +91,8 @@ impl Driver {
             clock: Clock::new(paused),
             wheel: RefCell::new(Wheel::new(0)),
             now_ns: Cell::new(0),
+            turn: Cell::new(0),
+            log: RefCell::new(None),
             fired_ns: Cell::new(None),
             inhibitors: Cell::new(0),
         })
@@ -104,6 +113,10 @@ impl Driver {
         }
         let now_ns = self.clock.now_ns();
         self.now_ns.set(now_ns);
+        self.turn.set(self.turn.get() + 1);
+        if let Some(log) = self.log.borrow_mut().as_mut() {
+            log.note(self.turn.get(), now_ns);
+        }
         if wheel.expire(now_ns / NS_PER_TICK, limit, wakers) > 0 {
             self.fired_ns.set(Some(now_ns));
         }
@@ -120,6 +133,49 @@ impl Driver {
         let slack_ns = u64::try_from(slack.as_nanos()).unwrap_or(u64::MAX);
         let quiet_ns = self.fired_ns.get().map_or(0, |fired_ns| fired_ns.saturating_add(slack_ns));
         Some(Duration::from_nanos(next_ns.max(quiet_ns) - now_ns))
+    }
+
+    /// The number of the latest turn that had a timer, to date things by. It is no later than now.
+    #[inline]
+    pub(crate) fn turn(&self) -> u64 {
+        self.turn.get()
+    }
+
+    /// What the clock said in that turn.
+    pub(crate) fn turn_ns(&self) -> u64 {
+        self.now_ns.get()
+    }
+
+    /// What the clock says now.
+    pub(crate) fn now_ns(&self) -> u64 {
+        self.clock.now_ns()
+    }
+
+    /// From now on it is known when which turn was.
+    pub(crate) fn keep_log(&self) {
+        self.log.borrow_mut().get_or_insert_with(|| Box::new(Log::new(self.turn.get(), self.now_ns.get())));
+    }
+
+    /// When something was that happened after the reading of a turn, and before the next: not earlier
+    /// than it was, and later by a small part of the time since. To be asked while there are timers.
+    pub(crate) fn after_turn_ns(&self, turn: u64) -> u64 {
+        match self.log.borrow().as_ref() {
+            Some(log) if turn < self.turn.get() => log.after(turn),
+            _ => self.clock.now_ns(),
+        }
+    }
+
+    /// Arms a timer: `waker` is to be woken once the clock says `ns`, unless it says so already.
+    pub(crate) fn arm_at(&self, ns: u64, waker: Waker) -> Option<TimerId> {
+        let mut timer = TimerId::NONE;
+        let (polled, unused) = self.arm(&mut timer, self.clock.at(ns), waker);
+        drop(unused);
+        polled.is_pending().then_some(timer)
+    }
+
+    /// Takes out a timer that was to fire at `ns`, if it is there. The caller drops the waker.
+    pub(crate) fn disarm_at(&self, timer: TimerId, ns: u64) -> Option<Waker> {
+        self.disarm(timer, self.clock.at(ns))
     }
 
     /// Whether the clock is stopped.

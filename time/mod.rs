@@ -23,14 +23,16 @@
 mod clock;
 mod driver;
 mod entries;
+pub mod error;
 mod instant;
 mod interval;
+mod log;
 mod paused;
 mod sleep;
 mod timeout;
 mod wheel;
 
-pub(crate) use driver::Driver;
+pub(crate) use driver::{Driver, TimerId};
 pub use instant::Instant;
 pub use interval::{Interval, MissedTickBehavior, interval, interval_at};
 pub use paused::{AutoAdvanceInhibited, advance, inhibit_auto_advance, pause, resume};

@@ -15,6 +15,8 @@
 mod accept;
 mod drain;
 mod members;
+#[cfg(feature = "unix")]
+mod unix;
 
 pub use accept::Accept;
 pub use drain::{Drain, Draining};

@@ -1,7 +1,7 @@
-//! Waiting for a connection to be ready, and operations that are tried once: for loops of one's own.
+//! Waiting for a connection to be ready, how long one may wait, and operations that are tried once: for loops of one's own.
 
 use super::stream::TcpStream;
-use crate::net::methods::{read_methods, ready_methods, write_methods};
+use crate::net::methods::{deadline_methods, read_methods, ready_methods, write_methods};
 use crate::runtime::reactor::Direction;
 use std::io;
 use std::task::{Context, Poll};
@@ -48,6 +48,31 @@ ready_methods! {
     /// # let stream = TcpStream::connect(listener.local_addr()?).await?;
     /// let ready = stream.ready(Interest::READABLE | Interest::WRITABLE).await?;
     /// assert!(ready.is_writable());
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    TcpStream
+}
+
+deadline_methods! {
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use runtime::io::AsyncReadExt;
+    /// # use runtime::net::{TcpListener, TcpStream};
+    /// # use std::io::ErrorKind;
+    /// # use std::time::Duration;
+    /// # runtime::block_on(async {
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// # let _silent = TcpStream::connect(listener.local_addr()?).await?;
+    /// # let mut buffer = [0; 1024];
+    /// let (mut stream, _) = listener.accept().await?;
+    /// stream.set_read_timeout(Some(Duration::from_millis(10)))?;
+    /// match stream.read(&mut buffer).await {
+    ///     Err(error) if error.kind() == ErrorKind::TimedOut => println!("it has been silent for too long"),
+    ///     result => println!("read {} bytes", result?),
+    /// }
+    /// # assert_eq!(stream.read(&mut buffer).await.unwrap_err().kind(), ErrorKind::TimedOut);
     /// # std::io::Result::Ok(()) }).unwrap();
     /// ```
     TcpStream

@@ -1,6 +1,7 @@
 //! A UDP socket: how it comes to be, and what goes through it by address. What it has in common with
 //! other datagram sockets is in `net/datagram.rs`, its options are in `options.rs`.
 
+use super::segments::{LeftOver, Offload};
 use crate::net::addr::{ToSocketAddrs, lookup_host, no_address, try_each};
 use crate::net::datagram::{Packets, datagram_methods};
 use crate::net::methods::ready_methods;
@@ -377,6 +378,8 @@ impl fmt::Debug for UdpSocket {
 /// The socket itself, and what is known of the system it is on.
 pub(super) struct Socket {
     socket: std::net::UdpSocket,
+    pub(super) offload: Offload,
+    pub(super) left_over: LeftOver,
 }
 
 impl Socket {
@@ -395,7 +398,7 @@ impl Packets for Socket {
     type Address = SocketAddr;
 
     fn of_std(socket: std::net::UdpSocket) -> Socket {
-        Socket { socket }
+        Socket { socket, offload: Offload::default(), left_over: LeftOver::default() }
     }
 
     fn into_std(self) -> std::net::UdpSocket {

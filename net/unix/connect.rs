@@ -6,10 +6,10 @@
 //! again, for a while.
 
 use super::addr::SocketAddr;
-use super::sys;
 use crate::runtime::reactor::Direction;
 use crate::runtime::registered::Registered;
 use crate::time::{Instant, sleep};
+use socket2::Socket;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -25,9 +25,8 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 /// …to this: a hundred clients that wait take no more than some two thousand calls a second.
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
-/// Connects to an address. Dropped before the end, it closes the socket.
-pub(super) async fn connect(address: &SocketAddr) -> io::Result<Registered<UnixStream>> {
-    let socket = sys::socket()?;
+/// Connects a socket that does not block. Dropped before the end, it closes the socket.
+pub(super) async fn connect(socket: Socket, address: &SocketAddr) -> io::Result<Registered<UnixStream>> {
     let address = address.to_call()?;
     let mut pause = SHORTEST_PAUSE;
     // Read only if there is need to wait.

@@ -6,6 +6,7 @@ use super::sys;
 use crate::net::listening::{Acceptor, Listen, Listening};
 use crate::net::sys::accept_one;
 use futures_core::Stream;
+use socket2::Type;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
@@ -83,13 +84,14 @@ impl UnixListener {
     ///
     /// As [`bind`](UnixListener::bind).
     pub fn bind_addr(address: &SocketAddr) -> io::Result<UnixListener> {
-        let socket = sys::socket()?;
+        let socket = sys::socket(Type::STREAM)?;
         socket.bind(&address.to_call()?)?;
         socket.listen(BACKLOG)?;
         Ok(UnixListener::new(OwnedFd::from(socket).into()))
     }
 
-    fn new(listener: net::UnixListener) -> UnixListener {
+    /// Of a socket that does not block.
+    pub(super) fn new(listener: net::UnixListener) -> UnixListener {
         UnixListener { io: Listening::new(listener) }
     }
 
@@ -177,7 +179,11 @@ impl Listen for net::UnixListener {
 
     fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
         let (fd, peer) = accept_one(self.as_fd())?;
-        Ok((UnixStream::new(fd.into()), SocketAddr::of_told(&peer)?))
+        let stream = UnixStream::new(fd.into());
+        // A path may fill the whole address, without the zero byte that std wants behind it. Whoever binds
+        // to one must not make accepting fail; asked again, std takes it.
+        let peer = SocketAddr::of_told(&peer).or_else(|_| stream.peer_addr())?;
+        Ok((stream, peer))
     }
 }
 

@@ -14,6 +14,7 @@ pub(super) mod datagram;
 pub(super) mod listener;
 mod patience;
 pub mod pipe;
+pub(super) mod socket;
 #[cfg(feature = "tokio-io")]
 mod spare;
 mod split;

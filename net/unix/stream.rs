@@ -9,7 +9,7 @@ use super::{connect, split, sys};
 use crate::net::methods::{read_methods, ready_methods, write_methods};
 use crate::net::transfer::{Sink, Source, async_read, async_write};
 use crate::runtime::registered::Registered;
-use socket2::SockRef;
+use socket2::{SockRef, Type};
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::Shutdown;
@@ -93,7 +93,7 @@ impl UnixStream {
     ///
     /// As [`connect`](UnixStream::connect).
     pub async fn connect_addr(address: &SocketAddr) -> io::Result<UnixStream> {
-        connect::connect(address).await.map(|io| UnixStream { io })
+        connect::connect(sys::socket(Type::STREAM)?, address).await.map(UnixStream::of)
     }
 
     /// Makes two that are connected to each other, neither of which has an address.
@@ -120,6 +120,11 @@ impl UnixStream {
     pub fn pair() -> io::Result<(UnixStream, UnixStream)> {
         let (one, other) = net::UnixStream::pair()?;
         Ok((UnixStream::from_std(one)?, UnixStream::from_std(other)?))
+    }
+
+    /// Of one that was waited for already.
+    pub(super) fn of(io: Registered<net::UnixStream>) -> UnixStream {
+        UnixStream { io }
     }
 
     /// Of a socket that does not block.

@@ -6,16 +6,16 @@ use socket2::{Domain, Socket, Type};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-/// Makes a stream socket that does not block and is closed on exec.
+/// Makes a socket that does not block and is closed on exec.
 #[cfg(not(target_vendor = "apple"))]
-pub(super) fn socket() -> io::Result<Socket> {
-    Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)
+pub(super) fn socket(kind: Type) -> io::Result<Socket> {
+    Socket::new(Domain::UNIX, kind.nonblocking(), None)
 }
 
-/// Makes a stream socket that does not block and is closed on exec, for which macOS needs more calls.
+/// Makes a socket that does not block and is closed on exec, for which macOS needs more calls.
 #[cfg(target_vendor = "apple")]
-pub(super) fn socket() -> io::Result<Socket> {
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+pub(super) fn socket(kind: Type) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::UNIX, kind, None)?;
     socket.set_nonblocking(true)?;
     Ok(socket)
 }

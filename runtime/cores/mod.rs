@@ -69,15 +69,14 @@ use std::thread;
 ///
 /// ```no_run
 /// use runtime::cores::PerCore;
-/// use runtime::net::TcpListener;
+/// use runtime::net::{TcpListener, TcpSocket};
 /// use std::io;
 ///
 /// fn listen(address: std::net::SocketAddr) -> io::Result<TcpListener> {
-///     let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
-///     socket.set_reuse_port(true)?;
-///     socket.bind(&address.into())?;
-///     socket.listen(1024)?;
-///     TcpListener::from_std(socket.into())
+///     let socket = TcpSocket::new_v4()?;
+///     socket.set_reuseport(true)?;
+///     socket.bind(address)?;
+///     socket.listen(1024)
 /// }
 ///
 /// PerCore::new().pin(true).name("echo").try_run(async |_| {

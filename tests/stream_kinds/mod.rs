@@ -1,7 +1,7 @@
 //! The kinds of streams that `tests/stream_laws.rs` is about. A new one is a type with [`Kind`], here, and
 //! a row of the macro there.
 
-use runtime::io::{AsyncRead, AsyncWrite};
+use runtime::io::{self as async_io, AsyncRead, AsyncWrite, DuplexStream};
 use runtime::net::unix::{self, pipe};
 use runtime::net::{TcpListener, TcpStream, UnixStream, tcp};
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
@@ -21,12 +21,18 @@ pub(crate) trait Kind: 'static {
     /// And after [`reset`](Kind::reset).
     const AFTER_RESET: Option<ErrorKind>;
 
+    /// Whether one read fills several buffers.
+    const FILLS_SEVERAL: bool = true;
+
+    /// Whether dropping the owned half that writes ends the stream, as closing it does.
+    const ENDS_BY_DROP: bool = true;
+
     async fn pair() -> io::Result<(Self::Stream, Self::Stream)>;
 
     /// Halves that borrow.
     fn split(stream: &mut Self::Stream) -> (impl AsyncRead + Unpin + '_, impl AsyncWrite + Unpin + '_);
 
-    /// Halves that own. Dropping the one that writes ends the stream.
+    /// Halves that own.
     fn into_split(stream: Self::Stream) -> (Self::Reader, Self::Writer);
 
     /// The rudest end there is.
@@ -85,6 +91,34 @@ impl Kind for Unix {
 
     fn into_split(stream: UnixStream) -> (unix::OwnedReadHalf, unix::OwnedWriteHalf) {
         stream.into_split()
+    }
+}
+
+/// Within the process, without a descriptor.
+pub(crate) struct Duplex;
+
+impl Kind for Duplex {
+    type Stream = DuplexStream;
+    type Reader = async_io::ReadHalf<DuplexStream>;
+    type Writer = async_io::WriteHalf<DuplexStream>;
+
+    const AFTER_UNREAD: Option<ErrorKind> = None;
+    const AFTER_RESET: Option<ErrorKind> = None;
+    const FILLS_SEVERAL: bool = false;
+    const ENDS_BY_DROP: bool = false;
+
+    async fn pair() -> io::Result<(DuplexStream, DuplexStream)> {
+        Ok(async_io::duplex(50_000))
+    }
+
+    fn split(stream: &mut DuplexStream) -> (impl AsyncRead + Unpin + '_, impl AsyncWrite + Unpin + '_) {
+        async_io::split(stream)
+    }
+
+    fn into_split(
+        stream: DuplexStream,
+    ) -> (async_io::ReadHalf<DuplexStream>, async_io::WriteHalf<DuplexStream>) {
+        async_io::split(stream)
     }
 }
 

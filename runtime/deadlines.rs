@@ -1,0 +1,260 @@
+//! How long an operation on a descriptor may wait: a limit for each side, that costs a store.
+//!
+//! A server has ten thousand connections, each with a limit of half a minute, and a message on each
+//! now and then. A timer for every wait would be set and taken back with every message, and needs to
+//! know the time. So here each side has one *alarm*, which stays where it is while messages come and
+//! go. A wait that begins only notes the number of the turn of the loop:
+//!
+//! ```text
+//!  wait begins ──► turn 17 ── event ──► turn 52 ── event ──► turn 90 ...
+//!                                                              │ nothing more comes
+//!  alarm armed ───────────────────────────────────► rings      │
+//!                                    since turn 90: not due ───┴──► rings again: due
+//! ```
+//!
+//! When the alarm rings it looks at the number. The [driver](crate::time::Driver) knows when that
+//! turn was, never too early and little too late; if that is not long ago, the alarm is armed anew for
+//! what is left. So a deadline is never early, and late by at most a 32nd of the limit. It rings once
+//! per limit and not once per message, and wakes nobody before it is due.
+//!
+//! A wait ends with an [event](super::known), not with the operation: `poll_read` cannot know that
+//! the one who called it last has been dropped. One that takes its place goes on with its wait, as in a
+//! loop around `select`. But if nobody answers when the alarm rings, nobody was there, and the next one
+//! begins anew: whoever lives is polled before the loop rests, and before whatever was queued later.
+//!
+//! `async` functions have seats of their own, and know when they are dropped. They have a timer each.
+
+use super::context::{self, Context};
+use super::id::Id;
+use super::reactor::Direction;
+use super::waker;
+use crate::time::{Sleep, TimerId, sleep};
+use std::io;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{self, Poll, Wake, Waker};
+use std::time::Duration;
+
+/// The limits of a descriptor. All that is in here changes on the thread where the descriptor is used;
+/// it is atomic so that owners can go elsewhere.
+pub(crate) struct Deadlines {
+    read: Arc<Side>,
+    write: Arc<Side>,
+}
+
+/// One side; and the waker of its alarm.
+struct Side {
+    direction: Direction,
+    /// In nanoseconds. Zero is none.
+    limit_ns: AtomicU64,
+    /// How often that has been set.
+    settings: AtomicU32,
+    /// When the latest wait began: a turn, or with [`EXACT`] the nanoseconds of the clock.
+    since: AtomicU64,
+    /// The source for which the alarm is armed, as bits; zero if it is not.
+    armed: AtomicU64,
+    /// One more than the place in the run queue that has to come before an answer is none; zero
+    /// unless the alarm has rung.
+    rung: AtomicU64,
+    alarm: Mutex<Alarm>,
+}
+
+/// Where the alarm is in the wheel, if it is.
+#[derive(Default)]
+struct Alarm {
+    timer: Option<TimerId>,
+    rings_ns: u64,
+}
+
+/// The bit of an instant that was read from the clock.
+const EXACT: u64 = 1 << 63;
+
+impl Deadlines {
+    pub(crate) fn new() -> Deadlines {
+        Deadlines { read: Side::new(Direction::Read), write: Side::new(Direction::Write) }
+    }
+
+    #[inline]
+    fn side(&self, direction: Direction) -> &Arc<Side> {
+        match direction {
+            Direction::Read => &self.read,
+            Direction::Write => &self.write,
+        }
+    }
+
+    /// Sets a limit. Those who wait are to be [stirred](stir), so that it counts for them too.
+    pub(crate) fn set(&self, direction: Direction, limit: Option<Duration>) {
+        let nanoseconds = |limit: Duration| u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
+        let side = self.side(direction);
+        side.limit_ns.store(limit.map_or(0, nanoseconds), Relaxed);
+        side.settings.fetch_add(1, Relaxed);
+        side.rung.store(0, Relaxed);
+        side.disarm();
+    }
+
+    pub(crate) fn get(&self, direction: Direction) -> Option<Duration> {
+        match self.side(direction).limit_ns.load(Relaxed) {
+            0 => None,
+            limit_ns => Some(Duration::from_nanos(limit_ns)),
+        }
+    }
+
+    /// Whether a side has a limit.
+    #[inline]
+    pub(crate) fn has(&self, direction: Direction) -> bool {
+        self.side(direction).limit_ns.load(Relaxed) != 0
+    }
+
+    /// One who shares the seat of a side of `source`, here, has nothing to do but wait; `is_new` if there
+    /// has been an event since the last time. Ready if the deadline has passed.
+    pub(crate) fn poll(&self, direction: Direction, source: Id, is_new: bool) -> Poll<io::Error> {
+        let side = self.side(direction);
+        if side.limit_ns.load(Relaxed) == 0 {
+            return Poll::Pending;
+        }
+        if side.armed.load(Relaxed) == source.bits() {
+            if is_new {
+                side.since.store(context::with(|context| context.time.turn()), Relaxed);
+            }
+            return Poll::Pending;
+        }
+        let rung = side.rung.swap(0, Relaxed);
+        if !is_new && context::with(|context| context.tasks.borrow().taken()) < rung {
+            return Poll::Ready(timed_out());
+        }
+        match context::with(|context| side.begin(context, source)) {
+            true => Poll::Pending,
+            false => Poll::Ready(timed_out()),
+        }
+    }
+}
+
+impl Drop for Deadlines {
+    fn drop(&mut self) {
+        self.read.disarm();
+        self.write.disarm();
+    }
+}
+
+impl Side {
+    fn new(direction: Direction) -> Arc<Side> {
+        Arc::new(Side {
+            direction,
+            limit_ns: AtomicU64::new(0),
+            settings: AtomicU32::new(0),
+            since: AtomicU64::new(0),
+            armed: AtomicU64::new(0),
+            rung: AtomicU64::new(0),
+            alarm: Mutex::default(),
+        })
+    }
+
+    fn alarm(&self) -> MutexGuard<'_, Alarm> {
+        // Nothing in here panics halfway.
+        self.alarm.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A wait begins while no alarm is armed. False if its time is over already.
+    #[cold]
+    fn begin(self: &Arc<Self>, context: &Context, source: Id) -> bool {
+        self.disarm();
+        context.time.keep_log();
+        let now_ns = context.time.now_ns();
+        self.since.store(now_ns | EXACT, Relaxed);
+        self.armed.store(source.bits(), Relaxed);
+        self.arm(context, now_ns.saturating_add(self.limit_ns.load(Relaxed)))
+    }
+
+    /// False if there is nothing to wait for.
+    fn arm(self: &Arc<Self>, context: &Context, rings_ns: u64) -> bool {
+        let timer = context.time.arm_at(rings_ns, Waker::from(self.clone()));
+        let mut alarm = self.alarm();
+        alarm.rings_ns = rings_ns;
+        alarm.timer = timer;
+        timer.is_some()
+    }
+
+    /// In another runtime's wheel the alarm stays until it rings, for nobody.
+    fn disarm(&self) {
+        self.armed.store(0, Relaxed);
+        let (timer, rings_ns) = {
+            let mut alarm = self.alarm();
+            (alarm.timer.take(), alarm.rings_ns)
+        };
+        if let Some(timer) = timer {
+            drop(context::try_with(|context| context.time.disarm_at(timer, rings_ns)));
+        }
+    }
+
+    /// The alarm rings, in the runtime where it was armed.
+    fn ring(self: &Arc<Self>, context: &Context) {
+        let source = Id::from_bits(self.armed.load(Relaxed));
+        let rings_ns = self.alarm().rings_ns;
+        // Careful: it may be an earlier one, that was left behind when the descriptor moved.
+        if source.runtime() != context.id || context.time.turn_ns() < rings_ns {
+            return;
+        }
+        let since_ns = match self.since.load(Relaxed) {
+            since if since & EXACT != 0 => since & !EXACT,
+            turn => context.time.after_turn_ns(turn),
+        };
+        let due_ns = since_ns.saturating_add(self.limit_ns.load(Relaxed));
+        if context.time.turn_ns() < due_ns && self.arm(context, due_ns) {
+            return;
+        }
+        self.armed.store(0, Relaxed);
+        stir(source, self.direction);
+        self.rung.store(context.tasks.borrow().place() + 1, Relaxed);
+    }
+}
+
+impl Wake for Side {
+    fn wake(self: Arc<Self>) {
+        context::try_with(|context| self.ring(context));
+    }
+}
+
+/// Wakes whoever waits for a side, on whichever thread. Wakers are user code, and run under no borrow.
+pub(crate) fn stir(source: Id, direction: Direction) {
+    if source.bits() == 0 {
+        return;
+    }
+    context::reach(source.runtime(), move |context| {
+        let mut wakers = Vec::new();
+        context.reactor.borrow_mut().stir(source, direction, &mut wakers);
+        wakers.into_iter().for_each(waker::wake);
+    });
+}
+
+/// The deadline of one who has a seat of its own.
+#[derive(Default)]
+pub(crate) struct Until {
+    sleep: Option<Sleep>,
+    /// Which setting of the limit that is of.
+    setting: u32,
+}
+
+impl Until {
+    /// There is nothing to do but wait. Ready if the deadline has passed.
+    pub(crate) fn poll(
+        &mut self,
+        deadlines: &Deadlines,
+        direction: Direction,
+        cx: &mut task::Context<'_>,
+    ) -> Poll<io::Error> {
+        let side = deadlines.side(direction);
+        let setting = side.settings.load(Relaxed);
+        if self.setting != setting {
+            self.setting = setting;
+            self.sleep = deadlines.get(direction).map(sleep);
+        }
+        match &mut self.sleep {
+            Some(sleep) => sleep.poll_unbudgeted(cx).map(|()| timed_out()),
+            None => Poll::Pending,
+        }
+    }
+}
+
+fn timed_out() -> io::Error {
+    io::ErrorKind::TimedOut.into()
+}

@@ -1,0 +1,148 @@
+//! When which turn of the loop was: a log of the clock's readings, which grows coarse with age.
+//!
+//! The loop reads its clock once per turn while a timer is armed. Who wants to know later when
+//! something was, and not to pay for a reading of its own, notes the number of the turn. The reading
+//! that came next is then an instant at which it had happened; the log has that one, or one that is
+//! later by no more than a [`SHARE`] of the time that has passed since, or by [`GRAIN_NS`].
+//!
+//! So it keeps some 20 entries for each time that its age doubles: all that is known of an hour are a
+//! few hundred readings.
+
+/// Readings closer to each other than this are as good as one: 0.1 ms.
+const GRAIN_NS: u64 = 100_000;
+
+/// By no more than such a part of its age an entry may be missed.
+const SHARE: u64 = 32;
+
+/// With so many entries it is time to see which can go: 16 KB.
+const FULL: usize = 1024;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Reading {
+    turn: u64,
+    ns: u64,
+}
+
+pub(super) struct Log {
+    /// In order; the latest reading is not among them.
+    kept: Vec<Reading>,
+    latest: Reading,
+    /// When the latest began to stand for all since then.
+    since_ns: u64,
+    full: usize,
+}
+
+impl Log {
+    /// Begins with the reading of a turn.
+    pub(super) fn new(turn: u64, ns: u64) -> Log {
+        Log { kept: Vec::new(), latest: Reading { turn, ns }, since_ns: ns, full: FULL }
+    }
+
+    /// Notes the reading of a turn.
+    #[inline]
+    pub(super) fn note(&mut self, turn: u64, ns: u64) {
+        // Careful: of readings close together the last one stays. What began after the first of them
+        // must not be dated to one that came only after a long wait.
+        if ns.saturating_sub(self.since_ns) >= GRAIN_NS {
+            self.keep(ns);
+        }
+        self.latest = Reading { turn, ns };
+    }
+
+    #[cold]
+    fn keep(&mut self, now_ns: u64) {
+        self.since_ns = now_ns;
+        if self.kept.len() >= self.full {
+            self.thin(now_ns);
+        }
+        self.kept.push(self.latest);
+    }
+
+    /// The reading that first came after a turn, or one not much later.
+    pub(super) fn after(&self, turn: u64) -> u64 {
+        let index = self.kept.partition_point(|reading| reading.turn <= turn);
+        self.kept.get(index).unwrap_or(&self.latest).ns
+    }
+
+    /// Forgets each reading without which the next one is still close enough, for its age.
+    fn thin(&mut self, now_ns: u64) {
+        let mut next = self.latest;
+        let mut kept = Vec::with_capacity(self.full / 2);
+        for (index, reading) in self.kept.iter().enumerate().rev() {
+            let before = index.checked_sub(1).map(|index| self.kept[index]);
+            // Who asks for what came after `before` is to get `next`.
+            let gap_ns = before.map_or(u64::MAX, |before| next.ns - before.ns);
+            if gap_ns > (now_ns - next.ns) / SHARE {
+                kept.push(*reading);
+                next = *reading;
+            }
+        }
+        kept.reverse();
+        self.full = FULL.max(2 * kept.len());
+        self.kept = kept;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Asks for every turn now and then, given the readings.
+    fn check(readings: &[u64]) {
+        let mut log = Log::new(0, readings[0]);
+        for (turn, ns) in readings.iter().enumerate().skip(1) {
+            log.note(turn as u64, *ns);
+            if turn % 997 == 0 || turn + 1 == readings.len() {
+                for (asked, exact) in readings[1..=turn].iter().enumerate() {
+                    let told = log.after(asked as u64);
+                    let age = ns - exact;
+                    assert!(told >= *exact, "never early");
+                    assert!(
+                        told - exact <= age / SHARE + GRAIN_NS,
+                        "{asked} of {turn}: {exact}, told {told}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_reading_is_found_never_early_and_little_late() {
+        // Steady, dense, and in fits with pauses of all lengths.
+        check(&(0..3000).map(|n| n * 1_000_000).collect::<Vec<_>>());
+        check(&(0..5000).map(|n| n * 7_000).collect::<Vec<_>>());
+        let mut state = 1u64;
+        let mut now = 0;
+        let fits: Vec<u64> = (0..6000)
+            .map(|_| {
+                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                now += 1 << ((state >> 32) % 34);
+                now
+            })
+            .collect();
+        check(&fits);
+    }
+
+    #[test]
+    fn what_came_just_before_a_long_wait_is_not_dated_after_it() {
+        let mut log = Log::new(0, 0);
+        for (turn, ns) in [(1, 10), (2, 20), (3, 10_000_000_000), (4, 10_000_000_010)] {
+            log.note(turn, ns);
+        }
+        assert_eq!(
+            [log.after(0), log.after(1), log.after(2), log.after(3)],
+            [20, 20, 10_000_000_010, 10_000_000_010]
+        );
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "too many readings for an interpreter")]
+    fn it_stays_small() {
+        let mut log = Log::new(0, 0);
+        for turn in 0..1_000_000u64 {
+            // A day of turns.
+            log.note(turn, turn * 86_400_000);
+        }
+        assert!(log.kept.capacity() <= 2 * FULL, "{}", log.kept.capacity());
+    }
+}
