@@ -6,8 +6,9 @@
 //! the traits of tokio as well.
 //!
 //! What is ours: copies, which hold no buffer while nothing comes, and leave it to the kernel to move
-//! a bulk of bytes between sockets; streams within the process; halves of any stream; and [`Interest`]
-//! and [`Ready`], in which one asks for readiness and is told of it.
+//! a bulk of bytes between sockets, or out of a file; streams within the process; halves of any stream;
+//! standard input and output, which never keep a program from its end; and [`Interest`] and [`Ready`],
+//! in which one asks for readiness and is told of it.
 //!
 //! # Examples
 //!

@@ -253,6 +253,21 @@ fn a_peer_that_is_gone_raises_no_signal() {
         // SAFETY: the default action is no function of ours.
         unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
         an_error_of_either_side_ends_both();
+        // And in the midst of a bulk, without a reset, which comes before a broken pipe.
+        run(async {
+            let (client, near) = pair().await?;
+            let (far, _server) = pair().await?;
+            let far = Rc::new(far);
+            let copying = spawn({
+                let far = far.clone();
+                async move { copy(&near, &*far).await }
+            });
+            fill(&client).await;
+            far.shutdown_std(std::net::Shutdown::Write)?;
+            assert_eq!(copying.await.unwrap().unwrap_err().kind(), ErrorKind::BrokenPipe);
+            io::Result::Ok(())
+        })
+        .unwrap();
     });
 }
 
@@ -416,6 +431,19 @@ fn copies_of_sockets_go_to_other_threads() {
     let _: fn(&mut TcpStream, &mut TcpStream) = check;
 }
 
+/// Writes until everything is full, also a pipe on the way.
+async fn fill(client: &TcpStream) {
+    let data = pattern(MIB);
+    let mut quiet = 0;
+    while quiet < 50 {
+        match client.try_write(&data) {
+            Ok(_) => quiet = 0,
+            Err(_) => quiet += 1,
+        }
+        yield_now().await;
+    }
+}
+
 #[test]
 fn a_copy_that_is_cancelled_gives_everything_back() {
     in_child("a_copy_that_is_cancelled_gives_everything_back", || {
@@ -426,16 +454,7 @@ fn a_copy_that_is_cancelled_gives_everything_back() {
                     let (client, near) = pair().await?;
                     let (far, server) = pair().await?;
                     let proxy = spawn(async move { copy_bidirectional(&mut &near, &mut &far).await });
-                    // Until everything is full, also the pipe.
-                    let data = pattern(MIB);
-                    let mut quiet = 0;
-                    while quiet < 50 {
-                        match client.try_write(&data) {
-                            Ok(_) => quiet = 0,
-                            Err(_) => quiet += 1,
-                        }
-                        yield_now().await;
-                    }
+                    fill(&client).await;
                     proxy.abort();
                     assert!(proxy.await.unwrap_err().is_cancelled());
                     drop(server);
