@@ -79,6 +79,23 @@ impl AsyncWrite for DuplexStream {
     }
 }
 
+impl DuplexStream {
+    /// Ends what the other is to read; as [`AsyncWriteExt::close`](super::AsyncWriteExt::close), under
+    /// tokio's name. May be repeated. It never waits.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// None so far.
+    pub async fn shutdown(&self) -> io::Result<()> {
+        self.write.close_writing();
+        Ok(())
+    }
+}
+
 impl Drop for DuplexStream {
     fn drop(&mut self) {
         self.write.close_writing();

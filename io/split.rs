@@ -111,6 +111,21 @@ impl<T: AsyncRead + Unpin> AsyncRead for ReadHalf<T> {
     }
 }
 
+impl<T: AsyncWrite + Unpin> WriteHalf<T> {
+    /// Ends the stream; as [`AsyncWriteExt::close`](super::AsyncWriteExt::close), under tokio's name.
+    ///
+    /// # Cancel safety
+    ///
+    /// As closing the stream itself is.
+    ///
+    /// # Errors
+    ///
+    /// Those of closing the stream itself.
+    pub async fn shutdown(&mut self) -> io::Result<()> {
+        super::AsyncWriteExt::close(self).await
+    }
+}
+
 impl<T: AsyncWrite + Unpin> AsyncWrite for WriteHalf<T> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
         poll_stream(&self.stream, cx, |stream, cx| stream.poll_write(cx, buffer))

@@ -202,6 +202,19 @@ macro_rules! read_half {
 macro_rules! write_half {
     ($type:ty: $half:ident => $value:expr, $stream:ident, $address:ty) => {
         impl $type {
+            #[doc = concat!("Shuts down writing, as [`", stringify!($stream), "::shutdown`].")]
+            ///
+            /// # Cancel safety
+            ///
+            /// Cancel safe.
+            ///
+            /// # Errors
+            ///
+            #[doc = concat!("As [`", stringify!($stream), "::shutdown`].")]
+            pub async fn shutdown(&mut self) -> ::std::io::Result<()> {
+                ::futures_lite::io::AsyncWriteExt::close(self).await
+            }
+
             #[doc = concat!("As [`", stringify!($stream), "::writable`].")]
             ///
             /// # Cancel safety

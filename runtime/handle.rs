@@ -31,6 +31,7 @@ use std::time::Duration;
 /// ```
 pub struct Runtime {
     executor: Executor,
+    handle: Handle,
     name: Option<String>,
 }
 
@@ -45,7 +46,8 @@ impl Runtime {
     }
 
     pub(crate) fn from_executor(executor: Executor, name: Option<String>) -> Runtime {
-        Runtime { executor, name }
+        let handle = Handle::of(executor.context());
+        Runtime { executor, handle, name }
     }
 
     /// Turns the loop on this thread until `future` is ready, and gives its output.
@@ -80,8 +82,8 @@ impl Runtime {
     }
 
     /// A handle, for other threads.
-    pub fn handle(&self) -> Handle {
-        Handle::of(self.context())
+    pub fn handle(&self) -> &Handle {
+        &self.handle
     }
 
     /// Drops the runtime, and waits until its blocking calls are done, or `timeout` is over.
@@ -151,7 +153,7 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 ///
 /// ```
 /// let runtime = runtime::Runtime::new()?;
-/// let handle = runtime.handle();
+/// let handle = runtime.handle().clone();
 /// let worker = std::thread::spawn(move || {
 ///     // Runs on the runtime's thread; awaited, or waited for, here.
 ///     handle.block_on(async { runtime::task::id() })

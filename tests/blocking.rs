@@ -211,7 +211,7 @@ fn shutdown_background_does_not_wait() {
     let _watchdog = watchdog();
     let runtime = Runtime::new().unwrap();
     let (call, release) = stuck(&runtime);
-    let handle = runtime.handle();
+    let handle = runtime.handle().clone();
     runtime.shutdown_background();
     assert!(handle.is_closed());
     assert!(!call.is_finished());
@@ -221,7 +221,7 @@ fn shutdown_background_does_not_wait() {
 #[test]
 fn after_the_runtime_a_call_is_cancelled() {
     let runtime = Runtime::new().unwrap();
-    let handle = runtime.handle();
+    let handle = runtime.handle().clone();
     drop(runtime);
     let kept = Arc::new(());
     let call = handle.spawn_blocking({

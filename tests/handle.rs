@@ -56,7 +56,7 @@ fn the_handle_of_the_runtime_that_is_entered() {
 fn what_one_thread_spawns_starts_in_order() {
     let _watchdog = watchdog();
     let runtime = Runtime::new().unwrap();
-    let handle = runtime.handle();
+    let handle = runtime.handle().clone();
     let order = Arc::new(Mutex::new(Vec::new()));
     let other = thread::spawn({
         let order = order.clone();
@@ -77,7 +77,7 @@ fn what_one_thread_spawns_starts_in_order() {
 fn block_on_from_another_thread() {
     let _watchdog = watchdog();
     let runtime = Builder::new_current_thread().start_paused(true).build().unwrap();
-    let handle = runtime.handle();
+    let handle = runtime.handle().clone();
     let (home, gate) = (thread::current().id(), Gate::default());
     let opened = gate.wait();
     let other = thread::spawn(move || {
@@ -103,7 +103,7 @@ fn block_on_from_another_thread() {
 fn block_on_does_not_wait_for_a_runtime_that_goes() {
     let _watchdog = watchdog();
     let runtime = Runtime::new().unwrap();
-    let handle = runtime.handle();
+    let handle = runtime.handle().clone();
     let (begun, has_begun) = channel();
     let other = thread::spawn(move || {
         let caught = catch_unwind(AssertUnwindSafe(|| {
@@ -196,7 +196,7 @@ fn a_task_whose_handle_is_dropped_goes_on() {
 #[test]
 fn a_handle_keeps_nothing_alive() {
     let runtime = Runtime::new().unwrap();
-    let handle = runtime.handle();
+    let handle = runtime.handle().clone();
     let more = [handle.clone(), handle.clone()];
     assert!(!handle.is_closed());
     drop(runtime);

@@ -109,7 +109,7 @@ fn what_is_spawned_and_woken_before_the_sleep_runs_instead() {
         }
     };
     let runtime = Builder::new_current_thread().on_thread_park(hook).build().unwrap();
-    *handle.lock().unwrap() = Some(runtime.handle());
+    *handle.lock().unwrap() = Some(runtime.handle().clone());
     runtime.block_on(std::future::poll_fn(|cx| {
         if ran.load(SeqCst) == 4 {
             return std::task::Poll::Ready(());

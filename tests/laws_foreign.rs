@@ -289,7 +289,7 @@ fn a_single_wake_gets_through_to_a_busy_loop() {
 fn a_task_from_another_thread_is_awaited_there() {
     let _watchdog = watchdog();
     let runtime = Runtime::new().unwrap();
-    let (home, handle) = (thread::current().id(), runtime.handle());
+    let (home, handle) = (thread::current().id(), runtime.handle().clone());
     let gate = Gate::default();
     let opened = gate.wait();
     let threads: Vec<thread::JoinHandle<()>> = vec![
@@ -472,7 +472,7 @@ fn another_thread_goes_on_while_the_runtime_is_dropped() {
             (task, slot.get(), own_waker().await)
         });
         let stop = Arc::new(AtomicBool::new(false));
-        hand_over.send((task_waker, main_waker, runtime.handle(), task, stop.clone())).unwrap();
+        hand_over.send((task_waker, main_waker, runtime.handle().clone(), task, stop.clone())).unwrap();
         barrier.wait();
         if round % 2 == 0 {
             runtime.block_on(yield_now());
@@ -498,7 +498,7 @@ fn another_thread_goes_on_while_the_runtime_is_dropped() {
 fn what_is_left_of_a_runtime_that_has_gone_does_nothing() {
     let _watchdog = watchdog();
     let runtime = Runtime::new().unwrap();
-    let handle = runtime.handle();
+    let handle = runtime.handle().clone();
     let (waker, local, away) = runtime.block_on(async {
         (own_waker().await, spawn(pending::<()>()), Handle::current().spawn(pending::<()>()))
     });

@@ -398,7 +398,7 @@ fn in_a_blocking_call_that_is_dropped_unmade() {
 fn in_a_future_that_never_arrived() {
     let _watchdog = watchdog();
     let runtime = Runtime::new().unwrap();
-    let handle = runtime.handle();
+    let handle = runtime.handle().clone();
     let late: Vec<_> = (0..3)
         .map(|_| {
             let bomb = OnDrop::new(|| panic_quietly("in the inbox"));

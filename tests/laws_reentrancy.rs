@@ -237,7 +237,7 @@ fn a_future_from_another_thread_may_call_back_when_it_is_dropped() {
             })
         };
         let runtime = Runtime::new().unwrap();
-        let handle = runtime.handle();
+        let handle = runtime.handle().clone();
         let (arrives, waits) = (guard(), guard());
         let task = handle.spawn(async move { drop(arrives) });
         let waiting = handle.spawn(async move {

@@ -114,7 +114,7 @@ fn tasks_are_dropped_on_their_own_thread() {
     let _watchdog = watchdog();
     let drops = Drops::default();
     let runtime = Runtime::new().unwrap();
-    let handle = runtime.handle();
+    let handle = runtime.handle().clone();
     let guard = NotSend::new(&drops);
     drop(runtime.spawn(async move { drop(guard) }));
     let guard = NotSend::new(&drops);
@@ -221,7 +221,7 @@ fn a_runtime_that_its_own_task_keeps_alive_leaks_and_no_more() {
     let _watchdog = watchdog();
     let drops = Count::default();
     let runtime = Rc::new(Runtime::new().unwrap());
-    let handle = runtime.handle();
+    let handle = runtime.handle().clone();
     let (own, dropped) = (runtime.clone(), CountOnDrop(drops.clone()));
     let waker = runtime.block_on(async {
         let slot = WakerSlot::default();
@@ -257,7 +257,7 @@ fn a_runtime_that_its_own_task_keeps_alive_leaks_and_no_more() {
 fn a_task_that_keeps_its_runtime_may_let_go_of_it() {
     let _watchdog = watchdog();
     let runtime = Rc::new(Runtime::new().unwrap());
-    let (handle, own) = (runtime.handle(), runtime.clone());
+    let (handle, own) = (runtime.handle().clone(), runtime.clone());
     runtime.block_on(async {
         spawn(async move {
             yield_now().await;
@@ -457,7 +457,7 @@ fn a_thread_may_end_with_a_runtime_in_a_thread_local() {
 fn a_runtime_that_is_forgotten_leaves_sound_wakers() {
     let _watchdog = watchdog();
     let runtime = Runtime::new().unwrap();
-    let (waker, handle) = (runtime.block_on(own_waker()), runtime.handle());
+    let (waker, handle) = (runtime.block_on(own_waker()), runtime.handle().clone());
     let task = runtime.spawn(pending::<()>());
     keep_for_ever(Box::into_raw(Box::new(runtime)));
     let others: Vec<_> = (0..2)
@@ -524,7 +524,7 @@ fn every_descriptor_is_closed() {
             }
             kept
         });
-        let (handle, waker) = (runtime.handle(), runtime.block_on(own_waker()));
+        let (handle, waker) = (runtime.handle().clone(), runtime.block_on(own_waker()));
         drop(runtime);
         assert_eq!(open_descriptors(), before + 1, "only the stream that is kept");
         drop(stream);

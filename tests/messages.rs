@@ -81,7 +81,7 @@ fn a_loop_in_a_loop() {
     let nested = "block_on inside a runtime: this thread turns its loop already; \
                   await the future, or use another thread";
     let runtime = Runtime::new().unwrap();
-    let handle = runtime.handle();
+    let handle = runtime.handle().clone();
     let (said, place) = answer(|| runtime.block_on(async { runtime.block_on(async {}) }));
     assert_eq!((said.as_str(), place.as_str()), (nested, file!()));
     assert_eq!(answer(|| runtime.block_on(async { runtime::block_on(async {}) })).0, nested);
@@ -124,7 +124,7 @@ fn a_join_handle_that_went_astray() {
 fn after_the_end() {
     let _watchdog = watchdog();
     let runtime = Runtime::new().unwrap();
-    let (handle, task) = (runtime.handle(), runtime.spawn(async {}));
+    let (handle, task) = (runtime.handle().clone(), runtime.spawn(async {}));
     drop(runtime);
     assert!(answer(|| handle.block_on(async {})).0.contains("the runtime has gone"));
     for task in [handle.spawn(async {}), task, handle.spawn_blocking(|| ())] {

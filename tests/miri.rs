@@ -170,7 +170,7 @@ fn foreign_wakes_race_the_end_of_the_runtime() {
 #[test]
 fn foreign_threads_spawn_and_wait() {
     let runtime = Runtime::new().unwrap();
-    let handle = runtime.handle();
+    let handle = runtime.handle().clone();
     let threads: Vec<_> = (0..3u32)
         .map(|n| {
             let handle = handle.clone();

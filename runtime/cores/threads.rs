@@ -134,7 +134,7 @@ impl Plan<'_> {
                 return None;
             }
         };
-        let _ = report.send(Report { index, ready: Ok(runtime.handle()) });
+        let _ = report.send(Report { index, ready: Ok(runtime.handle().clone()) });
         drop(report);
         let core = go.recv().ok()?;
         // What a panic leaves behind is the caller's, and for the caller to see.
