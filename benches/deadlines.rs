@@ -30,7 +30,7 @@ const CONNECTIONS: usize = 1000;
 const MESSAGE_LEN: usize = 64;
 /// More than a message, so that a read is short and finds the end of what is there.
 const BUFFER_LEN: usize = 2 * MESSAGE_LEN;
-const REQUESTS: usize = 30_000;
+const REQUESTS: usize = 10_000;
 const ROUNDS: usize = 15;
 
 /// So long that nobody is ever too late.
