@@ -1,7 +1,7 @@
 //! What a read timeout costs a message: an echo over 1,000 connections, with and without.
 //!
 //! The kinds of server take turns, round by round, so that what disturbs the machine disturbs all of
-//! them; what is told is the median of the differences. Each is a process of its own, started for all
+//! them; what is told is the median of the differences, and the least that each took. Each is a process of its own, started for all
 //! rounds, see [`common::server`]. With the argument `instructions`, and valgrind, these are counted too.
 //!
 //! Beside the plain server stands one with a single timer armed somewhere: any timer has the loop read
@@ -31,7 +31,7 @@ const MESSAGE_LEN: usize = 64;
 /// More than a message, so that a read is short and finds the end of what is there.
 const BUFFER_LEN: usize = 2 * MESSAGE_LEN;
 const REQUESTS: usize = 10_000;
-const ROUNDS: usize = 15;
+const ROUNDS: usize = 25;
 
 /// So long that nobody is ever too late.
 const LIMIT: Duration = Duration::from_secs(30);
