@@ -35,6 +35,7 @@
 //! | [`net`] | TCP, and [`AsyncFd`](net::AsyncFd) for any other descriptor |
 //! | [`time`] | sleeps, timeouts, intervals, a clock that can be stopped for tests |
 //! | [`io`] | the traits and helpers with which streams are read and written |
+//! | [`cores`] | one runtime on each core: a function on several threads |
 //! | [`selector`] | the multiplexers by themselves, for those who write their own loop |
 //!
 //! Names and meanings are tokio's wherever they fit: porting is a rename, and [`spawn`] drops its
@@ -77,6 +78,9 @@ pub mod time;
 #[allow(dead_code, unused_imports, unreachable_pub)]
 mod time;
 
+#[cfg(feature = "cores")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cores")))]
+pub use runtime::cores;
 pub use runtime::selector;
 pub use runtime::{Builder, Handle, Runtime, block_on};
 #[cfg(feature = "macros")]

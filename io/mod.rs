@@ -1,10 +1,14 @@
 //! Reading and writing: the traits that streams have, and the helpers that stand on them.
 //!
 //! The traits are those of futures-io, so that codecs, TLS and compression written for them work on
-//! the streams of [`net`](crate::net) as they are; the helpers are those of futures-lite. Both come
-//! from there, nothing is written anew here, and they work on the streams of any runtime.
+//! the streams of [`net`](crate::net) as they are; most helpers are those of futures-lite. Both come
+//! from there, and work on the streams of any runtime. With the feature `tokio-io`, all streams have
+//! the traits of tokio as well.
 //!
-//! What is ours are [`Interest`] and [`Ready`], in which one asks for readiness and is told of it.
+//! What is ours: copies, which hold no buffer while nothing comes, and leave it to the kernel to move
+//! a bulk of bytes between sockets, or out of a file; streams within the process; halves of any stream;
+//! standard input and output, which never keep a program from its end; and [`Interest`] and [`Ready`],
+//! in which one asks for readiness and is told of it.
 //!
 //! # Examples
 //!
@@ -25,12 +29,65 @@
 //! # std::io::Result::Ok(()) }).unwrap();
 //! ```
 
+#[cfg(feature = "io-util")]
+mod channel;
+mod copy;
+#[cfg(feature = "io-util")]
+mod copy_bidirectional;
+#[cfg(feature = "io-util")]
+mod copy_buf;
+#[cfg(all(feature = "io-util", any(target_os = "linux", target_os = "android")))]
+pub(crate) mod detour;
+#[cfg(not(all(feature = "io-util", any(target_os = "linux", target_os = "android"))))]
+#[path = "detour_absent.rs"]
+pub(crate) mod detour;
+#[cfg(feature = "io-util")]
+mod duplex;
+mod endless;
+#[cfg(feature = "io-util")]
+mod join;
+mod lent;
+mod pump;
+#[cfg(all(feature = "net", feature = "tokio-io"))]
+mod read_buf;
+#[cfg(feature = "io-util")]
+mod send_file;
+#[cfg(all(feature = "io-util", any(target_os = "linux", target_os = "android")))]
+mod splice;
+mod split;
+#[cfg(feature = "io-std")]
+mod standard;
+#[cfg(feature = "io-std")]
+mod standard_sys;
+#[cfg(feature = "tokio-io")]
+pub(crate) mod tokio_traits;
+#[cfg(not(feature = "tokio-io"))]
+#[path = "tokio_traits_absent.rs"]
+pub(crate) mod tokio_traits;
+#[cfg(feature = "net")]
+pub mod unix;
+
 pub use crate::runtime::interest::{Interest, Ready};
+pub use copy::copy;
+pub use endless::{Empty, Repeat, Sink, empty, repeat, sink};
 #[doc(no_inline)]
 pub use futures_lite::io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
 #[doc(no_inline)]
 pub use futures_lite::io::{AsyncBufReadExt, AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 #[doc(no_inline)]
-pub use futures_lite::io::{BufReader, BufWriter, Cursor, copy, empty, repeat, sink, split};
+pub use futures_lite::io::{BufReader, BufWriter, Cursor};
+pub use split::{ReadHalf, WriteHalf, split};
+#[cfg(feature = "io-std")]
+#[cfg_attr(docsrs, doc(cfg(feature = "io-std")))]
+pub use standard::{Stderr, Stdin, Stdout, stderr, stdin, stdout};
 #[doc(no_inline)]
 pub use std::io::{Error, ErrorKind, IoSlice, IoSliceMut, Result, SeekFrom};
+#[cfg(feature = "io-util")]
+#[cfg_attr(docsrs, doc(cfg(feature = "io-util")))]
+pub use {
+    copy_bidirectional::{copy_bidirectional, copy_bidirectional_with_sizes},
+    copy_buf::copy_buf,
+    duplex::{DuplexStream, SimplexStream, duplex, simplex},
+    join::{Join, join},
+    send_file::send_file,
+};

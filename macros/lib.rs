@@ -44,7 +44,7 @@ use proc_macro::TokenStream;
 /// | `start_paused`, `event_interval`, `max_io_events_per_tick`, `timer_slack`, `name`, `max_blocking_threads`, `thread_keep_alive` | that of the builder's method of the same name |
 /// | `crate` | where the crate `runtime` is found, if under another name: a path, or a string with one |
 /// | `selector` | that of the builder's method; also a name in quotes: `"epoll"`, `"epoll-level"`, `"kqueue"`, `"poll"`, `"select"` |
-/// | `flavor` | may be `"current_thread"`, which is the only one there is |
+/// | `flavor` | may be `"current_thread"` or `"local"`: both name the only one there is |
 ///
 /// # Panics
 ///

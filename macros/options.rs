@@ -97,10 +97,12 @@ impl Options {
                 Some(path) => self.root = path,
                 None => errors.push(span_of(&value), "`crate` is a path, as in `crate = some::path`"),
             },
-            "flavor" if text_of(&value).as_deref() == Some("current_thread") => {}
+            // Every runtime is one whose tasks are local.
+            "flavor" if matches!(text_of(&value).as_deref(), Some("current_thread" | "local")) => {}
             "flavor" => errors.push(
                 span_of(&value),
-                "this runtime has one thread, its only flavor is \"current_thread\": the option may be left out",
+                "a runtime has one thread, its only flavor is \"current_thread\", which may be left out; \
+                 for several threads, call `runtime::cores::PerCore` (feature `cores`) in a plain `main`",
             ),
             "selector" if let Some(text) = text_of(&value) => {
                 match SELECTORS.iter().find(|(name, _)| *name == text) {
@@ -125,7 +127,8 @@ fn builder_in(root: TokenStream) -> TokenStream {
 
 fn unknown(name: &str) -> String {
     if name == "worker_threads" {
-        return "this runtime has one thread, and no workers: the threads of `spawn_blocking` are `max_blocking_threads`"
+        return "a runtime has one thread, and no workers: for one runtime on each of several threads there is \
+                `runtime::cores::PerCore`; the threads of `spawn_blocking` are `max_blocking_threads`"
             .into();
     }
     let names: Vec<_> = OPTIONS.iter().map(|(option, _)| format!("`{option}`")).collect();

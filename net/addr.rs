@@ -65,7 +65,11 @@ where
             Err(error) => last_error = Some(error),
         }
     }
-    Err(last_error.unwrap_or_else(|| invalid("there is no address to try: the name or the slice gave none")))
+    Err(last_error.unwrap_or_else(no_address))
+}
+
+pub(super) fn no_address() -> io::Error {
+    invalid("there is no address to try: the name or the slice gave none")
 }
 
 fn invalid(message: &'static str) -> io::Error {

@@ -46,7 +46,8 @@ macro_rules! read_methods {
             ///
             /// # Errors
             ///
-            /// [`WouldBlock`](std::io::ErrorKind::WouldBlock) if nothing is there, and those of recv(2).
+            /// [`WouldBlock`](std::io::ErrorKind::WouldBlock) if nothing is there, and those of recv(2), or of
+            /// read(2) for a pipe.
             pub fn try_read(&self, buffer: &mut [u8]) -> ::std::io::Result<usize> {
                 self.io.try_read(buffer)
             }
@@ -107,7 +108,8 @@ macro_rules! write_methods {
             ///
             /// # Errors
             ///
-            /// [`WouldBlock`](std::io::ErrorKind::WouldBlock) if there is no room, and those of send(2).
+            /// [`WouldBlock`](std::io::ErrorKind::WouldBlock) if there is no room, and those of send(2), or of
+            /// write(2) for a pipe.
             pub fn try_write(&self, buffer: &[u8]) -> ::std::io::Result<usize> {
                 self.io.try_write(buffer)
             }
@@ -125,7 +127,7 @@ macro_rules! write_methods {
 }
 
 /// Of whatever can be waited for.
-macro_rules! ready_methods {
+macro_rules! ready_method {
     ($(#[$example:meta])* $type:ty) => {
         impl $type {
             /// Waits until a side of interest is ready, and tells which. It may turn out that somebody else
@@ -147,7 +149,16 @@ macro_rules! ready_methods {
             pub async fn ready(&self, interest: $crate::io::Interest) -> ::std::io::Result<$crate::io::Ready> {
                 self.io.ready_for(interest).await.map(|found| found.ready)
             }
+        }
+    };
+}
 
+/// Of whatever can be waited for, and has two sides.
+macro_rules! ready_methods {
+    ($(#[$example:meta])* $type:ty) => {
+        $crate::net::methods::ready_method! { $(#[$example])* $type }
+
+        impl $type {
             /// Tries a system call of one's own on it, without waiting.
             ///
             /// It is not called while no side of interest is ready. When it says
@@ -248,4 +259,4 @@ macro_rules! deadline_methods {
     };
 }
 
-pub(crate) use {deadline_methods, read_methods, ready_methods, write_methods};
+pub(crate) use {deadline_methods, read_methods, ready_method, ready_methods, write_methods};

@@ -17,15 +17,35 @@
 
 mod addr;
 mod async_fd;
+#[cfg(any(feature = "udp", feature = "unix"))]
+mod datagram;
+mod halves;
 mod interest;
+mod listening;
 mod methods;
 mod pace;
+mod serve;
+#[cfg(all(feature = "tokio-io", any(feature = "udp", feature = "unix")))]
+mod spare;
 mod sys;
 pub mod tcp;
 pub(crate) mod transfer;
+#[cfg(feature = "udp")]
+#[cfg_attr(docsrs, doc(cfg(feature = "udp")))]
+pub mod udp;
+#[cfg(feature = "unix")]
+#[cfg_attr(docsrs, doc(cfg(feature = "unix")))]
+pub mod unix;
 
 pub use addr::{ToSocketAddrs, lookup_host};
-pub use async_fd::{AsyncFd, AsyncFdReadyGuard, TryIoError};
+pub use async_fd::{AsyncFd, AsyncFdReadyGuard, AsyncFdReadyMutGuard, AsyncFdRegisterError, TryIoError};
+pub use serve::{Accept, Drain, Draining, Serve, Served, serve};
 pub use tcp::listener::{Incoming, TcpListener};
 pub use tcp::socket::TcpSocket;
 pub use tcp::stream::TcpStream;
+#[cfg(feature = "udp")]
+#[cfg_attr(docsrs, doc(cfg(feature = "udp")))]
+pub use udp::UdpSocket;
+#[cfg(feature = "unix")]
+#[cfg_attr(docsrs, doc(cfg(feature = "unix")))]
+pub use unix::{datagram::UnixDatagram, listener::UnixListener, socket::UnixSocket, stream::UnixStream};

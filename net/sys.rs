@@ -31,8 +31,9 @@ pub(super) fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAdd
     Ok((TcpStream::from(fd), address))
 }
 
+/// Takes one connection from the queue of a listener of any kind, likewise.
 #[cfg(not(target_vendor = "apple"))]
-fn accept_one(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SockAddr)> {
+pub(super) fn accept_one(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SockAddr)> {
     match accept_with_flags(listener) {
         // Emulated and very old kernels.
         Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => accept_then_flags(listener),
@@ -40,8 +41,9 @@ fn accept_one(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SockAddr)> {
     }
 }
 
+/// Takes one connection from the queue of a listener of any kind, likewise.
 #[cfg(target_vendor = "apple")]
-fn accept_one(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SockAddr)> {
+pub(super) fn accept_one(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SockAddr)> {
     accept_then_flags(listener)
 }
 

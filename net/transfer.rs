@@ -1,9 +1,12 @@
-//! What goes through a stream of bytes: the traits of futures-io, for streams and their halves.
+//! What goes through a stream of bytes: the traits of futures-io, and tokio's if asked for, for streams
+//! and their halves.
 //!
 //! Each read and write is a system call, tried when the reactor believes that it is worth it. A
 //! transfer that is short has emptied the stream, or filled it, which saves the next call that would
-//! say `EAGAIN`; so the room of a transfer must be counted as the kernel counts it.
+//! say `EAGAIN`; so the room of a transfer must be counted as the kernel counts it. Where a short
+//! transfer says nothing (a terminal gives a line at a time), it has no room at all in this sense.
 
+use crate::io::detour;
 use crate::runtime::reactor::Direction;
 use crate::runtime::registered::Registered;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -15,29 +18,42 @@ use std::task::{Context, Poll};
 const MOST_BUFFERS: usize = 1024;
 
 /// And at most this many bytes, see read(2).
-const MOST_BYTES: usize = 0x7fff_f000;
+pub(crate) const MOST_BYTES: usize = 0x7fff_f000;
 
-/// What bytes can be read from. Each function is one system call, that never blocks.
+/// What bytes can be read from. Each function is one system call, that never blocks: read(2), or what
+/// does the same on a socket.
 pub(crate) trait Source: AsFd {
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize>;
     fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize>;
+
+    /// Whether a read that is short has taken all there was.
+    #[inline]
+    fn is_emptied_by_short(&self) -> bool {
+        true
+    }
 }
 
 /// What bytes can be written to, likewise, and without a `SIGPIPE` where the system can do without.
 pub(crate) trait Sink: AsFd {
     fn write(&self, buffer: &[u8]) -> io::Result<usize>;
     fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// Whether a write that is short has filled all the room.
+    #[inline]
+    fn is_filled_by_short(&self) -> bool {
+        true
+    }
 }
 
 // An empty buffer never reaches the system: it would look like the end of the stream, or wait for what
-// it cannot take.
+// it cannot take. It may be a copy that wants to do without one.
 impl<T: Source> Registered<T> {
     #[inline]
     pub(crate) fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         if buffer.is_empty() {
-            return Poll::Ready(Ok(0));
+            return detour::poll_read(self, cx);
         }
-        let room = buffer.len().min(MOST_BYTES);
+        let room = if self.get().is_emptied_by_short() { buffer.len().min(MOST_BYTES) } else { 0 };
         self.poll_transfer(cx, Direction::Read, room, |source| source.read(buffer))
     }
 
@@ -50,6 +66,7 @@ impl<T: Source> Registered<T> {
         if room == 0 {
             return Poll::Ready(Ok(0));
         }
+        let room = if self.get().is_emptied_by_short() { room } else { 0 };
         self.poll_transfer(cx, Direction::Read, room, |source| source.read_vectored(buffers))
     }
 
@@ -73,9 +90,9 @@ impl<T: Sink> Registered<T> {
     #[inline]
     pub(crate) fn poll_write(&self, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
         if buffer.is_empty() {
-            return Poll::Ready(Ok(0));
+            return detour::poll_write(self, cx);
         }
-        let room = buffer.len().min(MOST_BYTES);
+        let room = if self.get().is_filled_by_short() { buffer.len().min(MOST_BYTES) } else { 0 };
         self.poll_transfer(cx, Direction::Write, room, |sink| sink.write(buffer))
     }
 
@@ -88,6 +105,7 @@ impl<T: Sink> Registered<T> {
         if room == 0 {
             return Poll::Ready(Ok(0));
         }
+        let room = if self.get().is_filled_by_short() { room } else { 0 };
         self.poll_transfer(cx, Direction::Write, room, |sink| sink.write_vectored(buffers))
     }
 
@@ -148,7 +166,9 @@ macro_rules! async_read {
                 $io.poll_read_vectored(cx, buffers)
             }
         }
-    )*};
+    )*
+        $crate::io::tokio_traits::tokio_read! { $($type: $value => $io;)* }
+    };
 }
 
 /// Writing, likewise; and how it is ended.
@@ -175,13 +195,16 @@ macro_rules! async_write {
                 ::std::task::Poll::Ready(Ok(()))
             }
 
-            /// Shuts down writing, so that the peer comes to the end of the stream. May be repeated.
+            /// Shuts down writing, so that the peer comes to the end of the stream, unless that takes a
+            /// drop. May be repeated.
             fn poll_close(self: ::std::pin::Pin<&mut Self>, _: &mut ::std::task::Context<'_>) -> ::std::task::Poll<::std::io::Result<()>> {
                 let $value = self.get_mut();
                 ::std::task::Poll::Ready($close)
             }
         }
-    )*};
+    )*
+        $crate::io::tokio_traits::tokio_write! { $($type: $value => $io, $close;)* }
+    };
 }
 
 pub(crate) use {async_read, async_write};

@@ -16,8 +16,8 @@ use super::known::{Knowledge, Known};
 use super::reactor::{Direction, Source};
 use super::{context, remote};
 use std::io;
-use std::os::fd::{BorrowedFd, RawFd};
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, Ordering::Relaxed};
 
 /// How often a descriptor may change its runtime without anything happening on it.
 const MOVES: u8 = 8;
@@ -27,14 +27,16 @@ pub(crate) struct Binding {
     /// An [`Id`]'s bits; zero while unbound.
     id: AtomicU64,
     knowledge: Knowledge,
-    fd: RawFd,
+    /// As which it was registered last.
+    fd: AtomicI32,
     moves: AtomicU8,
 }
 
 impl Binding {
     /// Of a descriptor that is not registered yet.
     pub(crate) fn new(fd: RawFd) -> Binding {
-        Binding { id: AtomicU64::new(0), knowledge: Knowledge::default(), fd, moves: AtomicU8::new(0) }
+        let (id, moves) = (AtomicU64::new(0), AtomicU8::new(0));
+        Binding { id, knowledge: Knowledge::default(), fd: AtomicI32::new(fd), moves }
     }
 
     /// The source it is, in whichever runtime. Of runtime 0, which is none, while unbound.
@@ -90,8 +92,16 @@ impl Binding {
             drop(source);
             return Err(in_use());
         }
-        release(earlier, self.fd, Source::wake);
+        release(earlier, self.fd.swap(fd.as_raw_fd(), Relaxed), Source::wake);
         Ok(id)
+    }
+
+    /// Gives the registration up, while the descriptor is still open. Whoever has left a waker is
+    /// woken, to leave it with the next registration.
+    pub(crate) fn unbind(&mut self) {
+        let earlier = std::mem::take(self.id.get_mut());
+        release(earlier, *self.fd.get_mut(), Source::wake);
+        self.settle();
     }
 }
 
@@ -106,7 +116,7 @@ impl Drop for Binding {
     fn drop(&mut self) {
         // Nobody can wait for a descriptor whose owner is dropped; wakers left by earlier, cancelled
         // calls are dropped with it.
-        release(*self.id.get_mut(), self.fd, drop);
+        release(*self.id.get_mut(), *self.fd.get_mut(), drop);
     }
 }
 

@@ -7,6 +7,7 @@
 
 use super::unwind;
 use std::collections::VecDeque;
+use std::fmt;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -15,11 +16,40 @@ use std::time::{Duration, Instant};
 /// A call, with the way its result takes. Dropped without being made, it reports that.
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
+/// What a thread calls when it begins and before it ends; what the loop calls around its sleep.
+#[derive(Clone)]
+pub(crate) struct Hook(Arc<dyn Fn() + Send + Sync>);
+
+impl Hook {
+    pub(crate) fn new(call: impl Fn() + Send + Sync + 'static) -> Hook {
+        Hook(Arc::new(call))
+    }
+
+    pub(crate) fn call(&self) {
+        (self.0)();
+    }
+}
+
+impl fmt::Debug for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hook")
+    }
+}
+
+/// How the threads are made.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Threads {
+    pub(crate) name: String,
+    pub(crate) stack_size: Option<usize>,
+    pub(crate) on_start: Option<Hook>,
+    pub(crate) on_stop: Option<Hook>,
+}
+
 /// The calls that block, and the threads that make them.
 pub(crate) struct Pool {
     max_threads: usize,
     keep_alive: Duration,
-    thread_name: String,
+    threads: Threads,
     state: Mutex<State>,
     /// A job has come, or the pool is closed.
     work: Condvar,
@@ -40,9 +70,9 @@ struct State {
 }
 
 impl Pool {
-    pub(crate) fn new(max_threads: usize, keep_alive: Duration, thread_name: String) -> Arc<Pool> {
+    pub(crate) fn new(max_threads: usize, keep_alive: Duration, threads: Threads) -> Arc<Pool> {
         let (work, departure) = (Condvar::new(), Condvar::new());
-        Arc::new(Pool { max_threads, keep_alive, thread_name, state: Mutex::default(), work, departure })
+        Arc::new(Pool { max_threads, keep_alive, threads, state: Mutex::default(), work, departure })
     }
 
     /// Has a thread run `job`. After the pool is closed the job is dropped.
@@ -107,11 +137,18 @@ impl Pool {
 
     fn start_thread(self: &Arc<Pool>) -> io::Result<()> {
         let pool = self.clone();
-        thread::Builder::new().name(self.thread_name.clone()).spawn(move || pool.work()).map(drop)
+        let mut thread = thread::Builder::new().name(self.threads.name.clone());
+        if let Some(bytes) = self.threads.stack_size {
+            thread = thread.stack_size(bytes);
+        }
+        thread.spawn(move || pool.work()).map(drop)
     }
 
     /// The life of a thread.
     fn work(&self) {
+        // A hook that panics takes no thread along, and so no job.
+        let call = |hook: &Option<Hook>| hook.iter().for_each(|hook| unwind::contain(|| hook.call()));
+        call(&self.threads.on_start);
         let mut state = self.lock();
         loop {
             while let Some(job) = state.jobs.pop_front() {
@@ -139,6 +176,7 @@ impl Pool {
         }
         state.threads -= 1;
         drop(state);
+        call(&self.threads.on_stop);
         self.departure.notify_all();
     }
 
@@ -154,7 +192,7 @@ mod tests {
     use std::sync::mpsc;
 
     fn pool(max_threads: usize, keep_alive: Duration) -> Arc<Pool> {
-        Pool::new(max_threads, keep_alive, "pool".to_owned())
+        Pool::new(max_threads, keep_alive, Threads { name: "pool".to_owned(), ..Threads::default() })
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! How a runtime is made.
 
-use super::blocking::Pool;
+use super::blocking::{Hook, Pool, Threads};
 use super::context::Context;
 use super::executor::{Config, Executor};
 use super::handle::Runtime;
@@ -56,6 +56,10 @@ pub struct Builder {
     name: Option<String>,
     max_blocking_threads: usize,
     thread_keep_alive: Duration,
+    /// Of the blocking threads. The name is that of the runtime unless set.
+    threads: Threads,
+    on_park: Option<Hook>,
+    on_unpark: Option<Hook>,
     selector: Option<Kind>,
 }
 
@@ -70,6 +74,9 @@ impl Builder {
             name: None,
             max_blocking_threads: MAX_BLOCKING_THREADS,
             thread_keep_alive: THREAD_KEEP_ALIVE,
+            threads: Threads::default(),
+            on_park: None,
+            on_unpark: None,
             selector: None,
         }
     }
@@ -161,6 +168,82 @@ impl Builder {
         self
     }
 
+    /// What the blocking threads are called. Unless set, as the runtime is, with `-blocking` behind.
+    ///
+    /// # Panics
+    ///
+    /// If the name contains a zero byte.
+    #[track_caller]
+    pub fn thread_name(&mut self, name: impl Into<String>) -> &mut Builder {
+        let name = name.into();
+        assert!(!name.contains('\0'), "the name of a thread cannot contain a zero byte");
+        self.threads.name = name;
+        self
+    }
+
+    /// How large the stacks of blocking threads are, in bytes. As std has it unless set. The
+    /// runtime's own thread is made by you.
+    pub fn thread_stack_size(&mut self, bytes: usize) -> &mut Builder {
+        self.threads.stack_size = Some(bytes);
+        self
+    }
+
+    /// Has each blocking thread call `f` before its first call. Only the latest one set is called. A
+    /// panic in it ends there.
+    pub fn on_thread_start(&mut self, f: impl Fn() + Send + Sync + 'static) -> &mut Builder {
+        self.threads.on_start = Some(Hook::new(f));
+        self
+    }
+
+    /// Has each blocking thread call `f` before it ends. Only the latest one set is called. A panic
+    /// in it ends there.
+    pub fn on_thread_stop(&mut self, f: impl Fn() + Send + Sync + 'static) -> &mut Builder {
+        self.threads.on_stop = Some(Hook::new(f));
+        self
+    }
+
+    /// Has the loop call `f` before it sleeps for want of work. Only the latest one set is called.
+    ///
+    /// `f` may wake tasks and spawn some, which then run at once. A panic in it is one of `block_on`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    ///
+    /// let sleeps = Arc::new(AtomicU32::new(0));
+    /// let counter = sleeps.clone();
+    /// let runtime = runtime::Builder::new_current_thread()
+    ///     .on_thread_park(move || _ = counter.fetch_add(1, Ordering::Relaxed))
+    ///     .build()?;
+    /// runtime.block_on(runtime::time::sleep(std::time::Duration::from_millis(1)));
+    /// assert!(sleeps.load(Ordering::Relaxed) > 0);
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn on_thread_park(&mut self, f: impl Fn() + Send + Sync + 'static) -> &mut Builder {
+        self.on_park = Some(Hook::new(f));
+        self
+    }
+
+    /// Has the loop call `f` when it has slept. Only the latest one set is called.
+    pub fn on_thread_unpark(&mut self, f: impl Fn() + Send + Sync + 'static) -> &mut Builder {
+        self.on_unpark = Some(Hook::new(f));
+        self
+    }
+
+    /// Does nothing: there is one queue. Accepted so that porting is a rename; see
+    /// [`event_interval`](Builder::event_interval), which also says when the inbox is looked at.
+    ///
+    /// # Panics
+    ///
+    /// If `interval` is zero.
+    #[track_caller]
+    pub fn global_queue_interval(&mut self, interval: u32) -> &mut Builder {
+        assert!(interval > 0, "global_queue_interval must be at least 1");
+        self
+    }
+
     /// By which mechanism the loop learns what is ready. The best that the system has, unless set
     /// here or, for all runtimes that set none, by the environment variable `RUNTIME_SELECTOR`:
     /// `epoll`, `epoll-level`, `kqueue`, `poll` or `select`.
@@ -198,17 +281,18 @@ impl Builder {
         };
         let remote = Remote::new(&selector)?;
         let id = remote.id();
-        let thread_name = match &self.name {
-            Some(name) => format!("{name}-blocking"),
-            None => "runtime-blocking".to_owned(),
-        };
+        let mut threads = self.threads.clone();
+        if threads.name.is_empty() {
+            threads.name = format!("{}-blocking", self.name.as_deref().unwrap_or("runtime"));
+        }
         let context = Context {
             id,
             tasks: RefCell::new(Tasks::new(id)),
             reactor: RefCell::new(Reactor::new(id, selector)),
             time: Driver::new(id, self.start_paused),
             remote,
-            pool: Pool::new(self.max_blocking_threads, self.thread_keep_alive, thread_name),
+            pool: Pool::new(self.max_blocking_threads, self.thread_keep_alive, threads),
+            lending: RefCell::default(),
             main_woken: Cell::new(false),
             main_place: Cell::new(0),
             running: Cell::new(0),
@@ -217,9 +301,23 @@ impl Builder {
         let config = Config {
             event_interval,
             timer_slack: self.timer_slack,
+            on_park: self.on_park.clone(),
+            on_unpark: self.on_unpark.clone(),
             wakers: self.max_io_events.min(MAX_IO_EVENTS) + event_interval.min(MAX_IO_EVENTS),
         };
         Ok(Runtime::from_executor(Executor::new(Rc::new(context), config), self.name.clone()))
+    }
+}
+
+#[cfg(feature = "cores")]
+impl Builder {
+    /// Has blocking threads call `f` before what [`on_thread_start`](Builder::on_thread_start) has them call.
+    pub(super) fn before_thread_start(&mut self, f: impl Fn() + Send + Sync + 'static) {
+        let next = self.threads.on_start.take();
+        self.on_thread_start(move || {
+            f();
+            next.iter().for_each(Hook::call);
+        });
     }
 }
 

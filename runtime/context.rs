@@ -10,6 +10,7 @@
 
 use super::blocking::Pool;
 use super::id::Id;
+use super::lending::Lending;
 use super::reactor::Reactor;
 use super::remote::{self, Call, Remote};
 use super::task::BoxedTask;
@@ -32,11 +33,13 @@ pub(crate) struct Context {
     pub(crate) time: Rc<Driver>,
     pub(crate) remote: Arc<Remote>,
     pub(crate) pool: Arc<Pool>,
+    pub(crate) lending: RefCell<Lending>,
     /// The future of `block_on` is to be polled.
     pub(crate) main_woken: Cell<bool>,
     /// Its place among the tasks: when so many have been [taken](Tasks::taken) from the run queue.
     pub(crate) main_place: Cell<u64>,
-    /// The id of the task being polled, as bits; zero between tasks.
+    /// The task being polled, as bits: what its waker is, or, for one sent from another thread, its
+    /// [`TaskId`], whose upper 16 bits are zero. Zero between tasks.
     pub(crate) running: Cell<u64>,
 }
 
@@ -83,7 +86,9 @@ pub(crate) fn with<R>(f: impl FnOnce(&Context) -> R) -> R {
 #[cold]
 #[track_caller]
 fn no_runtime() -> ! {
-    panic!("no runtime on this thread: call this inside block_on or #[runtime::main]")
+    panic!(
+        "no runtime on this thread: call this inside block_on or #[runtime::main], or send it to one by Handle::spawn"
+    )
 }
 
 /// Whether runtime `id` is the one entered on this thread.
@@ -204,7 +209,14 @@ impl Context {
 
     /// The task being polled, if it is one that was spawned.
     pub(crate) fn running(&self) -> Option<TaskId> {
-        TaskId::from_bits(self.running.get())
+        let id = Id::from_bits(self.running.get());
+        if id.runtime() == 0 { TaskId::from_bits(id.bits()) } else { self.tasks.borrow().name(id.slot()) }
+    }
+
+    /// The exact name of the task that a waker wakes, which is not over.
+    #[cold]
+    pub(crate) fn name(&self, id: Id) -> TaskId {
+        self.tasks.borrow().name(id.slot()).expect("a task that has just run has its slot")
     }
 }
 

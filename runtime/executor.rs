@@ -13,6 +13,7 @@
 //! Rounds of 1 and 2 cost no system call and no clock read. No borrow of ours lasts while a future
 //! is polled or dropped, or a waker woken: each step collects, releases, and then acts.
 
+use super::blocking::Hook;
 use super::context::{self, Context};
 use super::id::Id;
 use super::join_error::JoinError;
@@ -47,6 +48,9 @@ pub(crate) struct Config {
     pub(crate) event_interval: usize,
     /// The loop sleeps at least this long after a turn that fired timers.
     pub(crate) timer_slack: Duration,
+    /// Called before and after the loop sleeps.
+    pub(crate) on_park: Option<Hook>,
+    pub(crate) on_unpark: Option<Hook>,
     /// How many wakers a turn may collect, as a rule.
     pub(crate) wakers: usize,
 }
@@ -124,12 +128,12 @@ impl Executor {
     fn run_tasks(&self, mut left: usize) -> usize {
         let context = &*self.context;
         let mut next = next_task(context, &mut context.tasks.borrow_mut());
-        while let Some(Next { id, of, mut task, aborted }) = next {
+        while let Some(Next { id, mut task, aborted }) = next {
             left -= 1;
             if left.is_multiple_of(MAIL_INTERVAL) {
                 self.read_mail();
             }
-            context.running.set(of.bits());
+            context.running.set(id.bits());
             let polled = if aborted { None } else { Some(self.poll(id, &mut task)) };
             let task = match polled {
                 Some(Ok(Poll::Pending)) => {
@@ -140,8 +144,8 @@ impl Executor {
                     continue;
                 }
                 Some(Ok(Poll::Ready(()))) => task,
-                Some(Err(payload)) => replace(task, JoinError::panic(of, payload)),
-                None => replace(task, JoinError::cancelled(of)),
+                Some(Err(payload)) => replace(task, JoinError::panic(context.name(id), payload)),
+                None => replace(task, JoinError::cancelled(context.name(id))),
             };
             let mut tasks = context.tasks.borrow_mut();
             let mut leftovers = tasks.finish(id.slot(), task);
@@ -181,14 +185,33 @@ impl Executor {
             if !self.context.reactor.borrow().is_empty() {
                 self.wait(Some(Duration::ZERO), &mut wakers);
             }
+        } else if !self.park() {
+            // Called back, the user has brought forth new work.
         } else if self.context.time.is_paused() {
             self.sleep_paused(&mut wakers);
+            self.unpark();
         } else {
             let timeout = self.context.time.next_wait(self.config.timer_slack);
             self.sleep(timeout, &mut wakers);
+            self.unpark();
         }
         self.wake(&mut wakers);
         self.wakers.replace(wakers);
+    }
+
+    /// False if there is work after all.
+    #[inline]
+    fn park(&self) -> bool {
+        let Some(hook) = &self.config.on_park else { return true };
+        hook.call();
+        !self.is_runnable()
+    }
+
+    #[inline]
+    fn unpark(&self) {
+        if let Some(hook) = &self.config.on_unpark {
+            hook.call();
+        }
     }
 
     /// Wakes, in order. Our own are woken under one borrow, which foreign wakers interrupt.

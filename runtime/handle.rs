@@ -268,7 +268,7 @@ pub struct TryCurrentError(());
 
 impl fmt::Display for TryCurrentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no runtime on this thread: call this inside block_on or #[runtime::main]")
+        f.write_str("no runtime on this thread: call this inside block_on or #[runtime::main], or send it to one by Handle::spawn")
     }
 }
 

@@ -23,3 +23,16 @@ pub struct RuntimeMetrics {
     /// Descriptors that are watched.
     pub io_sources: usize,
 }
+
+/// As tokio has them: by methods.
+impl RuntimeMetrics {
+    /// Tasks that have not ended; also a field.
+    pub fn num_alive_tasks(&self) -> usize {
+        self.num_alive_tasks
+    }
+
+    /// How many threads turn the loop: one.
+    pub fn num_workers(&self) -> usize {
+        1
+    }
+}

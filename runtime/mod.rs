@@ -13,6 +13,9 @@ mod binding;
 mod blocking;
 mod builder;
 pub(crate) mod context;
+#[cfg(feature = "cores")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cores")))]
+pub mod cores;
 mod crowd;
 mod deadlines;
 mod executor;
@@ -22,6 +25,10 @@ pub(crate) mod interest;
 pub(crate) mod join;
 pub(crate) mod join_error;
 mod known;
+mod local;
+// Pipes are for splice(2).
+#[cfg_attr(not(all(feature = "io-util", any(target_os = "linux", target_os = "android"))), allow(dead_code))]
+pub(crate) mod lending;
 mod metrics;
 mod packet;
 mod queue;
@@ -38,4 +45,5 @@ mod waker;
 
 pub use builder::Builder;
 pub use handle::{Handle, Runtime, TryCurrentError, block_on};
+pub use local::{LocalOptions, LocalRuntime, RuntimeFlavor};
 pub use metrics::RuntimeMetrics;

@@ -44,6 +44,13 @@ impl<T: AsFd> Registered<T> {
         &self.io
     }
 
+    /// Deregisters the descriptor before it is given out, since it may be exchanged for another. It
+    /// is bound anew by who next has to wait.
+    pub(crate) fn get_mut(&mut self) -> &mut T {
+        self.binding.unbind();
+        &mut self.io
+    }
+
     /// Deregisters the descriptor, and gives it back.
     pub(crate) fn into_inner(self) -> T {
         let Registered { binding, io, .. } = self;

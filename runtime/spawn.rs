@@ -57,20 +57,31 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
+    let (handle, start) = spawn_later(future);
+    // If the runtime has gone, the call is dropped, and the sender in it reports a cancellation.
+    drop(remote.call(Box::new(start)));
+    handle
+}
+
+/// A task that is started by a call, on the thread and in the runtime where that is made. Dropped
+/// instead, it reports a cancellation to the handle.
+pub(crate) fn spawn_later<F>(future: F) -> (JoinHandle<F::Output>, impl FnOnce())
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
     let (sender, packet) = packet::packet();
     let control = packet.control().clone();
     let future = Sending::new(future, sender);
-    let call = Box::new(move || {
+    let start = move || {
         context::with(|context| {
             let of = context.spawn(task::boxed(future));
             // The result goes by the packet.
             context::detach(of);
             control.runs_as(of);
         });
-    });
-    // If the runtime has gone, the call is dropped, and the sender in it reports a cancellation.
-    drop(remote.call(call));
-    JoinHandle::away(packet)
+    };
+    (JoinHandle::away(packet), start)
 }
 
 /// Makes a call that may block, on a thread of the runtime's pool, so that the loop goes on.

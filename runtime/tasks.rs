@@ -42,8 +42,10 @@ pub(crate) struct Tasks {
 struct Slot {
     serial_low: u32,
     serial_high: u16,
-    phase: Phase,
     flags: u8,
+    /// The task has ended; what is left is its output, for its join handle.
+    done: bool,
+    /// Taken out while it is polled or dropped.
     task: Option<BoxedTask>,
     joiner: Option<Waker>,
 }
@@ -57,31 +59,14 @@ const JOINED: u8 = 4;
 
 impl Slot {
     // Filled in after it is in its place: a value made up field by field is slow to be moved as a whole.
-    const NEW: Slot = Slot {
-        serial_low: 0,
-        serial_high: 0,
-        phase: Phase::Idle,
-        flags: QUEUED | JOINED,
-        task: None,
-        joiner: None,
-    };
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Phase {
-    /// In its slot, waiting or queued.
-    Idle,
-    /// Taken out, to be polled or dropped.
-    Running,
-    /// In its slot with an output, for its join handle.
-    Done,
+    const NEW: Slot =
+        Slot { serial_low: 0, serial_high: 0, flags: QUEUED | JOINED, done: false, task: None, joiner: None };
 }
 
 /// What the executor is to do next.
 pub(crate) struct Next {
     /// What its waker is.
     pub(crate) id: Id,
-    pub(crate) of: TaskId,
     pub(crate) task: BoxedTask,
     /// It is to be dropped rather than polled.
     pub(crate) aborted: bool,
@@ -204,14 +189,13 @@ impl Tasks {
                 continue;
             }
             // Done while it was queued: it stays so, and no wake queues it.
-            if tenant.phase != Phase::Idle {
+            if tenant.done {
                 continue;
             }
             tenant.flags &= !QUEUED;
             if let Some(task) = tenant.task.take() {
-                tenant.phase = Phase::Running;
                 let aborted = tenant.flags & ABORTED != 0;
-                return Some(Next { id, of: tenant.id(self.runtime), task, aborted });
+                return Some(Next { id, task, aborted });
             }
         }
         None
@@ -220,9 +204,8 @@ impl Tasks {
     /// Puts a task that has to wait back into its slot.
     #[inline]
     pub(crate) fn park(&mut self, slot: u32, task: BoxedTask) {
-        let tenant = &mut self.slots[slot as usize];
-        tenant.phase = Phase::Idle;
-        tenant.task = Some(task);
+        // Forgotten, not dropped: there is none, as it was taken.
+        std::mem::forget(self.slots[slot as usize].task.replace(task));
     }
 
     /// Ends a task. `task` is what its join handle will take from; without one the slot is free.
@@ -233,7 +216,7 @@ impl Tasks {
             let joiner = self.slots.remove(slot as usize).joiner;
             return Leftovers { task: Some(task), joiner };
         }
-        tenant.phase = Phase::Done;
+        tenant.done = true;
         tenant.flags |= QUEUED;
         tenant.task = Some(task);
         Leftovers { task: None, joiner: tenant.joiner.take() }
@@ -242,7 +225,7 @@ impl Tasks {
     /// Asks a task to end: in its next turn it is dropped instead of polled.
     pub(crate) fn abort(&mut self, of: TaskRef) {
         if let Some(tenant) = self.tenant(of)
-            && tenant.phase != Phase::Done
+            && !tenant.done
         {
             tenant.flags |= ABORTED;
             self.wake_slot(of.slot);
@@ -251,7 +234,7 @@ impl Tasks {
 
     /// Whether the task has ended.
     pub(crate) fn is_finished(&mut self, of: TaskRef) -> bool {
-        self.tenant(of).is_none_or(|tenant| tenant.phase == Phase::Done)
+        self.tenant(of).is_none_or(|tenant| tenant.done)
     }
 
     /// Takes the task if it is done; else its join handle is to be woken by `waker` when it is.
@@ -264,7 +247,7 @@ impl Tasks {
         copy: impl Fn(&Waker) -> Option<Waker>,
     ) -> Joined {
         let Some(tenant) = self.tenant(of) else { return Joined::Gone };
-        if tenant.phase == Phase::Done {
+        if tenant.done {
             return self.slots.remove(of.slot as usize).task.map_or(Joined::Gone, Joined::Done);
         }
         if tenant.joiner.as_ref().is_some_and(|joiner| joiner.will_wake(waker)) {
@@ -289,7 +272,7 @@ impl Tasks {
         let Some(tenant) = self.tenant(of) else {
             return Leftovers::default();
         };
-        if tenant.phase == Phase::Done {
+        if tenant.done {
             let tenant = self.slots.remove(of.slot as usize);
             return Leftovers { task: tenant.task, joiner: tenant.joiner };
         }
@@ -297,9 +280,16 @@ impl Tasks {
         Leftovers { task: None, joiner: tenant.joiner.take() }
     }
 
+    /// The exact name of the task in a slot.
+    pub(crate) fn name(&self, slot: u32) -> Option<TaskId> {
+        let tenant = self.slots.get(slot as usize)?;
+        let serial = u64::from(tenant.serial_high) << 32 | u64::from(tenant.serial_low);
+        Some(TaskId::new(self.runtime, serial))
+    }
+
     /// How many tasks have not ended.
     pub(crate) fn alive(&self) -> usize {
-        self.slots.iter().filter(|(_, tenant)| tenant.phase != Phase::Done).count()
+        self.slots.iter().filter(|(_, tenant)| !tenant.done).count()
     }
 
     /// The loop goes to sleep: gives back what is not needed now.
@@ -314,7 +304,7 @@ impl Tasks {
         self.closed = true;
         self.queue.clear();
         let leftovers = self.slots.iter_mut().map(|(_, tenant)| {
-            tenant.phase = Phase::Done;
+            tenant.done = true;
             Leftovers { task: tenant.task.take(), joiner: tenant.joiner.take() }
         });
         leftovers.collect()
@@ -328,13 +318,6 @@ impl Tasks {
         self.slots.get_mut(of.slot as usize).filter(|tenant| {
             tenant.serial_low == serial as u32 && tenant.serial_high == (serial >> 32) as u16
         })
-    }
-}
-
-impl Slot {
-    #[inline]
-    fn id(&self, runtime: u16) -> TaskId {
-        TaskId::new(runtime, u64::from(self.serial_high) << 32 | u64::from(self.serial_low))
     }
 }
 
@@ -357,6 +340,6 @@ mod tests {
 
     #[test]
     fn a_slot_is_five_words() {
-        assert_eq!(size_of::<Option<Slot>>(), 40, "the phase has a niche for the slab's tag");
+        assert_eq!(size_of::<Option<Slot>>(), 40, "`done` has a niche for the slab's tag");
     }
 }

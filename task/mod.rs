@@ -6,10 +6,13 @@
 
 pub mod coop;
 mod id;
+mod local_set;
 mod yield_now;
 
 pub use crate::runtime::join::{AbortHandle, JoinHandle};
 pub use crate::runtime::join_error::JoinError;
 pub use crate::runtime::spawn::{spawn, spawn_blocking};
+pub use coop::{Unconstrained, consume_budget, unconstrained};
 pub use id::{Id, id, try_id};
+pub use local_set::{LocalEnterGuard, LocalSet, spawn_local};
 pub use yield_now::yield_now;

@@ -77,7 +77,9 @@ pub(crate) fn try_current<R>(f: impl FnOnce(&Rc<Driver>) -> R) -> Option<R> {
 pub(crate) fn current<R>(f: impl FnOnce(&Rc<Driver>) -> R) -> R {
     match try_current(f) {
         Some(result) => result,
-        None => panic!("no runtime on this thread: call this inside block_on or #[runtime::main]"),
+        None => panic!(
+            "no runtime on this thread: call this inside block_on or #[runtime::main], or send it to one by Handle::spawn"
+        ),
     }
 }
 

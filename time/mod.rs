@@ -23,6 +23,7 @@
 mod clock;
 mod driver;
 mod entries;
+pub mod error;
 mod instant;
 mod interval;
 mod log;

@@ -2,11 +2,8 @@
 
 use super::stream::TcpStream;
 use crate::net::addr::{ToSocketAddrs, try_each};
-use crate::net::pace::{Pace, TRIES};
+use crate::net::listening::{Acceptor, Listen, Listening};
 use crate::net::sys;
-use crate::runtime::reactor::Direction;
-use crate::runtime::registered::{Registered, Waiting};
-use crate::time::Sleep;
 use futures_core::Stream;
 use std::fmt;
 use std::future::{poll_fn, ready};
@@ -14,7 +11,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 /// Connections that the kernel completes while nobody accepts. It takes at most
 /// `net.core.somaxconn`, which is 4096 by default since Linux 5.4.
@@ -51,8 +48,7 @@ const BACKLOG: i32 = 4096;
 /// # std::io::Result::Ok(()) }).unwrap();
 /// ```
 pub struct TcpListener {
-    io: Registered<std::net::TcpListener>,
-    pace: Pace,
+    io: Listening<std::net::TcpListener>,
 }
 
 impl TcpListener {
@@ -80,7 +76,7 @@ impl TcpListener {
     }
 
     fn new(listener: std::net::TcpListener) -> TcpListener {
-        TcpListener { io: Registered::new(listener), pace: Pace::default() }
+        TcpListener { io: Listening::new(listener) }
     }
 
     /// Waits for the next connection.
@@ -101,7 +97,7 @@ impl TcpListener {
     ///
     /// If it has to wait and no runtime is entered on this thread.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let mut acceptor = Acceptor::new(self);
+        let mut acceptor = self.io.acceptor();
         poll_fn(|cx| acceptor.poll(cx)).await
     }
 
@@ -116,9 +112,7 @@ impl TcpListener {
     ///
     /// As [`accept`](TcpListener::accept).
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-        ready!(self.pace.poll_rested_shared(cx));
-        let polled = self.io.poll_io(cx, Direction::Read, |listener| self.take(listener));
-        self.conclude(cx, polled)
+        self.io.poll_accept(cx)
     }
 
     /// The connections as a stream that does not end.
@@ -138,7 +132,7 @@ impl TcpListener {
     /// # std::io::Result::Ok(()) }).unwrap();
     /// ```
     pub fn incoming(&self) -> Incoming<'_> {
-        Incoming(Acceptor::new(self))
+        Incoming(self.io.acceptor())
     }
 
     /// The address on which it listens.
@@ -195,40 +189,6 @@ impl TcpListener {
     pub fn into_std(self) -> io::Result<std::net::TcpListener> {
         Ok(self.io.into_inner())
     }
-
-    /// The system call, past broken connections. `None` if the loop is to have its turn first.
-    fn take(&self, listener: &std::net::TcpListener) -> io::Result<Option<(TcpStream, SocketAddr)>> {
-        for _ in 0..TRIES {
-            match sys::accept(listener) {
-                Ok((stream, peer)) => {
-                    self.pace.accepted();
-                    return Ok(Some((TcpStream::new(stream), peer)));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
-                Err(error) if self.pace.passes_over(&error) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(None)
-    }
-
-    fn conclude(
-        &self,
-        cx: &mut Context<'_>,
-        polled: Poll<io::Result<Option<(TcpStream, SocketAddr)>>>,
-    ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-        match ready!(polled) {
-            Ok(Some(accepted)) => Poll::Ready(Ok(accepted)),
-            Ok(None) => {
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
-            Err(error) => {
-                self.pace.rest();
-                Poll::Ready(Err(error))
-            }
-        }
-    }
 }
 
 fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
@@ -239,22 +199,12 @@ fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
-/// One who accepts, with a seat and a sleep of its own.
-struct Acceptor<'a> {
-    listener: &'a TcpListener,
-    waiting: Waiting<'a, std::net::TcpListener>,
-    sleep: Option<Sleep>,
-}
+impl Listen for std::net::TcpListener {
+    type Accepted = (TcpStream, SocketAddr);
 
-impl<'a> Acceptor<'a> {
-    fn new(listener: &'a TcpListener) -> Acceptor<'a> {
-        Acceptor { listener, waiting: listener.io.waiting(Direction::Read), sleep: None }
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-        ready!(self.listener.pace.poll_rested(cx, &mut self.sleep));
-        let polled = self.waiting.poll_io(cx, |listener| self.listener.take(listener));
-        self.listener.conclude(cx, polled)
+    fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let (stream, peer) = sys::accept(self)?;
+        Ok((TcpStream::new(stream), peer))
     }
 }
 
@@ -262,7 +212,7 @@ impl<'a> Acceptor<'a> {
 ///
 /// Each behaves as [`TcpListener::accept`] does. There may be several of one listener.
 #[must_use = "a stream does nothing unless it is polled"]
-pub struct Incoming<'a>(Acceptor<'a>);
+pub struct Incoming<'a>(Acceptor<'a, std::net::TcpListener>);
 
 impl Stream for Incoming<'_> {
     type Item = io::Result<TcpStream>;
@@ -274,7 +224,7 @@ impl Stream for Incoming<'_> {
 
 impl fmt::Debug for Incoming<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Incoming").field(self.0.listener).finish()
+        f.debug_tuple("Incoming").field(self.0.listener()).finish()
     }
 }
 

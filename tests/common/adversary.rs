@@ -210,12 +210,22 @@ impl Adversary {
     fn called(&self, on: On) {
         if on == self.on {
             let call = self.calls.fetch_add(1, SeqCst);
+            // Counted in the panic, and not before and taken back: somebody may look meanwhile, elsewhere.
             let is_meant = matches!(self.deed, Deed::Panic(_));
-            self.failed.fetch_add(usize::from(!is_meant), SeqCst);
+            let failure = (!is_meant).then(|| Failure(&self.failed));
             let performed = self.deed.perform(call);
-            self.failed.fetch_sub(usize::from(!is_meant), SeqCst);
+            std::mem::forget(failure);
             self.performed.fetch_add(usize::from(performed), SeqCst);
         }
+    }
+}
+
+/// Counted when it is dropped.
+struct Failure<'a>(&'a AtomicUsize);
+
+impl Drop for Failure<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, SeqCst);
     }
 }
 

@@ -1,11 +1,19 @@
 //! Any descriptor that the kernel can report on, made awaitable.
+//!
+//! Here is what is done by a shared reference, as it should be wherever it can: then the descriptor
+//! stays registered. `exclusive.rs` has the rest.
 
-use super::interest::Found;
-use crate::io::{Interest, Ready};
+mod error;
+mod exclusive;
+mod guard;
+
+pub use error::{AsyncFdRegisterError, TryIoError};
+pub use guard::{AsyncFdReadyGuard, AsyncFdReadyMutGuard};
+
+use crate::io::Interest;
 use crate::runtime::context;
 use crate::runtime::reactor::Direction;
 use crate::runtime::registered::Registered;
-use std::error::Error;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -15,9 +23,11 @@ use std::task::{Context, Poll, ready};
 /// pidfd, an inotify queue, a device.
 ///
 /// The descriptor has to be non-blocking already, if it is read or written at all: this type does
-/// not change it, as it may be shared with others. It has to stay the same, too: there is no
-/// `get_mut`, which could exchange it for another while the kernel still reports on the first.
-/// Whoever implements [`AsFd`] by hand must always give the same descriptor.
+/// not change it, as it may be shared with others. While the kernel reports on it, it has to stay
+/// the same, too: so [`get_mut`](AsyncFd::get_mut) takes it out of the kernel's care first, and it
+/// is registered anew for the next wait. Where `&T` is enough, use that: `Read` and `Write` of std's
+/// files and sockets are there for `&File` and the like. Whoever implements [`AsFd`] by hand must always give the
+/// same descriptor.
 ///
 /// To wait for readiness and then make the system call, there are two ways: [`async_io`] does it
 /// all; [`readable`] and [`writable`] give a *guard*, on which
@@ -62,11 +72,7 @@ impl<T: AsFd> AsyncFd<T> {
     /// file or a directory; `EEXIST` if it is registered with this runtime already. Use a duplicate
     /// then.
     pub fn new(inner: T) -> io::Result<AsyncFd<T>> {
-        let io = Registered::new(inner);
-        if context::try_with(|_| ()).is_some() {
-            io.bind_now()?;
-        }
-        Ok(AsyncFd { io })
+        Ok(AsyncFd::try_new(inner)?)
     }
 
     /// As [`new`](AsyncFd::new). The interest is a promise about which sides will be waited for; it
@@ -77,6 +83,70 @@ impl<T: AsFd> AsyncFd<T> {
     /// As [`new`](AsyncFd::new).
     pub fn with_interest(inner: T, _interest: Interest) -> io::Result<AsyncFd<T>> {
         AsyncFd::new(inner)
+    }
+
+    /// As [`new`](AsyncFd::new), with an error that gives the descriptor back.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](AsyncFd::new).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use runtime::net::AsyncFd;
+    ///
+    /// # runtime::block_on(async {
+    /// let file = std::fs::File::open("Cargo.toml")?;
+    /// let fallback = match AsyncFd::try_new(file) {
+    ///     Ok(_) => None,
+    ///     Err(refused) => Some(refused.into_parts().0), // a file is always ready: just read it
+    /// };
+    /// # #[cfg(target_os = "linux")]
+    /// # if runtime::Handle::current().selector().to_string().starts_with("epoll") {
+    /// assert!(fallback.is_some());
+    /// # }
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    pub fn try_new(inner: T) -> Result<AsyncFd<T>, AsyncFdRegisterError<T>> {
+        let io = Registered::new(inner);
+        if context::try_with(|_| ()).is_some()
+            && let Err(cause) = io.bind_now()
+        {
+            return Err(AsyncFdRegisterError::new(io.into_inner(), cause));
+        }
+        Ok(AsyncFd { io })
+    }
+
+    /// As [`try_new`](AsyncFd::try_new), and [`with_interest`](AsyncFd::with_interest).
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](AsyncFd::new).
+    pub fn try_with_interest(inner: T, _interest: Interest) -> Result<AsyncFd<T>, AsyncFdRegisterError<T>> {
+        AsyncFd::try_new(inner)
+    }
+
+    /// As [`try_new`](AsyncFd::try_new), by the name of tokio's unsafe function. This one is safe: the
+    /// type says that it has a descriptor, and it cannot be exchanged behind the kernel's back.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](AsyncFd::new).
+    pub fn register(inner: T) -> Result<AsyncFd<T>, AsyncFdRegisterError<T>> {
+        AsyncFd::try_new(inner)
+    }
+
+    /// As [`register`](AsyncFd::register), and [`with_interest`](AsyncFd::with_interest).
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](AsyncFd::new).
+    pub fn register_with_interest(
+        inner: T,
+        _interest: Interest,
+    ) -> Result<AsyncFd<T>, AsyncFdRegisterError<T>> {
+        AsyncFd::try_new(inner)
     }
 
     /// What was given to [`new`](AsyncFd::new).
@@ -166,7 +236,7 @@ impl<T: AsFd> AsyncFd<T> {
     /// If no runtime is entered on this thread.
     pub async fn ready(&self, interest: Interest) -> io::Result<AsyncFdReadyGuard<'_, T>> {
         let found = self.io.ready_for(interest).await?;
-        Ok(AsyncFdReadyGuard { owner: self, found })
+        Ok(AsyncFdReadyGuard::new(self, found))
     }
 
     /// As [`readable`](AsyncFd::readable), for a future of one's own. Only the latest caller is
@@ -181,7 +251,7 @@ impl<T: AsFd> AsyncFd<T> {
     /// If no runtime is entered on this thread.
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<AsyncFdReadyGuard<'_, T>>> {
         let belief = ready!(self.io.poll_ready(cx, Direction::Read))?;
-        Poll::Ready(Ok(AsyncFdReadyGuard { owner: self, found: self.io.found(Some(belief), None) }))
+        Poll::Ready(Ok(AsyncFdReadyGuard::new(self, self.io.found(Some(belief), None))))
     }
 
     /// As [`writable`](AsyncFd::writable), for a future of one's own. Only the latest caller is
@@ -196,7 +266,7 @@ impl<T: AsFd> AsyncFd<T> {
     /// If no runtime is entered on this thread.
     pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<AsyncFdReadyGuard<'_, T>>> {
         let belief = ready!(self.io.poll_ready(cx, Direction::Write))?;
-        Poll::Ready(Ok(AsyncFdReadyGuard { owner: self, found: self.io.found(None, Some(belief)) }))
+        Poll::Ready(Ok(AsyncFdReadyGuard::new(self, self.io.found(None, Some(belief)))))
     }
 
     /// Tries a system call once, without waiting.
@@ -257,87 +327,3 @@ impl<T: AsFd> AsRawFd for AsyncFd<T> {
         self.as_fd().as_raw_fd()
     }
 }
-
-/// Says that a descriptor is believed ready, and takes note when it is not. From
-/// [`AsyncFd::readable`] and the like.
-///
-/// Dropping it leaves the descriptor ready.
-#[must_use = "a guard is to be cleared when the descriptor turns out not to be ready"]
-pub struct AsyncFdReadyGuard<'a, T: AsFd> {
-    owner: &'a AsyncFd<T>,
-    found: Found,
-}
-
-impl<'a, T: AsFd> AsyncFdReadyGuard<'a, T> {
-    /// Takes note that the descriptor is not ready: the next wait is for a new event. One that has
-    /// come since the guard was given stands.
-    ///
-    /// To be called when the system has said `EAGAIN`, and only then: the kernel reports a change
-    /// once, so that what is left unread is not reported again.
-    pub fn clear_ready(&mut self) {
-        self.owner.io.not_ready_for(self.found);
-    }
-
-    /// As [`clear_ready`](Self::clear_ready), for the given sides alone.
-    pub fn clear_ready_matching(&mut self, ready: Ready) {
-        self.owner.io.not_ready_for(self.found.only(ready));
-    }
-
-    /// Leaves the descriptor ready, as dropping the guard does.
-    pub fn retain_ready(&mut self) {}
-
-    /// Which sides were ready.
-    pub fn ready(&self) -> Ready {
-        self.found.ready
-    }
-
-    /// Makes a system call, and [clears](Self::clear_ready) the guard if it says
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock).
-    ///
-    /// # Errors
-    ///
-    /// [`TryIoError`] if it said so: then it is time to wait again. The call's result is inside.
-    pub fn try_io<R>(
-        &mut self,
-        operation: impl FnOnce(&'a AsyncFd<T>) -> io::Result<R>,
-    ) -> Result<io::Result<R>, TryIoError> {
-        match operation(self.owner) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.clear_ready();
-                Err(TryIoError(()))
-            }
-            result => Ok(result),
-        }
-    }
-
-    /// The descriptor that is ready.
-    pub fn get_ref(&self) -> &'a AsyncFd<T> {
-        self.owner
-    }
-
-    /// What was given to [`AsyncFd::new`].
-    pub fn get_inner(&self) -> &'a T {
-        self.owner.get_ref()
-    }
-}
-
-impl<T: AsFd + fmt::Debug> fmt::Debug for AsyncFdReadyGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AsyncFdReadyGuard")
-            .field("owner", self.owner)
-            .field("ready", &self.found.ready)
-            .finish()
-    }
-}
-
-/// A system call found that the descriptor was not ready. From [`AsyncFdReadyGuard::try_io`].
-#[derive(Debug)]
-pub struct TryIoError(());
-
-impl fmt::Display for TryIoError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the descriptor was not ready after all")
-    }
-}
-
-impl Error for TryIoError {}

@@ -7,6 +7,12 @@
 //!
 //! This is the ground floor: it knows neither tasks nor timers nor sockets.
 
+mod cooperative;
+mod unconstrained;
+
+pub use cooperative::{Coop, RestoreOnPending, cooperative, poll_proceed};
+pub use unconstrained::{Unconstrained, unconstrained};
+
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::task::{Context, Poll};
@@ -69,6 +75,27 @@ pub(crate) fn poll_spend(cx: &mut Context<'_>) -> Poll<()> {
 /// Gives back the unit of an operation that has to wait after all.
 pub(crate) fn refund() {
     LEFT.with(|left| left.set(left.get().saturating_add(1)));
+}
+
+/// Whether the task may go on, as far as its budget is concerned. Outside of a task, always.
+///
+/// # Examples
+///
+/// ```
+/// # runtime::block_on(async {
+/// use runtime::task::coop;
+///
+/// let mut steps = 0;
+/// while coop::has_budget_remaining() {
+///     coop::consume_budget().await;
+///     steps += 1;
+/// }
+/// assert!(steps > 1);
+/// # });
+/// ```
+#[inline]
+pub fn has_budget_remaining() -> bool {
+    LEFT.get() > 0
 }
 
 /// Spends one unit of the task's budget, and yields to the loop when there is none left.

@@ -1,0 +1,93 @@
+//! Serve: the echo server as it should be run, with a cap on connections and an end without cuts.
+//!
+//! `net::serve` is the loop that accepts: it caps the number of connections, waits out a shortage of
+//! descriptors, and comes to its end in order. Enter (or the end of the input) begins that end here: no new
+//! connections, those that are idle close at once, and those that are in the middle of a message
+//! have five seconds.
+//!
+//! ```text
+//! cargo run --release --example serve                              # on 127.0.0.1:7000
+//! cargo run --release --example serve -- 0.0.0.0:7000 --connections 100
+//! cargo run --release --example echo_client -- 127.0.0.1:7000 --connections 100     # more would wait
+//! ```
+
+use futures_lite::future::or;
+use runtime::io::{AsyncReadExt, AsyncWriteExt};
+use runtime::net::{Drain, TcpListener, TcpStream, serve};
+use runtime::task::spawn_blocking;
+use std::io;
+use std::process::ExitCode;
+use std::time::Duration;
+
+const USAGE: &str = "usage: serve [ADDRESS] [--connections N]";
+
+/// How long those who are served may take at the end.
+const GRACE: Duration = Duration::from_secs(5);
+
+#[runtime::main]
+async fn main() -> ExitCode {
+    let Some((address, connections)) = parse(std::env::args().skip(1)) else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    match run(&address, connections).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("serve: {address}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn parse(mut arguments: impl Iterator<Item = String>) -> Option<(String, usize)> {
+    let (mut address, mut connections) = ("127.0.0.1:7000".to_owned(), 1000);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--connections" => connections = arguments.next()?.parse().ok().filter(|count| *count > 0)?,
+            option if option.starts_with('-') => return None,
+            _ => address = argument,
+        }
+    }
+    Some((address, connections))
+}
+
+async fn run(address: &str, connections: usize) -> io::Result<()> {
+    let listener = TcpListener::bind(address).await?;
+    println!("serve: listening on {}, {connections} at a time; Enter ends it", listener.local_addr()?);
+
+    // On a thread of its own, since it blocks. The end of the program does not wait for it.
+    let enter = spawn_blocking(|| io::stdin().read_line(&mut String::new()));
+
+    let server = serve(listener)
+        .max_connections(connections)
+        .on_error(|error| eprintln!("serve: nobody can be accepted for now: {error}"))
+        .graceful(enter, GRACE);
+    let drain = server.drain();
+    let served = server
+        .run(async move |stream, peer| {
+            if let Err(error) = echo(stream, &drain).await {
+                eprintln!("serve: {peer}: {error}");
+            }
+        })
+        .await?;
+    println!("serve: {} connections were served, {} cut off", served.accepted(), served.aborted());
+    Ok(())
+}
+
+/// Serves one connection until its end, or between two messages until the server's.
+async fn echo(mut stream: TcpStream, drain: &Drain) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut buffer = vec![0; 4096];
+    loop {
+        let end = async {
+            drain.started().await;
+            Ok(0)
+        };
+        // What has come already comes first.
+        let count = or(stream.read(&mut buffer), end).await?;
+        if count == 0 {
+            return Ok(());
+        }
+        stream.write_all(&buffer[..count]).await?;
+    }
+}

@@ -1,0 +1,69 @@
+//! Copying from a reader that has a buffer of its own.
+
+use crate::task::coop;
+use futures_io::{AsyncBufRead, AsyncWrite};
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+/// As [`copy`](super::copy), out of the reader's own buffer.
+///
+/// # Cancel safety
+///
+/// Cancel safe: what has not been written is still in the reader's buffer. How many bytes were copied
+/// until then remains unknown.
+///
+/// # Errors
+///
+/// As [`copy`](super::copy).
+///
+/// # Examples
+///
+/// ```
+/// use runtime::io::{AsyncBufReadExt, BufReader, copy_buf};
+///
+/// # runtime::block_on(async {
+/// let mut reader = BufReader::new(&b"head\nand the rest"[..]);
+/// let mut line = String::new();
+/// reader.read_line(&mut line).await?;
+/// let mut writer = Vec::new();
+/// assert_eq!(copy_buf(&mut reader, &mut writer).await?, 12);
+/// assert_eq!(writer, b"and the rest");
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+pub async fn copy_buf<R, W>(reader: &mut R, writer: &mut W) -> io::Result<u64>
+where
+    R: AsyncBufRead + Unpin + ?Sized,
+    W: AsyncWrite + Unpin + ?Sized,
+{
+    let mut copied = 0;
+    poll_fn(|cx| poll_copy(cx, Pin::new(reader), Pin::new(writer), &mut copied)).await
+}
+
+fn poll_copy<R: AsyncBufRead + ?Sized, W: AsyncWrite + ?Sized>(
+    cx: &mut Context<'_>,
+    mut reader: Pin<&mut R>,
+    mut writer: Pin<&mut W>,
+    copied: &mut u64,
+) -> Poll<io::Result<u64>> {
+    loop {
+        // Neither side need know of the budget, and both may be ready for ever.
+        ready!(coop::poll_budget(cx));
+        let Poll::Ready(bytes) = reader.as_mut().poll_fill_buf(cx)? else {
+            ready!(writer.as_mut().poll_flush(cx))?;
+            return Poll::Pending;
+        };
+        if bytes.is_empty() {
+            ready!(writer.as_mut().poll_flush(cx))?;
+            return Poll::Ready(Ok(*copied));
+        }
+        let count = ready!(writer.as_mut().poll_write(cx, bytes))?;
+        if count == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        coop::spend();
+        *copied += count as u64;
+        reader.as_mut().consume(count);
+    }
+}

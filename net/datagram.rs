@@ -1,0 +1,316 @@
+//! What the sockets that keep messages apart have in common: UDP's, and those of Unix.
+//!
+//! A datagram socket is not a stream. A short read does not mean that nothing is left, so no transfer
+//! here draws conclusions from its length: only `EAGAIN` says that a side is drained. An empty
+//! datagram is a datagram, so an empty buffer reaches the system as well. And an error that is
+//! pending on a socket is handed to whoever asks next, once; the others go on waiting.
+//!
+//! Each type has its [`Registered`](crate::runtime::registered::Registered) in `io`, around something
+//! that is [`Packets`], and says how it waits to send: `send_by`, `try_send_by`, `poll_send_by`. The
+//! documentation in braces is appended to the method of that name.
+
+use std::io;
+use std::os::fd::AsFd;
+
+/// What datagrams go through. Each function is one system call that never blocks, and raises no
+/// `SIGPIPE` where the system can do without.
+pub(crate) trait Packets: AsFd {
+    /// What std calls it.
+    type Std;
+    /// Where datagrams come from.
+    type Address;
+
+    fn of_std(socket: Self::Std) -> Self;
+    fn into_std(self) -> Self::Std;
+    fn send(&self, data: &[u8]) -> io::Result<usize>;
+    fn recv(&self, buffer: &mut [u8]) -> io::Result<usize>;
+    fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, Self::Address)>;
+}
+
+/// Sending to the peer and receiving, waiting for either, and the way from and to std.
+macro_rules! datagram_methods {
+    (
+        $type:ty, $std:ty, $address:ty;
+        readable { $(#[$readable:meta])* }
+        recv { $(#[$recv:meta])* }
+        recv_from { $(#[$recv_from:meta])* }
+        send { $(#[$send:meta])* }
+        take_error { $(#[$take_error:meta])* }
+    ) => {
+        impl $type {
+            /// Takes a socket of std's. It is made non-blocking, and so are its clones: they share that.
+            ///
+            /// # Errors
+            ///
+            /// Those of fcntl(2).
+            pub fn from_std(socket: $std) -> ::std::io::Result<$type> {
+                socket.set_nonblocking(true)?;
+                Ok(Self::new(socket))
+            }
+
+            /// Gives the socket as std's, in no runtime's care any more. It is still non-blocking.
+            ///
+            /// # Errors
+            ///
+            /// None so far.
+            pub fn into_std(self) -> ::std::io::Result<$std> {
+                Ok($crate::net::datagram::Packets::into_std(self.io.into_inner()))
+            }
+
+            /// Waits until there is a datagram to receive, or an error.
+            ///
+            /// Several calls may wait at once. To be followed by [`try_recv`](Self::try_recv) or
+            /// [`try_recv_from`](Self::try_recv_from), which may find that somebody else was first.
+            ///
+            /// # Cancel safety
+            ///
+            /// Cancel safe: the readiness is still there.
+            ///
+            /// # Errors
+            ///
+            /// Those of registration, such as [`ResourceBusy`](std::io::ErrorKind::ResourceBusy) if two runtimes
+            /// wait for it at once. An error of the socket's own makes it readable, and is for `try_recv` to tell.
+            ///
+            /// # Panics
+            ///
+            /// If no runtime is entered on this thread.
+            $(#[$readable])*
+            pub async fn readable(&self) -> ::std::io::Result<()> {
+                self.io.ready($crate::runtime::reactor::Direction::Read).await.map(drop)
+            }
+
+            /// As [`readable`](Self::readable), for a future of one's own. Only the latest caller is
+            /// woken, of this and of all `poll_recv` and `poll_peek` calls.
+            ///
+            /// # Errors
+            ///
+            /// As [`readable`](Self::readable).
+            ///
+            /// # Panics
+            ///
+            /// If no runtime is entered on this thread.
+            pub fn poll_recv_ready(&self, cx: &mut ::std::task::Context<'_>) -> ::std::task::Poll<::std::io::Result<()>> {
+                self.io.poll_ready(cx, $crate::runtime::reactor::Direction::Read).map_ok(drop)
+            }
+
+            /// Waits until there is room to send, or an error.
+            ///
+            /// Several calls may wait at once. To be followed by [`try_send`](Self::try_send) or
+            /// `try_send_to`, which may find that somebody else was first.
+            ///
+            /// # Cancel safety
+            ///
+            /// Cancel safe: the readiness is still there.
+            ///
+            /// # Errors
+            ///
+            /// As [`readable`](Self::readable).
+            ///
+            /// # Panics
+            ///
+            /// If no runtime is entered on this thread.
+            pub async fn writable(&self) -> ::std::io::Result<()> {
+                self.io.ready($crate::runtime::reactor::Direction::Write).await.map(drop)
+            }
+
+            /// As [`writable`](Self::writable), for a future of one's own. Only the latest caller is
+            /// woken, of this and of all `poll_send` calls.
+            ///
+            /// # Errors
+            ///
+            /// As [`writable`](Self::writable).
+            ///
+            /// # Panics
+            ///
+            /// If no runtime is entered on this thread.
+            pub fn poll_send_ready(&self, cx: &mut ::std::task::Context<'_>) -> ::std::task::Poll<::std::io::Result<()>> {
+                self.io.poll_ready(cx, $crate::runtime::reactor::Direction::Write).map_ok(drop)
+            }
+
+            /// Receives one datagram, and gives its length in bytes.
+            ///
+            /// What does not fit into the buffer is thrown away, and nothing tells of it: a datagram
+            /// that fills the buffer may have been longer. An empty datagram is received as 0, which
+            /// is no end; into an empty buffer the next datagram is thrown away whole. On a connected
+            /// socket only the peer's datagrams come.
+            ///
+            /// # Cancel safety
+            ///
+            /// Cancel safe: a call that is dropped has received nothing.
+            ///
+            /// # Errors
+            ///
+            /// Those of recv(2), and those of [`readable`](Self::readable).
+            ///
+            /// # Panics
+            ///
+            /// If it has to wait and no runtime is entered on this thread.
+            $(#[$recv])*
+            pub async fn recv(&self, buffer: &mut [u8]) -> ::std::io::Result<usize> {
+                self.io.async_io($crate::runtime::reactor::Direction::Read, |io| io.recv(buffer)).await
+            }
+
+            /// As [`recv`](Self::recv), without waiting.
+            ///
+            /// # Errors
+            ///
+            /// [`WouldBlock`](std::io::ErrorKind::WouldBlock) if nothing is there, and those of recv(2).
+            pub fn try_recv(&self, buffer: &mut [u8]) -> ::std::io::Result<usize> {
+                self.io.try_io($crate::runtime::reactor::Direction::Read, |io| io.recv(buffer))
+            }
+
+            /// As [`recv`](Self::recv), for a future of one's own. Only the latest caller is woken, of
+            /// this and of all other `poll_recv` and `poll_peek` calls.
+            ///
+            /// # Errors
+            ///
+            /// As [`recv`](Self::recv).
+            ///
+            /// # Panics
+            ///
+            /// If it has to wait and no runtime is entered on this thread.
+            pub fn poll_recv(
+                &self,
+                cx: &mut ::std::task::Context<'_>,
+                buffer: &mut [u8],
+            ) -> ::std::task::Poll<::std::io::Result<usize>> {
+                self.io.poll_io(cx, $crate::runtime::reactor::Direction::Read, |io| io.recv(buffer))
+            }
+
+            /// As [`recv`](Self::recv), and tells who sent it.
+            ///
+            /// # Cancel safety
+            ///
+            /// Cancel safe: a call that is dropped has received nothing.
+            ///
+            /// # Errors
+            ///
+            /// Those of recvfrom(2), and those of [`readable`](Self::readable).
+            ///
+            /// # Panics
+            ///
+            /// If it has to wait and no runtime is entered on this thread.
+            $(#[$recv_from])*
+            pub async fn recv_from(&self, buffer: &mut [u8]) -> ::std::io::Result<(usize, $address)> {
+                self.io.async_io($crate::runtime::reactor::Direction::Read, |io| io.recv_from(buffer)).await
+            }
+
+            /// As [`recv_from`](Self::recv_from), without waiting.
+            ///
+            /// # Errors
+            ///
+            /// [`WouldBlock`](std::io::ErrorKind::WouldBlock) if nothing is there, and those of recvfrom(2).
+            pub fn try_recv_from(&self, buffer: &mut [u8]) -> ::std::io::Result<(usize, $address)> {
+                self.io.try_io($crate::runtime::reactor::Direction::Read, |io| io.recv_from(buffer))
+            }
+
+            /// As [`recv_from`](Self::recv_from), for a future of one's own. Only the latest caller is
+            /// woken, of this and of all other `poll_recv` and `poll_peek` calls.
+            ///
+            /// # Errors
+            ///
+            /// As [`recv_from`](Self::recv_from).
+            ///
+            /// # Panics
+            ///
+            /// If it has to wait and no runtime is entered on this thread.
+            pub fn poll_recv_from(
+                &self,
+                cx: &mut ::std::task::Context<'_>,
+                buffer: &mut [u8],
+            ) -> ::std::task::Poll<::std::io::Result<(usize, $address)>> {
+                self.io.poll_io(cx, $crate::runtime::reactor::Direction::Read, |io| io.recv_from(buffer))
+            }
+
+            /// Sends one datagram to the peer that the socket is connected to, and gives its length in
+            /// bytes. It goes as a whole or not at all.
+            ///
+            /// # Cancel safety
+            ///
+            /// Cancel safe: a call that is dropped has sent nothing.
+            ///
+            /// # Errors
+            ///
+            /// Those of send(2), such as `EMSGSIZE` if it is too long, and those of
+            /// [`writable`](Self::writable).
+            ///
+            /// # Panics
+            ///
+            /// If it has to wait and no runtime is entered on this thread.
+            $(#[$send])*
+            pub async fn send(&self, data: &[u8]) -> ::std::io::Result<usize> {
+                self.send_by(|io| io.send(data)).await
+            }
+
+            /// As [`send`](Self::send), without waiting.
+            ///
+            /// # Errors
+            ///
+            /// [`WouldBlock`](std::io::ErrorKind::WouldBlock) if there is no room, and those of send(2).
+            pub fn try_send(&self, data: &[u8]) -> ::std::io::Result<usize> {
+                self.try_send_by(|io| io.send(data))
+            }
+
+            /// As [`send`](Self::send), for a future of one's own. Only the latest caller is woken, of
+            /// this and of all other `poll_send` calls.
+            ///
+            /// # Errors
+            ///
+            /// As [`send`](Self::send).
+            ///
+            /// # Panics
+            ///
+            /// If it has to wait and no runtime is entered on this thread.
+            pub fn poll_send(
+                &self,
+                cx: &mut ::std::task::Context<'_>,
+                data: &[u8],
+            ) -> ::std::task::Poll<::std::io::Result<usize>> {
+                self.poll_send_by(cx, |io| io.send(data))
+            }
+
+            /// The error that is pending on the socket (`SO_ERROR`), which is cleared by this: an
+            /// operation that would have failed with it then does not, and goes on waiting.
+            ///
+            /// # Errors
+            ///
+            /// Those of getsockopt(2).
+            $(#[$take_error])*
+            pub fn take_error(&self) -> ::std::io::Result<Option<::std::io::Error>> {
+                ::socket2::SockRef::from(self).take_error()
+            }
+        }
+
+        impl ::std::os::fd::AsFd for $type {
+            fn as_fd(&self) -> ::std::os::fd::BorrowedFd<'_> {
+                self.io.get().as_fd()
+            }
+        }
+
+        impl ::std::os::fd::AsRawFd for $type {
+            fn as_raw_fd(&self) -> ::std::os::fd::RawFd {
+                ::std::os::fd::AsRawFd::as_raw_fd(&::std::os::fd::AsFd::as_fd(self))
+            }
+        }
+
+        /// As `from_std`.
+        impl TryFrom<$std> for $type {
+            type Error = ::std::io::Error;
+
+            fn try_from(socket: $std) -> ::std::io::Result<$type> {
+                Self::from_std(socket)
+            }
+        }
+
+        /// As `into_std`.
+        impl TryFrom<$type> for $std {
+            type Error = ::std::io::Error;
+
+            fn try_from(socket: $type) -> ::std::io::Result<$std> {
+                socket.into_std()
+            }
+        }
+    };
+}
+
+pub(crate) use datagram_methods;

@@ -1,0 +1,119 @@
+//! The tasks of one server: how many there are, and that none outlives it.
+
+use crate::task::{self, AbortHandle};
+use slab::Slab;
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+/// Aborts its tasks when it is dropped.
+pub(super) struct Members {
+    state: Rc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    tasks: RefCell<Slab<Option<AbortHandle>>>,
+    spawned: Cell<u64>,
+    panicked: Cell<u64>,
+    /// From when on a task that has not finished was aborted.
+    aborting: Cell<bool>,
+    /// The server itself.
+    waiter: Cell<Option<Waker>>,
+}
+
+impl Members {
+    pub(super) fn new() -> Members {
+        Members { state: Rc::default() }
+    }
+
+    pub(super) fn spawn(&self, future: impl Future<Output = ()> + 'static) {
+        let state = &self.state;
+        state.spawned.set(state.spawned.get() + 1);
+        // Before it starts: where the runtime is going, it ends at once.
+        let key = state.tasks.borrow_mut().insert(None);
+        let seat = Seat { state: state.clone(), key, finished: false };
+        let task = task::spawn(Member { future, seat });
+        if let Some(abort) = state.tasks.borrow_mut().get_mut(key) {
+            *abort = Some(task.abort_handle());
+        }
+    }
+
+    pub(super) async fn wait_for_fewer_than(&self, limit: usize) {
+        poll_fn(|cx| {
+            if self.state.tasks.borrow().len() < limit {
+                return Poll::Ready(());
+            }
+            // The earlier one is dropped under no borrow: it may be a foreign one.
+            drop(self.state.waiter.replace(Some(cx.waker().clone())));
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Aborts those that are left, and tells how many. They end in their next turn.
+    pub(super) fn abort(&self) -> u64 {
+        self.state.aborting.set(true);
+        let tasks = self.state.tasks.borrow();
+        let left: Vec<AbortHandle> = tasks.iter().filter_map(|(_, abort)| abort.clone()).collect();
+        drop(tasks);
+        left.iter().for_each(AbortHandle::abort);
+        left.len() as u64
+    }
+
+    pub(super) fn spawned(&self) -> u64 {
+        self.state.spawned.get()
+    }
+
+    pub(super) fn panicked(&self) -> u64 {
+        self.state.panicked.get()
+    }
+}
+
+impl Drop for Members {
+    fn drop(&mut self) {
+        self.abort();
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// A task. The future is dropped before the seat is given up.
+    struct Member<F> {
+        #[pin]
+        future: F,
+        seat: Seat,
+    }
+}
+
+/// Given up when the task ends, however it ends.
+struct Seat {
+    state: Rc<State>,
+    key: usize,
+    finished: bool,
+}
+
+impl<F: Future<Output = ()>> Future for Member<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        std::task::ready!(this.future.poll(cx));
+        this.seat.finished = true;
+        Poll::Ready(())
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let state = &self.state;
+        if !self.finished && !state.aborting.get() {
+            state.panicked.set(state.panicked.get() + 1);
+        }
+        state.tasks.borrow_mut().remove(self.key);
+        if let Some(waiter) = state.waiter.take() {
+            waiter.wake();
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Many datagrams at once, where one system call for each is too much.
+
+use super::batch::Batch;
+use super::socket::UdpSocket;
+use super::sys::{self, Outcome};
+use crate::runtime::reactor::Direction;
+use std::io;
+use std::net::SocketAddr;
+
+/// A datagram to send, by [`UdpSocket::send_many`]. It borrows its data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outgoing<'a> {
+    pub(super) data: &'a [u8],
+    pub(super) to: Option<SocketAddr>,
+}
+
+impl<'a> Outgoing<'a> {
+    /// To the peer that the socket is connected to.
+    pub const fn new(data: &'a [u8]) -> Outgoing<'a> {
+        Outgoing { data, to: None }
+    }
+
+    /// To an address.
+    pub const fn to(data: &'a [u8], address: SocketAddr) -> Outgoing<'a> {
+        Outgoing { data, to: Some(address) }
+    }
+}
+
+impl UdpSocket {
+    /// Waits for a datagram, and receives all that are there, as many as the batch has room for, by
+    /// one system call where there is one for that. Gives how many came, which is at least one.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a call that is dropped has received nothing. What the batch held before is gone.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv_from`](UdpSocket::recv_from). An error behind datagrams that came is told by the next
+    /// call.
+    ///
+    /// # Panics
+    ///
+    /// If it has to wait and no runtime is entered on this thread.
+    ///
+    /// # Examples
+    ///
+    /// See [`Batch`]. An echo server, by batches:
+    ///
+    /// ```no_run
+    /// use runtime::net::UdpSocket;
+    /// use runtime::net::udp::{Batch, Outgoing};
+    ///
+    /// # runtime::block_on(async {
+    /// let socket = UdpSocket::bind("127.0.0.1:7000").await?;
+    /// let mut batch = Batch::new(Batch::MOST, 1500);
+    /// loop {
+    ///     let count = socket.recv_many(&mut batch).await?;
+    ///     let mut sent = 0;
+    ///     while sent < count {
+    ///         let answers = batch.iter().map(|datagram| Outgoing::to(datagram.data(), datagram.from()));
+    ///         sent += socket.send_many(answers.skip(sent)).await?;
+    ///     }
+    /// }
+    /// # #[expect(unreachable_code)] std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    pub async fn recv_many(&self, batch: &mut Batch) -> io::Result<usize> {
+        batch.clear();
+        self.left_over()?;
+        self.io.async_io(Direction::Read, |io| self.conclude(batch.receive(io))).await
+    }
+
+    /// As [`recv_many`](UdpSocket::recv_many), without waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if nothing is there, and as
+    /// [`recv_many`](UdpSocket::recv_many).
+    pub fn try_recv_many(&self, batch: &mut Batch) -> io::Result<usize> {
+        batch.clear();
+        self.left_over()?;
+        self.io.try_io(Direction::Read, |io| self.conclude(batch.receive(io)))
+    }
+
+    /// Sends datagrams in their order, by one system call where there is one for that, and gives how
+    /// many were sent: at least one, and at most [`Batch::MOST`]. To send the rest, skip so many and
+    /// call again. It waits only as long as there is no room for the first. Of no datagrams, none are
+    /// sent.
+    ///
+    /// They may have many addresses, or none if the socket is connected. The iterator is gone through
+    /// at each try, so its clones have to give the same.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a call that is dropped has sent nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_to`](UdpSocket::send_to), of the first datagram. One that fails behind others ends the
+    /// call without an error: it is the first of the next call, and fails again. But a
+    /// [refusal](UdpSocket#errors-of-the-peer) that comes in the midst is gone then on Linux.
+    ///
+    /// # Panics
+    ///
+    /// If it has to wait and no runtime is entered on this thread.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use runtime::net::UdpSocket;
+    /// use runtime::net::udp::Outgoing;
+    ///
+    /// # runtime::block_on(async {
+    /// let (a, b) = (UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?);
+    /// let sender = UdpSocket::bind("127.0.0.1:0").await?;
+    /// let news = [Outgoing::to(b"to a", a.local_addr()?), Outgoing::to(b"to b", b.local_addr()?)];
+    /// let mut sent = 0;
+    /// while sent < news.len() {
+    ///     sent += sender.send_many(news[sent..].iter().copied()).await?;
+    /// }
+    /// # let mut buffer = [0; 16];
+    /// # assert_eq!(a.recv(&mut buffer).await?, 4);
+    /// # assert_eq!(b.recv(&mut buffer).await?, 4);
+    /// # assert_eq!(&buffer[..4], b"to b");
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    pub async fn send_many<'a, I>(&self, datagrams: I) -> io::Result<usize>
+    where
+        I: IntoIterator<Item = Outgoing<'a>, IntoIter: Clone>,
+    {
+        self.left_over()?;
+        let datagrams = datagrams.into_iter();
+        self.io.async_io(Direction::Write, |io| self.conclude(sys::send(io, datagrams.clone()))).await
+    }
+
+    /// As [`send_many`](UdpSocket::send_many), without waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if there is no room for the first, and as
+    /// [`send_many`](UdpSocket::send_many).
+    pub fn try_send_many<'a>(&self, datagrams: impl IntoIterator<Item = Outgoing<'a>>) -> io::Result<usize> {
+        self.left_over()?;
+        self.io.try_io(Direction::Write, |io| self.conclude(sys::send(io, datagrams.into_iter())))
+    }
+
+    /// An error that came behind datagrams, where the system does not keep it.
+    fn left_over(&self) -> io::Result<()> {
+        self.io.get().left_over.take().map_or(Ok(()), Err)
+    }
+
+    pub(super) fn conclude(&self, outcome: Outcome) -> io::Result<usize> {
+        let (count, error) = outcome?;
+        if let Some(error) = error {
+            self.io.get().left_over.put(&error);
+        }
+        Ok(count)
+    }
+}

@@ -1,0 +1,114 @@
+//! The options of a UDP socket, see udp(7), ip(7) and ipv6(7). For those that are not here, give the
+//! socket to `socket2::SockRef::from`.
+
+use super::socket::UdpSocket;
+use socket2::SockRef;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// A pair of methods, that get and set an option: what it is, then what else is to be said.
+macro_rules! options {
+    ($($get:ident, $set:ident($value:ident: $type:ty): $what:literal $(, $more:literal)*;
+        $io:ident => $getter:expr, $setter:expr;)*) => {
+        impl UdpSocket {$(
+            #[doc = concat!("Gets ", $what, ". See [`", stringify!($set), "`](UdpSocket::", stringify!($set), ").")]
+            ///
+            /// # Errors
+            ///
+            /// Those of getsockopt(2).
+            pub fn $get(&self) -> io::Result<$type> {
+                let $io = self.std();
+                $getter
+            }
+
+            #[doc = concat!("Sets ", $what, ".")]
+            $(#[doc = ""] #[doc = $more])*
+            ///
+            /// # Errors
+            ///
+            /// Those of setsockopt(2).
+            pub fn $set(&self, $value: $type) -> io::Result<()> {
+                let $io = self.std();
+                $setter
+            }
+        )*}
+    };
+}
+
+options! {
+    broadcast, set_broadcast(on: bool):
+        "whether it may send to broadcast addresses (`SO_BROADCAST`)",
+        "Without it, sending there fails with [`PermissionDenied`](io::ErrorKind::PermissionDenied).";
+        socket => socket.broadcast(), socket.set_broadcast(on);
+    multicast_loop_v4, set_multicast_loop_v4(on: bool):
+        "whether what is sent to a group comes back to members on this machine (`IP_MULTICAST_LOOP`)",
+        "On by default. IPv4 only.";
+        socket => socket.multicast_loop_v4(), socket.set_multicast_loop_v4(on);
+    multicast_ttl_v4, set_multicast_ttl_v4(ttl: u32):
+        "how many routers a datagram to a group may pass (`IP_MULTICAST_TTL`)",
+        "1 by default, which is the local network. IPv4 only.";
+        socket => socket.multicast_ttl_v4(), socket.set_multicast_ttl_v4(ttl);
+    multicast_loop_v6, set_multicast_loop_v6(on: bool):
+        "whether what is sent to a group comes back to members on this machine (`IPV6_MULTICAST_LOOP`)",
+        "On by default. IPv6 only.";
+        socket => socket.multicast_loop_v6(), socket.set_multicast_loop_v6(on);
+    multicast_hops_v6, set_multicast_hops_v6(hops: u32):
+        "how many routers a datagram to a group may pass (`IPV6_MULTICAST_HOPS`)",
+        "1 by default, which is the local network. IPv6 only.";
+        socket => SockRef::from(socket).multicast_hops_v6(),
+            SockRef::from(socket).set_multicast_hops_v6(hops);
+    ttl, set_ttl(ttl: u32):
+        "how many routers a datagram may pass (`IP_TTL`)",
+        "IPv4 only.";
+        socket => socket.ttl(), socket.set_ttl(ttl);
+    tos_v4, set_tos_v4(tos: u32):
+        "the type of service that datagrams ask for (`IP_TOS`)",
+        "The upper six bits are the differentiated services field of RFC 2474, the lower two are \
+         congestion notification. IPv4 only.";
+        socket => SockRef::from(socket).tos_v4(), SockRef::from(socket).set_tos_v4(tos);
+}
+
+impl UdpSocket {
+    /// Joins a group: datagrams to it are received from now on, `IP_ADD_MEMBERSHIP`.
+    ///
+    /// `interface` is an address of the interface to join on; the unspecified one lets the system
+    /// choose.
+    ///
+    /// # Errors
+    ///
+    /// Those of setsockopt(2), such as `EINVAL` if the address is no group's, and `ENODEV` if there is
+    /// no such interface.
+    pub fn join_multicast_v4(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
+        self.std().join_multicast_v4(&group, &interface)
+    }
+
+    /// Leaves a group, `IP_DROP_MEMBERSHIP`. Dropping the socket leaves all of them.
+    ///
+    /// # Errors
+    ///
+    /// Those of setsockopt(2), such as [`AddrNotAvailable`](io::ErrorKind::AddrNotAvailable) if it is no
+    /// member.
+    pub fn leave_multicast_v4(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
+        self.std().leave_multicast_v4(&group, &interface)
+    }
+
+    /// Joins a group: datagrams to it are received from now on, `IPV6_ADD_MEMBERSHIP`.
+    ///
+    /// `interface` is the number of the interface to join on; 0 lets the system choose.
+    ///
+    /// # Errors
+    ///
+    /// As [`join_multicast_v4`](UdpSocket::join_multicast_v4).
+    pub fn join_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> io::Result<()> {
+        self.std().join_multicast_v6(group, interface)
+    }
+
+    /// Leaves a group, `IPV6_DROP_MEMBERSHIP`. Dropping the socket leaves all of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`leave_multicast_v4`](UdpSocket::leave_multicast_v4).
+    pub fn leave_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> io::Result<()> {
+        self.std().leave_multicast_v6(group, interface)
+    }
+}

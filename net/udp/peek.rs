@@ -1,0 +1,139 @@
+//! Looking at the next datagram, which stays where it is.
+
+use super::socket::{Socket, UdpSocket, no_sender};
+use crate::runtime::reactor::Direction;
+use socket2::SockRef;
+use std::io;
+use std::net::SocketAddr;
+use std::task::{Context, Poll};
+
+impl UdpSocket {
+    /// Receives one datagram and leaves it there: the next call gets it again. For the rest, as
+    /// [`recv`](UdpSocket::recv).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](UdpSocket::recv).
+    ///
+    /// # Panics
+    ///
+    /// If it has to wait and no runtime is entered on this thread.
+    pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.io.async_io(Direction::Read, |io| io.socket.peek(buffer)).await
+    }
+
+    /// As [`peek`](UdpSocket::peek), without waiting.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_recv`](UdpSocket::try_recv).
+    pub fn try_peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.io.try_io(Direction::Read, |io| io.socket.peek(buffer))
+    }
+
+    /// As [`peek`](UdpSocket::peek), for a future of one's own. Only the latest caller is woken, of
+    /// this and of all other `poll_recv` and `poll_peek` calls.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](UdpSocket::recv).
+    ///
+    /// # Panics
+    ///
+    /// If it has to wait and no runtime is entered on this thread.
+    pub fn poll_peek(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.io.poll_io(cx, Direction::Read, |io| io.socket.peek(buffer))
+    }
+
+    /// As [`peek`](UdpSocket::peek), and tells who sent it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv_from`](UdpSocket::recv_from).
+    ///
+    /// # Panics
+    ///
+    /// If it has to wait and no runtime is entered on this thread.
+    pub async fn peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.io.async_io(Direction::Read, |io| io.socket.peek_from(buffer)).await
+    }
+
+    /// As [`peek_from`](UdpSocket::peek_from), without waiting.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_recv_from`](UdpSocket::try_recv_from).
+    pub fn try_peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.io.try_io(Direction::Read, |io| io.socket.peek_from(buffer))
+    }
+
+    /// As [`peek_from`](UdpSocket::peek_from), for a future of one's own. Only the latest caller is
+    /// woken, of this and of all other `poll_recv` and `poll_peek` calls.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv_from`](UdpSocket::recv_from).
+    ///
+    /// # Panics
+    ///
+    /// If it has to wait and no runtime is entered on this thread.
+    pub fn poll_peek_from(
+        &self,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<(usize, SocketAddr)>> {
+        self.io.poll_io(cx, Direction::Read, |io| io.socket.peek_from(buffer))
+    }
+
+    /// Waits for a datagram, leaves it there, and tells who sent it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv_from`](UdpSocket::recv_from).
+    ///
+    /// # Panics
+    ///
+    /// If it has to wait and no runtime is entered on this thread.
+    pub async fn peek_sender(&self) -> io::Result<SocketAddr> {
+        self.io.async_io(Direction::Read, sender).await
+    }
+
+    /// As [`peek_sender`](UdpSocket::peek_sender), without waiting.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_recv_from`](UdpSocket::try_recv_from).
+    pub fn try_peek_sender(&self) -> io::Result<SocketAddr> {
+        self.io.try_io(Direction::Read, sender)
+    }
+
+    /// As [`peek_sender`](UdpSocket::peek_sender), for a future of one's own. Only the latest caller
+    /// is woken, of this and of all other `poll_recv` and `poll_peek` calls.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv_from`](UdpSocket::recv_from).
+    ///
+    /// # Panics
+    ///
+    /// If it has to wait and no runtime is entered on this thread.
+    pub fn poll_peek_sender(&self, cx: &mut Context<'_>) -> Poll<io::Result<SocketAddr>> {
+        self.io.poll_io(cx, Direction::Read, sender)
+    }
+}
+
+fn sender(socket: &Socket) -> io::Result<SocketAddr> {
+    SockRef::from(socket).peek_sender()?.as_socket().ok_or_else(no_sender)
+}

@@ -1,0 +1,63 @@
+//! The ways that segments go when the system says no.
+
+use super::*;
+use crate::net::datagram::Packets;
+
+pub(super) fn pair() -> (UdpSocket, std::net::UdpSocket) {
+    let ours = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let other = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    other.set_nonblocking(true).unwrap();
+    ours.connect(other.local_addr().unwrap()).unwrap();
+    (UdpSocket::from_std(ours).unwrap(), other)
+}
+
+pub(super) fn lengths(socket: &std::net::UdpSocket) -> Vec<usize> {
+    let mut buffer = vec![0; 70_000];
+    std::iter::from_fn(|| socket.recv(&mut buffer).ok()).collect()
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "it has no UDP")]
+fn refused_segments_go_one_by_one() {
+    let (ours, other) = pair();
+    let data = vec![1; 2500];
+    for refusal in [libc::EIO, libc::ENOPROTOOPT] {
+        ours.io.get().offload.0.store(UNKNOWN, Relaxed);
+        assert!(ours.io.get().offload.is_refusal(&io::Error::from_raw_os_error(refusal)));
+        assert!(!ours.io.get().offload.is_usable(|| panic!("it is known")));
+        assert_eq!(ours.try_send_segments(&data, 1000).unwrap(), 2500);
+        assert_eq!(lengths(&other), [1000, 1000, 500]);
+    }
+    // More than go in one call.
+    assert_eq!(ours.try_send_segments(&data, 10).unwrap(), 320);
+    assert_eq!(lengths(&other), [10; 32]);
+    assert_eq!(ours.try_send_segments(&[], 10).unwrap(), 0);
+    assert_eq!(ours.try_send_segments(&data, 2500).unwrap(), 2500);
+    assert_eq!(ours.try_send_segments(&data, usize::MAX).unwrap(), 2500);
+    assert_eq!(lengths(&other), [2500, 2500]);
+}
+
+#[test]
+fn one_size_that_is_too_large_says_nothing_of_others() {
+    let offload = Offload::default();
+    assert!(offload.is_usable(|| true));
+    for error in [libc::EINVAL, libc::EMSGSIZE] {
+        assert!(offload.is_refusal(&io::Error::from_raw_os_error(error)));
+        assert!(offload.is_usable(|| panic!("it is known")));
+    }
+    for error in [libc::ECONNREFUSED, libc::EAGAIN, libc::ENOBUFS] {
+        assert!(!offload.is_refusal(&io::Error::from_raw_os_error(error)));
+    }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "it has no UDP")]
+fn an_error_is_left_over_once() {
+    let (ours, _other) = pair();
+    let refused = io::Error::from_raw_os_error(libc::ECONNREFUSED);
+    assert_eq!(ours.conclude(Ok((3, Some(refused)))).unwrap(), 3);
+    let mut batch = super::super::Batch::new(1, 1);
+    assert_eq!(ours.try_recv_many(&mut batch).unwrap_err().raw_os_error(), Some(libc::ECONNREFUSED));
+    assert_eq!(ours.try_recv_many(&mut batch).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    assert!(Socket::of_std(ours.into_std().unwrap()).left_over.take().is_none());
+}

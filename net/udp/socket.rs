@@ -1,0 +1,297 @@
+//! A UDP socket: how it comes to be, and what goes through it by address. What it has in common with
+//! other datagram sockets is in `net/datagram.rs`; looking at datagrams that stay where they are is in
+//! `peek.rs`, its options are in `options.rs`.
+
+use super::segments::{LeftOver, Offload};
+use crate::net::addr::{ToSocketAddrs, lookup_host, no_address, try_each};
+use crate::net::datagram::{Packets, datagram_methods};
+use crate::net::methods::ready_methods;
+use crate::runtime::reactor::Direction;
+use crate::runtime::registered::Registered;
+use std::fmt;
+use std::future::ready;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::task::{Context, Poll};
+
+/// A UDP socket.
+///
+/// It sends to anybody and receives from anybody; or, once it is [connected](UdpSocket::connect), it
+/// sends to and receives from one peer. All of it goes by shared reference, and many tasks may send
+/// and receive at once: there are no halves, share the socket by `Rc` or `Arc`. Each datagram goes to
+/// one of those who receive.
+///
+/// Datagrams may be lost, doubled and put out of order on their way, and a sender's address can be
+/// forged. One that is longer than the buffer it is received into is cut off.
+///
+/// # Errors of the peer
+///
+/// When a connected peer's machine answers that nobody listens there, the socket keeps that as its
+/// pending error, and the next operation, whether it sends or receives, fails with
+/// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) instead of doing anything. It is told once,
+/// to one caller. Nothing is broken by it: the next call works again. Without a connection there are
+/// no such errors.
+///
+/// # Examples
+///
+/// ```
+/// use runtime::net::UdpSocket;
+///
+/// # runtime::block_on(async {
+/// let server = UdpSocket::bind("127.0.0.1:0").await?;
+/// let client = UdpSocket::bind("127.0.0.1:0").await?;
+/// client.connect(server.local_addr()?).await?;
+///
+/// client.send(b"ping").await?;
+/// let mut buffer = [0; 1500];
+/// let (count, from) = server.recv_from(&mut buffer).await?;
+/// assert_eq!((&buffer[..count], from), (&b"ping"[..], client.local_addr()?));
+///
+/// server.send_to(b"pong", from).await?;
+/// let count = client.recv(&mut buffer).await?;
+/// assert_eq!(&buffer[..count], b"pong");
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+pub struct UdpSocket {
+    pub(super) io: Registered<Socket>,
+}
+
+impl UdpSocket {
+    /// Binds to the first address that can be had. Port 0 lets the system choose one, see
+    /// [`local_addr`](UdpSocket::local_addr).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// The error of the last address, such as [`AddrInUse`](io::ErrorKind::AddrInUse);
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if there is no address; and those of
+    /// [`lookup_host`].
+    ///
+    /// # Panics
+    ///
+    /// If a name is to be looked up and no runtime is entered on this thread.
+    pub async fn bind(address: impl ToSocketAddrs) -> io::Result<UdpSocket> {
+        try_each(address, |address| ready(std::net::UdpSocket::bind(address)))
+            .await
+            .and_then(UdpSocket::from_std)
+    }
+
+    /// Of a socket that does not block.
+    fn new(socket: std::net::UdpSocket) -> UdpSocket {
+        UdpSocket { io: Registered::new(Socket::of_std(socket)) }
+    }
+
+    /// Connects to the first address to which there is a way: that is where [`send`](UdpSocket::send)
+    /// sends, and datagrams from elsewhere are not received any more. Nothing is sent by this. It may
+    /// be repeated, for another peer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// The error of the last address, such as [`NetworkUnreachable`](io::ErrorKind::NetworkUnreachable);
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if there is no address; and those of
+    /// [`lookup_host`].
+    ///
+    /// # Panics
+    ///
+    /// If a name is to be looked up and no runtime is entered on this thread.
+    pub async fn connect(&self, address: impl ToSocketAddrs) -> io::Result<()> {
+        try_each(address, |address| ready(self.std().connect(address))).await
+    }
+
+    /// The address it is bound to.
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockname(2).
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.std().local_addr()
+    }
+
+    /// The address it is connected to.
+    ///
+    /// # Errors
+    ///
+    /// [`NotConnected`](io::ErrorKind::NotConnected) if it is not.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.std().peer_addr()
+    }
+
+    /// Sends one datagram to an address, and gives its length in bytes. It goes as a whole or not at
+    /// all. Of several addresses, the first is taken.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a call that is dropped has sent nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of sendto(2), such as `EMSGSIZE` if it is too long;
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if there is no address; those of [`lookup_host`]
+    /// and of [`writable`](UdpSocket::writable).
+    ///
+    /// # Panics
+    ///
+    /// If it has to wait, or a name is to be looked up, and no runtime is entered on this thread.
+    pub async fn send_to(&self, data: &[u8], target: impl ToSocketAddrs) -> io::Result<usize> {
+        let target = lookup_host(target).await?.next().ok_or_else(no_address)?;
+        self.send_by(|io| io.socket.send_to(data, target)).await
+    }
+
+    /// As [`send_to`](UdpSocket::send_to), without waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if there is no room, and those of sendto(2).
+    pub fn try_send_to(&self, data: &[u8], target: SocketAddr) -> io::Result<usize> {
+        self.try_send_by(|io| io.socket.send_to(data, target))
+    }
+
+    /// As [`send_to`](UdpSocket::send_to), for a future of one's own. Only the latest caller is woken,
+    /// of this and of all other `poll_send` calls.
+    ///
+    /// # Errors
+    ///
+    /// Those of sendto(2), and those of [`writable`](UdpSocket::writable).
+    ///
+    /// # Panics
+    ///
+    /// If it has to wait and no runtime is entered on this thread.
+    pub fn poll_send_to(
+        &self,
+        cx: &mut Context<'_>,
+        data: &[u8],
+        target: SocketAddr,
+    ) -> Poll<io::Result<usize>> {
+        self.poll_send_by(cx, |io| io.socket.send_to(data, target))
+    }
+
+    async fn send_by(&self, send: impl FnMut(&Socket) -> io::Result<usize>) -> io::Result<usize> {
+        self.io.async_io(Direction::Write, send).await
+    }
+
+    fn try_send_by(&self, send: impl FnOnce(&Socket) -> io::Result<usize>) -> io::Result<usize> {
+        self.io.try_io(Direction::Write, send)
+    }
+
+    fn poll_send_by(
+        &self,
+        cx: &mut Context<'_>,
+        send: impl FnMut(&Socket) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        self.io.poll_io(cx, Direction::Write, send)
+    }
+
+    pub(super) fn std(&self) -> &std::net::UdpSocket {
+        &self.io.get().socket
+    }
+}
+
+datagram_methods! {
+    UdpSocket, std::net::UdpSocket, SocketAddr;
+    readable {
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// # use runtime::net::UdpSocket;
+        /// # use std::io::ErrorKind::WouldBlock;
+        /// # runtime::block_on(async {
+        /// # let socket = UdpSocket::bind("127.0.0.1:0").await?;
+        /// # socket.send_to(b"to myself", socket.local_addr()?).await?;
+        /// let mut buffer = [0; 1500];
+        /// let (count, from) = loop {
+        ///     socket.readable().await?;
+        ///     match socket.try_recv_from(&mut buffer) {
+        ///         Err(error) if error.kind() == WouldBlock => continue,
+        ///         result => break result?,
+        ///     }
+        /// };
+        /// # assert_eq!((&buffer[..count], from), (&b"to myself"[..], socket.local_addr()?));
+        /// # std::io::Result::Ok(()) }).unwrap();
+        /// ```
+    }
+    recv {}
+    recv_from {
+        ///
+        /// # Examples
+        ///
+        /// ```no_run
+        /// use runtime::net::UdpSocket;
+        ///
+        /// # runtime::block_on(async {
+        /// let socket = UdpSocket::bind("127.0.0.1:7000").await?;
+        /// let mut buffer = [0; 1500];
+        /// loop {
+        ///     let (count, from) = socket.recv_from(&mut buffer).await?;
+        ///     socket.send_to(&buffer[..count], from).await?;
+        /// }
+        /// # #[expect(unreachable_code)] std::io::Result::Ok(()) }).unwrap();
+        /// ```
+    }
+    send {}
+    take_error {}
+}
+
+ready_methods! {
+    UdpSocket
+}
+
+impl fmt::Debug for UdpSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.std().fmt(f)
+    }
+}
+
+/// The socket itself, and what is known of the system it is on.
+pub(super) struct Socket {
+    pub(super) socket: std::net::UdpSocket,
+    pub(super) offload: Offload,
+    pub(super) left_over: LeftOver,
+}
+
+/// Some systems do not always say.
+pub(super) fn no_sender() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the system does not say who sent the datagram")
+}
+
+impl Packets for Socket {
+    type Std = std::net::UdpSocket;
+    type Address = SocketAddr;
+
+    fn of_std(socket: std::net::UdpSocket) -> Socket {
+        Socket { socket, offload: Offload::default(), left_over: LeftOver::default() }
+    }
+
+    fn into_std(self) -> std::net::UdpSocket {
+        self.socket
+    }
+
+    #[inline]
+    fn send(&self, data: &[u8]) -> io::Result<usize> {
+        self.socket.send(data)
+    }
+
+    #[inline]
+    fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.socket.recv(buffer)
+    }
+
+    #[inline]
+    fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.socket.recv_from(buffer)
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}

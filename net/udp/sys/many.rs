@@ -1,0 +1,50 @@
+//! One call for many datagrams: recvmmsg(2) and sendmmsg(2), of Linux, FreeBSD and NetBSD.
+//!
+//! An error behind datagrams that have come is kept by Linux for the next call on the socket. One
+//! behind datagrams that were sent is not told; whoever sends the rest gets it then, if it lasts.
+//! Emulated kernels and filters may not have the calls: then it goes one by one.
+#![expect(unsafe_code, reason = "recvmmsg and sendmmsg, which std and socket2 do not make")]
+
+use super::{Header, Outcome, single};
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::{io, ptr};
+
+/// # Safety
+///
+/// What the headers point to must be there for the call to write, in the lengths that they say.
+// SAFETY: as its own documentation says.
+pub(super) unsafe fn receive(socket: BorrowedFd<'_>, headers: &mut [Header]) -> Outcome {
+    // SAFETY: the caller vouches for what the headers point to, and the slice for how many they are.
+    let count = unsafe {
+        libc::recvmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), headers.len() as _, 0, ptr::null_mut())
+    };
+    match usize::try_from(count) {
+        Ok(count) => Ok((count, None)),
+        Err(_) => match io::Error::last_os_error() {
+            // SAFETY: the caller vouches.
+            error if is_missing(&error) => unsafe { single::receive(socket, headers) },
+            error => Err(error),
+        },
+    }
+}
+
+/// # Safety
+///
+/// What the headers point to must be there for the call to read, in the lengths that they say.
+// SAFETY: as its own documentation says.
+pub(super) unsafe fn send(socket: BorrowedFd<'_>, headers: &mut [Header]) -> Outcome {
+    // SAFETY: the caller vouches for what the headers point to, and the slice for how many they are.
+    let count = unsafe { libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), headers.len() as _, 0) };
+    match usize::try_from(count) {
+        Ok(count) => Ok((count, None)),
+        Err(_) => match io::Error::last_os_error() {
+            // SAFETY: the caller vouches.
+            error if is_missing(&error) => unsafe { single::send(socket, headers) },
+            error => Err(error),
+        },
+    }
+}
+
+fn is_missing(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ENOSYS)
+}

@@ -1,0 +1,40 @@
+//! Segmentation offload where there is none: datagrams go and come one by one.
+#![expect(unsafe_code, reason = "a function that is unsafe where there is something to read")]
+
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::os::fd::AsFd;
+
+/// No control messages are asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Control;
+
+impl Control {
+    pub(super) const EMPTY: Control = Control;
+
+    /// # Safety
+    ///
+    /// Nothing is looked at.
+    // SAFETY: as its own documentation says.
+    pub(super) unsafe fn segment_size(_: &libc::msghdr) -> Option<NonZeroUsize> {
+        None
+    }
+}
+
+pub(in super::super) fn send_segmented(
+    _: impl AsFd,
+    _: &[u8],
+    _: u16,
+    _: Option<SocketAddr>,
+) -> io::Result<usize> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(in super::super) fn can_segment(_: impl AsFd) -> bool {
+    false
+}
+
+pub(in super::super) fn set_coalescing(_: impl AsFd, on: bool) -> io::Result<()> {
+    if on { Err(io::ErrorKind::Unsupported.into()) } else { Ok(()) }
+}

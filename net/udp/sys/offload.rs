@@ -1,0 +1,186 @@
+//! Segmentation offload, of Linux: one piece of memory that goes as many datagrams (`UDP_SEGMENT`,
+//! since 4.18), and many that come as one (`UDP_GRO`, since 5.0). See udp(7).
+//!
+//! The size of the segments goes with the datagram, as a control message, see cmsg(3).
+#![expect(unsafe_code, reason = "control messages, and options that socket2 does not know")]
+
+use socket2::{MsgHdr, SockAddr, SockRef};
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::os::fd::{AsFd, AsRawFd};
+use std::{mem, ptr};
+
+/// Room for control messages: for the size of segments, and for a time stamp, should somebody have
+/// asked for that as well.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(super) struct Control {
+    // As aligned as the header of a message.
+    messages: [usize; 8],
+}
+
+impl Control {
+    pub(super) const EMPTY: Control = Control { messages: [0; 8] };
+
+    /// The size of the segments that a datagram was put together from, if it was.
+    ///
+    /// # Safety
+    ///
+    /// The header must point to control messages, of the length that it says.
+    // SAFETY: as its own documentation says.
+    pub(super) unsafe fn segment_size(header: &libc::msghdr) -> Option<NonZeroUsize> {
+        // SAFETY: the caller vouches, and these go no further than the length that the header says.
+        let mut message = unsafe { libc::CMSG_FIRSTHDR(header) };
+        // SAFETY: what they return is null, or a message that is there.
+        while let Some(found) = unsafe { message.as_ref() } {
+            if (found.cmsg_level, found.cmsg_type) == (libc::SOL_UDP, libc::UDP_GRO) {
+                // SAFETY: such a message holds a C int, which may not be aligned.
+                let size = unsafe { libc::CMSG_DATA(message).cast::<libc::c_int>().read_unaligned() };
+                return usize::try_from(size).ok().and_then(NonZeroUsize::new);
+            }
+            // SAFETY: as above.
+            message = unsafe { libc::CMSG_NXTHDR(header, message) };
+        }
+        None
+    }
+}
+
+/// A control message that says the size of segments: its bytes.
+fn size_message(size: u16) -> [u8; SIZE_MESSAGE] {
+    let mut control = Control::EMPTY;
+    // SAFETY: numbers and a pointer that may be null; padding in it cannot be written down.
+    let mut header: libc::msghdr = unsafe { mem::zeroed() };
+    header.msg_control = (&raw mut control).cast();
+    header.msg_controllen = SIZE_MESSAGE as _;
+    // SAFETY: there is room for a header and two bytes behind it, aligned as a header must be.
+    unsafe {
+        let message = libc::CMSG_FIRSTHDR(&header);
+        (*message).cmsg_level = libc::SOL_UDP;
+        (*message).cmsg_type = libc::UDP_SEGMENT;
+        (*message).cmsg_len = libc::CMSG_LEN(size_of::<u16>() as _) as _;
+        libc::CMSG_DATA(message).cast::<u16>().write_unaligned(size);
+    }
+    let mut bytes = [0; SIZE_MESSAGE];
+    for (bytes, word) in bytes.chunks_exact_mut(size_of::<usize>()).zip(control.messages) {
+        bytes.copy_from_slice(&word.to_ne_bytes());
+    }
+    bytes
+}
+
+// SAFETY: arithmetic.
+const SIZE_MESSAGE: usize = unsafe { libc::CMSG_SPACE(size_of::<u16>() as _) } as usize;
+
+/// Sends data as datagrams of a size, the last of which may be shorter. All or nothing.
+pub(in super::super) fn send_segmented(
+    socket: impl AsFd,
+    data: &[u8],
+    size: u16,
+    to: Option<SocketAddr>,
+) -> io::Result<usize> {
+    let (buffers, control) = ([IoSlice::new(data)], size_message(size));
+    let to = to.map(SockAddr::from);
+    let header = MsgHdr::new().with_buffers(&buffers).with_control(&control);
+    let header = match &to {
+        Some(to) => header.with_addr(to),
+        None => header,
+    };
+    SockRef::from(&socket).sendmsg(&header, 0)
+}
+
+/// Whether the kernel knows how to. One that does not would not look at the size, and send it whole.
+pub(in super::super) fn can_segment(socket: impl AsFd) -> bool {
+    let mut value: libc::c_int = 0;
+    let mut length = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the descriptor is open while it is borrowed, and the value has the room that the length says.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_UDP,
+            libc::UDP_SEGMENT,
+            (&raw mut value).cast(),
+            &mut length,
+        )
+    };
+    result == 0
+}
+
+/// Sets whether datagrams may come as one.
+pub(in super::super) fn set_coalescing(socket: impl AsFd, on: bool) -> io::Result<()> {
+    let value = libc::c_int::from(on);
+    // SAFETY: as above.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_UDP,
+            libc::UDP_GRO,
+            ptr::from_ref(&value).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the kernel would write: messages one behind the other.
+    fn segment_size(messages: &[(libc::c_int, libc::c_int, &[u8])]) -> Option<usize> {
+        let mut control = Control::EMPTY;
+        // SAFETY: as above.
+        let mut header: libc::msghdr = unsafe { mem::zeroed() };
+        let mut length = 0;
+        for (level, kind, data) in messages {
+            // SAFETY: there is room for what the tests put there, which is asserted.
+            unsafe {
+                let message = (&raw mut control).byte_add(length).cast::<libc::cmsghdr>();
+                length += libc::CMSG_SPACE(data.len() as _) as usize;
+                assert!(length <= size_of::<Control>());
+                (*message).cmsg_level = *level;
+                (*message).cmsg_type = *kind;
+                (*message).cmsg_len = libc::CMSG_LEN(data.len() as _) as _;
+                ptr::copy_nonoverlapping(data.as_ptr(), libc::CMSG_DATA(message), data.len());
+            }
+        }
+        header.msg_control = (&raw mut control).cast();
+        header.msg_controllen = length as _;
+        // SAFETY: it points to the messages above.
+        unsafe { Control::segment_size(&header) }.map(NonZeroUsize::get)
+    }
+
+    #[test]
+    fn the_size_of_segments_is_found_among_other_messages() {
+        let size = (libc::SOL_UDP, libc::UDP_GRO, &1200_i32.to_ne_bytes()[..]);
+        let stamp = (libc::SOL_SOCKET, libc::SO_TIMESTAMP, &[7; 16][..]);
+        assert_eq!(segment_size(&[]), None);
+        assert_eq!(segment_size(&[size]), Some(1200));
+        assert_eq!(segment_size(&[stamp]), None);
+        assert_eq!(segment_size(&[stamp, size]), Some(1200));
+        assert_eq!(segment_size(&[size, stamp]), Some(1200));
+        for wrong in [0_i32, -1] {
+            assert_eq!(segment_size(&[(libc::SOL_UDP, libc::UDP_GRO, &wrong.to_ne_bytes())]), None);
+        }
+    }
+
+    #[test]
+    fn the_size_to_send_is_one_message() {
+        let bytes = size_message(0x1234);
+        let mut control = Control::EMPTY;
+        // SAFETY: so many bytes fit there, and any are good; and the header is as above.
+        let mut header: libc::msghdr = unsafe {
+            ptr::copy_nonoverlapping(bytes.as_ptr(), (&raw mut control).cast(), bytes.len());
+            mem::zeroed()
+        };
+        header.msg_control = (&raw mut control).cast();
+        header.msg_controllen = bytes.len() as _;
+        // SAFETY: the header points to one message.
+        unsafe {
+            let message = libc::CMSG_FIRSTHDR(&header);
+            assert_eq!(((*message).cmsg_level, (*message).cmsg_type), (libc::SOL_UDP, libc::UDP_SEGMENT));
+            assert_eq!((*message).cmsg_len as usize, libc::CMSG_LEN(2) as usize);
+            assert_eq!(libc::CMSG_DATA(message).cast::<u16>().read_unaligned(), 0x1234);
+            assert!(libc::CMSG_NXTHDR(&header, message).is_null());
+        }
+    }
+}

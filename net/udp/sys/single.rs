@@ -1,0 +1,56 @@
+//! Many datagrams by one call for each: recvmsg(2) and sendmsg(2), which every system has.
+//!
+//! An error behind datagrams that were dealt with has been taken off the socket by then, so it goes to
+//! the caller, to be told next time.
+#![expect(unsafe_code, reason = "recvmsg and sendmsg, with the headers that are shared with recvmmsg")]
+
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "netbsd"))]
+use super::Header;
+use super::Outcome;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// What systems with recvmmsg(2) call `mmsghdr`.
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "netbsd")))]
+pub(super) struct Header {
+    pub(super) msg_hdr: libc::msghdr,
+    pub(super) msg_len: usize,
+}
+
+/// # Safety
+///
+/// What the headers point to must be there for the call to write, in the lengths that they say.
+// SAFETY: as its own documentation says.
+pub(super) unsafe fn receive(socket: BorrowedFd<'_>, headers: &mut [Header]) -> Outcome {
+    one_by_one(headers, |header| {
+        // SAFETY: the caller vouches for what the header points to.
+        unsafe { libc::recvmsg(socket.as_raw_fd(), &mut header.msg_hdr, 0) }
+    })
+}
+
+/// # Safety
+///
+/// What the headers point to must be there for the call to read, in the lengths that they say.
+// SAFETY: as its own documentation says.
+pub(super) unsafe fn send(socket: BorrowedFd<'_>, headers: &mut [Header]) -> Outcome {
+    one_by_one(headers, |header| {
+        // SAFETY: the caller vouches for what the header points to.
+        unsafe { libc::sendmsg(socket.as_raw_fd(), &header.msg_hdr, 0) }
+    })
+}
+
+fn one_by_one(headers: &mut [Header], mut call: impl FnMut(&mut Header) -> isize) -> Outcome {
+    for (n, header) in headers.iter_mut().enumerate() {
+        match call(header) {
+            -1 => {
+                return match io::Error::last_os_error() {
+                    error if n == 0 => Err(error),
+                    error if error.kind() == io::ErrorKind::WouldBlock => Ok((n, None)),
+                    error => Ok((n, Some(error))),
+                };
+            }
+            length => header.msg_len = length as _,
+        }
+    }
+    Ok((headers.len(), None))
+}

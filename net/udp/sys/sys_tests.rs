@@ -1,0 +1,221 @@
+//! Headers against a kernel that is played by the test, so that Miri can watch; and against the real one.
+
+use super::*;
+use std::cell::RefCell;
+use std::net::UdpSocket;
+
+const V4: &str = "192.0.2.7:4321";
+const V6: &str = "[2001:db8::7]:4321";
+
+thread_local! {
+    /// What the kernel has for who receives: data, and who sent it, if that is told.
+    static QUEUE: RefCell<Vec<(Vec<u8>, Option<SocketAddr>)>> = const { RefCell::new(Vec::new()) };
+}
+
+fn socket() -> std::fs::File {
+    std::fs::File::open("/dev/null").unwrap()
+}
+
+/// Plays recvmmsg(2): all that it writes goes by the pointers in the headers.
+unsafe fn play_receive(_: BorrowedFd<'_>, headers: &mut [Header]) -> Outcome {
+    let queue = QUEUE.take();
+    let count = queue.len().min(headers.len());
+    for (header, (data, from)) in headers.iter_mut().zip(queue) {
+        let message = &mut header.msg_hdr;
+        // SAFETY: as far as the headers say there is room.
+        unsafe {
+            assert_eq!(message.msg_iovlen, 1);
+            let piece = &*message.msg_iov;
+            let length = data.len().min(piece.iov_len);
+            ptr::copy_nonoverlapping(data.as_ptr(), piece.iov_base.cast(), length);
+            message.msg_flags = if length < data.len() { libc::MSG_TRUNC } else { 0 };
+            header.msg_len = length as _;
+            // All of the room is there to be written.
+            ptr::write_bytes(message.msg_control.cast::<u8>(), 0xff, size_of::<Control>());
+            message.msg_controllen = 0;
+            ptr::write_bytes(message.msg_name.cast::<u8>(), 0, message.msg_namelen as usize);
+            message.msg_namelen = 0;
+            if let Some(from) = from {
+                let name = SockAddr::from(from);
+                ptr::copy_nonoverlapping(
+                    name.as_ptr().cast::<u8>(),
+                    message.msg_name.cast(),
+                    name.len() as usize,
+                );
+                message.msg_namelen = name.len();
+            }
+        }
+    }
+    if count == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok((count, None)) }
+}
+
+/// Plays sendmmsg(2), into the queue.
+unsafe fn play_send(_: BorrowedFd<'_>, headers: &mut [Header]) -> Outcome {
+    for header in &*headers {
+        let message = &header.msg_hdr;
+        // SAFETY: as far as the headers say there is something.
+        let sent = unsafe {
+            let piece = &*message.msg_iov;
+            let data = std::slice::from_raw_parts(piece.iov_base.cast::<u8>(), piece.iov_len).to_vec();
+            let to = (!message.msg_name.is_null()).then(|| {
+                let mut name = SockAddrStorage::zeroed();
+                ptr::copy_nonoverlapping(
+                    message.msg_name.cast::<u8>(),
+                    (&raw mut name).cast(),
+                    message.msg_namelen as usize,
+                );
+                SockAddr::new(name, message.msg_namelen).as_socket().unwrap()
+            });
+            (data, to)
+        };
+        QUEUE.with_borrow_mut(|queue| queue.push(sent));
+    }
+    Ok((headers.len(), None))
+}
+
+#[test]
+fn what_came_is_in_its_place_and_no_more_than_there_was_room_for() {
+    let (v4, v6): (SocketAddr, SocketAddr) = (V4.parse().unwrap(), V6.parse().unwrap());
+    QUEUE.set(vec![
+        (b"four".to_vec(), Some(v4)),
+        (Vec::new(), Some(v6)),
+        (b"too long a datagram".to_vec(), None),
+    ]);
+    let (mut memory, mut arrivals) = (vec![0; 8 * 5 + 3], vec![Arrival::NONE; 5]);
+    let call = |memory: &mut [u8], arrivals: &mut [Arrival]| {
+        receive_by(play_receive, socket().as_fd(), memory, 8, arrivals)
+    };
+    assert_eq!(call(&mut memory, &mut arrivals).unwrap().0, 3);
+    assert_eq!(arrivals[0], Arrival { length: 4, from: v4, ..Arrival::NONE });
+    assert_eq!(arrivals[1], Arrival { length: 0, from: v6, ..Arrival::NONE });
+    assert_eq!(arrivals[2], Arrival { length: 8, is_truncated: true, ..Arrival::NONE });
+    assert_eq!(&memory[..4], b"four");
+    assert_eq!(&memory[16..24], b"too long");
+    assert!(memory[24..].iter().all(|byte| *byte == 0));
+    assert_eq!(call(&mut memory, &mut arrivals).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+}
+
+/// Plays a kernel that says too much, of everything.
+unsafe fn lie(_: BorrowedFd<'_>, headers: &mut [Header]) -> Outcome {
+    for header in &mut *headers {
+        header.msg_len = 1000;
+        header.msg_hdr.msg_namelen = 1000;
+        header.msg_hdr.msg_controllen = 0;
+        header.msg_hdr.msg_flags = 0;
+    }
+    Ok((headers.len() + 7, None))
+}
+
+#[test]
+fn a_kernel_that_says_too_much_is_not_believed() {
+    let (mut memory, mut arrivals) = (vec![0; 16], vec![Arrival::NONE; 3]);
+    let received = receive_by(lie, socket().as_fd(), &mut memory, 8, &mut arrivals).unwrap();
+    assert_eq!(received.0, 2, "as many as there was memory for");
+    let most = Arrival { length: 8, ..Arrival::NONE };
+    assert_eq!(arrivals, [most, most, Arrival::NONE]);
+}
+
+#[test]
+fn there_are_never_more_than_go_in_one_call() {
+    QUEUE.set(vec![(b"x".to_vec(), None); 2 * MOST]);
+    let (mut memory, mut arrivals) = (vec![0; 2 * MOST], vec![Arrival::NONE; 2 * MOST]);
+    let received = receive_by(play_receive, socket().as_fd(), &mut memory, 1, &mut arrivals).unwrap();
+    assert_eq!((received.0, arrivals[MOST].length), (MOST, 0));
+    QUEUE.take();
+    let sent = send_by(play_send, socket().as_fd(), (0..).map(|_| Outgoing::new(b"y"))).unwrap();
+    assert_eq!((sent.0, QUEUE.take().len()), (MOST, MOST));
+}
+
+#[test]
+fn what_is_sent_says_where_it_goes() {
+    let (v4, v6): (SocketAddr, SocketAddr) = (V4.parse().unwrap(), V6.parse().unwrap());
+    let datagrams = [Outgoing::to(b"four", v4), Outgoing::new(b""), Outgoing::to(b"six", v6)];
+    assert_eq!(send_by(play_send, socket().as_fd(), datagrams.into_iter()).unwrap().0, 3);
+    let sent = QUEUE.take();
+    assert_eq!(sent, [(b"four".to_vec(), Some(v4)), (Vec::new(), None), (b"six".to_vec(), Some(v6))]);
+    assert_eq!(send_by(play_send, socket().as_fd(), std::iter::empty()).unwrap().0, 0);
+    assert!(QUEUE.take().is_empty());
+}
+
+fn pair() -> (UdpSocket, UdpSocket) {
+    let (a, b) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+    a.connect(b.local_addr().unwrap()).unwrap();
+    for socket in [&a, &b] {
+        socket.set_nonblocking(true).unwrap();
+    }
+    (a, b)
+}
+
+/// The calls of this system, and those that every system has.
+const CALLS: [(Call, Call); 2] = [(calls::receive, calls::send), (single::receive, single::send)];
+
+#[test]
+#[cfg_attr(miri, ignore = "it has no UDP")]
+fn many_at_once_and_one_by_one_are_the_same() {
+    for (receive, send) in CALLS {
+        let (a, b) = pair();
+        let (mut memory, mut arrivals) = (vec![0; 8 * MOST], vec![Arrival::NONE; MOST]);
+        let mut call = || receive_by(receive, b.as_fd(), &mut memory, 8, &mut arrivals);
+        assert_eq!(call().unwrap_err().raw_os_error(), Some(libc::EAGAIN));
+        let to = b.local_addr().unwrap();
+        let datagrams = [Outgoing::new(b"one"), Outgoing::new(b""), Outgoing::to(b"much too long", to)];
+        assert_eq!(send_by(send, a.as_fd(), datagrams.into_iter()).unwrap().0, 3);
+        assert_eq!(call().unwrap().0, 3);
+        let from = a.local_addr().unwrap();
+        assert_eq!(arrivals[0], Arrival { length: 3, from, ..Arrival::NONE });
+        assert_eq!(arrivals[1], Arrival { length: 0, from, ..Arrival::NONE });
+        assert_eq!(arrivals[2], Arrival { length: 8, from, is_truncated: true, segment_size: None });
+        assert_eq!(&memory[16..24], b"much too");
+        // The second does not fit: the first is sent all the same, and then the second is the first.
+        let long = vec![0; 70_000];
+        let datagrams = [Outgoing::new(b"fits"), Outgoing::new(&long)];
+        assert_eq!(send_by(send, a.as_fd(), datagrams.into_iter()).unwrap().0, 1);
+        let error = send_by(send, a.as_fd(), datagrams.into_iter().skip(1)).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EMSGSIZE));
+    }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "it has no UDP")]
+fn a_refusal_behind_datagrams_is_not_lost() {
+    for (receive, _) in CALLS {
+        let (a, b) = pair();
+        let (mut memory, mut arrivals) = (vec![0; 8], vec![Arrival::NONE; 8]);
+        b.send_to(b"x", a.local_addr().unwrap()).unwrap();
+        drop(b);
+        a.send(b"is anybody there?").unwrap();
+        let mut call = || receive_by(receive, a.as_fd(), &mut memory, 1, &mut arrivals);
+        // Whichever the system tells first, both are told, once each.
+        let mut told = Vec::new();
+        for _ in 0..3 {
+            match call() {
+                Ok((count, error)) => {
+                    assert_eq!(count, 1);
+                    told.push(None);
+                    told.extend(error.map(|error| error.raw_os_error()));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => told.push(error.raw_os_error()),
+            }
+        }
+        told.sort_unstable();
+        assert_eq!(told, [None, Some(libc::ECONNREFUSED)]);
+    }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "it has no UDP")]
+fn a_refusal_in_the_midst_of_sending_ends_it() {
+    for (is_single, send) in [(false, CALLS[0].1), (true, CALLS[1].1)] {
+        let (a, b) = pair();
+        drop(b);
+        // Over loopback the answer to the first is there before the second goes.
+        let datagrams = [Outgoing::new(b"hello?"); 3];
+        let (count, error) = send_by(send, a.as_fd(), datagrams.into_iter()).unwrap();
+        assert_eq!(count, 1);
+        // Linux's own call does not tell.
+        if is_single {
+            assert_eq!(error.unwrap().kind(), io::ErrorKind::ConnectionRefused);
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The traffic class of IPv6, where socket2 has it.
+
+use super::socket::UdpSocket;
+use socket2::SockRef;
+use std::io;
+
+impl UdpSocket {
+    /// Gets the traffic class that datagrams ask for. See
+    /// [`set_tclass_v6`](UdpSocket::set_tclass_v6).
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2).
+    pub fn tclass_v6(&self) -> io::Result<u32> {
+        SockRef::from(self).tclass_v6()
+    }
+
+    /// Sets the traffic class that datagrams ask for (`IPV6_TCLASS`): what
+    /// [`set_tos_v4`](UdpSocket::set_tos_v4) is for IPv4.
+    ///
+    /// # Errors
+    ///
+    /// Those of setsockopt(2).
+    pub fn set_tclass_v6(&self, class: u32) -> io::Result<()> {
+        SockRef::from(self).set_tclass_v6(class)
+    }
+}

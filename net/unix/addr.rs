@@ -1,0 +1,186 @@
+//! Addresses of Unix sockets: std's, with the abstract names of Linux at hand, and what socket2 makes
+//! of them.
+
+use socket2::SockAddr;
+use std::ffi::OsStr;
+use std::fmt;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net;
+use std::path::Path;
+
+/// The address of a Unix socket: a path, an abstract name, or nothing at all.
+///
+/// It is made from std's by `from`, and becomes std's again by `into`.
+///
+/// # Examples
+///
+/// ```
+/// use runtime::net::unix::SocketAddr;
+/// use std::path::Path;
+///
+/// let address = SocketAddr::from(std::os::unix::net::SocketAddr::from_pathname("/tmp/socket")?);
+/// assert_eq!(address.as_pathname(), Some(Path::new("/tmp/socket")));
+/// # std::io::Result::Ok(())
+/// ```
+#[derive(Clone)]
+pub struct SocketAddr(net::SocketAddr);
+
+impl SocketAddr {
+    /// Whether it is the address of a socket that has none, such as one that only connected.
+    pub fn is_unnamed(&self) -> bool {
+        self.0.is_unnamed()
+    }
+
+    /// The path, if it is one.
+    pub fn as_pathname(&self) -> Option<&Path> {
+        self.0.as_pathname()
+    }
+
+    /// Of a path; on Linux one that begins with a zero byte is an abstract name.
+    pub(super) fn of_path(path: &Path) -> io::Result<SocketAddr> {
+        named(path).map(SocketAddr)
+    }
+
+    /// Of what the kernel has told. A system that has nothing to tell of a socket without a name may not
+    /// even say that it is a Unix socket.
+    pub(super) fn of_told(told: &SockAddr) -> io::Result<SocketAddr> {
+        let path = match told.as_abstract_namespace() {
+            Some(name) => &[b"\0", name].concat(),
+            None => told.as_pathname().map_or(&b""[..], |path| path.as_os_str().as_bytes()),
+        };
+        // Of nothing, std makes an address without a name.
+        SocketAddr::of_path(Path::new(OsStr::from_bytes(path)))
+    }
+
+    pub(super) fn as_std(&self) -> &net::SocketAddr {
+        &self.0
+    }
+
+    /// For a system call.
+    pub(super) fn to_call(&self) -> io::Result<SockAddr> {
+        match (self.as_pathname(), abstract_name(&self.0)) {
+            (Some(path), _) => SockAddr::unix(path),
+            (None, Some(name)) => SockAddr::unix(OsStr::from_bytes(&[b"\0", name].concat())),
+            (None, None) => SockAddr::unix(""),
+        }
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+impl SocketAddr {
+    /// The abstract name, if it is one, without the zero byte before it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// # let name = format!("the example of as_abstract_name, {}", std::process::id());
+    /// let listener = runtime::net::UnixListener::bind(format!("\0{name}"))?;
+    /// assert_eq!(listener.local_addr()?.as_abstract_name(), Some(name.as_bytes()));
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    pub fn as_abstract_name(&self) -> Option<&[u8]> {
+        abstract_name(&self.0)
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use self::abstract_names::{abstract_name, named};
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod abstract_names {
+    use super::*;
+    #[cfg(target_os = "android")]
+    use std::os::android::net::SocketAddrExt;
+    #[cfg(target_os = "linux")]
+    use std::os::linux::net::SocketAddrExt;
+
+    pub(super) fn abstract_name(address: &net::SocketAddr) -> Option<&[u8]> {
+        address.as_abstract_name()
+    }
+
+    pub(super) fn named(path: &Path) -> io::Result<net::SocketAddr> {
+        match path.as_os_str().as_bytes() {
+            [0, name @ ..] => net::SocketAddr::from_abstract_name(name),
+            _ => net::SocketAddr::from_pathname(path),
+        }
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn abstract_name(_: &net::SocketAddr) -> Option<&[u8]> {
+    None
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn named(path: &Path) -> io::Result<net::SocketAddr> {
+    net::SocketAddr::from_pathname(path)
+}
+
+/// As std's.
+impl fmt::Debug for SocketAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl From<net::SocketAddr> for SocketAddr {
+    fn from(address: net::SocketAddr) -> SocketAddr {
+        SocketAddr(address)
+    }
+}
+
+impl From<SocketAddr> for net::SocketAddr {
+    fn from(address: SocketAddr) -> net::SocketAddr {
+        address.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// There and back; what the kernel is given has the length that it should have.
+    fn round_trip(path: &[u8]) -> SocketAddr {
+        let address = SocketAddr::of_path(Path::new(OsStr::from_bytes(path))).unwrap();
+        let back = SocketAddr::of_told(&address.to_call().unwrap()).unwrap();
+        assert_eq!(back.as_pathname(), address.as_pathname());
+        assert_eq!(abstract_name(&back.0), abstract_name(&address.0));
+        assert_eq!(back.is_unnamed(), address.is_unnamed());
+        back
+    }
+
+    #[test]
+    fn addresses_come_back_as_they_went() {
+        assert!(round_trip(b"").is_unnamed());
+        for path in [&b"/"[..], b"/tmp/\xff\xfe", &[b'x'; 103]] {
+            assert_eq!(round_trip(path).as_pathname(), Some(Path::new(OsStr::from_bytes(path))));
+        }
+    }
+
+    #[test]
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn abstract_names_may_hold_anything() {
+        assert_eq!(round_trip(&[b'x'; 107]).as_pathname().unwrap().as_os_str().len(), 107);
+        for name in [&b"a"[..], b"zero\0inside", b"\0", &[0xff; 107]] {
+            let path = [b"\0", name].concat();
+            assert_eq!(round_trip(&path).as_abstract_name(), Some(name));
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        for path in [&[b'x'; 108][..], &[0; 109], b"zero\0inside"] {
+            let error = SocketAddr::of_path(Path::new(OsStr::from_bytes(path))).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        }
+    }
+
+    #[test]
+    fn an_address_of_no_family_is_one_without_a_name() {
+        // Of another one, here.
+        let told = SockAddr::from(std::net::SocketAddr::from(([0, 0, 0, 0], 0)));
+        assert!(SocketAddr::of_told(&told).unwrap().is_unnamed());
+    }
+}

@@ -1,0 +1,58 @@
+//! Connecting: from an address to a stream.
+//!
+//! On most systems there is no handshake to wait for: connect(2) puts the connection into the listener's
+//! queue, or fails. When that queue is full, Linux says `EAGAIN` to a socket that does not block, and has
+//! no event for when there is room again; one that blocks would wait. So that is what this does, by trying
+//! again, for a while.
+
+use super::addr::SocketAddr;
+use crate::runtime::reactor::Direction;
+use crate::runtime::registered::Registered;
+use crate::time::{Instant, sleep};
+use socket2::Socket;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+/// How long a full queue is borne. A listener that is merely busy has room within milliseconds; one that
+/// hangs is to be told from it, by the kernel's own error.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The pauses between tries grow from this…
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+
+/// …to this: a hundred clients that wait take no more than some two thousand calls a second.
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// Connects a socket that does not block. Dropped before the end, it closes the socket.
+pub(super) async fn connect(socket: Socket, address: &SocketAddr) -> io::Result<Registered<UnixStream>> {
+    let address = address.to_call()?;
+    let mut pause = SHORTEST_PAUSE;
+    // Read only if there is need to wait.
+    let mut deadline = None;
+    let under_way = loop {
+        match socket.connect(&address) {
+            Ok(()) => break false,
+            // FreeBSD, if the listener wants to be asked first (`LOCAL_CONNWAIT`).
+            Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => break true,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let now = Instant::now();
+                if *deadline.get_or_insert(now + PATIENCE) <= now {
+                    return Err(error);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        sleep(pause).await;
+        pause = (2 * pause).min(LONGEST_PAUSE);
+    };
+    let stream = Registered::new(UnixStream::from(OwnedFd::from(socket)));
+    if under_way {
+        stream.ready(Direction::Write).await?;
+        if let Some(error) = stream.get().take_error()? {
+            return Err(error);
+        }
+    }
+    Ok(stream)
+}

@@ -1,0 +1,380 @@
+//! A Unix socket that keeps messages apart. What it has in common with UDP is in `net/datagram.rs`.
+
+use super::addr::SocketAddr;
+use super::patience::{self, Events::ByAddress, Events::Connected};
+use crate::net::datagram::{Packets, datagram_methods};
+use crate::net::methods::ready_methods;
+use crate::runtime::reactor::Direction;
+use crate::runtime::registered::Registered;
+use socket2::SockRef;
+use std::fmt;
+use std::io;
+use std::net::Shutdown;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::{Context, Poll};
+
+/// A Unix socket for datagrams.
+///
+/// Datagrams between sockets of one machine: none is lost, doubled or put out of order, and a sender
+/// that is too fast has to wait. It goes by shared reference, and many tasks may send and receive at
+/// once; each datagram goes to one of those who receive.
+///
+/// Sockets are named by paths; on Linux one that begins with a zero byte is an abstract name, which is in
+/// no file system. A socket that sends needs no name, but cannot be answered
+/// without. The file of a path stays when the socket is dropped: removing it is the program's business.
+///
+/// # A receiver that is slow
+///
+/// A receiver's queue holds few datagrams (on Linux `net.unix.max_dgram_qlen`, 10 by default). When it
+/// is full, [`send`](UnixDatagram::send) and [`send_to`](UnixDatagram::send_to) wait for room. The
+/// kernel tells a [connected](UnixDatagram::connect) sender when there is some. Others it does not
+/// tell, so `send_to` tries again from time to time, every 32 ms in the end.
+/// [`writable`](UnixDatagram::writable) can do nothing of the kind: of a socket that is not connected
+/// it says that there is room all the while. macOS and some BSDs fail with `ENOBUFS` instead, which is handed out.
+///
+/// # Examples
+///
+/// ```
+/// use runtime::net::UnixDatagram;
+///
+/// # runtime::block_on(async {
+/// # let dir = std::env::temp_dir().join(format!("runtime-doc-datagram-{}", std::process::id()));
+/// # std::fs::create_dir_all(&dir)?;
+/// let server = UnixDatagram::bind(dir.join("server"))?;
+/// let client = UnixDatagram::bind(dir.join("client"))?;
+/// client.connect(dir.join("server"))?;
+/// client.send(b"ping").await?;
+///
+/// let mut buffer = [0; 1500];
+/// let (count, from) = server.recv_from(&mut buffer).await?;
+/// assert_eq!(&buffer[..count], b"ping");
+/// server.send_to(b"pong", from.as_pathname().unwrap()).await?;
+/// # assert_eq!(client.recv(&mut buffer).await?, 4);
+/// # std::fs::remove_dir_all(&dir)
+/// # }).unwrap();
+/// ```
+pub struct UnixDatagram {
+    pub(super) io: Registered<Socket>,
+    patience: patience::Shared,
+}
+
+impl UnixDatagram {
+    /// Makes a socket, and a file for it at a path, where there must be none yet.
+    ///
+    /// # Errors
+    ///
+    /// Those of bind(2), such as [`AddrInUse`](io::ErrorKind::AddrInUse) if there is a file;
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the path is longer than about a hundred bytes.
+    pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixDatagram> {
+        UnixDatagram::bind_addr(&SocketAddr::of_path(path.as_ref())?)
+    }
+
+    /// As [`bind`](UnixDatagram::bind), to an address.
+    ///
+    /// # Errors
+    ///
+    /// Those of bind(2).
+    ///
+    /// # Examples
+    ///
+    /// An abstract name, which is gone when the socket is:
+    ///
+    /// ```
+    /// # #[cfg(target_os = "linux")] {
+    /// use runtime::net::UnixDatagram;
+    /// # runtime::block_on(async {
+    /// # let name = format!("runtime-doc-{}", std::process::id());
+    /// let server = UnixDatagram::bind(format!("\0{name}"))?;
+    /// let address = server.local_addr()?;
+    /// let client = UnixDatagram::unbound()?;
+    /// client.send_to_addr(b"hello", &address).await?;
+    /// # assert_eq!(server.recv(&mut [0; 8]).await?, 5);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// # }
+    /// ```
+    pub fn bind_addr(address: &SocketAddr) -> io::Result<UnixDatagram> {
+        std::os::unix::net::UnixDatagram::bind_addr(address.as_std()).and_then(UnixDatagram::from_std)
+    }
+
+    /// Makes two sockets without a name, each connected to the other.
+    ///
+    /// # Errors
+    ///
+    /// Those of socketpair(2).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use runtime::net::UnixDatagram;
+    ///
+    /// # runtime::block_on(async {
+    /// let (a, b) = UnixDatagram::pair()?;
+    /// a.send(b"one").await?;
+    /// a.send(b"two").await?;
+    /// let mut buffer = [0; 16];
+    /// assert_eq!(b.recv(&mut buffer).await?, 3);
+    /// assert_eq!(&buffer[..3], b"one");
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    pub fn pair() -> io::Result<(UnixDatagram, UnixDatagram)> {
+        let (a, b) = std::os::unix::net::UnixDatagram::pair()?;
+        Ok((UnixDatagram::from_std(a)?, UnixDatagram::from_std(b)?))
+    }
+
+    /// Makes a socket without a name: it can send, and nobody can answer.
+    ///
+    /// # Errors
+    ///
+    /// Those of socket(2).
+    pub fn unbound() -> io::Result<UnixDatagram> {
+        std::os::unix::net::UnixDatagram::unbound().and_then(UnixDatagram::from_std)
+    }
+
+    /// Of a socket that does not block.
+    fn new(socket: std::os::unix::net::UnixDatagram) -> UnixDatagram {
+        UnixDatagram { io: Registered::new(Socket::of_std(socket)), patience: patience::Shared::default() }
+    }
+
+    /// Connects to the socket at a path: that is where [`send`](UnixDatagram::send) sends, and only
+    /// its datagrams are received from now on. It may be repeated, for another peer.
+    ///
+    /// # Errors
+    ///
+    /// Those of connect(2), such as [`NotFound`](io::ErrorKind::NotFound) if there is no file, and
+    /// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) if no socket is behind it any more.
+    pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
+        self.connect_addr(&SocketAddr::of_path(path.as_ref())?)
+    }
+
+    /// As [`connect`](UnixDatagram::connect), to an address.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](UnixDatagram::connect).
+    pub fn connect_addr(&self, address: &SocketAddr) -> io::Result<()> {
+        self.std().connect_addr(address.as_std())
+    }
+
+    /// The address it is bound to, which may be none.
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockname(2).
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.std().local_addr().map(SocketAddr::from)
+    }
+
+    /// The address of the peer it is connected to, which may have none.
+    ///
+    /// # Errors
+    ///
+    /// [`NotConnected`](io::ErrorKind::NotConnected) if it is not.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.std().peer_addr().map(SocketAddr::from)
+    }
+
+    /// Sends one datagram to the socket at a path, and gives its length in bytes. It goes as a whole
+    /// or not at all. While the receiver's queue is full it waits, as is told
+    /// [above](UnixDatagram#a-receiver-that-is-slow).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a call that is dropped has sent nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of sendto(2), such as [`NotFound`](io::ErrorKind::NotFound) if there is no file,
+    /// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) if no socket is behind it any more, and
+    /// `EMSGSIZE` if the datagram is too long; and those of [`writable`](UnixDatagram::writable).
+    ///
+    /// # Panics
+    ///
+    /// If it has to wait and no runtime is entered on this thread.
+    pub async fn send_to(&self, data: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
+        self.send_to_addr(data, &SocketAddr::of_path(path.as_ref())?).await
+    }
+
+    /// As [`send_to`](UnixDatagram::send_to), without waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if there is no room, and those of sendto(2).
+    pub fn try_send_to(&self, data: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
+        self.try_send_to_addr(data, &SocketAddr::of_path(path.as_ref())?)
+    }
+
+    /// As [`send_to`](UnixDatagram::send_to), for a future of one's own. Only the latest caller is
+    /// woken, of this and of all other `poll_send` calls.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_to`](UnixDatagram::send_to).
+    ///
+    /// # Panics
+    ///
+    /// If it has to wait and no runtime is entered on this thread.
+    pub fn poll_send_to(
+        &self,
+        cx: &mut Context<'_>,
+        data: &[u8],
+        path: impl AsRef<Path>,
+    ) -> Poll<io::Result<usize>> {
+        let address = SocketAddr::of_path(path.as_ref())?;
+        self.patience.poll(cx, &self.io, ByAddress, |io| io.socket.send_to_addr(data, address.as_std()))
+    }
+
+    /// As [`send_to`](UnixDatagram::send_to), to an address.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a call that is dropped has sent nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_to`](UnixDatagram::send_to).
+    ///
+    /// # Panics
+    ///
+    /// If it has to wait and no runtime is entered on this thread.
+    pub async fn send_to_addr(&self, data: &[u8], address: &SocketAddr) -> io::Result<usize> {
+        patience::send(&self.io, ByAddress, |io| io.socket.send_to_addr(data, address.as_std())).await
+    }
+
+    /// As [`send_to_addr`](UnixDatagram::send_to_addr), without waiting.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_send_to`](UnixDatagram::try_send_to).
+    pub fn try_send_to_addr(&self, data: &[u8], address: &SocketAddr) -> io::Result<usize> {
+        self.try_send_by(|io| io.socket.send_to_addr(data, address.as_std()))
+    }
+
+    /// Shuts down receiving, sending, or both. Whoever waits on the side is woken: receiving then
+    /// gives 0, once all that had come has been received, and sending fails with
+    /// [`BrokenPipe`](io::ErrorKind::BrokenPipe). A peer that sends here gets that too.
+    ///
+    /// # Errors
+    ///
+    /// [`NotConnected`](io::ErrorKind::NotConnected) on some systems, if it is not.
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.io.get().shutdown(how)
+    }
+
+    async fn send_by(&self, send: impl FnMut(&Socket) -> io::Result<usize>) -> io::Result<usize> {
+        patience::send(&self.io, Connected, send).await
+    }
+
+    /// Always tried: whether there is room depends on the receiver, who may be another one this time.
+    fn try_send_by(&self, send: impl FnOnce(&Socket) -> io::Result<usize>) -> io::Result<usize> {
+        match send(self.io.get()) {
+            // For `writable` to know.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.io.try_io(Direction::Write, |_| Err(error))
+            }
+            result => result,
+        }
+    }
+
+    fn poll_send_by(
+        &self,
+        cx: &mut Context<'_>,
+        send: impl FnMut(&Socket) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        self.patience.poll(cx, &self.io, Connected, send)
+    }
+
+    fn std(&self) -> &std::os::unix::net::UnixDatagram {
+        &self.io.get().socket
+    }
+}
+
+datagram_methods! {
+    UnixDatagram, std::os::unix::net::UnixDatagram, SocketAddr;
+    readable {}
+    recv {}
+    recv_from {}
+    send {}
+    take_error {}
+}
+
+ready_methods! {
+    UnixDatagram
+}
+
+impl fmt::Debug for UnixDatagram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.std().fmt(f)
+    }
+}
+
+/// The socket itself, and whether its reading has been shut down: Linux wakes who waits, and then
+/// says `EAGAIN` to a datagram socket that does not block, although there will never be anything.
+pub(super) struct Socket {
+    socket: std::os::unix::net::UnixDatagram,
+    is_shut: AtomicBool,
+}
+
+impl Socket {
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        // Before the call, which wakes those who are to see it.
+        let was_shut = self.is_shut.fetch_or(how != Shutdown::Write, Relaxed);
+        let result = self.socket.shutdown(how);
+        if result.is_err() {
+            self.is_shut.store(was_shut, Relaxed);
+        }
+        result
+    }
+
+    pub(super) fn is_shut(&self) -> bool {
+        self.is_shut.load(Relaxed)
+    }
+
+    fn is_end(&self, error: &io::Error) -> bool {
+        error.kind() == io::ErrorKind::WouldBlock && self.is_shut()
+    }
+}
+
+/// The address of one who has none.
+pub(super) fn nobody() -> io::Result<SocketAddr> {
+    SocketAddr::of_path(Path::new(""))
+}
+
+impl Packets for Socket {
+    type Std = std::os::unix::net::UnixDatagram;
+    type Address = SocketAddr;
+
+    fn of_std(socket: std::os::unix::net::UnixDatagram) -> Socket {
+        Socket { socket, is_shut: AtomicBool::new(false) }
+    }
+
+    fn into_std(self) -> std::os::unix::net::UnixDatagram {
+        self.socket
+    }
+
+    /// Unlike std's, which is write(2), this raises no `SIGPIPE` where that is not ignored.
+    fn send(&self, data: &[u8]) -> io::Result<usize> {
+        SockRef::from(self).send_with_flags(data, libc::MSG_NOSIGNAL)
+    }
+
+    fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.socket.recv(buffer) {
+            Err(error) if self.is_end(&error) => Ok(0),
+            received => received,
+        }
+    }
+
+    fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        match self.socket.recv_from(buffer) {
+            Err(error) if self.is_end(&error) => Ok((0, nobody()?)),
+            received => received.map(|(count, sender)| (count, sender.into())),
+        }
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}

@@ -1,0 +1,75 @@
+//! Pipes: bytes in one direction, between processes or within one.
+//!
+//! [`pipe`] makes one without a name. One with a name is a file (a *FIFO*, see fifo(7)), made by mkfifo(3)
+//! and opened with [`OpenOptions`]. Pipes from elsewhere, such as the ends of a child process's, are taken
+//! by [`Sender::from_owned_fd`] and [`Receiver::from_owned_fd`].
+//!
+//! # The signal
+//!
+//! Writing to a pipe that nobody can read any more fails with
+//! [`BrokenPipe`](std::io::ErrorKind::BrokenPipe), and also raises `SIGPIPE`, which no write to a pipe can
+//! prevent. A Rust program ignores that signal from its start; but a program that has another language's
+//! `main`, or has restored the default, is ended by it.
+//!
+//! # Examples
+//!
+//! The output of a child process:
+//!
+//! ```
+//! use runtime::io::AsyncReadExt;
+//! use runtime::net::unix::pipe;
+//! use std::process::{Command, Stdio};
+//!
+//! # runtime::block_on(async {
+//! let (sender, mut receiver) = pipe::pipe()?;
+//! // A child expects its output to block.
+//! let mut child = Command::new("echo").arg("hello").stdout(sender.into_blocking_fd()?).spawn()?;
+//!
+//! let mut text = String::new();
+//! receiver.read_to_string(&mut text).await?;
+//! assert_eq!(text, "hello\n");
+//! child.wait()?;
+//! # std::io::Result::Ok(()) }).unwrap();
+//! ```
+
+mod end;
+mod open;
+mod receiver;
+mod sender;
+
+pub use open::OpenOptions;
+pub use receiver::Receiver;
+pub use sender::Sender;
+
+use std::io;
+
+/// Makes a pipe without a name.
+///
+/// Both ends are closed on exec. To hand one to a child process, see
+/// [`Sender::into_blocking_fd`] and [`Receiver::into_blocking_fd`].
+///
+/// # Errors
+///
+/// Those of pipe(2), such as `EMFILE`.
+///
+/// # Examples
+///
+/// ```
+/// use runtime::io::{AsyncReadExt, AsyncWriteExt};
+/// use runtime::net::unix::pipe;
+///
+/// # runtime::block_on(async {
+/// let (mut sender, mut receiver) = pipe::pipe()?;
+/// runtime::spawn(async move { sender.write_all(b"through the pipe").await });
+///
+/// let mut text = String::new();
+/// receiver.read_to_string(&mut text).await?;
+/// assert_eq!(text, "through the pipe");
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+pub fn pipe() -> io::Result<(Sender, Receiver)> {
+    let (reader, writer) = io::pipe()?;
+    end::set_blocking(&reader, false)?;
+    end::set_blocking(&writer, false)?;
+    Ok((Sender::of(writer, true), Receiver::of(reader, true)))
+}

@@ -1,0 +1,154 @@
+//! A Unix socket that is not yet what it is to be.
+
+use super::addr::SocketAddr;
+use super::datagram::UnixDatagram;
+use super::listener::UnixListener;
+use super::stream::UnixStream;
+use super::{connect, sys};
+use socket2::{Socket, Type};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
+use std::path::Path;
+
+/// A Unix socket that is neither connected nor listening yet: for a client that is to have a name, for a
+/// queue of another length, and for options, which are set through its descriptor.
+///
+/// A path that begins with a zero byte is an abstract name, on Linux.
+///
+/// # Examples
+///
+/// ```
+/// use runtime::net::{UnixListener, UnixSocket};
+///
+/// # let folder = std::env::temp_dir();
+/// # let path = folder.join(format!("runtime-doc-socket-{}", std::process::id()));
+/// # let own_path = folder.join(format!("runtime-doc-socket-{}-own", std::process::id()));
+/// # runtime::block_on(async {
+/// let listener = UnixSocket::new_stream()?;
+/// listener.bind(&path)?;
+/// let listener = listener.listen(16)?;
+///
+/// let socket = UnixSocket::new_stream()?;
+/// socket.bind(&own_path)?;
+/// let client = socket.connect(&path).await?;
+/// let (server, peer) = listener.accept().await?;
+/// assert_eq!(peer.as_pathname(), Some(own_path.as_path()));
+/// # std::fs::remove_file(&path)?;
+/// # std::fs::remove_file(&own_path)?;
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+#[derive(Debug)]
+pub struct UnixSocket {
+    socket: Socket,
+}
+
+impl UnixSocket {
+    /// Makes a socket for datagrams.
+    ///
+    /// # Errors
+    ///
+    /// Those of socket(2), such as `EMFILE`.
+    pub fn new_datagram() -> io::Result<UnixSocket> {
+        sys::socket(Type::DGRAM).map(|socket| UnixSocket { socket })
+    }
+
+    /// Makes a socket for a stream, or for a listener.
+    ///
+    /// # Errors
+    ///
+    /// Those of socket(2), such as `EMFILE`.
+    pub fn new_stream() -> io::Result<UnixSocket> {
+        sys::socket(Type::STREAM).map(|socket| UnixSocket { socket })
+    }
+
+    /// Gives the socket a name, and makes [a file](UnixListener#the-socket-file) for it.
+    ///
+    /// # Errors
+    ///
+    /// As [`UnixListener::bind`].
+    pub fn bind(&self, path: impl AsRef<Path>) -> io::Result<()> {
+        self.socket.bind(&SocketAddr::of_path(path.as_ref())?.to_call()?)
+    }
+
+    /// Listens, with a queue of at most `backlog` connections that wait to be accepted.
+    ///
+    /// # Errors
+    ///
+    /// Those of listen(2): `EOPNOTSUPP` for datagrams, `EINVAL` for a socket without a name, on Linux.
+    pub fn listen(self, backlog: u32) -> io::Result<UnixListener> {
+        self.socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+        Ok(UnixListener::new(OwnedFd::from(self.socket).into()))
+    }
+
+    /// Connects, as [`UnixStream::connect`] does.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a call that is dropped closes its socket.
+    ///
+    /// # Errors
+    ///
+    /// As [`UnixStream::connect`], and [`InvalidInput`](io::ErrorKind::InvalidInput) for datagrams:
+    /// those are connected by [`UnixDatagram::connect`].
+    ///
+    /// # Panics
+    ///
+    /// If it has to wait and no runtime is entered on this thread.
+    pub async fn connect(self, path: impl AsRef<Path>) -> io::Result<UnixStream> {
+        self.check(Type::STREAM, "this socket is for datagrams: take `datagram`, and connect that")?;
+        let address = SocketAddr::of_path(path.as_ref())?;
+        connect::connect(self.socket, &address).await.map(UnixStream::of)
+    }
+
+    /// Makes it what sends and receives datagrams.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if it was made for a stream.
+    pub fn datagram(self) -> io::Result<UnixDatagram> {
+        self.check(Type::DGRAM, "this socket is for a stream: make it by `new_datagram`")?;
+        UnixDatagram::from_std(OwnedFd::from(self.socket).into())
+    }
+
+    fn check(&self, kind: Type, otherwise: &'static str) -> io::Result<()> {
+        if self.socket.r#type()? == kind {
+            return Ok(());
+        }
+        Err(io::Error::new(io::ErrorKind::InvalidInput, otherwise))
+    }
+}
+
+impl AsFd for UnixSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl AsRawFd for UnixSocket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
+impl IntoRawFd for UnixSocket {
+    fn into_raw_fd(self) -> RawFd {
+        self.socket.into_raw_fd()
+    }
+}
+
+/// Takes a Unix socket from elsewhere, and makes it non-blocking.
+impl From<OwnedFd> for UnixSocket {
+    fn from(fd: OwnedFd) -> UnixSocket {
+        let socket = Socket::from(fd);
+        // Fails only for what is no open descriptor, and then everything else fails too.
+        let _ = socket.set_nonblocking(true);
+        UnixSocket { socket }
+    }
+}
+
+/// Gives the descriptor, which is still non-blocking.
+impl From<UnixSocket> for OwnedFd {
+    fn from(socket: UnixSocket) -> OwnedFd {
+        socket.socket.into()
+    }
+}

@@ -1,0 +1,40 @@
+//! Receiving into buffers that grow.
+
+use super::addr::SocketAddr;
+use super::datagram::{Socket, UnixDatagram, nobody};
+use crate::net::spare::{Receive, recv_buf_methods};
+use socket2::SockAddr;
+use std::io;
+
+impl Receive for Socket {
+    fn is_at_end(&self) -> bool {
+        self.is_shut()
+    }
+}
+
+recv_buf_methods! {
+    UnixDatagram, SocketAddr, with_sender;
+    recv_buf {
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// # use runtime::net::UnixDatagram;
+        /// # runtime::block_on(async {
+        /// let (a, b) = UnixDatagram::pair()?;
+        /// a.send(b"hello").await?;
+        /// let mut buffer = Vec::with_capacity(1500);
+        /// b.recv_buf(&mut buffer).await?;
+        /// assert_eq!(buffer, b"hello");
+        /// # std::io::Result::Ok(()) }).unwrap();
+        /// ```
+    }
+}
+
+fn with_sender((count, sender): (usize, Option<SockAddr>)) -> io::Result<(usize, SocketAddr)> {
+    // A path that fills the whole address is none to std. The datagram is not to be lost for that.
+    match sender.map(|sender| SocketAddr::of_told(&sender)) {
+        Some(Ok(sender)) => Ok((count, sender)),
+        _ => Ok((count, nobody()?)),
+    }
+}

@@ -1,0 +1,9 @@
+//! Halves of a stream that is borrowed.
+
+use super::addr::SocketAddr;
+use super::stream::UnixStream;
+use crate::net::halves::borrowed_halves;
+
+borrowed_halves! {
+    UnixStream, SocketAddr
+}

@@ -1,0 +1,344 @@
+//! A connection between two processes of one machine: how it comes to be, who is at its other end, how it
+//! ends. What goes through it is in `net/transfer.rs`.
+
+use super::addr::SocketAddr;
+use super::cred::UCred;
+use super::split::{ReadHalf, WriteHalf};
+use super::split_owned::{self, OwnedReadHalf, OwnedWriteHalf};
+use super::{connect, split, sys};
+use crate::net::methods::{read_methods, ready_methods, write_methods};
+use crate::net::transfer::{Sink, Source, async_read, async_write};
+use crate::runtime::registered::Registered;
+use socket2::{SockRef, Type};
+use std::fmt;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::unix::net;
+use std::path::Path;
+
+/// A connection between two processes of one machine, or within one.
+///
+/// It is read and written by [`AsyncReadExt`](crate::io::AsyncReadExt) and
+/// [`AsyncWriteExt`](crate::io::AsyncWriteExt), also by shared reference. Reads and writes go
+/// straight to the system: nothing is buffered here, so flushing does nothing. One read and one
+/// write may wait at a time; for several readers, see [`readable`](UnixStream::readable) and
+/// [`try_read`](UnixStream::try_read).
+///
+/// The connection may be moved to another runtime's thread, also in the midst of things, and is
+/// used there from then on. Dropping it closes it, on any thread. If there is something unread then,
+/// the peer's next read fails with [`ConnectionReset`](io::ErrorKind::ConnectionReset), on Linux.
+///
+/// # Examples
+///
+/// ```
+/// use runtime::io::{AsyncReadExt, AsyncWriteExt};
+/// use runtime::net::{UnixListener, UnixStream};
+///
+/// # let path = std::env::temp_dir().join(format!("runtime-doc-stream-{}", std::process::id()));
+/// # runtime::block_on(async {
+/// let listener = UnixListener::bind(&path)?;
+/// let mut client = UnixStream::connect(&path).await?;
+/// let (mut server, _) = listener.accept().await?;
+/// # std::fs::remove_file(&path)?;
+///
+/// client.write_all(b"ping").await?;
+/// let mut word = [0; 4];
+/// server.read_exact(&mut word).await?;
+/// assert_eq!(&word, b"ping");
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+pub struct UnixStream {
+    pub(super) io: Registered<net::UnixStream>,
+}
+
+impl UnixStream {
+    /// Connects to the listener at a path. On Linux one that begins with a zero byte is an abstract name.
+    ///
+    /// A listener that does not accept fast enough has a full queue at times. Linux has no event for when
+    /// there is room again; so this tries again after some milliseconds, for up to 5 seconds.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a call that is dropped closes its socket.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](io::ErrorKind::NotFound) if there is no such path;
+    /// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) if nobody listens there (a socket file
+    /// outlives its listener), or except on Linux if the queue is full;
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it was full all the time;
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the path is too long (about a hundred bytes) or has
+    /// a zero byte inside; and those of connect(2).
+    ///
+    /// # Panics
+    ///
+    /// If it has to wait and no runtime is entered on this thread.
+    pub async fn connect(path: impl AsRef<Path>) -> io::Result<UnixStream> {
+        let address = SocketAddr::of_path(path.as_ref())?;
+        UnixStream::connect_addr(&address).await
+    }
+
+    /// As [`connect`](UnixStream::connect), to an address.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a call that is dropped closes its socket.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](UnixStream::connect).
+    ///
+    /// # Panics
+    ///
+    /// As [`connect`](UnixStream::connect).
+    pub async fn connect_addr(address: &SocketAddr) -> io::Result<UnixStream> {
+        connect::connect(sys::socket(Type::STREAM)?, address).await.map(UnixStream::of)
+    }
+
+    /// Makes two that are connected to each other, neither of which has an address.
+    ///
+    /// # Errors
+    ///
+    /// Those of socketpair(2).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use runtime::io::{AsyncReadExt, AsyncWriteExt};
+    /// use runtime::net::UnixStream;
+    ///
+    /// # runtime::block_on(async {
+    /// let (mut one, mut other) = UnixStream::pair()?;
+    /// one.write_all(b"over").await?;
+    /// one.close().await?;
+    /// let mut text = String::new();
+    /// other.read_to_string(&mut text).await?;
+    /// assert_eq!(text, "over");
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    pub fn pair() -> io::Result<(UnixStream, UnixStream)> {
+        let (one, other) = net::UnixStream::pair()?;
+        Ok((UnixStream::from_std(one)?, UnixStream::from_std(other)?))
+    }
+
+    /// Of one that was waited for already.
+    pub(super) fn of(io: Registered<net::UnixStream>) -> UnixStream {
+        UnixStream { io }
+    }
+
+    /// Of a socket that does not block.
+    pub(super) fn new(stream: net::UnixStream) -> UnixStream {
+        UnixStream { io: Registered::new(stream) }
+    }
+
+    /// Takes a connection of std's. It is made non-blocking, and so are its clones: they share that.
+    ///
+    /// # Errors
+    ///
+    /// Those of fcntl(2).
+    pub fn from_std(stream: net::UnixStream) -> io::Result<UnixStream> {
+        stream.set_nonblocking(true)?;
+        Ok(UnixStream::new(stream))
+    }
+
+    /// Gives the connection as std's, in no runtime's care any more. It is still non-blocking.
+    ///
+    /// # Errors
+    ///
+    /// None so far.
+    pub fn into_std(self) -> io::Result<net::UnixStream> {
+        Ok(self.io.into_inner())
+    }
+
+    /// The address of this end, which one that connected has not.
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockname(2).
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.io.get().local_addr().map(SocketAddr::from)
+    }
+
+    /// The address of the other end.
+    ///
+    /// # Errors
+    ///
+    /// Those of getpeername(2).
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.io.get().peer_addr().map(SocketAddr::from)
+    }
+
+    /// Who is at the other end, on the word of the kernel.
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use runtime::net::UnixStream;
+    /// let (one, _other) = UnixStream::pair()?;
+    /// let peer = one.peer_cred()?;
+    /// println!("user {} of group {}", peer.uid(), peer.gid());
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn peer_cred(&self) -> io::Result<UCred> {
+        sys::peer_cred(self.as_fd())
+    }
+
+    /// The error that is pending on the socket (`SO_ERROR`), which is cleared by this.
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2).
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.io.get().take_error()
+    }
+
+    /// Shuts down writing, so that the peer comes to the end of the stream; as
+    /// [`AsyncWriteExt::close`](crate::io::AsyncWriteExt::close). May be repeated. It never waits.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// Those of shutdown(2), without [`NotConnected`](io::ErrorKind::NotConnected).
+    pub async fn shutdown(&self) -> io::Result<()> {
+        self.close_writing()
+    }
+
+    /// Shuts down reading, writing, or both, as std's `shutdown` does, for all clones of the
+    /// connection; whoever waits on the side is woken.
+    ///
+    /// # Errors
+    ///
+    /// Those of shutdown(2).
+    pub fn shutdown_std(&self, how: Shutdown) -> io::Result<()> {
+        self.io.get().shutdown(how)
+    }
+
+    pub(super) fn close_writing(&self) -> io::Result<()> {
+        match self.shutdown_std(Shutdown::Write) {
+            // macOS, if the peer has gone.
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Lends out a half for reading and one for writing, at no cost. For two tasks, see
+    /// [`into_split`](UnixStream::into_split).
+    pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
+        split::split(self)
+    }
+
+    /// Makes two owned halves, which may go to two tasks. The connection is closed when both are
+    /// dropped; dropping the one that writes shuts down writing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use runtime::io::{AsyncReadExt, AsyncWriteExt, copy};
+    /// # use runtime::net::UnixStream;
+    ///
+    /// # runtime::block_on(async {
+    /// let (stream, other) = UnixStream::pair()?;
+    /// let (reader, writer) = other.into_split();
+    /// runtime::spawn(copy(reader, writer));
+    ///
+    /// let (mut reader, mut writer) = stream.into_split();
+    /// writer.write_all(b"there and back").await?;
+    /// drop(writer);
+    /// let mut text = String::new();
+    /// reader.read_to_string(&mut text).await?;
+    /// assert_eq!(text, "there and back");
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
+        split_owned::split(self)
+    }
+}
+
+read_methods! {
+    UnixStream
+}
+
+write_methods! {
+    UnixStream
+}
+
+ready_methods! {
+    UnixStream
+}
+
+impl Source for net::UnixStream {
+    #[inline]
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        io::Read::read(&mut &*self, buffer)
+    }
+
+    fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        io::Read::read_vectored(&mut &*self, buffers)
+    }
+}
+
+/// Unlike std's write(2) and writev(2), these raise no `SIGPIPE` where that is not ignored.
+impl Sink for net::UnixStream {
+    #[inline]
+    fn write(&self, buffer: &[u8]) -> io::Result<usize> {
+        SockRef::from(self).send_with_flags(buffer, libc::MSG_NOSIGNAL)
+    }
+
+    fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        SockRef::from(self).send_vectored_with_flags(buffers, libc::MSG_NOSIGNAL)
+    }
+}
+
+async_read! {
+    UnixStream: stream => stream.io;
+    &UnixStream: stream => stream.io;
+}
+
+async_write! {
+    UnixStream: stream => stream.io, stream.close_writing();
+    &UnixStream: stream => stream.io, stream.close_writing();
+}
+
+impl fmt::Debug for UnixStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.io.get().fmt(f)
+    }
+}
+
+impl AsFd for UnixStream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.io.get().as_fd()
+    }
+}
+
+impl AsRawFd for UnixStream {
+    fn as_raw_fd(&self) -> RawFd {
+        self.io.get().as_raw_fd()
+    }
+}
+
+/// As [`UnixStream::from_std`].
+impl TryFrom<net::UnixStream> for UnixStream {
+    type Error = io::Error;
+
+    fn try_from(stream: net::UnixStream) -> io::Result<UnixStream> {
+        UnixStream::from_std(stream)
+    }
+}
+
+/// As [`UnixStream::into_std`].
+impl TryFrom<UnixStream> for net::UnixStream {
+    type Error = io::Error;
+
+    fn try_from(stream: UnixStream) -> io::Result<net::UnixStream> {
+        stream.into_std()
+    }
+}

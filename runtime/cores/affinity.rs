@@ -1,0 +1,96 @@
+//! On which CPUs a thread may run: sched_getaffinity(2) and sched_setaffinity(2). Linux and Android.
+//!
+//! A set is words of the machine's, bit after bit, as long as the kernel's own: `cpu_set_t` has room
+//! for 1024 CPUs, and on a machine that may have more the kernel refuses a set of that size.
+#![expect(unsafe_code, reason = "system calls; each one on memory owned here")]
+
+use std::ffi::c_ulong;
+use std::io;
+
+const BITS: usize = c_ulong::BITS as usize;
+
+/// Words of the first try: 1024 CPUs. Doubled until the kernel's set fits.
+const WORDS: usize = 1024 / BITS;
+
+/// Where doubling ends: a million CPUs.
+const MOST_WORDS: usize = WORDS << 10;
+
+/// The CPUs that the calling thread may run on, in ascending order. A container may have few of the machine's.
+pub(super) fn allowed() -> io::Result<Vec<usize>> {
+    let mut set = vec![0; WORDS];
+    loop {
+        // SAFETY: the kernel writes no more than the size that is given, which is that of `set`; it
+        // takes a set as words, which need no alignment beyond their own.
+        let result = unsafe { libc::sched_getaffinity(0, size_of_val(&*set), set.as_mut_ptr().cast()) };
+        if result == 0 {
+            return Ok(cpus_of(&set));
+        }
+        let error = io::Error::last_os_error();
+        if error.raw_os_error() != Some(libc::EINVAL) || set.len() >= MOST_WORDS {
+            return Err(error);
+        }
+        set.resize(set.len() * 2, 0);
+    }
+}
+
+/// Lets the calling thread run on these CPUs alone. Threads that it starts inherit that.
+pub(super) fn allow(cpus: &[usize]) -> io::Result<()> {
+    let set = set_of(cpus)?;
+    // SAFETY: the kernel reads no more than the size that is given, which is that of `set`.
+    match unsafe { libc::sched_setaffinity(0, size_of_val(&*set), set.as_ptr().cast()) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+fn cpus_of(set: &[c_ulong]) -> Vec<usize> {
+    (0..set.len() * BITS).filter(|cpu| set[cpu / BITS] & 1 << (cpu % BITS) != 0).collect()
+}
+
+fn set_of(cpus: &[usize]) -> io::Result<Vec<c_ulong>> {
+    let mut set = vec![0; WORDS];
+    for cpu in cpus {
+        let word = cpu / BITS;
+        if word >= MOST_WORDS {
+            // What the kernel says of a CPU that is not there.
+            return Err(io::Error::from_raw_os_error(libc::EINVAL));
+        }
+        if word >= set.len() {
+            set.resize(word + 1, 0);
+        }
+        set[word] |= 1 << (cpu % BITS);
+    }
+    Ok(set)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_holds_what_was_put_in() {
+        for cpus in [&[][..], &[0], &[1, 63, 64, 65], &[5, 1023], &[1024, 9999]] {
+            assert_eq!(cpus_of(&set_of(cpus).unwrap()), cpus);
+        }
+        assert_eq!(set_of(&[usize::MAX]).unwrap_err().raw_os_error(), Some(libc::EINVAL));
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "it does not pin threads")]
+    fn a_thread_runs_where_it_may() {
+        let before = allowed().unwrap();
+        assert!(!before.is_empty());
+        std::thread::spawn(move || {
+            for cpu in before {
+                allow(&[cpu]).unwrap();
+                assert_eq!(allowed().unwrap(), [cpu]);
+                // SAFETY: takes nothing.
+                assert_eq!(usize::try_from(unsafe { libc::sched_getcpu() }), Ok(cpu));
+            }
+            assert_eq!(allow(&[9_999]).unwrap_err().raw_os_error(), Some(libc::EINVAL));
+            assert_eq!(allow(&[]).unwrap_err().raw_os_error(), Some(libc::EINVAL));
+        })
+        .join()
+        .unwrap();
+    }
+}

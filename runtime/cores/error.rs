@@ -1,0 +1,170 @@
+//! Why the threads gave no outputs.
+
+use std::any::Any;
+use std::convert::Infallible;
+use std::fmt;
+use std::io;
+use std::sync::{Mutex, PoisonError};
+
+/// A thread panicked, gave an error, or could not be started: the first to do so, after which the
+/// others were stopped.
+///
+/// # Examples
+///
+/// ```
+/// use runtime::cores::PerCore;
+///
+/// let error = PerCore::new()
+///     .threads(2)
+///     .run(async |core| {
+///         if core.index() == 1 {
+///             panic!("oh");
+///         }
+///         std::future::pending::<()>().await // stopped, when the other panics
+///     })
+///     .unwrap_err();
+/// assert!(error.is_panic());
+/// assert_eq!(error.to_string(), "thread 1 panicked: oh");
+/// ```
+pub struct CoreError<E = Infallible> {
+    index: usize,
+    reason: Reason<E>,
+}
+
+enum Reason<E> {
+    Start(io::Error),
+    /// In a mutex only so that the error is `Sync`, as errors are expected to be.
+    Panic(Mutex<Box<dyn Any + Send>>),
+    Failed(E),
+}
+
+impl<E> CoreError<E> {
+    pub(super) fn start(index: usize, error: io::Error) -> CoreError<E> {
+        CoreError { index, reason: Reason::Start(error) }
+    }
+
+    pub(super) fn panic(index: usize, payload: Box<dyn Any + Send>) -> CoreError<E> {
+        CoreError { index, reason: Reason::Panic(Mutex::new(payload)) }
+    }
+
+    pub(super) fn failed(index: usize, error: E) -> CoreError<E> {
+        CoreError { index, reason: Reason::Failed(error) }
+    }
+
+    /// Which thread it was, from 0.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Whether the thread panicked.
+    pub fn is_panic(&self) -> bool {
+        matches!(self.reason, Reason::Panic(_))
+    }
+
+    /// Whether the thread could not be started or pinned, or got no runtime. Then none has run anything.
+    pub fn is_start(&self) -> bool {
+        matches!(self.reason, Reason::Start(_))
+    }
+
+    /// What the thread panicked with, for [`resume_unwind`](std::panic::resume_unwind).
+    ///
+    /// # Panics
+    ///
+    /// If the thread did not panic.
+    #[track_caller]
+    pub fn into_panic(self) -> Box<dyn Any + Send> {
+        match self.try_into_panic() {
+            Ok(payload) => payload,
+            Err(error) => {
+                panic!("thread {} did not panic: ask is_panic before into_panic", error.index)
+            }
+        }
+    }
+
+    /// What the thread panicked with.
+    ///
+    /// # Errors
+    ///
+    /// Gives the error back if the thread did not panic.
+    pub fn try_into_panic(self) -> Result<Box<dyn Any + Send>, CoreError<E>> {
+        match self.reason {
+            Reason::Panic(payload) => Ok(payload.into_inner().unwrap_or_else(PoisonError::into_inner)),
+            reason => Err(CoreError { index: self.index, reason }),
+        }
+    }
+
+    /// The error that the thread's function gave.
+    ///
+    /// # Errors
+    ///
+    /// Gives this error back if it is for another reason.
+    pub fn try_into_inner(self) -> Result<E, CoreError<E>> {
+        match self.reason {
+            Reason::Failed(error) => Ok(error),
+            reason => Err(CoreError { index: self.index, reason }),
+        }
+    }
+
+    /// The message of the panic, where it has one.
+    fn message(&self) -> Option<String> {
+        let Reason::Panic(payload) = &self.reason else { return None };
+        let payload = payload.lock().unwrap_or_else(PoisonError::into_inner);
+        let message = payload.downcast_ref::<&'static str>().map(|message| (*message).to_owned());
+        message.or_else(|| payload.downcast_ref::<String>().cloned())
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for CoreError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let index = self.index;
+        match (&self.reason, self.message()) {
+            (Reason::Start(error), _) => write!(f, "thread {index} could not be started: {error}"),
+            (Reason::Failed(error), _) => write!(f, "thread {index} failed: {error}"),
+            (Reason::Panic(_), Some(message)) => write!(f, "thread {index} panicked: {message}"),
+            (Reason::Panic(_), None) => write!(f, "thread {index} panicked"),
+        }
+    }
+}
+
+impl<E: fmt::Debug> fmt::Debug for CoreError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("CoreError");
+        debug.field("index", &self.index);
+        match &self.reason {
+            Reason::Start(error) => debug.field("start", error),
+            Reason::Failed(error) => debug.field("failed", error),
+            Reason::Panic(_) => debug.field("panic", &self.message().unwrap_or_default()),
+        };
+        debug.finish()
+    }
+}
+
+impl<E: std::error::Error + 'static> std::error::Error for CoreError<E> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.reason {
+            Reason::Start(error) => Some(error),
+            Reason::Failed(error) => Some(error),
+            Reason::Panic(_) => None,
+        }
+    }
+}
+
+/// Keeps the kind, and the whole error as the inner one.
+impl From<CoreError> for io::Error {
+    fn from(error: CoreError) -> io::Error {
+        match &error.reason {
+            Reason::Start(reason) => io::Error::new(reason.kind(), error),
+            _ => io::Error::other(error),
+        }
+    }
+}
+
+/// Keeps the kind, and the whole error as the inner one.
+impl From<CoreError<io::Error>> for io::Error {
+    fn from(error: CoreError<io::Error>) -> io::Error {
+        match &error.reason {
+            Reason::Start(reason) | Reason::Failed(reason) => io::Error::new(reason.kind(), error),
+            Reason::Panic(_) => io::Error::other(error),
+        }
+    }
+}

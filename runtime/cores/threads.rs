@@ -1,0 +1,176 @@
+//! The threads: how they are started together, run, and joined.
+
+use super::affinity;
+use super::core::Core;
+use super::error::CoreError;
+use super::stop::{Stop, UntilStopped};
+use crate::runtime::builder::Builder;
+use crate::runtime::handle::{Handle, Runtime};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+
+/// What is to be started.
+pub(super) struct Plan<'a> {
+    pub(super) threads: usize,
+    /// Where to pin the threads, in turn. Empty if they are not to be pinned.
+    pub(super) cpus: &'a [usize],
+    /// Where the caller may run.
+    pub(super) allowed: &'a [usize],
+    pub(super) name: &'a str,
+    pub(super) stack_size: Option<usize>,
+    pub(super) builder: &'a Builder,
+}
+
+/// A thread's word that it is ready, or why not.
+struct Report {
+    index: usize,
+    ready: io::Result<Handle>,
+}
+
+impl Plan<'_> {
+    /// Starts all, or none; returns when all have ended.
+    pub(super) fn run<F, T, E>(&self, main: F) -> Result<Vec<T>, CoreError<E>>
+    where
+        F: AsyncFn(Core) -> Result<T, E> + Sync,
+        T: Send,
+        E: Send,
+    {
+        let stop = Stop::new(self.threads);
+        let outputs: Vec<Option<T>> = thread::scope(|scope| {
+            let (report, reports) = channel();
+            let (mut gates, mut threads) = (Vec::new(), Vec::new());
+            for index in 0..self.threads {
+                let (gate, go) = channel();
+                let (report, failed) = (report.clone(), report.clone());
+                let (main, stop) = (&main, &stop);
+                let thread = move || self.work(index, report, go, main, stop);
+                match self.thread(index).spawn_scoped(scope, thread) {
+                    Ok(thread) => threads.push(thread),
+                    Err(error) => {
+                        // The first that fails is as good as all.
+                        let _ = failed.send(Report { index, ready: Err(error) });
+                        break;
+                    }
+                }
+                gates.push(gate);
+            }
+            drop(report);
+            match self.handles(reports) {
+                Ok(handles) => {
+                    let handles: Arc<[Handle]> = handles.into();
+                    for (index, gate) in gates.into_iter().enumerate() {
+                        let core = Core { index, cpu: self.cpu(index), handles: handles.clone() };
+                        // A thread that has reported waits for this.
+                        let _ = gate.send(core);
+                    }
+                }
+                Err(error) => {
+                    stop.raise(error);
+                    // Who waits there goes home.
+                    drop(gates);
+                }
+            }
+            // Joined one by one: only so is a thread gone altogether, its thread-locals too.
+            let join = |(index, thread): (usize, thread::ScopedJoinHandle<'_, Option<T>>)| {
+                thread.join().unwrap_or_else(|payload| {
+                    stop.raise(CoreError::panic(index, payload));
+                    None
+                })
+            };
+            threads.into_iter().enumerate().map(join).collect()
+        });
+        match stop.into_first() {
+            Some(error) => Err(error),
+            None => Ok(outputs.into_iter().flatten().collect()),
+        }
+    }
+
+    fn thread(&self, index: usize) -> thread::Builder {
+        let thread = thread::Builder::new().name(format!("{}-{index}", self.name));
+        match self.stack_size {
+            Some(bytes) => thread.stack_size(bytes),
+            None => thread,
+        }
+    }
+
+    fn cpu(&self, index: usize) -> Option<usize> {
+        self.cpus.get(index.checked_rem(self.cpus.len())?).copied()
+    }
+
+    /// The handles of all threads' runtimes, once each has reported.
+    fn handles<E>(&self, reports: Receiver<Report>) -> Result<Vec<Handle>, CoreError<E>> {
+        let mut handles = vec![None; self.threads];
+        for Report { index, ready } in reports {
+            handles[index] = Some(ready.map_err(|error| CoreError::start(index, error))?);
+        }
+        handles
+            .into_iter()
+            .enumerate()
+            .map(|(index, handle)| {
+                handle.ok_or_else(|| CoreError::start(index, io::Error::other("it ended without a word")))
+            })
+            .collect()
+    }
+
+    /// The life of a thread. `None` if it has failed, or was stopped.
+    fn work<F, T, E>(
+        &self,
+        index: usize,
+        report: Sender<Report>,
+        go: Receiver<Core>,
+        main: &F,
+        stop: &Stop<E>,
+    ) -> Option<T>
+    where
+        F: AsyncFn(Core) -> Result<T, E>,
+    {
+        let runtime = match self.prepare(index) {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                let _ = report.send(Report { index, ready: Err(error) });
+                return None;
+            }
+        };
+        let _ = report.send(Report { index, ready: Ok(runtime.handle()) });
+        drop(report);
+        let core = go.recv().ok()?;
+        // What a panic leaves behind is the caller's, and for the caller to see.
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            runtime.block_on(UntilStopped::new(async { main(core).await }, stop, index))
+        }));
+        let output = match result {
+            Ok(None) => None,
+            Ok(Some(Ok(output))) => Some(output),
+            Ok(Some(Err(error))) => {
+                stop.raise(CoreError::failed(index, error));
+                None
+            }
+            Err(payload) => {
+                stop.raise(CoreError::panic(index, payload));
+                None
+            }
+        };
+        // Its tasks go here, while the output is safe.
+        drop(runtime);
+        output
+    }
+
+    /// Pins the thread, and then makes its runtime, whose memory is then near.
+    fn prepare(&self, index: usize) -> io::Result<Runtime> {
+        let mut builder = self.builder.clone();
+        builder.name(format!("{}-{index}", self.name));
+        if let Some(cpu) = self.cpu(index) {
+            affinity::allow(&[cpu]).map_err(|error| {
+                io::Error::new(error.kind(), format!("it cannot be pinned to CPU {cpu}: {error}"))
+            })?;
+            // They inherit the one CPU, and would keep the loop from it. Careful: one that cannot be
+            // let go still does its work.
+            let allowed = self.allowed.to_vec();
+            builder.before_thread_start(move || drop(affinity::allow(&allowed)));
+        }
+        builder.build()
+    }
+}

@@ -1,0 +1,109 @@
+//! Taking part in the budget: for leaf futures of one's own.
+
+use super::{poll_spend, refund};
+use std::cell::Cell;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+/// Gives back the unit that [`poll_proceed`] has taken, unless something was done for it.
+#[derive(Debug)]
+#[must_use = "dropped, it gives the unit back"]
+pub struct RestoreOnPending {
+    made_progress: Cell<bool>,
+}
+
+impl RestoreOnPending {
+    /// Something was done, and the unit is spent.
+    pub fn made_progress(&self) {
+        self.made_progress.set(true);
+    }
+}
+
+impl Drop for RestoreOnPending {
+    fn drop(&mut self) {
+        if !self.made_progress.get() {
+            refund();
+        }
+    }
+}
+
+/// Takes a unit of the task's budget; pending if none is left, and then the task is woken for its
+/// next turn.
+///
+/// For leaf futures written by hand, as in the example: whoever awaits them in a loop is then
+/// interrupted now and then, as by the sockets and timers of this crate.
+///
+/// # Examples
+///
+/// ```
+/// use runtime::task::coop;
+/// use std::task::{Context, Poll, ready};
+///
+/// fn poll_next(queue: &mut Vec<u32>, cx: &mut Context<'_>) -> Poll<Option<u32>> {
+///     let proceed = ready!(coop::poll_proceed(cx));
+///     let next = queue.pop();
+///     proceed.made_progress();
+///     Poll::Ready(next)
+/// }
+///
+/// # runtime::block_on(async {
+/// let mut queue = vec![1, 2, 3];
+/// let mut sum = 0;
+/// while let Some(next) = std::future::poll_fn(|cx| poll_next(&mut queue, cx)).await {
+///     sum += next;
+/// }
+/// assert_eq!(sum, 6);
+/// # });
+/// ```
+pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<RestoreOnPending> {
+    ready!(poll_spend(cx));
+    Poll::Ready(RestoreOnPending { made_progress: Cell::new(false) })
+}
+
+pin_project_lite::pin_project! {
+    /// A future that takes part in the budget of its task. From [`cooperative`].
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless they are polled"]
+    pub struct Coop<F> {
+        #[pin]
+        future: F,
+    }
+}
+
+/// Has a future take part in the budget: one unit when it is ready.
+///
+/// For leaf futures of other libraries, such as channels.
+///
+/// # Cancel safety
+///
+/// As cancel safe as the future is.
+///
+/// # Examples
+///
+/// ```
+/// use runtime::task::coop::cooperative;
+///
+/// # runtime::block_on(async {
+/// let busy = runtime::spawn(async {
+///     loop {
+///         cooperative(std::future::ready(())).await;
+///     }
+/// });
+/// runtime::task::yield_now().await; // others have their turn all the same
+/// busy.abort();
+/// # });
+/// ```
+pub fn cooperative<F: Future>(future: F) -> Coop<F> {
+    Coop { future }
+}
+
+impl<F: Future> Future for Coop<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let proceed = ready!(poll_proceed(cx));
+        let output = ready!(self.project().future.poll(cx));
+        proceed.made_progress();
+        Poll::Ready(output)
+    }
+}

@@ -1,0 +1,62 @@
+//! A future that is not interrupted.
+
+use super::{LEFT, UNLIMITED};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+pin_project_lite::pin_project! {
+    /// A future to which the budget of its task does not apply. From [`unconstrained`].
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless they are polled"]
+    pub struct Unconstrained<F> {
+        #[pin]
+        future: F,
+    }
+}
+
+/// Lifts the budget for a future: as long as what it awaits is ready, it goes on.
+///
+/// While it does, nothing else runs on this thread. It is for futures that do little at a time, and
+/// must not be put off.
+///
+/// # Cancel safety
+///
+/// As cancel safe as the future is.
+///
+/// # Examples
+///
+/// ```
+/// use runtime::task::{consume_budget, unconstrained};
+///
+/// # runtime::block_on(async {
+/// let task = runtime::spawn(async { "another" });
+/// unconstrained(async {
+///     for _ in 0..10_000 {
+///         consume_budget().await;
+///     }
+/// })
+/// .await;
+/// assert!(!task.is_finished(), "it has not had its turn");
+/// # });
+/// ```
+pub fn unconstrained<F: Future>(future: F) -> Unconstrained<F> {
+    Unconstrained { future }
+}
+
+impl<F: Future> Future for Unconstrained<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let _budget = Restore(LEFT.replace(UNLIMITED));
+        self.project().future.poll(cx)
+    }
+}
+
+/// Puts back what was left of the budget, also when the future panics.
+struct Restore(u64);
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        LEFT.set(self.0);
+    }
+}

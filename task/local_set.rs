@@ -1,0 +1,257 @@
+//! A set of tasks that end together: tokio's `LocalSet`, for programs that come from there.
+//!
+//! In tokio the set is what drives tasks that are not `Send`. Here the runtime drives all tasks, and
+//! none has to be; what is left of the set is that its tasks end with it, that it can be awaited
+//! until they have ended, and that tasks can be put in before there is a runtime.
+
+use super::{AbortHandle, JoinHandle};
+use crate::runtime::Runtime;
+use crate::runtime::context;
+use crate::runtime::spawn::{spawn, spawn_later};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+/// Tasks that end together.
+///
+/// Awaited, it is ready when all its tasks have ended. When it is dropped, those that are left are
+/// aborted: they are dropped in their next turn. A new program has little need of it, for
+/// [`spawn`](crate::spawn) takes any future; it is here so that programs for tokio's set run as they are.
+///
+/// Unlike tokio's, the set does not drive its tasks: once started they go on whenever the runtime
+/// turns, whether the set is awaited or not.
+///
+/// # Examples
+///
+/// ```
+/// use runtime::task::{LocalSet, spawn_local};
+/// use std::rc::Rc;
+///
+/// # runtime::block_on(async {
+/// let shared = Rc::new(42);
+/// let set = LocalSet::new();
+/// let output = set.run_until(async move { spawn_local(async move { *shared }).await.unwrap() });
+/// assert_eq!(output.await, 42);
+/// # });
+/// ```
+#[derive(Default)]
+pub struct LocalSet {
+    set: Rc<Set>,
+}
+
+#[derive(Default)]
+struct Set {
+    /// Tasks that were put in while there was no runtime.
+    waiting: RefCell<Vec<Box<dyn FnOnce()>>>,
+    members: RefCell<HashMap<u64, Option<AbortHandle>>>,
+    last: Cell<u64>,
+    /// Who awaits the set.
+    waiter: Cell<Option<Waker>>,
+}
+
+thread_local! {
+    /// The set to which what runs now belongs.
+    static CURRENT: Cell<Option<Rc<Set>>> = const { Cell::new(None) };
+}
+
+impl LocalSet {
+    /// An empty set.
+    pub fn new() -> LocalSet {
+        LocalSet::default()
+    }
+
+    /// Puts a task in. It starts at once if a runtime is entered on this thread, and otherwise when
+    /// the set is first awaited.
+    pub fn spawn_local<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        self.set.spawn(future)
+    }
+
+    /// Runs a future; what it starts by [`spawn_local`] belongs to the set.
+    ///
+    /// # Cancel safety
+    ///
+    /// As cancel safe as the future is. The tasks stay in the set.
+    pub async fn run_until<F: Future>(&self, future: F) -> F::Output {
+        let mut future = pin!(future);
+        poll_fn(|cx| {
+            self.set.start();
+            let _current = enter(self.set.clone());
+            future.as_mut().poll(cx)
+        })
+        .await
+    }
+
+    /// Turns the runtime's loop until the future is ready, as [`run_until`](LocalSet::run_until).
+    ///
+    /// # Panics
+    ///
+    /// As [`Runtime::block_on`].
+    #[track_caller]
+    pub fn block_on<F: Future>(&self, runtime: &Runtime, future: F) -> F::Output {
+        runtime.block_on(self.run_until(future))
+    }
+
+    /// Has [`spawn_local`] put tasks into this set until the guard is dropped.
+    pub fn enter(&self) -> LocalEnterGuard {
+        enter(self.set.clone())
+    }
+}
+
+/// Ready when all tasks have ended.
+impl Future for LocalSet {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.set.start();
+        if self.set.members.borrow().is_empty() {
+            return Poll::Ready(());
+        }
+        // The earlier one is dropped under no borrow: it may be a foreign one.
+        drop(self.set.waiter.replace(Some(cx.waker().clone())));
+        Poll::Pending
+    }
+}
+
+impl Drop for LocalSet {
+    fn drop(&mut self) {
+        // Those that have not started are dropped here and now.
+        drop(self.set.waiting.take());
+        let left: Vec<AbortHandle> = self.set.members.borrow().values().flatten().cloned().collect();
+        left.iter().for_each(AbortHandle::abort);
+    }
+}
+
+impl fmt::Debug for LocalSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalSet").field("tasks", &self.set.members.borrow().len()).finish()
+    }
+}
+
+impl Set {
+    fn spawn<F>(self: &Rc<Set>, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        let key = self.last.get() + 1;
+        self.last.set(key);
+        // Before it starts: it may end at once.
+        self.members.borrow_mut().insert(key, None);
+        let member = Member { future, membership: Membership { set: self.clone(), key } };
+        let handle = if context::try_with(|_| ()).is_some() {
+            spawn(member)
+        } else {
+            let (handle, start) = spawn_later(member);
+            self.waiting.borrow_mut().push(Box::new(start));
+            handle
+        };
+        if let Some(abort) = self.members.borrow_mut().get_mut(&key) {
+            *abort = Some(handle.abort_handle());
+        }
+        handle
+    }
+
+    /// Starts what has waited for a runtime.
+    fn start(&self) {
+        let waiting = self.waiting.take();
+        waiting.into_iter().for_each(|start| start());
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// A task of a set. The future is dropped before the membership.
+    struct Member<F> {
+        #[pin]
+        future: F,
+        membership: Membership,
+    }
+}
+
+/// Ends with its task, however that ends.
+struct Membership {
+    set: Rc<Set>,
+    key: u64,
+}
+
+impl<F: Future> Future for Member<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let _current = enter(this.membership.set.clone());
+        this.future.poll(cx)
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        let mut members = self.set.members.borrow_mut();
+        members.remove(&self.key);
+        let is_empty = members.is_empty();
+        drop(members);
+        if is_empty && let Some(waiter) = self.set.waiter.take() {
+            waiter.wake();
+        }
+    }
+}
+
+/// From [`LocalSet::enter`]. Dropped, it has [`spawn_local`] do what it did before.
+#[must_use = "dropped at once, it has no effect"]
+pub struct LocalEnterGuard {
+    previous: Option<Rc<Set>>,
+}
+
+fn enter(set: Rc<Set>) -> LocalEnterGuard {
+    LocalEnterGuard { previous: CURRENT.replace(Some(set)) }
+}
+
+impl Drop for LocalEnterGuard {
+    fn drop(&mut self) {
+        // Gone with the thread: then nobody asks any more.
+        let _ = CURRENT.try_with(|current| current.replace(self.previous.take()));
+    }
+}
+
+impl fmt::Debug for LocalEnterGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LocalEnterGuard")
+    }
+}
+
+/// Starts a task on this thread, as [`spawn`](crate::spawn) does, whose tasks need not be `Send`
+/// either. In a [`LocalSet`] the task belongs to the set.
+///
+/// # Panics
+///
+/// If neither a runtime nor a [`LocalSet`] is entered on this thread.
+///
+/// # Examples
+///
+/// ```
+/// # runtime::block_on(async {
+/// let local = std::rc::Rc::new(42);
+/// let task = runtime::task::spawn_local(async move { *local });
+/// assert_eq!(task.await.unwrap(), 42);
+/// # });
+/// ```
+#[track_caller]
+pub fn spawn_local<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    let current = CURRENT.take();
+    CURRENT.set(current.clone());
+    match current {
+        Some(set) => set.spawn(future),
+        None => spawn(future),
+    }
+}

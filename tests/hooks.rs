@@ -1,0 +1,140 @@
+//! What the builder has called: by blocking threads when they begin and end, by the loop around its sleep.
+
+mod common;
+
+use common::watchdog;
+use runtime::task::{spawn_blocking, yield_now};
+use runtime::{Builder, Handle, time};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+type Counter = Arc<AtomicUsize>;
+
+fn add(counter: &Counter) -> impl Fn() + Send + Sync + 'static {
+    let counter = counter.clone();
+    move || _ = counter.fetch_add(1, SeqCst)
+}
+
+#[test]
+fn a_blocking_thread_calls_when_it_begins_and_before_it_ends() {
+    let _watchdog = watchdog();
+    let (started, stopped) = (Counter::default(), Counter::default());
+    let runtime = Builder::new_current_thread()
+        .on_thread_start(add(&started))
+        .on_thread_stop(add(&stopped))
+        .thread_name("calls")
+        .thread_stack_size(256 << 10)
+        .build()
+        .unwrap();
+    assert_eq!(started.load(SeqCst), 0, "no thread unless asked");
+    let counted = started.clone();
+    let seen = runtime.block_on(async {
+        spawn_blocking(move || (counted.load(SeqCst), thread::current().name().map(str::to_owned))).await
+    });
+    assert_eq!(seen.unwrap(), (1, Some("calls".to_owned())));
+    assert_eq!(stopped.load(SeqCst), 0);
+    drop(runtime);
+    while stopped.load(SeqCst) == 0 {
+        thread::yield_now();
+    }
+    assert_eq!((started.load(SeqCst), stopped.load(SeqCst)), (1, 1));
+}
+
+#[test]
+fn a_hook_of_a_blocking_thread_that_panics_costs_no_call() {
+    let _watchdog = watchdog();
+    let runtime = Builder::new_current_thread()
+        .on_thread_start(|| panic!("begins badly"))
+        .on_thread_stop(|| panic!("ends badly"))
+        .thread_keep_alive(Duration::ZERO)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        for n in 0..10 {
+            assert_eq!(spawn_blocking(move || n).await.unwrap(), n);
+        }
+    });
+}
+
+#[test]
+fn the_loop_calls_before_and_after_it_sleeps_and_not_while_it_works() {
+    let _watchdog = watchdog();
+    let (parked, unparked) = (Counter::default(), Counter::default());
+    let runtime = Builder::new_current_thread()
+        .on_thread_park(add(&parked))
+        .on_thread_unpark(add(&unparked))
+        .build()
+        .unwrap();
+    let counts = || (parked.load(SeqCst), unparked.load(SeqCst));
+    runtime.block_on(async {
+        for _ in 0..1000 {
+            yield_now().await;
+        }
+    });
+    assert_eq!(counts(), (0, 0));
+    for n in 1..5 {
+        runtime.block_on(time::sleep(Duration::from_millis(1)));
+        let (parks, unparks) = counts();
+        assert_eq!(parks, unparks);
+        assert!(parks >= n, "{parks}");
+    }
+    // A clock that stands still is moved by the loop, which sleeps for that as well.
+    let paused =
+        Builder::new_current_thread().start_paused(true).on_thread_park(add(&parked)).build().unwrap();
+    let before = counts().0;
+    paused.block_on(time::sleep(Duration::from_secs(3600)));
+    assert!(counts().0 > before);
+}
+
+#[test]
+fn what_is_spawned_and_woken_before_the_sleep_runs_instead() {
+    let _watchdog = watchdog();
+    let handle: Arc<Mutex<Option<Handle>>> = Arc::default();
+    let (spawned, ran) = (Counter::default(), Counter::default());
+    let hook = {
+        let (handle, ran) = (handle.clone(), ran.clone());
+        move || {
+            if spawned.fetch_add(1, SeqCst) < 3 {
+                // At home, without a letter to oneself…
+                let ran = ran.clone();
+                drop(runtime::spawn(async move { _ = ran.fetch_add(1, SeqCst) }));
+            } else if let Some(handle) = handle.lock().unwrap().take() {
+                // …and with one.
+                let ran = ran.clone();
+                drop(handle.spawn(async move { _ = ran.fetch_add(1, SeqCst) }));
+            }
+        }
+    };
+    let runtime = Builder::new_current_thread().on_thread_park(hook).build().unwrap();
+    *handle.lock().unwrap() = Some(runtime.handle());
+    runtime.block_on(std::future::poll_fn(|cx| {
+        if ran.load(SeqCst) == 4 {
+            return std::task::Poll::Ready(());
+        }
+        // Looks again whenever the loop is about to sleep for long: there is nothing else to do.
+        let waker = cx.waker().clone();
+        drop(runtime::spawn(async move {
+            yield_now().await;
+            time::sleep(Duration::from_millis(1)).await;
+            waker.wake();
+        }));
+        std::task::Poll::Pending
+    }));
+}
+
+#[test]
+fn a_panic_before_the_sleep_is_one_of_block_on() {
+    let _watchdog = watchdog();
+    let calls = Counter::default();
+    let hook = {
+        let calls = calls.clone();
+        move || assert!(calls.fetch_add(1, SeqCst) != 0, "the first time")
+    };
+    let runtime = Builder::new_current_thread().on_thread_park(hook).build().unwrap();
+    let sleep = || runtime.block_on(time::sleep(Duration::from_millis(1)));
+    assert!(catch_unwind(AssertUnwindSafe(sleep)).is_err());
+    sleep();
+}

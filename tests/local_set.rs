@@ -1,0 +1,189 @@
+//! `LocalSet`: tasks that end together; and what else there is for programs that come from tokio.
+
+mod common;
+
+use common::guards::{Drops, NotSend};
+use common::{run, watchdog};
+use runtime::Runtime;
+use runtime::runtime::{Builder, LocalOptions, LocalRuntime, RuntimeFlavor};
+use runtime::task::{LocalSet, coop, spawn_local, unconstrained, yield_now};
+use std::cell::{Cell, RefCell};
+use std::future::pending;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::time::Duration;
+
+#[test]
+fn tasks_are_put_in_before_there_is_a_runtime() {
+    let _watchdog = watchdog();
+    let set = LocalSet::new();
+    let trace = Rc::new(RefCell::new(Vec::new()));
+    let say = |what: &'static str| {
+        let trace = trace.clone();
+        async move {
+            trace.borrow_mut().push(what);
+            what
+        }
+    };
+    let first = set.spawn_local(say("first"));
+    let aborted = set.spawn_local(say("aborted"));
+    aborted.abort();
+    let second = set.spawn_local(say("second"));
+    assert_eq!(format!("{set:?}"), "LocalSet { tasks: 3 }");
+    assert!(!first.is_finished() && trace.borrow().is_empty());
+    let runtime = Runtime::new().unwrap();
+    runtime.block_on(set);
+    assert_eq!(*trace.borrow(), ["first", "second"]);
+    runtime.block_on(async {
+        assert_eq!(first.await.unwrap(), "first");
+        assert_eq!(second.await.unwrap(), "second");
+        assert!(aborted.await.unwrap_err().is_cancelled());
+    });
+}
+
+#[test]
+fn what_is_started_within_belongs_to_the_set_and_is_awaited_with_it() {
+    run(async {
+        let count = Rc::new(Cell::new(0));
+        let set = LocalSet::new();
+        let nested = count.clone();
+        set.run_until(async {
+            drop(spawn_local(async move {
+                // Also from a task of the set, later on.
+                yield_now().await;
+                drop(spawn_local(async move {
+                    runtime::time::sleep(Duration::from_millis(1)).await;
+                    nested.set(nested.get() + 1);
+                }));
+            }));
+        })
+        .await;
+        assert_eq!(count.get(), 0);
+        set.await;
+        assert_eq!(count.get(), 1);
+    });
+}
+
+#[test]
+fn who_awaits_the_set_hears_of_a_panic_as_of_an_end() {
+    run(async {
+        let set = LocalSet::new();
+        let task = set.spawn_local(async { panic!("oh") });
+        set.await;
+        assert!(task.await.unwrap_err().is_panic());
+    });
+}
+
+#[test]
+fn a_set_that_is_dropped_takes_its_tasks_along_and_no_others() {
+    let drops = Drops::default();
+    run(async {
+        let keep = || NotSend::new(&drops);
+        let set = LocalSet::new();
+        let (mine, other) = (keep(), keep());
+        let task = set.spawn_local(async move {
+            let _mine = mine;
+            pending::<()>().await;
+        });
+        let outside = runtime::spawn(async move {
+            let _other = other;
+            pending::<()>().await;
+        });
+        yield_now().await;
+        drop(set);
+        assert!(task.await.unwrap_err().is_cancelled());
+        assert_eq!(drops.lock().unwrap().len(), 1);
+        assert!(!outside.is_finished());
+    });
+    assert_eq!(drops.lock().unwrap().len(), 2);
+    // Never awaited, and in no runtime.
+    let set = LocalSet::new();
+    let kept = NotSend::new(&drops);
+    let task = set.spawn_local(async move { drop(kept) });
+    drop(set);
+    assert_eq!(drops.lock().unwrap().len(), 3);
+    assert!(run(task).unwrap_err().is_cancelled());
+}
+
+#[test]
+fn the_guard_says_which_set_is_meant() {
+    let _watchdog = watchdog();
+    assert!(catch_unwind(|| spawn_local(async {})).is_err(), "neither a set nor a runtime");
+    let (outer, inner) = (LocalSet::new(), LocalSet::new());
+    let in_outer = outer.enter();
+    drop(spawn_local(async {}));
+    {
+        let _in_inner = inner.enter();
+        drop(spawn_local(async {}));
+    }
+    drop(spawn_local(async {}));
+    assert_eq!(format!("{outer:?} {inner:?}"), "LocalSet { tasks: 2 } LocalSet { tasks: 1 }");
+    drop(in_outer);
+    assert!(catch_unwind(|| spawn_local(async {})).is_err());
+    // A panic in the future leaves no set behind.
+    let runtime = Runtime::new().unwrap();
+    let panics = AssertUnwindSafe(|| outer.block_on(&runtime, async { panic!("oh") }));
+    assert!(catch_unwind(panics).is_err());
+    assert!(catch_unwind(|| spawn_local(async {})).is_err());
+    assert_eq!(outer.block_on(&runtime, async { spawn_local(async { 7 }).await.unwrap() }), 7);
+}
+
+#[test]
+fn a_local_runtime_is_a_runtime() {
+    let _watchdog = watchdog();
+    let runtime: LocalRuntime = Builder::new_current_thread().build_local(LocalOptions::default()).unwrap();
+    let local = Rc::new(7);
+    let task = runtime.spawn_local(async move { *local });
+    assert_eq!(runtime.block_on(task).unwrap(), 7);
+    assert_eq!(runtime.handle().runtime_flavor(), RuntimeFlavor::CurrentThread);
+}
+
+#[test]
+fn the_budget_is_lifted_within_and_put_back_behind() {
+    run(async {
+        let steps = || async {
+            let mut steps = 0;
+            while coop::has_budget_remaining() && steps < 10_000 {
+                coop::consume_budget().await;
+                steps += 1;
+            }
+            steps
+        };
+        let mut sum = steps().await;
+        assert!(sum < 10_000);
+        yield_now().await;
+        assert!(coop::has_budget_remaining());
+        assert_eq!(unconstrained(steps()).await, 10_000);
+        // What was spent before counts still, and nothing of what was spent within.
+        sum = steps().await;
+        assert!(0 < sum && sum < 10_000);
+        assert!(!coop::has_budget_remaining());
+        let panics = unconstrained(async { panic!("oh") });
+        let panicked = futures_lite::FutureExt::catch_unwind(AssertUnwindSafe(panics)).await;
+        assert!(panicked.is_err() && !coop::has_budget_remaining());
+    });
+    assert!(coop::has_budget_remaining(), "there is no limit outside of a task");
+}
+
+#[test]
+fn a_leaf_that_takes_part_spends_only_when_it_is_ready() {
+    run(async {
+        let mut turns = 0;
+        let other = runtime::spawn(async {
+            for _ in 0..10 {
+                yield_now().await;
+            }
+        });
+        while !other.is_finished() {
+            coop::cooperative(std::future::ready(())).await;
+            turns += 1;
+        }
+        assert!((200..10_000).contains(&turns), "{turns}");
+        yield_now().await;
+        // One that has to wait spends nothing.
+        for _ in 0..10_000 {
+            assert!(futures_lite::future::poll_once(coop::cooperative(pending::<()>())).await.is_none());
+        }
+        assert!(coop::has_budget_remaining());
+    });
+}

@@ -1,0 +1,167 @@
+//! The classic mistakes: each is answered in words that name the remedy, where the caller made it.
+
+mod common;
+
+use common::watchdog;
+use futures_lite::future::block_on as elsewhere;
+use runtime::io::Interest;
+use runtime::io::unix::AsyncFd;
+use runtime::net::{TcpListener, TcpStream};
+use runtime::task::{self, JoinHandle, spawn_blocking, spawn_local};
+use runtime::{Handle, Runtime, spawn, time};
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+thread_local! {
+    /// Where the latest panic of this thread was.
+    static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// What a mistake is answered with, and in which file.
+fn answer<T>(mistake: impl FnOnce() -> T) -> (String, String) {
+    static HOOK: std::sync::Once = std::sync::Once::new();
+    HOOK.call_once(|| {
+        let earlier = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            let place = info.location().map(|location| location.file().to_owned()).unwrap_or_default();
+            PLACE.set(place);
+            earlier(info);
+        }));
+    });
+    let payload = catch_unwind(AssertUnwindSafe(|| drop(mistake()))).expect_err("it is no mistake");
+    let said = payload
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| payload.downcast_ref::<&str>().map(|said| (*said).to_owned()));
+    (said.expect("a message"), PLACE.take())
+}
+
+const NO_RUNTIME: &str = "no runtime on this thread: call this inside block_on or #[runtime::main], \
+                          or send it to one by Handle::spawn";
+
+#[test]
+fn no_runtime_on_this_thread() {
+    let _watchdog = watchdog();
+    let calls: [fn(); 5] = [
+        || drop(spawn(async {})),
+        || drop(spawn_local(async {})),
+        || drop(spawn_blocking(|| ())),
+        || drop(Handle::current()),
+        || drop(time::inhibit_auto_advance()),
+    ];
+    for (n, call) in calls.into_iter().enumerate() {
+        let (said, place) = answer(call);
+        assert_eq!(said, NO_RUNTIME, "{n}");
+        assert_eq!(place, file!(), "{n}: it points at the caller");
+    }
+    assert_eq!(Handle::try_current().unwrap_err().to_string(), NO_RUNTIME);
+    // What is made anywhere says so when it has to wait.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let listener = TcpListener::from_std(listener).unwrap();
+    let stream = TcpStream::from_std(std::net::TcpStream::connect(address).unwrap()).unwrap();
+    let fd = AsyncFd::new(std::net::UdpSocket::bind("127.0.0.1:0").unwrap()).unwrap();
+    assert_eq!(answer(|| elsewhere(time::sleep(Duration::from_secs(1)))).0, NO_RUNTIME);
+    assert_eq!(answer(|| elsewhere(stream.readable())).0, NO_RUNTIME);
+    assert_eq!(answer(|| elsewhere(stream.ready(Interest::READABLE))).0, NO_RUNTIME);
+    assert_eq!(answer(|| elsewhere(fd.readable())).0, NO_RUNTIME);
+    elsewhere(listener.accept()).expect("one is there already");
+    assert_eq!(answer(|| elsewhere(listener.accept())).0, NO_RUNTIME);
+    let never = time::timeout(Duration::from_secs(1), std::future::pending::<()>());
+    assert_eq!(answer(|| elsewhere(never)).0, NO_RUNTIME);
+    // So do the threads of the pool, and those one makes.
+    let error = runtime::block_on(async { spawn_blocking(|| drop(spawn(async {}))).await.unwrap_err() });
+    assert!(error.to_string().ends_with(NO_RUNTIME), "{error}");
+}
+
+#[test]
+fn a_loop_in_a_loop() {
+    let _watchdog = watchdog();
+    let nested = "block_on inside a runtime: this thread turns its loop already; \
+                  await the future, or use another thread";
+    let runtime = Runtime::new().unwrap();
+    let handle = runtime.handle();
+    let (said, place) = answer(|| runtime.block_on(async { runtime.block_on(async {}) }));
+    assert_eq!((said.as_str(), place.as_str()), (nested, file!()));
+    assert_eq!(answer(|| runtime.block_on(async { runtime::block_on(async {}) })).0, nested);
+    let (said, place) = answer(|| runtime.block_on(async { handle.block_on(async {}) }));
+    assert!(said.contains("this would stop its loop; await Handle::spawn instead"), "{said}");
+    assert_eq!(place, file!());
+    let cores = runtime::cores::PerCore::new();
+    let (said, place) = answer(|| runtime.block_on(async { cores.run(async |_| ()) }));
+    assert!(said.contains("call it from main, or from spawn_blocking"), "{said}");
+    assert_eq!(place, file!());
+}
+
+#[test]
+fn a_join_handle_that_went_astray() {
+    let _watchdog = watchdog();
+    let runtime = Runtime::new().unwrap();
+    let task: JoinHandle<u32> = runtime.spawn(async { 7 });
+    let (said, _) = std::thread::spawn(move || answer(|| elsewhere(task))).join().unwrap();
+    assert!(said.contains("was polled away from its runtime's thread"), "{said}");
+    assert!(said.contains("await it there, or spawn the task by Handle::spawn"), "{said}");
+    // The remedy.
+    let task = runtime.handle().spawn(async { 7 });
+    let other = std::thread::spawn(move || elsewhere(task).unwrap());
+    runtime.block_on(async {
+        while !other.is_finished() {
+            task::yield_now().await;
+        }
+    });
+    assert_eq!(other.join().unwrap(), 7);
+    let mut task = runtime.spawn(async { 7 });
+    runtime.block_on(&mut task).unwrap();
+    let (said, _) = answer(|| runtime.block_on(&mut task));
+    assert!(said.contains("polled after it had given its output"), "{said}");
+    let (said, place) = answer(|| runtime.block_on(async { task::id() }));
+    assert!(said.contains("call task::id inside a future that was spawned"), "{said}");
+    assert_ne!(place, "");
+}
+
+#[test]
+fn after_the_end() {
+    let _watchdog = watchdog();
+    let runtime = Runtime::new().unwrap();
+    let (handle, task) = (runtime.handle(), runtime.spawn(async {}));
+    drop(runtime);
+    assert!(answer(|| handle.block_on(async {})).0.contains("the runtime has gone"));
+    for task in [handle.spawn(async {}), task, handle.spawn_blocking(|| ())] {
+        let error = elsewhere(task).unwrap_err();
+        assert!(error.is_cancelled() && error.to_string().ends_with("was cancelled"), "{error}");
+    }
+}
+
+#[test]
+fn a_blocking_socket_is_no_mistake() {
+    let _watchdog = watchdog();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    // It blocks, and nothing comes: it is made not to.
+    let mut stream = TcpStream::from_std(client).unwrap();
+    let read = async {
+        use runtime::io::AsyncReadExt;
+        time::timeout(Duration::from_millis(5), stream.read(&mut [0; 8])).await
+    };
+    assert!(runtime::block_on(read).is_err(), "the timer fired");
+}
+
+#[test]
+fn numbers_that_make_no_sense() {
+    let mut builder = runtime::Builder::new_current_thread();
+    type Mistake = fn(&mut runtime::Builder);
+    let mistakes: [(Mistake, &str); 6] = [
+        (|b| _ = b.event_interval(0), "event_interval must be at least 1"),
+        (|b| _ = b.max_io_events_per_tick(0), "max_io_events_per_tick must be at least 1"),
+        (|b| _ = b.max_blocking_threads(0), "max_blocking_threads must be at least 1"),
+        (|b| _ = b.global_queue_interval(0), "global_queue_interval must be at least 1"),
+        (|b| _ = b.name("a\0b"), "cannot contain a zero byte"),
+        (|b| _ = b.thread_name("a\0b"), "cannot contain a zero byte"),
+    ];
+    for (mistake, remedy) in mistakes {
+        let (said, place) = answer(|| mistake(&mut builder));
+        assert!(said.contains(remedy), "{said}");
+        assert_eq!(place, file!());
+    }
+}

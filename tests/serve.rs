@@ -1,0 +1,393 @@
+//! Serving: the cap, panics, shortages, the graceful end, and the end that is not.
+
+mod net_support;
+
+use futures_lite::future::or;
+use net_support::{poll_once, run, until};
+use runtime::io::{AsyncReadExt, AsyncWriteExt};
+use runtime::net::{Accept, TcpListener, TcpStream, UnixListener, UnixStream, serve};
+use runtime::task::yield_now;
+use runtime::{spawn, time};
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::{pending, poll_fn, ready};
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+const LONG: Duration = Duration::from_secs(3600);
+
+/// Something that happens once, for any number of who wait.
+#[derive(Clone, Default)]
+struct Event(Rc<(Cell<bool>, RefCell<Vec<Waker>>)>);
+
+impl Event {
+    fn set(&self) {
+        self.0.0.set(true);
+        self.0.1.take().into_iter().for_each(Waker::wake);
+    }
+
+    async fn wait(&self) {
+        poll_fn(|cx| {
+            if self.0.0.get() {
+                return Poll::Ready(());
+            }
+            self.0.1.borrow_mut().push(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+async fn listen() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+/// Sends back what it is sent, until the end.
+async fn echo(mut stream: TcpStream) {
+    let mut buffer = [0; 64];
+    while let Ok(count @ 1..) = stream.read(&mut buffer).await {
+        stream.write_all(&buffer[..count]).await.unwrap();
+    }
+}
+
+async fn ask(client: &mut TcpStream) {
+    client.write_all(b"hello").await.unwrap();
+    let mut back = [0; 5];
+    client.read_exact(&mut back).await.unwrap();
+    assert_eq!(&back, b"hello");
+}
+
+#[test]
+fn no_more_are_served_at_once_than_allowed_and_all_in_the_end() {
+    run(async {
+        let (listener, address) = listen().await;
+        let (now, most) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+        let seen = most.clone();
+        let clients = spawn(async move {
+            let clients: Vec<_> = (0..20)
+                .map(|_| {
+                    spawn(async move {
+                        let mut client = TcpStream::connect(address).await.unwrap();
+                        for _ in 0..3 {
+                            ask(&mut client).await;
+                        }
+                    })
+                })
+                .collect();
+            for client in clients {
+                client.await.unwrap();
+            }
+        });
+        let served = serve(listener)
+            .max_connections(3)
+            .graceful(clients, LONG)
+            .run(async move |stream, _| {
+                now.set(now.get() + 1);
+                most.set(most.get().max(now.get()));
+                echo(stream).await;
+                now.set(now.get() - 1);
+            })
+            .await
+            .unwrap();
+        assert_eq!((served.accepted(), served.panicked(), served.aborted()), (20, 0, 0));
+        assert_eq!(seen.get(), 3);
+    });
+}
+
+#[test]
+fn a_handler_that_panics_ends_its_connection_and_gives_its_place_back() {
+    run(async {
+        let (listener, address) = listen().await;
+        let clients = spawn(async move {
+            for n in 0..6 {
+                let mut client = TcpStream::connect(address).await.unwrap();
+                client.write_all(&[n]).await.unwrap();
+                let mut back = Vec::new();
+                let read = client.read_to_end(&mut back).await;
+                assert_eq!(back.len(), usize::from(n % 2), "{read:?}");
+            }
+        });
+        let served = serve(listener)
+            .max_connections(1)
+            .graceful(clients, LONG)
+            .run(async |mut stream: TcpStream, _| {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).await.unwrap();
+                assert_ne!(byte[0] % 2, 0, "even ones are not served");
+                stream.write_all(&byte).await.unwrap();
+            })
+            .await
+            .unwrap();
+        assert_eq!((served.accepted(), served.panicked(), served.aborted()), (6, 3, 0));
+    });
+}
+
+#[test]
+fn at_the_end_who_can_finishes_and_who_cannot_is_aborted() {
+    run(async {
+        let (listener, address) = listen().await;
+        let shutdown = Event::default();
+        let server = serve(listener).graceful(
+            {
+                let shutdown = shutdown.clone();
+                async move { shutdown.wait().await }
+            },
+            Duration::from_millis(50),
+        );
+        let drain = server.drain();
+        assert!(!drain.is_started());
+        let kept = Rc::new(());
+        let in_handlers = kept.clone();
+        let server = spawn(server.run(async move |mut stream: TcpStream, _| {
+            let _kept = in_handlers.clone();
+            let mut kind = [0];
+            stream.read_exact(&mut kind).await.unwrap();
+            match kind[0] {
+                // Idle, and leaves when told.
+                b'i' => or(async { drop(stream.read(&mut [0]).await) }, drain.started()).await,
+                // Has something to finish first.
+                b'b' => {
+                    drain.started().await;
+                    assert!(drain.is_started());
+                    time::sleep(Duration::from_millis(5)).await;
+                    stream.write_all(b"done").await.unwrap();
+                }
+                // Does not hear.
+                _ => pending().await,
+            }
+        }));
+        let mut clients = Vec::new();
+        for kind in [b"i", b"b", b"d", b"d"] {
+            let mut client = TcpStream::connect(address).await.unwrap();
+            client.write_all(kind).await.unwrap();
+            clients.push(client);
+        }
+        until(|| Rc::strong_count(&kept) == 6).await;
+        shutdown.set();
+        let mut back = Vec::new();
+        for client in &mut clients[..2] {
+            client.read_to_end(&mut back).await.unwrap();
+        }
+        assert_eq!(back, b"done");
+        // Those who cannot finish are still there, but nobody new is let in.
+        assert!(!server.is_finished());
+        assert_eq!(TcpStream::connect(address).await.unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        let served = server.await.unwrap().unwrap();
+        assert_eq!((served.accepted(), served.panicked(), served.aborted()), (4, 0, 2));
+        assert_eq!(Rc::strong_count(&kept), 1, "no task is left");
+        for client in &mut clients[2..] {
+            assert_eq!(client.read(&mut [0]).await.unwrap_or(0), 0);
+        }
+    });
+}
+
+#[test]
+fn a_server_that_is_given_up_leaves_nothing_behind() {
+    run(async {
+        let (listener, address) = listen().await;
+        let kept = Rc::new(());
+        let in_handlers = kept.clone();
+        let mut server = Box::pin(serve(listener).run(async move |_stream, _| {
+            let _kept = in_handlers.clone();
+            pending::<()>().await;
+        }));
+        let mut clients = Vec::new();
+        while Rc::strong_count(&kept) < 5 {
+            if clients.len() < 3 {
+                clients.push(TcpStream::connect(address).await.unwrap());
+            }
+            assert!(poll_once(&mut server).await.is_none());
+            yield_now().await;
+        }
+        drop(server);
+        until(|| Rc::strong_count(&kept) == 1).await;
+        for client in &mut clients {
+            assert_eq!(client.read(&mut [0]).await.unwrap_or(0), 0);
+        }
+        assert_eq!(TcpStream::connect(address).await.unwrap_err().kind(), ErrorKind::ConnectionRefused);
+    });
+}
+
+#[test]
+fn an_end_at_once_and_an_end_while_all_places_are_taken() {
+    run(async {
+        let (listener, _) = listen().await;
+        let served = serve(listener).graceful(ready(()), LONG).run(async |_, _| ()).await.unwrap();
+        assert_eq!(served.accepted(), 0);
+        let (listener, address) = listen().await;
+        let shutdown = Event::default();
+        let wait = shutdown.clone();
+        let server =
+            serve(listener).max_connections(1).graceful(async move { wait.wait().await }, Duration::ZERO);
+        let server = spawn(server.run(async |stream, _| echo(stream).await));
+        let mut first = TcpStream::connect(address).await.unwrap();
+        ask(&mut first).await;
+        let mut second = TcpStream::connect(address).await.unwrap();
+        second.write_all(b"hello").await.unwrap();
+        assert!(time::timeout(Duration::from_millis(10), second.readable()).await.is_err());
+        shutdown.set();
+        let served = server.await.unwrap().unwrap();
+        assert_eq!((served.accepted(), served.aborted()), (1, 1));
+        assert_eq!(second.read(&mut [0; 5]).await.unwrap_or(0), 0, "it was never accepted");
+    });
+}
+
+#[test]
+fn unix_sockets_are_served_too() {
+    let path = std::env::temp_dir().join(format!("runtime-serve-{}", std::process::id()));
+    run(async {
+        let listener = UnixListener::bind(&path).unwrap();
+        let asked = path.clone();
+        let client = spawn(async move {
+            let mut client = UnixStream::connect(asked).await.unwrap();
+            client.write_all(b"hello").await.unwrap();
+            let mut back = [0; 5];
+            client.read_exact(&mut back).await.unwrap();
+            back
+        });
+        let served = serve(listener)
+            .graceful(client, LONG)
+            .run(async |mut stream: UnixStream, _| {
+                let mut bytes = [0; 5];
+                stream.read_exact(&mut bytes).await.unwrap();
+                stream.write_all(&bytes).await.unwrap();
+            })
+            .await
+            .unwrap();
+        assert_eq!((served.accepted(), served.panicked()), (1, 0));
+    });
+    std::fs::remove_file(path).unwrap();
+}
+
+/// Gives what it is told to: connections, errors, and then nothing.
+struct Script(RefCell<VecDeque<io::Result<u32>>>);
+
+impl Accept for Script {
+    type Stream = u32;
+    type Addr = ();
+
+    async fn accept(&self) -> io::Result<(u32, ())> {
+        let next = self.0.borrow_mut().pop_front();
+        match next {
+            Some(next) => next.map(|number| (number, ())),
+            None => pending().await,
+        }
+    }
+}
+
+#[test]
+fn shortages_and_broken_connections_pass_and_a_broken_listener_does_not() {
+    let runtime = runtime::Builder::new_current_thread().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let error = |errno| Err(io::Error::from_raw_os_error(errno));
+        let script = [
+            Ok(1),
+            error(libc::EMFILE),
+            error(libc::ECONNABORTED),
+            Ok(2),
+            error(libc::ENFILE),
+            error(libc::ENOMEM),
+            Ok(3),
+            error(libc::EBADF),
+            Ok(4),
+        ];
+        let (served, reports) = (Rc::new(RefCell::new(Vec::new())), Rc::new(RefCell::new(Vec::new())));
+        let start = time::Instant::now();
+        let result = serve(Script(RefCell::new(script.into())))
+            .graceful(pending::<()>(), LONG)
+            .on_error({
+                let reports = reports.clone();
+                move |error| reports.borrow_mut().push(error.raw_os_error().unwrap())
+            })
+            .run({
+                let served = served.clone();
+                async move |number, ()| {
+                    yield_now().await;
+                    served.borrow_mut().push(number);
+                }
+            })
+            .await;
+        assert_eq!(result.unwrap_err().raw_os_error(), Some(libc::EBADF));
+        assert_eq!(*served.borrow(), [1, 2, 3], "who was accepted is served to the end");
+        assert_eq!(*reports.borrow(), [libc::EMFILE, libc::ENFILE, libc::ENOMEM]);
+        assert_eq!(start.elapsed().as_millis(), 300, "it rests a tenth of a second each time");
+        // Not deaf while it rests.
+        let script = Script(RefCell::new([error(libc::EMFILE)].into()));
+        let start = time::Instant::now();
+        let end = time::sleep(Duration::from_millis(10));
+        serve(script).graceful(end, LONG).run(async |_, ()| ()).await.unwrap();
+        assert_eq!(start.elapsed().as_millis(), 10);
+    });
+}
+
+/// Needs a count of descriptors, from /proc.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod shortage {
+    use super::net_support::in_child;
+    use super::*;
+
+    #[test]
+    #[expect(unsafe_code, reason = "setrlimit")]
+    fn when_descriptors_run_out_those_who_wait_are_served_once_there_are_some() {
+        in_child("shortage::when_descriptors_run_out_those_who_wait_are_served_once_there_are_some", || {
+            run(async {
+                let (listener, address) = listen().await;
+                // The clients' own descriptors first, so that it is the server's that are missing.
+                let mut clients = Vec::new();
+                for _ in 0..8 {
+                    clients.push(std::net::TcpStream::connect(address).unwrap());
+                }
+                let used = net_support::open_descriptors() as libc::rlim_t;
+                let limit = libc::rlimit { rlim_cur: used + 2, rlim_max: 4096 };
+                // SAFETY: the kernel reads one rlimit.
+                assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) }, 0);
+                let (shortages, served, shutdown) =
+                    (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)), Event::default());
+                let server = serve(listener).graceful(
+                    {
+                        let shutdown = shutdown.clone();
+                        async move { shutdown.wait().await }
+                    },
+                    LONG,
+                );
+                let server = server.on_error({
+                    let shortages = shortages.clone();
+                    move |error| {
+                        assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
+                        shortages.set(shortages.get() + 1);
+                    }
+                });
+                let server = spawn(server.run({
+                    let served = served.clone();
+                    async move |stream, _| {
+                        served.set(served.get() + 1);
+                        echo(stream).await;
+                    }
+                }));
+                until(|| shortages.get() > 0).await;
+                assert!(served.get() < 8);
+                // Who leaves makes room for who waits, twice: one here, one there.
+                while served.get() < 8 {
+                    clients.pop();
+                    time::sleep(Duration::from_millis(1)).await;
+                    let before = served.get();
+                    time::timeout(
+                        Duration::from_secs(5),
+                        until(|| served.get() > before || served.get() == 8),
+                    )
+                    .await
+                    .unwrap();
+                }
+                assert!(shortages.get() < 100, "{}", shortages.get());
+                clients.clear();
+                shutdown.set();
+                assert_eq!(server.await.unwrap().unwrap().accepted(), 8);
+            });
+        });
+    }
+}

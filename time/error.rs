@@ -1,0 +1,4 @@
+//! [`Elapsed`], where tokio has it.
+
+#[doc(no_inline)]
+pub use super::timeout::Elapsed;
