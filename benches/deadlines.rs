@@ -124,9 +124,9 @@ fn measure_time() -> io::Result<()> {
         let [low, median, high] = [0.25, 0.5, 0.75].map(|q| quantile(&more, q));
         let mut samples = Samples::default();
         of_kind.iter().for_each(|ns| samples.push(*ns));
+        let (middle, least) = (samples.median(), quantile(of_kind, 0.0));
         println!(
-            "{kind:>24}: {:6.0} ns; {median:+5.0} ns (half are {low:+.0} to {high:+.0})",
-            samples.median()
+            "{kind:>24}: {middle:6.0} ns, {least:6.0} at least; {median:+5.0} ns (half are {low:+.0} to {high:+.0})"
         );
     }
     Ok(())
