@@ -3,13 +3,16 @@
 
 mod net_support;
 
-use net_support::{full_listener, in_child, in_namespace, open_descriptors, poll_once, run, watchdog};
+use net_support::{full_listener, in_child, open_descriptors, run, watchdog};
+#[cfg(target_os = "linux")]
+use net_support::{in_namespace, poll_once};
 use runtime::io::{AsyncReadExt, AsyncWriteExt};
 use runtime::net::{TcpListener, TcpSocket, TcpStream, ToSocketAddrs, lookup_host};
 use runtime::time::{Instant, timeout};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, OwnedFd};
+#[cfg(target_os = "linux")]
 use std::process::Command;
 use std::time::Duration;
 
@@ -375,6 +378,7 @@ fn a_name_whose_first_address_is_dead_is_reached_by_the_other() {
     });
 }
 
+#[cfg(target_os = "linux")]
 fn ip(words: &str) {
     let status = Command::new("ip").args(words.split(' ')).status().unwrap();
     assert!(status.success(), "ip {words}");
