@@ -1,4 +1,5 @@
-//! Reading from a descriptor into memory that nobody has initialised: tokio's `ReadBuf`.
+//! Reading from a descriptor into memory that nobody has initialised: tokio's `ReadBuf`, and the room
+//! that a [`BufMut`] has left.
 //!
 //! futures-io hands out initialised bytes, tokio keeps count of which are. To initialise a fresh
 //! buffer for each read costs more than many a read; the kernel does it as well.
@@ -7,8 +8,10 @@
 use crate::net::transfer::{MOST_BYTES, Source};
 use crate::runtime::reactor::Direction;
 use crate::runtime::registered::Registered;
+use bytes::BufMut;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd};
 use std::task::{Context, Poll};
 use tokio::io::ReadBuf;
 
@@ -19,35 +22,77 @@ impl<T: Source> Registered<T> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let room = buffer.remaining().min(MOST_BYTES);
-        if room == 0 {
+        let most = buffer.remaining().min(MOST_BYTES);
+        if most == 0 {
             return Poll::Ready(Ok(()));
         }
-        let read = self.poll_transfer(cx, Direction::Read, room, |source| read(source.as_fd(), buffer));
+        let room = if self.get().is_emptied_by_short() { most } else { 0 };
+        let read = self.poll_transfer(cx, Direction::Read, room, |source| read(source, buffer));
         read.map_ok(drop)
+    }
+
+    /// As [`try_read`](Self::try_read), into the next chunk of a buffer that grows.
+    pub(crate) fn try_read_buf(&self, buffer: &mut impl BufMut) -> io::Result<usize> {
+        if buffer.chunk_mut().len() == 0 {
+            return Ok(0);
+        }
+        self.try_io(Direction::Read, |source| read_behind(source, buffer))
     }
 }
 
-/// A [`Source`] is read by read(2), or by what does the same on a socket.
-fn read(fd: BorrowedFd<'_>, buffer: &mut ReadBuf<'_>) -> io::Result<usize> {
+fn read(source: &impl AsFd, buffer: &mut ReadBuf<'_>) -> io::Result<usize> {
     // SAFETY: nothing in there is made uninitialised again, the kernel only writes to it.
-    let room = unsafe { buffer.unfilled_mut() };
-    // SAFETY: the descriptor is open while it is borrowed, and the kernel writes no more than
-    // `room` has.
-    let count = unsafe { libc::read(fd.as_raw_fd(), room.as_mut_ptr().cast(), room.len().min(MOST_BYTES)) };
-    let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
+    let count = read_into(source, unsafe { buffer.unfilled_mut() })?;
     // SAFETY: the kernel has just written so many.
     unsafe { buffer.assume_init(count) };
     buffer.advance(count);
     Ok(count)
 }
 
+fn read_behind(source: &impl AsFd, buffer: &mut impl BufMut) -> io::Result<usize> {
+    // SAFETY: nothing in there is made uninitialised again, the kernel only writes to it.
+    let count = read_into(source, unsafe { buffer.chunk_mut().as_uninit_slice_mut() })?;
+    // SAFETY: the kernel has just written so many to the beginning of this very chunk.
+    unsafe { buffer.advance_mut(count) };
+    Ok(count)
+}
+
+/// A [`Source`] is read by read(2), or by what does the same on a socket.
+fn read_into(source: &impl AsFd, room: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
+    let (fd, most) = (source.as_fd().as_raw_fd(), room.len().min(MOST_BYTES));
+    // SAFETY: the descriptor is open while it is borrowed, and the kernel writes no more than `room` has.
+    let count = unsafe { libc::read(fd, room.as_mut_ptr().cast(), most) };
+    usize::try_from(count).map_err(|_| io::Error::last_os_error())
+}
+
+/// The method for types whose [`Registered`] is reached by `io`.
+macro_rules! read_buf_method {
+    ($($type:ty: $value:ident => $io:expr;)*) => {$(
+        #[cfg_attr(docsrs, doc(cfg(feature = "tokio-io")))]
+        impl $type {
+            /// As [`try_read`](Self::try_read), into the room behind what the buffer holds, which need not be
+            /// initialised.
+            ///
+            /// The room is that of one chunk, see [`BufMut::chunk_mut`](bytes::BufMut::chunk_mut): for a
+            /// `Vec` or a `BytesMut` what it has reserved.
+            ///
+            /// # Errors
+            ///
+            /// As [`try_read`](Self::try_read).
+            pub fn try_read_buf<B: ::bytes::BufMut>(&self, buffer: &mut B) -> ::std::io::Result<usize> {
+                let $value = self;
+                $io.try_read_buf(buffer)
+            }
+        }
+    )*};
+}
+
+pub(crate) use read_buf_method;
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::io::Write;
-    use std::mem::MaybeUninit;
-    use std::os::fd::AsFd;
 
     #[test]
     fn what_is_read_is_initialised_and_no_more() {
@@ -56,10 +101,10 @@ mod tests {
         let mut buffer = ReadBuf::uninit(&mut memory);
         buffer.put_slice(b"ab");
         writer.write_all(b"cde").unwrap();
-        assert_eq!(read(reader.as_fd(), &mut buffer).unwrap(), 3);
+        assert_eq!(read(&reader, &mut buffer).unwrap(), 3);
         assert_eq!((buffer.filled(), buffer.initialized().len()), (&b"abcde"[..], 5));
         drop(writer);
-        assert_eq!(read(reader.as_fd(), &mut buffer).unwrap(), 0, "the end");
+        assert_eq!(read(&reader, &mut buffer).unwrap(), 0, "the end");
         assert_eq!((buffer.filled(), buffer.initialized().len()), (&b"abcde"[..], 5));
     }
 
@@ -68,7 +113,25 @@ mod tests {
         let file = std::fs::OpenOptions::new().write(true).open("/dev/null").unwrap();
         let mut memory = [MaybeUninit::uninit(); 16];
         let mut buffer = ReadBuf::uninit(&mut memory);
-        assert_eq!(read(file.as_fd(), &mut buffer).unwrap_err().raw_os_error(), Some(libc::EBADF));
+        assert_eq!(read(&file, &mut buffer).unwrap_err().raw_os_error(), Some(libc::EBADF));
         assert!(buffer.filled().is_empty() && buffer.initialized().is_empty());
+    }
+
+    #[test]
+    fn what_is_read_goes_behind_what_is_there() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let mut buffer = Vec::with_capacity(64);
+        buffer.extend_from_slice(b"ab");
+        writer.write_all(b"cde").unwrap();
+        assert_eq!(read_behind(&reader, &mut buffer).unwrap(), 3);
+        assert_eq!(buffer, b"abcde");
+        drop(writer);
+        assert_eq!(read_behind(&reader, &mut buffer).unwrap(), 0, "the end");
+        let mut small = &mut [0u8; 2][..];
+        assert_eq!(
+            read_behind(&io::pipe().unwrap().1, &mut small).unwrap_err().raw_os_error(),
+            Some(libc::EBADF)
+        );
+        assert_eq!((small.len(), buffer), (2, b"abcde".to_vec()));
     }
 }

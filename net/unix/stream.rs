@@ -6,7 +6,7 @@ use super::cred::UCred;
 use super::split::{ReadHalf, WriteHalf};
 use super::split_owned::{self, OwnedReadHalf, OwnedWriteHalf};
 use super::{connect, split, sys};
-use crate::net::methods::{read_methods, ready_methods, write_methods};
+use crate::net::methods::{deadline_methods, read_methods, ready_methods, write_methods};
 use crate::net::transfer::{Sink, Source, async_read, async_write};
 use crate::runtime::registered::Registered;
 use socket2::{SockRef, Type};
@@ -271,6 +271,10 @@ write_methods! {
 }
 
 ready_methods! {
+    UnixStream
+}
+
+deadline_methods! {
     UnixStream
 }
 
