@@ -5,7 +5,7 @@
 //! buffer for each read costs more than many a read; the kernel does it as well.
 #![expect(unsafe_code, reason = "read(2) initialises as much of the memory as it says")]
 
-use crate::net::transfer::{MOST_BYTES, Source};
+use crate::net::transfer::{MOST_BYTES, Source, emptied_below};
 use crate::runtime::reactor::Direction;
 use crate::runtime::registered::Registered;
 use bytes::BufMut;
@@ -26,9 +26,8 @@ impl<T: Source> Registered<T> {
         if most == 0 {
             return Poll::Ready(Ok(()));
         }
-        let room = if self.get().is_emptied_by_short() { most } else { 0 };
-        let read = self.poll_transfer(cx, Direction::Read, room, |source| read(source, buffer));
-        read.map_ok(drop)
+        let is_all = emptied_below(most);
+        self.poll_transfer(cx, Direction::Read, is_all, |source| read(source, buffer)).map_ok(drop)
     }
 
     /// As [`try_read`](Self::try_read), into the next chunk of a buffer that grows.
