@@ -26,6 +26,16 @@ pub(crate) trait Source: AsFd {
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize>;
     fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize>;
 
+    /// As `read`, into memory that need not be initialised; so many bytes of it are then.
+    #[cfg(feature = "tokio-io")]
+    #[inline]
+    fn read_uninit(&self, room: &mut [std::mem::MaybeUninit<u8>]) -> io::Result<usize>
+    where
+        Self: Sized,
+    {
+        crate::io::read_buf::read_into(self, room)
+    }
+
     /// Whether a read that is short has taken all there was. It is asked after the read.
     #[inline]
     fn is_emptied_by_short(&self) -> bool {
