@@ -42,6 +42,8 @@ pub(super) async fn connect(socket: Socket, address: &SocketAddr) -> io::Result<
                     return Err(error);
                 }
             }
+            // By a signal, while a slow file system looks for the path: nothing has begun.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
         }
         sleep(pause).await;
