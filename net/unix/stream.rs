@@ -135,6 +135,9 @@ impl UnixStream {
 
     /// Takes a connection of std's. It is made non-blocking, and so are its clones: they share that.
     ///
+    /// It is to be a stream of bytes. One that keeps messages apart (`SOCK_SEQPACKET`) looks the same to std,
+    /// but would be read wrongly: see [`AsyncFd`](crate::net::AsyncFd) for that.
+    ///
     /// # Errors
     ///
     /// Those of fcntl(2).
