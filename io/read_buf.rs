@@ -5,7 +5,7 @@
 //! buffer for each read costs more than many a read; the kernel does it as well.
 #![expect(unsafe_code, reason = "read(2) initialises as much of the memory as it says")]
 
-use crate::net::transfer::{MOST_BYTES, Source};
+use crate::net::transfer::{MOST_BYTES, Source, emptied_below};
 use crate::runtime::reactor::Direction;
 use crate::runtime::registered::Registered;
 use bytes::BufMut;
@@ -26,9 +26,11 @@ impl<T: Source> Registered<T> {
         if most == 0 {
             return Poll::Ready(Ok(()));
         }
-        let room = if self.get().is_emptied_by_short() { most } else { 0 };
-        let read = self.poll_transfer(cx, Direction::Read, room, |source| read(source, buffer));
-        read.map_ok(drop)
+        let is_all = emptied_below(most);
+        self.poll_transfer(cx, Direction::Read, is_all, |source| {
+            read(buffer, |room| source.read_uninit(room))
+        })
+        .map_ok(drop)
     }
 
     /// As [`try_read`](Self::try_read), into the next chunk of a buffer that grows.
@@ -36,29 +38,37 @@ impl<T: Source> Registered<T> {
         if buffer.chunk_mut().len() == 0 {
             return Ok(0);
         }
-        self.try_io(Direction::Read, |source| read_behind(source, buffer))
+        self.try_io(Direction::Read, |source| read_behind(buffer, |room| source.read_uninit(room)))
     }
 }
 
-fn read(source: &impl AsFd, buffer: &mut ReadBuf<'_>) -> io::Result<usize> {
+/// `fill` is [`Source::read_uninit`], which has the kernel write as many bytes as it says.
+fn read(
+    buffer: &mut ReadBuf<'_>,
+    fill: impl FnOnce(&mut [MaybeUninit<u8>]) -> io::Result<usize>,
+) -> io::Result<usize> {
     // SAFETY: nothing in there is made uninitialised again, the kernel only writes to it.
-    let count = read_into(source, unsafe { buffer.unfilled_mut() })?;
+    let count = fill(unsafe { buffer.unfilled_mut() })?;
     // SAFETY: the kernel has just written so many.
     unsafe { buffer.assume_init(count) };
     buffer.advance(count);
     Ok(count)
 }
 
-fn read_behind(source: &impl AsFd, buffer: &mut impl BufMut) -> io::Result<usize> {
+/// `fill` likewise.
+fn read_behind(
+    buffer: &mut impl BufMut,
+    fill: impl FnOnce(&mut [MaybeUninit<u8>]) -> io::Result<usize>,
+) -> io::Result<usize> {
     // SAFETY: nothing in there is made uninitialised again, the kernel only writes to it.
-    let count = read_into(source, unsafe { buffer.chunk_mut().as_uninit_slice_mut() })?;
+    let count = fill(unsafe { buffer.chunk_mut().as_uninit_slice_mut() })?;
     // SAFETY: the kernel has just written so many to the beginning of this very chunk.
     unsafe { buffer.advance_mut(count) };
     Ok(count)
 }
 
-/// A [`Source`] is read by read(2), or by what does the same on a socket.
-fn read_into(source: &impl AsFd, room: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
+/// read(2), by which almost every [`Source`] is read.
+pub(crate) fn read_into(source: &impl AsFd, room: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
     let (fd, most) = (source.as_fd().as_raw_fd(), room.len().min(MOST_BYTES));
     // SAFETY: the descriptor is open while it is borrowed, and the kernel writes no more than `room` has.
     let count = unsafe { libc::read(fd, room.as_mut_ptr().cast(), most) };
@@ -101,10 +111,10 @@ mod tests {
         let mut buffer = ReadBuf::uninit(&mut memory);
         buffer.put_slice(b"ab");
         writer.write_all(b"cde").unwrap();
-        assert_eq!(read(&reader, &mut buffer).unwrap(), 3);
+        assert_eq!(read(&mut buffer, |room| read_into(&reader, room)).unwrap(), 3);
         assert_eq!((buffer.filled(), buffer.initialized().len()), (&b"abcde"[..], 5));
         drop(writer);
-        assert_eq!(read(&reader, &mut buffer).unwrap(), 0, "the end");
+        assert_eq!(read(&mut buffer, |room| read_into(&reader, room)).unwrap(), 0, "the end");
         assert_eq!((buffer.filled(), buffer.initialized().len()), (&b"abcde"[..], 5));
     }
 
@@ -113,7 +123,10 @@ mod tests {
         let file = std::fs::OpenOptions::new().write(true).open("/dev/null").unwrap();
         let mut memory = [MaybeUninit::uninit(); 16];
         let mut buffer = ReadBuf::uninit(&mut memory);
-        assert_eq!(read(&file, &mut buffer).unwrap_err().raw_os_error(), Some(libc::EBADF));
+        assert_eq!(
+            read(&mut buffer, |room| read_into(&file, room)).unwrap_err().raw_os_error(),
+            Some(libc::EBADF)
+        );
         assert!(buffer.filled().is_empty() && buffer.initialized().is_empty());
     }
 
@@ -123,13 +136,15 @@ mod tests {
         let mut buffer = Vec::with_capacity(64);
         buffer.extend_from_slice(b"ab");
         writer.write_all(b"cde").unwrap();
-        assert_eq!(read_behind(&reader, &mut buffer).unwrap(), 3);
+        assert_eq!(read_behind(&mut buffer, |room| read_into(&reader, room)).unwrap(), 3);
         assert_eq!(buffer, b"abcde");
         drop(writer);
-        assert_eq!(read_behind(&reader, &mut buffer).unwrap(), 0, "the end");
+        assert_eq!(read_behind(&mut buffer, |room| read_into(&reader, room)).unwrap(), 0, "the end");
         let mut small = &mut [0u8; 2][..];
         assert_eq!(
-            read_behind(&io::pipe().unwrap().1, &mut small).unwrap_err().raw_os_error(),
+            read_behind(&mut small, |room| read_into(&io::pipe().unwrap().1, room))
+                .unwrap_err()
+                .raw_os_error(),
             Some(libc::EBADF)
         );
         assert_eq!((small.len(), buffer), (2, b"abcde".to_vec()));
