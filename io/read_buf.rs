@@ -19,10 +19,10 @@ impl<T: Source> Registered<T> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let room = buffer.remaining().min(MOST_BYTES);
-        if room == 0 {
+        if buffer.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
+        let room = self.room_to_read(buffer.remaining());
         let read = self.poll_transfer(cx, Direction::Read, room, |source| read(source.as_fd(), buffer));
         read.map_ok(drop)
     }

@@ -53,7 +53,7 @@ impl<T: Source> Registered<T> {
         if buffer.is_empty() {
             return detour::poll_read(self, cx);
         }
-        let room = if self.get().is_emptied_by_short() { buffer.len().min(MOST_BYTES) } else { 0 };
+        let room = self.room_to_read(buffer.len());
         self.poll_transfer(cx, Direction::Read, room, |source| source.read(buffer))
     }
 
@@ -66,8 +66,14 @@ impl<T: Source> Registered<T> {
         if room == 0 {
             return Poll::Ready(Ok(0));
         }
-        let room = if self.get().is_emptied_by_short() { room } else { 0 };
+        let room = self.room_to_read(room);
         self.poll_transfer(cx, Direction::Read, room, |source| source.read_vectored(buffers))
+    }
+
+    /// The room that a transfer into so many bytes has, as the kernel counts; none if a short one says nothing.
+    #[inline]
+    pub(crate) fn room_to_read(&self, length: usize) -> usize {
+        if self.get().is_emptied_by_short() { length.min(MOST_BYTES) } else { 0 }
     }
 
     pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -92,7 +98,7 @@ impl<T: Sink> Registered<T> {
         if buffer.is_empty() {
             return detour::poll_write(self, cx);
         }
-        let room = if self.get().is_filled_by_short() { buffer.len().min(MOST_BYTES) } else { 0 };
+        let room = self.room_to_write(buffer.len());
         self.poll_transfer(cx, Direction::Write, room, |sink| sink.write(buffer))
     }
 
@@ -105,8 +111,14 @@ impl<T: Sink> Registered<T> {
         if room == 0 {
             return Poll::Ready(Ok(0));
         }
-        let room = if self.get().is_filled_by_short() { room } else { 0 };
+        let room = self.room_to_write(room);
         self.poll_transfer(cx, Direction::Write, room, |sink| sink.write_vectored(buffers))
+    }
+
+    /// As [`room_to_read`](Self::room_to_read), out of so many bytes.
+    #[inline]
+    fn room_to_write(&self, length: usize) -> usize {
+        if self.get().is_filled_by_short() { length.min(MOST_BYTES) } else { 0 }
     }
 
     pub(crate) fn try_write(&self, buffer: &[u8]) -> io::Result<usize> {
