@@ -181,30 +181,29 @@ impl Executor {
         let has_fired = !wakers.is_empty();
         self.wake(&mut wakers);
         if has_fired || self.is_runnable() {
-            // With nothing registered there can be no event, and the inbox is looked at anyway.
-            if !self.context.reactor.borrow().is_empty() {
-                self.wait(Some(Duration::ZERO), &mut wakers);
-            }
-        } else if !self.park() {
-            // Called back, the user has brought forth new work.
-        } else if self.context.time.is_paused() {
-            self.sleep_paused(&mut wakers);
-            self.unpark();
+            self.look(&mut wakers);
         } else {
-            let timeout = self.context.time.next_wait(self.config.timer_slack);
-            self.sleep(timeout, &mut wakers);
+            self.park();
+            if self.is_runnable() {
+                // Called back, the user has brought forth new work.
+                self.look(&mut wakers);
+            } else if self.context.time.is_paused() {
+                self.sleep_paused(&mut wakers);
+            } else {
+                let timeout = self.context.time.next_wait(self.config.timer_slack);
+                self.sleep(timeout, &mut wakers);
+            }
             self.unpark();
         }
         self.wake(&mut wakers);
         self.wakers.replace(wakers);
     }
 
-    /// False if there is work after all.
     #[inline]
-    fn park(&self) -> bool {
-        let Some(hook) = &self.config.on_park else { return true };
-        hook.call();
-        !self.is_runnable()
+    fn park(&self) {
+        if let Some(hook) = &self.config.on_park {
+            hook.call();
+        }
     }
 
     #[inline]
@@ -225,6 +224,15 @@ impl Executor {
                 waker::wake(waker);
                 tasks = self.context.tasks.borrow_mut();
             }
+        }
+    }
+
+    /// Looks for events without waiting for any. With nothing registered there can be none, and the
+    /// inbox is looked at anyway.
+    #[inline]
+    fn look(&self, wakers: &mut Vec<Waker>) {
+        if !self.context.reactor.borrow().is_empty() {
+            self.wait(Some(Duration::ZERO), wakers);
         }
     }
 
