@@ -228,7 +228,7 @@ impl Builder {
 
     /// Has the loop call `f` when it has slept, or would have, had not the function that is called
     /// [before](Builder::on_thread_park) brought forth work: the two take turns. Only the latest one set is
-    /// called.
+    /// called. A panic in it is one of `block_on`.
     pub fn on_thread_unpark(&mut self, f: impl Fn() + Send + Sync + 'static) -> &mut Builder {
         self.on_unpark = Some(Hook::new(f));
         self

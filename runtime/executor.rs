@@ -180,23 +180,25 @@ impl Executor {
         // There may be more of them, whoever was woken.
         let has_fired = !wakers.is_empty();
         self.wake(&mut wakers);
-        if has_fired || self.is_runnable() {
-            self.look(&mut wakers);
-        } else {
+        let rests = !has_fired && !self.is_runnable();
+        if rests {
             self.park();
-            if self.is_runnable() {
-                // Called back, the user has brought forth new work.
-                self.look(&mut wakers);
-            } else if self.context.time.is_paused() {
-                self.sleep_paused(&mut wakers);
-            } else {
-                let timeout = self.context.time.next_wait(self.config.timer_slack);
-                self.sleep(timeout, &mut wakers);
-            }
-            self.unpark();
+        }
+        if !rests || self.is_runnable() {
+            // If called back, the user has brought forth new work.
+            self.look(&mut wakers);
+        } else if self.context.time.is_paused() {
+            self.sleep_paused(&mut wakers);
+        } else {
+            let timeout = self.context.time.next_wait(self.config.timer_slack);
+            self.sleep(timeout, &mut wakers);
         }
         self.wake(&mut wakers);
         self.wakers.replace(wakers);
+        if rests {
+            // Last, since it may panic, and what has been collected does not come again.
+            self.unpark();
+        }
     }
 
     #[inline]

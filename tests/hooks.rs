@@ -166,6 +166,33 @@ fn each_call_before_the_sleep_has_one_behind_though_there_is_none() {
     }
 }
 
+/// The events are taken from the kernel by then, and do not come again.
+#[test]
+fn a_panic_behind_the_sleep_keeps_nobody_from_being_woken() {
+    #[derive(Default)]
+    struct Foreign(AtomicUsize);
+    impl std::task::Wake for Foreign {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
+    let _watchdog = watchdog();
+    let runtime = Builder::new_current_thread().on_thread_unpark(|| panic!("each time")).build().unwrap();
+    let (ours, mut other) = std::os::unix::net::UnixStream::pair().unwrap();
+    let woken = Arc::new(Foreign::default());
+    let waits = AssertUnwindSafe(|| {
+        runtime.block_on(async {
+            let ours = runtime::net::AsyncFd::new(ours).unwrap();
+            let waker = std::task::Waker::from(woken.clone());
+            assert!(ours.poll_read_ready(&mut std::task::Context::from_waker(&waker)).is_pending());
+            io::Write::write_all(&mut other, b"x").unwrap();
+            std::future::pending::<()>().await;
+        })
+    });
+    assert!(catch_unwind(waits).is_err());
+    assert_eq!(woken.0.load(SeqCst), 1);
+}
+
 #[test]
 fn a_panic_before_the_sleep_is_one_of_block_on() {
     let _watchdog = watchdog();
