@@ -32,9 +32,9 @@
 //! |---|---|
 //! | [`runtime`] | [`Runtime`], [`Builder`], [`Handle`]: making a loop, and reaching it from other threads |
 //! | [`task`] | [`spawn`], join handles, `yield_now`, `spawn_blocking` |
-//! | [`net`] | TCP, and [`AsyncFd`](net::AsyncFd) for any other descriptor |
+//! | [`net`] | TCP; with features UDP, Unix sockets and pipes; [`AsyncFd`](net::AsyncFd) for any other descriptor |
 //! | [`time`] | sleeps, timeouts, intervals, a clock that can be stopped for tests |
-//! | [`io`] | the traits and helpers with which streams are read and written |
+//! | [`io`] | the traits and helpers with which streams are read and written; with features copies by the kernel, streams in memory, standard streams |
 //! | [`cores`] | one runtime on each core: a function on several threads |
 //! | [`selector`] | the multiplexers by themselves, for those who write their own loop |
 //!
