@@ -35,7 +35,7 @@
 //! | [`net`] | TCP; with features UDP, Unix sockets and pipes; [`AsyncFd`](net::AsyncFd) for any other descriptor |
 //! | [`time`] | sleeps, timeouts, intervals, a clock that can be stopped for tests |
 //! | [`io`] | the traits and helpers with which streams are read and written; with features copies by the kernel, streams in memory, standard streams |
-//! | [`cores`] | one runtime on each core: a function on several threads |
+//! | `cores` | one runtime on each core: a function on several threads |
 //! | [`selector`] | the multiplexers by themselves, for those who write their own loop |
 //!
 //! Names and meanings are tokio's wherever they fit: porting is a rename, and [`spawn`] drops its
