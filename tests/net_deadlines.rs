@@ -12,6 +12,7 @@ use runtime::time::{self, Instant, advance, sleep, timeout};
 use runtime::{Runtime, spawn};
 use std::cell::Cell;
 use std::io::{self, ErrorKind, Read, Write};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::mpsc::channel;
 use std::thread;
@@ -335,6 +336,23 @@ fn a_read_that_was_dropped_long_ago_takes_nothing_from_the_next() {
         })
         .await
         .unwrap();
+        io::Result::Ok(())
+    })
+    .unwrap();
+}
+
+/// It cannot be told from one that was dropped.
+#[test]
+fn a_read_that_is_woken_and_not_polled_begins_anew() {
+    run_paused(async {
+        let (a, _b) = pair().await?;
+        a.set_read_timeout(Some(secs(10)))?;
+        let start = Instant::now();
+        let mut read = pin!(silence(&a));
+        assert!(poll_once(read.as_mut()).await.is_none());
+        sleep(secs(12)).await;
+        read.await;
+        assert!(is_in_time(start.elapsed(), secs(22)), "{:?}", start.elapsed());
         io::Result::Ok(())
     })
     .unwrap();
