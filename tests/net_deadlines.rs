@@ -461,6 +461,32 @@ fn a_limit_set_while_somebody_waits_counts_from_then() {
     .unwrap();
 }
 
+/// Whoever hears of the end of the old time has a new one by then.
+#[test]
+fn a_limit_set_just_when_it_is_reached_counts_from_then() {
+    run_paused(async {
+        let (a, _b) = pair().await?;
+        a.set_read_timeout(Some(secs(10)))?;
+        let a = Rc::new(a);
+        let reading = spawn({
+            let a = a.clone();
+            async move { silence(&a).await }
+        });
+        let setting = spawn(async move {
+            sleep(secs(9)).await;
+            a.set_read_timeout(Some(secs(100)))
+        });
+        yield_now().await;
+        // The sleep and the alarm end in one turn, in this order.
+        advance(secs(11)).await;
+        setting.await.unwrap()?;
+        let took = reading.await.unwrap();
+        assert!(is_in_time(took, secs(111)), "{took:?}");
+        io::Result::Ok(())
+    })
+    .unwrap();
+}
+
 #[test]
 fn a_limit_beyond_all_time_is_none() {
     run_paused(async {
