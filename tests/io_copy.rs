@@ -537,6 +537,15 @@ fn a_file_is_sent_where_the_kernel_refuses() {
 
 #[test]
 #[cfg_attr(not(target_os = "linux"), ignore = "there is no sendfile")]
+fn a_file_is_sent_though_there_is_no_descriptor_to_spare() {
+    const NAME: &str = "a_file_is_sent_though_there_is_no_descriptor_to_spare";
+    in_child_under(NAME, "EMFILE", &["-e", "trace=fcntl", "-e", "inject=fcntl:error=EMFILE"], || {
+        run(a_file_is_sent(|socket| socket));
+    });
+}
+
+#[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "there is no sendfile")]
 fn it_is_the_kernel_that_moves_and_sends() {
     const NAME: &str = "it_is_the_kernel_that_moves_and_sends";
     in_child_under(
