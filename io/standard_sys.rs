@@ -146,12 +146,18 @@ use without_nowait::{path_of, read_nowait, write_nowait};
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod nowait {
     use super::*;
+    #[cfg(target_os = "linux")]
+    use libc::TIOCGPTN;
+
+    /// The number of a terminal's other side, see ioctl_tty(2). The crate `libc` has no name for it there.
+    #[cfg(target_os = "android")]
+    const TIOCGPTN: libc::Ioctl = 0x8004_5430_u32 as libc::Ioctl;
 
     /// Also where the terminal's name is not known, as in many a container.
     pub(super) fn path_of(terminal: &File) -> io::Result<PathBuf> {
         let mut number: libc::c_uint = 0;
         // SAFETY: it sets one number.
-        match unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCGPTN, &mut number) } {
+        match unsafe { libc::ioctl(terminal.as_raw_fd(), TIOCGPTN, &mut number) } {
             // The side of a terminal's emulator: opened once more, it would be another terminal.
             0 => Err(io::ErrorKind::Unsupported.into()),
             _ => Ok(format!("/proc/self/fd/{}", terminal.as_raw_fd()).into()),
