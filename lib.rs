@@ -1,6 +1,6 @@
 //! A single-threaded async runtime: one thread turns one loop.
 //!
-//! An executor drives a queue of tasks, a reactor over epoll wakes them when their sockets are
+//! An executor drives a queue of tasks, a reactor over epoll or kqueue wakes them when their sockets are
 //! ready, a timer wheel supplies sleeps and timeouts. Tasks need not be `Send`, so they share
 //! state by `Rc` and `RefCell`, without locks; and since wakers are plain numbers, the loop runs
 //! without a single atomic count.
@@ -32,19 +32,34 @@
 //! |---|---|
 //! | [`runtime`] | [`Runtime`], [`Builder`], [`Handle`]: making a loop, and reaching it from other threads |
 //! | [`task`] | [`spawn`], join handles, `yield_now`, `spawn_blocking` |
-//! | [`net`] | TCP; with features UDP, Unix sockets and pipes; [`AsyncFd`](net::AsyncFd) for any other descriptor |
+//! | [`net`] | TCP, UDP, Unix sockets, pipes, and [`AsyncFd`](net::AsyncFd) for any other descriptor |
 //! | [`time`] | sleeps, timeouts, intervals, a clock that can be stopped for tests |
-//! | [`io`] | the traits and helpers with which streams are read and written; with features copies by the kernel, streams in memory, standard streams |
-//! | `cores` | one runtime on each core: a function on several threads |
+//! | [`io`] | the traits and helpers with which streams are read and written |
+//! | `cores` | the same async function on several threads, with a runtime on each |
 //! | [`selector`] | the multiplexers by themselves, for those who write their own loop |
 //!
 //! Names and meanings are tokio's wherever they fit: porting is a rename, and [`spawn`] drops its
 //! `Send` bound. Streams implement the traits of futures-io.
 //!
+//! # Features
+//!
+//! | feature | what it adds | default |
+//! |---|---|---|
+//! | `macros` | `#[runtime::main]` and `#[runtime::test]` | yes |
+//! | `net` | TCP, and `AsyncFd` | yes |
+//! | `time` | the module of that name | yes |
+//! | `udp` | `net::UdpSocket` | |
+//! | `unix` | Unix sockets, and pipes | |
+//! | `io-util` | `io::copy_bidirectional`, `duplex`, `send_file`, and copies that the kernel makes | |
+//! | `io-std` | `io::stdin`, `stdout`, `stderr` | |
+//! | `cores` | the module of that name | |
+//! | `tokio-io` | the traits of tokio's `io`, beside those of futures-io; methods with `bytes::BufMut` | |
+//! | `full` | all of these | |
+//!
 //! # One thread
 //!
 //! A runtime belongs to the thread that made it, and starts no other unless asked (by
-//! `spawn_blocking`, or to look up a name). For more cores, make a runtime on each. Sockets, timers
+//! `spawn_blocking`, or to look up a name). For more cores, make a runtime on each: `cores`. Sockets, timers
 //! and join handles are `Send`, and may be made anywhere: a socket binds to the runtime that first
 //! polls it.
 

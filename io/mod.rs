@@ -49,7 +49,7 @@ mod join;
 mod lent;
 mod pump;
 #[cfg(all(feature = "net", feature = "tokio-io"))]
-mod read_buf;
+pub(crate) mod read_buf;
 #[cfg(feature = "io-util")]
 mod send_file;
 #[cfg(all(feature = "io-util", any(target_os = "linux", target_os = "android")))]

@@ -1,14 +1,17 @@
-//! Reading from a descriptor into memory that nobody has initialised: tokio's `ReadBuf`.
+//! Reading from a descriptor into memory that nobody has initialised: tokio's `ReadBuf`, and the room
+//! that a [`BufMut`] has left.
 //!
 //! futures-io hands out initialised bytes, tokio keeps count of which are. To initialise a fresh
 //! buffer for each read costs more than many a read; the kernel does it as well.
 #![expect(unsafe_code, reason = "read(2) initialises as much of the memory as it says")]
 
-use crate::net::transfer::{MOST_BYTES, Source};
+use crate::net::transfer::{MOST_BYTES, Source, emptied_below};
 use crate::runtime::reactor::Direction;
 use crate::runtime::registered::Registered;
+use bytes::BufMut;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd};
 use std::task::{Context, Poll};
 use tokio::io::ReadBuf;
 
@@ -19,35 +22,87 @@ impl<T: Source> Registered<T> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if buffer.remaining() == 0 {
+        let most = buffer.remaining().min(MOST_BYTES);
+        if most == 0 {
             return Poll::Ready(Ok(()));
         }
-        let room = self.room_to_read(buffer.remaining());
-        let read = self.poll_transfer(cx, Direction::Read, room, |source| read(source.as_fd(), buffer));
-        read.map_ok(drop)
+        let is_all = emptied_below(most);
+        self.poll_transfer(cx, Direction::Read, is_all, |source| {
+            read(buffer, |room| source.read_uninit(room))
+        })
+        .map_ok(drop)
+    }
+
+    /// As [`try_read`](Self::try_read), into the next chunk of a buffer that grows.
+    pub(crate) fn try_read_buf(&self, buffer: &mut impl BufMut) -> io::Result<usize> {
+        if buffer.chunk_mut().len() == 0 {
+            return Ok(0);
+        }
+        self.try_io(Direction::Read, |source| read_behind(buffer, |room| source.read_uninit(room)))
     }
 }
 
-/// A [`Source`] is read by read(2), or by what does the same on a socket.
-fn read(fd: BorrowedFd<'_>, buffer: &mut ReadBuf<'_>) -> io::Result<usize> {
+/// `fill` is [`Source::read_uninit`], which has the kernel write as many bytes as it says.
+fn read(
+    buffer: &mut ReadBuf<'_>,
+    fill: impl FnOnce(&mut [MaybeUninit<u8>]) -> io::Result<usize>,
+) -> io::Result<usize> {
     // SAFETY: nothing in there is made uninitialised again, the kernel only writes to it.
-    let room = unsafe { buffer.unfilled_mut() };
-    // SAFETY: the descriptor is open while it is borrowed, and the kernel writes no more than
-    // `room` has.
-    let count = unsafe { libc::read(fd.as_raw_fd(), room.as_mut_ptr().cast(), room.len().min(MOST_BYTES)) };
-    let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
+    let count = fill(unsafe { buffer.unfilled_mut() })?;
     // SAFETY: the kernel has just written so many.
     unsafe { buffer.assume_init(count) };
     buffer.advance(count);
     Ok(count)
 }
 
+/// `fill` likewise.
+fn read_behind(
+    buffer: &mut impl BufMut,
+    fill: impl FnOnce(&mut [MaybeUninit<u8>]) -> io::Result<usize>,
+) -> io::Result<usize> {
+    // SAFETY: nothing in there is made uninitialised again, the kernel only writes to it.
+    let count = fill(unsafe { buffer.chunk_mut().as_uninit_slice_mut() })?;
+    // SAFETY: the kernel has just written so many to the beginning of this very chunk.
+    unsafe { buffer.advance_mut(count) };
+    Ok(count)
+}
+
+/// read(2), by which almost every [`Source`] is read.
+pub(crate) fn read_into(source: &impl AsFd, room: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
+    let (fd, most) = (source.as_fd().as_raw_fd(), room.len().min(MOST_BYTES));
+    // SAFETY: the descriptor is open while it is borrowed, and the kernel writes no more than `room` has.
+    let count = unsafe { libc::read(fd, room.as_mut_ptr().cast(), most) };
+    usize::try_from(count).map_err(|_| io::Error::last_os_error())
+}
+
+/// The method for types whose [`Registered`] is reached by `io`.
+macro_rules! read_buf_method {
+    ($($type:ty: $value:ident => $io:expr;)*) => {$(
+        #[cfg_attr(docsrs, doc(cfg(feature = "tokio-io")))]
+        impl $type {
+            /// As [`try_read`](Self::try_read), into the room behind what the buffer holds, which need not be
+            /// initialised.
+            ///
+            /// The room is that of one chunk, see [`BufMut::chunk_mut`](bytes::BufMut::chunk_mut): for a
+            /// `Vec` or a `BytesMut` what it has reserved.
+            ///
+            /// # Errors
+            ///
+            /// As [`try_read`](Self::try_read).
+            pub fn try_read_buf<B: ::bytes::BufMut>(&self, buffer: &mut B) -> ::std::io::Result<usize> {
+                let $value = self;
+                $io.try_read_buf(buffer)
+            }
+        }
+    )*};
+}
+
+pub(crate) use read_buf_method;
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::io::Write;
-    use std::mem::MaybeUninit;
-    use std::os::fd::AsFd;
 
     #[test]
     fn what_is_read_is_initialised_and_no_more() {
@@ -56,10 +111,10 @@ mod tests {
         let mut buffer = ReadBuf::uninit(&mut memory);
         buffer.put_slice(b"ab");
         writer.write_all(b"cde").unwrap();
-        assert_eq!(read(reader.as_fd(), &mut buffer).unwrap(), 3);
+        assert_eq!(read(&mut buffer, |room| read_into(&reader, room)).unwrap(), 3);
         assert_eq!((buffer.filled(), buffer.initialized().len()), (&b"abcde"[..], 5));
         drop(writer);
-        assert_eq!(read(reader.as_fd(), &mut buffer).unwrap(), 0, "the end");
+        assert_eq!(read(&mut buffer, |room| read_into(&reader, room)).unwrap(), 0, "the end");
         assert_eq!((buffer.filled(), buffer.initialized().len()), (&b"abcde"[..], 5));
     }
 
@@ -68,7 +123,30 @@ mod tests {
         let file = std::fs::OpenOptions::new().write(true).open("/dev/null").unwrap();
         let mut memory = [MaybeUninit::uninit(); 16];
         let mut buffer = ReadBuf::uninit(&mut memory);
-        assert_eq!(read(file.as_fd(), &mut buffer).unwrap_err().raw_os_error(), Some(libc::EBADF));
+        assert_eq!(
+            read(&mut buffer, |room| read_into(&file, room)).unwrap_err().raw_os_error(),
+            Some(libc::EBADF)
+        );
         assert!(buffer.filled().is_empty() && buffer.initialized().is_empty());
+    }
+
+    #[test]
+    fn what_is_read_goes_behind_what_is_there() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let mut buffer = Vec::with_capacity(64);
+        buffer.extend_from_slice(b"ab");
+        writer.write_all(b"cde").unwrap();
+        assert_eq!(read_behind(&mut buffer, |room| read_into(&reader, room)).unwrap(), 3);
+        assert_eq!(buffer, b"abcde");
+        drop(writer);
+        assert_eq!(read_behind(&mut buffer, |room| read_into(&reader, room)).unwrap(), 0, "the end");
+        let mut small = &mut [0u8; 2][..];
+        assert_eq!(
+            read_behind(&mut small, |room| read_into(&io::pipe().unwrap().1, room))
+                .unwrap_err()
+                .raw_os_error(),
+            Some(libc::EBADF)
+        );
+        assert_eq!((small.len(), buffer), (2, b"abcde".to_vec()));
     }
 }

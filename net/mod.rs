@@ -1,9 +1,10 @@
 //! Sockets, and any other descriptor that the kernel can report on.
 //!
-//! [`TcpListener`] and [`TcpStream`] are what they are in std and in tokio, [`TcpSocket`] is what they
-//! are made from when options are wanted, and [`AsyncFd`] makes the same of a descriptor from elsewhere. Each owns its descriptor and a registration with the
-//! runtime that uses it; the work is done by std's own system calls, tried when the reactor says
-//! that they are worth it.
+//! [`TcpListener`] and [`TcpStream`] are what they are in std and in tokio; [`TcpSocket`] is what they
+//! are made from when options are wanted, and [`serve`] is the loop that accepts. Features add UDP and
+//! Unix sockets; and [`AsyncFd`] makes the same of a descriptor from elsewhere. Each owns its
+//! descriptor and a registration with the runtime that uses it; the work is done by the system's own
+//! calls, tried when the reactor says that they are worth it.
 //!
 //! A socket can be made anywhere. It *binds* to the runtime on whose thread it first has to wait,
 //! and when it is used on another runtime's thread later, it moves there. Used by two at once it is

@@ -26,7 +26,17 @@ pub(crate) trait Source: AsFd {
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize>;
     fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize>;
 
-    /// Whether a read that is short has taken all there was.
+    /// As `read`, into memory that need not be initialised; so many bytes of it are then.
+    #[cfg(feature = "tokio-io")]
+    #[inline]
+    fn read_uninit(&self, room: &mut [std::mem::MaybeUninit<u8>]) -> io::Result<usize>
+    where
+        Self: Sized,
+    {
+        crate::io::read_buf::read_into(self, room)
+    }
+
+    /// Whether a read that is short has taken all there was. It is asked after the read.
     #[inline]
     fn is_emptied_by_short(&self) -> bool {
         true
@@ -38,7 +48,7 @@ pub(crate) trait Sink: AsFd {
     fn write(&self, buffer: &[u8]) -> io::Result<usize>;
     fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize>;
 
-    /// Whether a write that is short has filled all the room.
+    /// Whether a write that is short has filled all the room. It is asked after the write.
     #[inline]
     fn is_filled_by_short(&self) -> bool {
         true
@@ -53,8 +63,8 @@ impl<T: Source> Registered<T> {
         if buffer.is_empty() {
             return detour::poll_read(self, cx);
         }
-        let room = self.room_to_read(buffer.len());
-        self.poll_transfer(cx, Direction::Read, room, |source| source.read(buffer))
+        let is_all = emptied_below(buffer.len().min(MOST_BYTES));
+        self.poll_transfer(cx, Direction::Read, is_all, |source| source.read(buffer))
     }
 
     pub(crate) fn poll_read_vectored(
@@ -66,14 +76,7 @@ impl<T: Source> Registered<T> {
         if room == 0 {
             return Poll::Ready(Ok(0));
         }
-        let room = self.room_to_read(room);
-        self.poll_transfer(cx, Direction::Read, room, |source| source.read_vectored(buffers))
-    }
-
-    /// The room that a transfer into so many bytes has, as the kernel counts; none if a short one says nothing.
-    #[inline]
-    pub(crate) fn room_to_read(&self, length: usize) -> usize {
-        if self.get().is_emptied_by_short() { length.min(MOST_BYTES) } else { 0 }
+        self.poll_transfer(cx, Direction::Read, emptied_below(room), |source| source.read_vectored(buffers))
     }
 
     pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -98,8 +101,8 @@ impl<T: Sink> Registered<T> {
         if buffer.is_empty() {
             return detour::poll_write(self, cx);
         }
-        let room = self.room_to_write(buffer.len());
-        self.poll_transfer(cx, Direction::Write, room, |sink| sink.write(buffer))
+        let is_all = filled_below(buffer.len().min(MOST_BYTES));
+        self.poll_transfer(cx, Direction::Write, is_all, |sink| sink.write(buffer))
     }
 
     pub(crate) fn poll_write_vectored(
@@ -111,14 +114,7 @@ impl<T: Sink> Registered<T> {
         if room == 0 {
             return Poll::Ready(Ok(0));
         }
-        let room = self.room_to_write(room);
-        self.poll_transfer(cx, Direction::Write, room, |sink| sink.write_vectored(buffers))
-    }
-
-    /// As [`room_to_read`](Self::room_to_read), out of so many bytes.
-    #[inline]
-    fn room_to_write(&self, length: usize) -> usize {
-        if self.get().is_filled_by_short() { length.min(MOST_BYTES) } else { 0 }
+        self.poll_transfer(cx, Direction::Write, filled_below(room), |sink| sink.write_vectored(buffers))
     }
 
     pub(crate) fn try_write(&self, buffer: &[u8]) -> io::Result<usize> {
@@ -135,6 +131,18 @@ impl<T: Sink> Registered<T> {
         }
         self.try_io(Direction::Write, |sink| sink.write_vectored(buffers))
     }
+}
+
+/// Tells of a read of so many bytes whether it has emptied the source, which had room for `room`.
+#[inline]
+pub(crate) fn emptied_below<T: Source>(room: usize) -> impl Fn(&T, usize) -> bool {
+    move |source, count| count < room && source.is_emptied_by_short()
+}
+
+/// Tells of a write of so many bytes, of `room`, whether it has filled the sink.
+#[inline]
+fn filled_below<T: Sink>(room: usize) -> impl Fn(&T, usize) -> bool {
+    move |sink, count| count < room && sink.is_filled_by_short()
 }
 
 /// The buffers that the kernel would look at, from the first that is not empty, and their room.

@@ -94,14 +94,14 @@ impl<T: AsFd> Registered<T> {
         self.poll_operation(cx, direction, &mut Place::shared(), operation)
     }
 
-    /// As [`poll_io`](Self::poll_io), for a transfer into or out of a stream of at most `room`
-    /// bytes: one that is short has found the end, and saves the next call that would say so.
+    /// As [`poll_io`](Self::poll_io), for a transfer into or out of a stream of bytes. `is_all` tells of
+    /// a count of them whether that has found the end, which saves the next call that would say so.
     #[inline]
     pub(crate) fn poll_transfer(
         &self,
         cx: &mut Context<'_>,
         direction: Direction,
-        room: usize,
+        is_all: impl Fn(&T, usize) -> bool,
         mut operation: impl FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         // The usual cases are in line: the waker is in its seat already, or the operation succeeds.
@@ -117,13 +117,13 @@ impl<T: AsFd> Registered<T> {
                     has_looked = true;
                 }
                 Some(Look::Seated) => return self.poll_overdue(direction, belief),
-                _ => return self.poll_transfer_at_length(cx, direction, room, &mut operation),
+                _ => return self.poll_transfer_at_length(cx, direction, &is_all, &mut operation),
             }
         }
         ready!(coop::poll_spend(cx));
         match operation(&self.io) {
             Ok(count) => {
-                if 0 < count && count < room {
+                if 0 < count && is_all(&self.io, count) {
                     if has_looked {
                         self.binding.learn(belief.known.short(direction));
                     } else {
@@ -134,7 +134,7 @@ impl<T: AsFd> Registered<T> {
             }
             Err(error) => {
                 self.failed(belief, direction, error)?;
-                self.poll_transfer_at_length(cx, direction, room, &mut operation)
+                self.poll_transfer_at_length(cx, direction, &is_all, &mut operation)
             }
         }
     }
@@ -144,7 +144,7 @@ impl<T: AsFd> Registered<T> {
         &self,
         cx: &mut Context<'_>,
         direction: Direction,
-        room: usize,
+        is_all: &dyn Fn(&T, usize) -> bool,
         operation: &mut dyn FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         loop {
@@ -152,7 +152,7 @@ impl<T: AsFd> Registered<T> {
             ready!(coop::poll_spend(cx));
             match operation(&self.io) {
                 Ok(count) => {
-                    if 0 < count && count < room {
+                    if 0 < count && is_all(&self.io, count) {
                         self.drained(belief.id, direction, Known::short);
                     }
                     return Poll::Ready(Ok(count));

@@ -311,7 +311,7 @@ impl Runtimes {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(runtime_loom)))]
 mod tests {
     use super::*;
 
@@ -340,7 +340,7 @@ mod tests {
     }
 }
 
-#[cfg(all(test, loom))]
+#[cfg(all(test, runtime_loom))]
 mod model {
     use super::Bell;
     use loom::sync::atomic::{AtomicUsize, Ordering::SeqCst};

@@ -170,3 +170,37 @@ fn streams_in_memory_too() {
     })
     .unwrap();
 }
+
+#[test]
+fn what_is_there_is_read_into_buffers_that_grow() {
+    run(async {
+        let (client, server) = pair().await?;
+        let (unix, other) = runtime::net::UnixStream::pair()?;
+        let (sender, receiver) = runtime::net::unix::pipe::pipe()?;
+        let mut buffer = Vec::with_capacity(64);
+        for error in [
+            server.try_read_buf(&mut buffer).unwrap_err(),
+            other.try_read_buf(&mut buffer).unwrap_err(),
+            receiver.try_read_buf(&mut buffer).unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::WouldBlock);
+        }
+        client.try_write(b"tcp ")?;
+        unix.try_write(b"unix ")?;
+        sender.try_write(b"pipe")?;
+        let (reader, _writer) = server.into_split();
+        reader.readable().await?;
+        assert_eq!(reader.try_read_buf(&mut buffer)?, 4);
+        other.readable().await?;
+        assert_eq!(other.try_read_buf(&mut buffer)?, 5);
+        receiver.readable().await?;
+        assert_eq!(receiver.try_read_buf(&mut buffer)?, 4);
+        assert_eq!(buffer, b"tcp unix pipe");
+        drop(sender);
+        receiver.readable().await?;
+        assert_eq!(receiver.try_read_buf(&mut buffer)?, 0, "the end");
+        assert_eq!(receiver.try_read_buf::<&mut [u8]>(&mut &mut [][..])?, 0, "no room");
+        io::Result::Ok(())
+    })
+    .unwrap();
+}

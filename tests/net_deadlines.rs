@@ -672,3 +672,20 @@ fn a_thousand_streams_time_out_each_at_its_own_time() {
     })
     .unwrap();
 }
+
+#[test]
+fn a_unix_stream_has_limits_too() {
+    run_paused(async {
+        let (mut ours, other) = runtime::net::UnixStream::pair()?;
+        ours.set_read_timeout(Some(LIMIT))?;
+        assert_eq!((ours.read_timeout()?, ours.write_timeout()?), (Some(LIMIT), None));
+        let start = Instant::now();
+        let error = ours.read(&mut [0; 8]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        assert!(is_in_time(start.elapsed(), LIMIT));
+        other.try_write(b"late")?;
+        assert_eq!(ours.read(&mut [0; 8]).await?, 4);
+        io::Result::Ok(())
+    })
+    .unwrap();
+}

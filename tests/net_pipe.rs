@@ -277,18 +277,20 @@ fn packets_are_read_one_after_the_other() {
         let mut receiver = Receiver::from_owned_fd(owned(ends[0]))?;
         let mut sender = Sender::from_owned_fd(owned(ends[1]))?;
         let mut buffer = [0; 64];
-        for is_vectored in [false, true] {
+        for way in ["plainly", "into several buffers", "by the trait of tokio"] {
             assert!(poll_once(receiver.read(&mut buffer)).await.is_none());
             for packet in [&b"one"[..], b"two", b"three"] {
                 sender.write_all(packet).await?;
             }
             for length in [3, 3, 5] {
-                let count = if is_vectored {
-                    receiver.read_vectored(&mut [IoSliceMut::new(&mut buffer)]).await?
-                } else {
-                    receiver.read(&mut buffer).await?
+                let count = match way {
+                    "plainly" => receiver.read(&mut buffer).await?,
+                    "into several buffers" => {
+                        receiver.read_vectored(&mut [IoSliceMut::new(&mut buffer)]).await?
+                    }
+                    _ => tokio::io::AsyncReadExt::read(&mut receiver, &mut buffer).await?,
                 };
-                assert_eq!(count, length);
+                assert_eq!(count, length, "{way}");
             }
         }
         io::Result::Ok(())

@@ -6,13 +6,13 @@
 //! again, for a while.
 
 use super::addr::SocketAddr;
+use super::connection::Connection;
 use crate::runtime::reactor::Direction;
 use crate::runtime::registered::Registered;
 use crate::time::{Instant, sleep};
 use socket2::Socket;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 /// How long a full queue is borne. A listener that is merely busy has room within milliseconds; one that
@@ -26,7 +26,7 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// Connects a socket that does not block. Dropped before the end, it closes the socket.
-pub(super) async fn connect(socket: Socket, address: &SocketAddr) -> io::Result<Registered<UnixStream>> {
+pub(super) async fn connect(socket: Socket, address: &SocketAddr) -> io::Result<Registered<Connection>> {
     let address = address.to_call()?;
     let mut pause = SHORTEST_PAUSE;
     // Read only if there is need to wait.
@@ -42,15 +42,17 @@ pub(super) async fn connect(socket: Socket, address: &SocketAddr) -> io::Result<
                     return Err(error);
                 }
             }
+            // By a signal, while a slow file system looks for the path: nothing has begun.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
         }
         sleep(pause).await;
         pause = (2 * pause).min(LONGEST_PAUSE);
     };
-    let stream = Registered::new(UnixStream::from(OwnedFd::from(socket)));
+    let stream = Registered::new(Connection::new(OwnedFd::from(socket).into()));
     if under_way {
         stream.ready(Direction::Write).await?;
-        if let Some(error) = stream.get().take_error()? {
+        if let Some(error) = stream.get().socket.take_error()? {
             return Err(error);
         }
     }

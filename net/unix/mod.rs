@@ -9,6 +9,7 @@
 
 mod addr;
 mod connect;
+mod connection;
 mod cred;
 pub(super) mod datagram;
 pub(super) mod listener;

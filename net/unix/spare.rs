@@ -2,6 +2,9 @@
 
 use super::addr::SocketAddr;
 use super::datagram::{Socket, UnixDatagram, nobody};
+use super::{OwnedReadHalf, ReadHalf};
+use crate::io::read_buf::read_buf_method;
+use crate::net::UnixStream;
 use crate::net::spare::{Receive, recv_buf_methods};
 use socket2::SockAddr;
 use std::io;
@@ -10,6 +13,12 @@ impl Receive for Socket {
     fn is_at_end(&self) -> bool {
         self.is_shut()
     }
+}
+
+read_buf_method! {
+    UnixStream: stream => stream.io;
+    ReadHalf<'_>: half => half.as_ref().io;
+    OwnedReadHalf: half => half.as_ref().io;
 }
 
 recv_buf_methods! {

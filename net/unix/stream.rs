@@ -2,16 +2,17 @@
 //! ends. What goes through it is in `net/transfer.rs`.
 
 use super::addr::SocketAddr;
+use super::connection::Connection;
 use super::cred::UCred;
 use super::split::{ReadHalf, WriteHalf};
 use super::split_owned::{self, OwnedReadHalf, OwnedWriteHalf};
 use super::{connect, split, sys};
-use crate::net::methods::{read_methods, ready_methods, write_methods};
-use crate::net::transfer::{Sink, Source, async_read, async_write};
+use crate::net::methods::{deadline_methods, read_methods, ready_methods, write_methods};
+use crate::net::transfer::{async_read, async_write};
 use crate::runtime::registered::Registered;
-use socket2::{SockRef, Type};
+use socket2::Type;
 use std::fmt;
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::net;
@@ -49,7 +50,7 @@ use std::path::Path;
 /// # std::io::Result::Ok(()) }).unwrap();
 /// ```
 pub struct UnixStream {
-    pub(super) io: Registered<net::UnixStream>,
+    pub(super) io: Registered<Connection>,
 }
 
 impl UnixStream {
@@ -123,16 +124,19 @@ impl UnixStream {
     }
 
     /// Of one that was waited for already.
-    pub(super) fn of(io: Registered<net::UnixStream>) -> UnixStream {
+    pub(super) fn of(io: Registered<Connection>) -> UnixStream {
         UnixStream { io }
     }
 
     /// Of a socket that does not block.
     pub(super) fn new(stream: net::UnixStream) -> UnixStream {
-        UnixStream { io: Registered::new(stream) }
+        UnixStream { io: Registered::new(Connection::new(stream)) }
     }
 
     /// Takes a connection of std's. It is made non-blocking, and so are its clones: they share that.
+    ///
+    /// It is to be a stream of bytes. One that keeps messages apart (`SOCK_SEQPACKET`) looks the same to std,
+    /// but would be read wrongly: see [`AsyncFd`](crate::net::AsyncFd) for that.
     ///
     /// # Errors
     ///
@@ -148,7 +152,7 @@ impl UnixStream {
     ///
     /// None so far.
     pub fn into_std(self) -> io::Result<net::UnixStream> {
-        Ok(self.io.into_inner())
+        Ok(self.io.into_inner().socket)
     }
 
     /// The address of this end, which one that connected has not.
@@ -157,7 +161,7 @@ impl UnixStream {
     ///
     /// Those of getsockname(2).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.io.get().local_addr().map(SocketAddr::from)
+        self.io.get().socket.local_addr().map(SocketAddr::from)
     }
 
     /// The address of the other end.
@@ -166,7 +170,7 @@ impl UnixStream {
     ///
     /// Those of getpeername(2).
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.io.get().peer_addr().map(SocketAddr::from)
+        self.io.get().socket.peer_addr().map(SocketAddr::from)
     }
 
     /// Who is at the other end, on the word of the kernel.
@@ -194,7 +198,7 @@ impl UnixStream {
     ///
     /// Those of getsockopt(2).
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.io.get().take_error()
+        self.io.get().socket.take_error()
     }
 
     /// Shuts down writing, so that the peer comes to the end of the stream; as
@@ -218,7 +222,7 @@ impl UnixStream {
     ///
     /// Those of shutdown(2).
     pub fn shutdown_std(&self, how: Shutdown) -> io::Result<()> {
-        self.io.get().shutdown(how)
+        self.io.get().socket.shutdown(how)
     }
 
     pub(super) fn close_writing(&self) -> io::Result<()> {
@@ -274,27 +278,8 @@ ready_methods! {
     UnixStream
 }
 
-impl Source for net::UnixStream {
-    #[inline]
-    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        io::Read::read(&mut &*self, buffer)
-    }
-
-    fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        io::Read::read_vectored(&mut &*self, buffers)
-    }
-}
-
-/// Unlike std's write(2) and writev(2), these raise no `SIGPIPE` where that is not ignored.
-impl Sink for net::UnixStream {
-    #[inline]
-    fn write(&self, buffer: &[u8]) -> io::Result<usize> {
-        SockRef::from(self).send_with_flags(buffer, libc::MSG_NOSIGNAL)
-    }
-
-    fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        SockRef::from(self).send_vectored_with_flags(buffers, libc::MSG_NOSIGNAL)
-    }
+deadline_methods! {
+    UnixStream
 }
 
 async_read! {
@@ -309,7 +294,7 @@ async_write! {
 
 impl fmt::Debug for UnixStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.io.get().fmt(f)
+        self.io.get().socket.fmt(f)
     }
 }
 
@@ -321,7 +306,7 @@ impl AsFd for UnixStream {
 
 impl AsRawFd for UnixStream {
     fn as_raw_fd(&self) -> RawFd {
-        self.io.get().as_raw_fd()
+        self.io.get().socket.as_raw_fd()
     }
 }
 

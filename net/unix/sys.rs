@@ -1,9 +1,10 @@
-//! The system calls that neither std nor socket2 makes: who a peer is, and how a descriptor was opened.
-#![expect(unsafe_code, reason = "getsockopt of who the peer is, and fcntl(F_GETFL); one call each")]
+//! The system calls that neither std nor socket2 makes: who a peer is, how a descriptor was
+//! opened, and whether a read ends at a mark.
+#![expect(unsafe_code, reason = "recvmsg, getsockopt of who the peer is, and fcntl(F_GETFL); one call each")]
 
 use super::cred::UCred;
-use socket2::{Domain, Socket, Type};
-use std::io;
+use socket2::{Domain, MaybeUninitSlice, Socket, Type};
+use std::io::{self, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// Makes a socket that does not block and is closed on exec.
@@ -18,6 +19,39 @@ pub(super) fn socket(kind: Type) -> io::Result<Socket> {
     let socket = Socket::new(Domain::UNIX, kind, None)?;
     socket.set_nonblocking(true)?;
     Ok(socket)
+}
+
+/// Whether [`receive`] tells of marks.
+pub(super) const TELLS_OF_MARKS: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
+/// Reads from a stream, and tells whether that has ended at a mark: what came along with the bytes was not
+/// asked for, and is thrown away.
+#[inline]
+pub(super) fn receive(fd: BorrowedFd<'_>, buffers: &mut [IoSliceMut<'_>]) -> io::Result<(usize, bool)> {
+    let (vectors, count) = (buffers.as_mut_ptr().cast::<MaybeUninitSlice<'_>>(), buffers.len());
+    // SAFETY: by their documentation both are an iovec, and the kernel makes nothing uninitialised.
+    receive_into(fd, unsafe { std::slice::from_raw_parts_mut(vectors, count) })
+}
+
+/// As [`receive`], into memory that need not be initialised.
+#[cfg(feature = "tokio-io")]
+pub(super) fn receive_uninit(
+    fd: BorrowedFd<'_>,
+    room: &mut [std::mem::MaybeUninit<u8>],
+) -> io::Result<(usize, bool)> {
+    receive_into(fd, &mut [MaybeUninitSlice::new(room)])
+}
+
+/// recvmsg(2), without room for control messages.
+fn receive_into(fd: BorrowedFd<'_>, buffers: &mut [MaybeUninitSlice<'_>]) -> io::Result<(usize, bool)> {
+    // SAFETY: a structure of numbers and pointers, for which all zeros are a value: of nothing.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = buffers.as_mut_ptr().cast();
+    message.msg_iovlen = buffers.len() as _;
+    // SAFETY: the descriptor is open while it is borrowed, and the kernel writes to what the buffers lend.
+    let count = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, 0) };
+    let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
+    Ok((count, message.msg_flags & libc::MSG_CTRUNC != 0))
 }
 
 /// How a descriptor was opened: its access mode and status flags, see fcntl(2).

@@ -36,6 +36,8 @@ mod end;
 mod open;
 mod receiver;
 mod sender;
+#[cfg(feature = "tokio-io")]
+mod spare;
 
 pub use open::OpenOptions;
 pub use receiver::Receiver;

@@ -32,7 +32,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 /// # std::io::Result::Ok(()) }).unwrap();
 /// ```
 pub struct Receiver {
-    io: Registered<End<PipeReader>>,
+    pub(super) io: Registered<End<PipeReader>>,
 }
 
 impl Receiver {

@@ -1,0 +1,11 @@
+//! Reading into buffers that grow.
+
+use super::{OwnedReadHalf, ReadHalf};
+use crate::io::read_buf::read_buf_method;
+use crate::net::TcpStream;
+
+read_buf_method! {
+    TcpStream: stream => stream.io;
+    ReadHalf<'_>: half => half.as_ref().io;
+    OwnedReadHalf: half => half.as_ref().io;
+}

@@ -1,0 +1,78 @@
+//! A connected Unix socket as it is read and written: std's, and what a short read says of it.
+//!
+//! The bytes of a Unix stream have marks between them. A read ends behind those that came with descriptors
+//! (`SCM_RIGHTS`), and where another sender's begin if the socket is told who writes (`SO_PASSCRED`), although
+//! there is more to read; see unix(7). So a read that is short has emptied the stream only if there are no
+//! marks. Linux tells of one by `MSG_CTRUNC`, to a reader who has no room for what came along, which is
+//! dropped. Elsewhere nothing is concluded from a short read. For the peer sets the marks, asked or not,
+//! and nobody may wait for what is there already.
+
+use super::sys;
+use crate::net::transfer::{MOST_BYTES, Sink, Source};
+use socket2::SockRef;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// A connected socket of std's.
+pub(super) struct Connection {
+    pub(super) socket: net::UnixStream,
+    /// Whether there has been a mark, where that is told. A stream that has had one will have more.
+    has_marks: AtomicBool,
+}
+
+impl Connection {
+    pub(super) fn new(socket: net::UnixStream) -> Connection {
+        Connection { socket, has_marks: AtomicBool::new(!sys::TELLS_OF_MARKS) }
+    }
+
+    fn note(&self, (count, is_at_mark): (usize, bool)) -> usize {
+        if is_at_mark {
+            self.has_marks.store(true, Relaxed);
+        }
+        count
+    }
+}
+
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl Source for Connection {
+    #[inline]
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let room = buffer.len().min(MOST_BYTES);
+        self.read_vectored(&mut [IoSliceMut::new(&mut buffer[..room])])
+    }
+
+    #[inline]
+    fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        sys::receive(self.as_fd(), buffers).map(|received| self.note(received))
+    }
+
+    #[cfg(feature = "tokio-io")]
+    fn read_uninit(&self, room: &mut [std::mem::MaybeUninit<u8>]) -> io::Result<usize> {
+        let most = room.len().min(MOST_BYTES);
+        sys::receive_uninit(self.as_fd(), &mut room[..most]).map(|received| self.note(received))
+    }
+
+    #[inline]
+    fn is_emptied_by_short(&self) -> bool {
+        !self.has_marks.load(Relaxed)
+    }
+}
+
+/// Unlike std's write(2) and writev(2), these raise no `SIGPIPE` where that is not ignored.
+impl Sink for Connection {
+    #[inline]
+    fn write(&self, buffer: &[u8]) -> io::Result<usize> {
+        SockRef::from(self).send_with_flags(buffer, libc::MSG_NOSIGNAL)
+    }
+
+    fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        SockRef::from(self).send_vectored_with_flags(buffers, libc::MSG_NOSIGNAL)
+    }
+}
