@@ -474,6 +474,30 @@ fn a_copy_that_is_cancelled_gives_everything_back() {
     });
 }
 
+#[test]
+fn what_a_cancelled_copy_has_taken_goes_to_no_other() {
+    run(async {
+        let (client, near) = pair().await?;
+        let (far, _server) = pair().await?;
+        let cancelled = spawn(async move { copy(&near, &far).await });
+        fill(&client).await;
+        cancelled.abort();
+        assert!(cancelled.await.unwrap_err().is_cancelled());
+        // By whatever the first has left with the loop.
+        let (mut client, near) = pair().await?;
+        let (far, mut server) = pair().await?;
+        let copying = spawn(async move { copy(&near, &far).await });
+        let data: Vec<u8> = pattern(4 * MIB).into_iter().rev().collect();
+        let mut got = vec![0; data.len()];
+        try_zip(client.write_all(&data), server.read_exact(&mut got)).await?;
+        assert!(got == data);
+        drop(client);
+        assert_eq!(copying.await.unwrap()?, data.len() as u64);
+        io::Result::Ok(())
+    })
+    .unwrap();
+}
+
 /// A file of its own, that goes with the process.
 fn file_of(data: &[u8]) -> std::fs::File {
     static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
