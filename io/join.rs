@@ -119,3 +119,11 @@ impl<R, W: AsyncWrite> AsyncWrite for Join<R, W> {
         self.project().writer.poll_close(cx)
     }
 }
+
+super::tokio_traits::tokio_read_by_futures! {
+    Join<R, W>, R: AsyncRead, W: Sized;
+}
+
+super::tokio_traits::tokio_write_by_futures! {
+    Join<R, W>, R: Sized, W: AsyncWrite;
+}

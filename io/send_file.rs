@@ -58,8 +58,8 @@ where
     W: AsyncWrite + Unpin + ?Sized,
 {
     let kernel_sends = detour::takes_files::<W>() && detour::is_open();
-    // The order that the kernel gets owns what it sends of.
-    let own = if kernel_sends { Some(Arc::new(file.try_clone()?)) } else { None };
+    // The order that the kernel gets owns what it sends of. Without a descriptor to spare there is no order.
+    let own = if kernel_sends { file.try_clone().ok().map(Arc::new) } else { None };
     let mut sending = Sending { file, own, offset, left: count, held: None };
     poll_fn(|cx| sending.poll(cx, Pin::new(writer))).await?;
     Ok(count - sending.left)

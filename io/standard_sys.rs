@@ -149,9 +149,9 @@ mod nowait {
     #[cfg(target_os = "linux")]
     use libc::TIOCGPTN;
 
-    /// libc has no name for it there. See ioctl_tty(2).
+    /// The number of a terminal's other side, see ioctl_tty(2). The crate `libc` has no name for it there.
     #[cfg(target_os = "android")]
-    const TIOCGPTN: libc::c_int = 0x8004_5430_u32 as libc::c_int;
+    const TIOCGPTN: libc::Ioctl = 0x8004_5430_u32 as libc::Ioctl;
 
     /// Also where the terminal's name is not known, as in many a container.
     pub(super) fn path_of(terminal: &File) -> io::Result<PathBuf> {

@@ -217,6 +217,10 @@ macro_rules! deadline_methods {
             /// their time. When nobody waits any more at the end of that time, the next read begins anew. So
             /// does what waits now when this is called.
             ///
+            /// At the end of its time a read is woken, and who does not poll it then counts as nobody: one of
+            /// many in a `FuturesUnordered`, say, whose owner is busy with what another has read. Such reads
+            /// want a task each, or a [`timeout`](crate::time::timeout).
+            ///
             /// # Errors
             ///
             /// [`InvalidInput`](std::io::ErrorKind::InvalidInput) for a duration of zero, as in std.

@@ -204,7 +204,7 @@ impl Builder {
 
     /// Has the loop call `f` before it sleeps for want of work. Only the latest one set is called.
     ///
-    /// `f` may wake tasks and spawn some, which then run at once. A panic in it is one of `block_on`.
+    /// `f` may wake tasks and spawn some, which then run at once instead. A panic in it is one of `block_on`.
     ///
     /// # Examples
     ///
@@ -226,7 +226,9 @@ impl Builder {
         self
     }
 
-    /// Has the loop call `f` when it has slept. Only the latest one set is called.
+    /// Has the loop call `f` when it has slept, or would have, had not the function that is called
+    /// [before](Builder::on_thread_park) brought forth work: the two take turns. Only the latest one set is
+    /// called. A panic in it is one of `block_on`.
     pub fn on_thread_unpark(&mut self, f: impl Fn() + Send + Sync + 'static) -> &mut Builder {
         self.on_unpark = Some(Hook::new(f));
         self

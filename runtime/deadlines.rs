@@ -20,7 +20,9 @@
 //! A wait ends with an [event](super::known), not with the operation: `poll_read` cannot know that
 //! the one who called it last has been dropped. One that takes its place goes on with its wait, as in a
 //! loop around `select`. But if nobody answers when the alarm rings, nobody was there, and the next one
-//! begins anew: whoever lives is polled before the loop rests, and before whatever was queued later.
+//! begins anew: whoever lives is polled before the loop rests, and before whatever was queued later. (One
+//! that is woken, and not polled by its task, cannot be told from one that is gone, and begins anew as
+//! well: late is better than a time-out of who has not waited.)
 //!
 //! `async` functions have seats of their own, and know when they are dropped. They have a timer each.
 

@@ -180,31 +180,32 @@ impl Executor {
         // There may be more of them, whoever was woken.
         let has_fired = !wakers.is_empty();
         self.wake(&mut wakers);
-        if has_fired || self.is_runnable() {
-            // With nothing registered there can be no event, and the inbox is looked at anyway.
-            if !self.context.reactor.borrow().is_empty() {
-                self.wait(Some(Duration::ZERO), &mut wakers);
-            }
-        } else if !self.park() {
-            // Called back, the user has brought forth new work.
+        let rests = !has_fired && !self.is_runnable();
+        if rests {
+            self.park();
+        }
+        if !rests || self.is_runnable() {
+            // If called back, the user has brought forth new work.
+            self.look(&mut wakers);
         } else if self.context.time.is_paused() {
             self.sleep_paused(&mut wakers);
-            self.unpark();
         } else {
             let timeout = self.context.time.next_wait(self.config.timer_slack);
             self.sleep(timeout, &mut wakers);
-            self.unpark();
         }
         self.wake(&mut wakers);
         self.wakers.replace(wakers);
+        if rests {
+            // Last, since it may panic, and what has been collected does not come again.
+            self.unpark();
+        }
     }
 
-    /// False if there is work after all.
     #[inline]
-    fn park(&self) -> bool {
-        let Some(hook) = &self.config.on_park else { return true };
-        hook.call();
-        !self.is_runnable()
+    fn park(&self) {
+        if let Some(hook) = &self.config.on_park {
+            hook.call();
+        }
     }
 
     #[inline]
@@ -225,6 +226,15 @@ impl Executor {
                 waker::wake(waker);
                 tasks = self.context.tasks.borrow_mut();
             }
+        }
+    }
+
+    /// Looks for events without waiting for any. With nothing registered there can be none, and the
+    /// inbox is looked at anyway.
+    #[inline]
+    fn look(&self, wakers: &mut Vec<Waker>) {
+        if !self.context.reactor.borrow().is_empty() {
+            self.wait(Some(Duration::ZERO), wakers);
         }
     }
 

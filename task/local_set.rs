@@ -19,7 +19,8 @@ use std::task::{Context, Poll, Waker};
 /// Tasks that end together.
 ///
 /// Awaited, it is ready when all its tasks have ended. When it is dropped, those that are left are
-/// aborted: they are dropped in their next turn. A new program has little need of it, for
+/// aborted: they are dropped in their next turn. What one of them, or a guard that is left, would still
+/// put in is dropped unpolled, and counts as aborted. A new program has little need of it, for
 /// [`spawn`](crate::spawn) takes any future; it is here so that programs for tokio's set run as they are.
 ///
 /// Unlike tokio's, the set does not drive its tasks: once started they go on whenever the runtime
@@ -49,6 +50,8 @@ struct Set {
     waiting: RefCell<Vec<Box<dyn FnOnce()>>>,
     members: RefCell<HashMap<u64, Option<AbortHandle>>>,
     last: Cell<u64>,
+    /// The set itself has gone; what still belongs to it is about to end.
+    closed: Cell<bool>,
     /// Who awaits the set.
     waiter: Cell<Option<Waker>>,
 }
@@ -122,6 +125,7 @@ impl Future for LocalSet {
 
 impl Drop for LocalSet {
     fn drop(&mut self) {
+        self.set.closed.set(true);
         // Those that have not started are dropped here and now.
         drop(self.set.waiting.take());
         let left: Vec<AbortHandle> = self.set.members.borrow().values().flatten().cloned().collect();
@@ -141,6 +145,10 @@ impl Set {
         F: Future + 'static,
         F::Output: 'static,
     {
+        if self.closed.get() {
+            // Never started. Its drop is user code, as that of an argument is.
+            return spawn_later(future).0;
+        }
         let key = self.last.get() + 1;
         self.last.set(key);
         // Before it starts: it may end at once.

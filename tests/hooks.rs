@@ -5,6 +5,7 @@ mod common;
 use common::watchdog;
 use runtime::task::{spawn_blocking, yield_now};
 use runtime::{Builder, Handle, time};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -123,6 +124,73 @@ fn what_is_spawned_and_woken_before_the_sleep_runs_instead() {
         }));
         std::task::Poll::Pending
     }));
+}
+
+/// A program that hands out work whenever the loop has none would otherwise never hear of its sockets.
+#[test]
+fn sockets_are_heard_of_though_the_hook_brings_forth_work_each_time() {
+    let _watchdog = watchdog();
+    let calls = Counter::default();
+    let hook = move || {
+        assert!(calls.fetch_add(1, SeqCst) < 100, "it is not heard of");
+        drop(runtime::spawn(async {}));
+    };
+    let runtime = Builder::new_current_thread().on_thread_park(hook).build().unwrap();
+    runtime.block_on(async {
+        let (ours, mut other) = std::os::unix::net::UnixStream::pair().unwrap();
+        let ours = runtime::net::AsyncFd::new(ours).unwrap();
+        io::Write::write_all(&mut other, b"x").unwrap();
+        assert!(ours.readable().await.unwrap().ready().is_readable());
+    });
+}
+
+/// Who counts how many loops rest adds one before and takes one off behind.
+#[test]
+fn each_call_before_the_sleep_has_one_behind_though_there_is_none() {
+    let _watchdog = watchdog();
+    let (parked, unparked) = (Counter::default(), Counter::default());
+    let hook = {
+        let (parked, unparked) = (parked.clone(), unparked.clone());
+        move || {
+            assert_eq!(parked.fetch_add(1, SeqCst), unparked.load(SeqCst), "never twice in a row");
+            if parked.load(SeqCst) % 2 == 1 {
+                drop(runtime::spawn(async {}));
+            }
+        }
+    };
+    let runtime =
+        Builder::new_current_thread().on_thread_park(hook).on_thread_unpark(add(&unparked)).build().unwrap();
+    for _ in 0..3 {
+        runtime.block_on(time::sleep(Duration::from_millis(1)));
+        assert_eq!(parked.load(SeqCst), unparked.load(SeqCst));
+    }
+}
+
+/// The events are taken from the kernel by then, and do not come again.
+#[test]
+fn a_panic_behind_the_sleep_keeps_nobody_from_being_woken() {
+    #[derive(Default)]
+    struct Foreign(AtomicUsize);
+    impl std::task::Wake for Foreign {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
+    let _watchdog = watchdog();
+    let runtime = Builder::new_current_thread().on_thread_unpark(|| panic!("each time")).build().unwrap();
+    let (ours, mut other) = std::os::unix::net::UnixStream::pair().unwrap();
+    let woken = Arc::new(Foreign::default());
+    let waits = AssertUnwindSafe(|| {
+        runtime.block_on(async {
+            let ours = runtime::net::AsyncFd::new(ours).unwrap();
+            let waker = std::task::Waker::from(woken.clone());
+            assert!(ours.poll_read_ready(&mut std::task::Context::from_waker(&waker)).is_pending());
+            io::Write::write_all(&mut other, b"x").unwrap();
+            std::future::pending::<()>().await;
+        })
+    });
+    assert!(catch_unwind(waits).is_err());
+    assert_eq!(woken.0.load(SeqCst), 1);
 }
 
 #[test]

@@ -29,9 +29,15 @@ static HEAP: heap::Counting = heap::Counting;
 
 const MIB: usize = 1 << 20;
 
-/// Bytes that show when one is missing or in the wrong place.
+/// Bytes that show when one is missing or in the wrong place. Doubled, since one by one they take
+/// longer than all that is done with them.
 fn pattern(length: usize) -> Vec<u8> {
-    (0..length).map(|n| (n % 251) as u8).collect()
+    let mut bytes = Vec::with_capacity(length);
+    bytes.extend((0..251).take(length));
+    while bytes.len() < length {
+        bytes.extend_from_within(..bytes.len().min(length - bytes.len()));
+    }
+    bytes
 }
 
 /// Hides a socket's name, so that bytes go through a buffer.
@@ -468,6 +474,35 @@ fn a_copy_that_is_cancelled_gives_everything_back() {
     });
 }
 
+#[test]
+fn what_a_cancelled_copy_has_taken_goes_to_no_other() {
+    run(async {
+        let (client, near) = pair().await?;
+        let (far, mut server) = pair().await?;
+        let cancelled = spawn(async move { copy(&near, &far).await });
+        fill(&client).await;
+        // The pipe has some room again: one that is full would be passed by.
+        server.read_exact(&mut vec![0; 3 * MIB]).await?;
+        for _ in 0..50 {
+            yield_now().await;
+        }
+        cancelled.abort();
+        assert!(cancelled.await.unwrap_err().is_cancelled());
+        // By whatever the first has left with the loop.
+        let (mut client, near) = pair().await?;
+        let (far, mut server) = pair().await?;
+        let copying = spawn(async move { copy(&near, &far).await });
+        let data: Vec<u8> = pattern(4 * MIB).into_iter().rev().collect();
+        let mut got = vec![0; data.len()];
+        try_zip(client.write_all(&data), server.read_exact(&mut got)).await?;
+        assert!(got == data);
+        drop(client);
+        assert_eq!(copying.await.unwrap()?, data.len() as u64);
+        io::Result::Ok(())
+    })
+    .unwrap();
+}
+
 /// A file of its own, that goes with the process.
 fn file_of(data: &[u8]) -> std::fs::File {
     static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
@@ -527,6 +562,15 @@ fn a_file_is_sent_where_the_kernel_refuses() {
             run(a_file_is_sent(|socket| socket));
         });
     }
+}
+
+#[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "there is no sendfile")]
+fn a_file_is_sent_though_there_is_no_descriptor_to_spare() {
+    const NAME: &str = "a_file_is_sent_though_there_is_no_descriptor_to_spare";
+    in_child_under(NAME, "EMFILE", &["-e", "trace=fcntl", "-e", "inject=fcntl:error=EMFILE"], || {
+        run(a_file_is_sent(|socket| socket));
+    });
 }
 
 #[test]

@@ -10,7 +10,7 @@ use runtime::io::{
 };
 use runtime::spawn;
 use runtime::task::yield_now;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -131,6 +131,26 @@ fn whoever_waits_is_woken_by_data_room_close_and_drop() {
         io::Result::Ok(())
     })
     .unwrap();
+}
+
+#[test]
+fn who_waits_for_room_hears_that_another_has_closed() {
+    run(async {
+        let (stream, _other) = duplex(4);
+        let stream = Rc::new(RefCell::new(stream));
+        let writing = spawn({
+            let stream = stream.clone();
+            async move {
+                std::future::poll_fn(|cx| Pin::new(&mut *stream.borrow_mut()).poll_write(cx, b"word"))
+                    .await?;
+                std::future::poll_fn(|cx| Pin::new(&mut *stream.borrow_mut()).poll_write(cx, b"more")).await
+            }
+        });
+        yield_now().await;
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(Pin::new(&mut *stream.borrow_mut()).poll_close(&mut cx).is_ready());
+        assert_eq!(writing.await.unwrap().unwrap_err().kind(), ErrorKind::BrokenPipe);
+    });
 }
 
 #[test]

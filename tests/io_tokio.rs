@@ -44,6 +44,8 @@ fn what_has_the_traits_of_futures_has_those_of_tokio() {
     writes::<runtime::io::DuplexStream>();
     reads::<runtime::io::ReadHalf<runtime::io::SimplexStream>>();
     writes::<runtime::io::WriteHalf<runtime::io::SimplexStream>>();
+    reads::<runtime::io::Join<runtime::io::Stdin, runtime::io::Stdout>>();
+    writes::<runtime::io::Join<runtime::io::Stdin, runtime::io::Stdout>>();
 }
 
 #[test]

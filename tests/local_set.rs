@@ -106,6 +106,46 @@ fn a_set_that_is_dropped_takes_its_tasks_along_and_no_others() {
 }
 
 #[test]
+fn what_is_put_into_a_set_that_has_gone_does_not_run() {
+    let drops = Drops::default();
+    let ran = Rc::new(Cell::new(0));
+    let task = |kept: NotSend| {
+        let ran = ran.clone();
+        async move {
+            let _kept = kept;
+            ran.set(ran.get() + 1);
+            pending::<()>().await;
+        }
+    };
+    run(async {
+        // By a task of the set, that has just let it go.
+        let set = Rc::new(RefCell::new(Some(LocalSet::new())));
+        let late = Rc::new(RefCell::new(None));
+        let member = {
+            let (set, late, task) = (set.clone(), late.clone(), task(NotSend::new(&drops)));
+            async move {
+                drop(set.take());
+                *late.borrow_mut() = Some(spawn_local(task));
+                pending::<()>().await;
+            }
+        };
+        drop(set.borrow().as_ref().unwrap().spawn_local(member));
+        yield_now().await;
+        let late = late.take().unwrap();
+        assert!(late.await.unwrap_err().is_cancelled());
+    });
+    assert_eq!((drops.lock().unwrap().len(), ran.get()), (1, 0));
+    // By a guard that has outlived it, in no runtime: nobody would ever take it out.
+    let set = LocalSet::new();
+    let guard = set.enter();
+    drop(set);
+    let task = spawn_local(task(NotSend::new(&drops)));
+    drop(guard);
+    assert_eq!((drops.lock().unwrap().len(), ran.get()), (2, 0));
+    assert!(run(task).unwrap_err().is_cancelled());
+}
+
+#[test]
 fn the_guard_says_which_set_is_meant() {
     let _watchdog = watchdog();
     assert!(catch_unwind(|| spawn_local(async {})).is_err(), "neither a set nor a runtime");

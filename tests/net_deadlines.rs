@@ -12,6 +12,7 @@ use runtime::time::{self, Instant, advance, sleep, timeout};
 use runtime::{Runtime, spawn};
 use std::cell::Cell;
 use std::io::{self, ErrorKind, Read, Write};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::mpsc::channel;
 use std::thread;
@@ -340,6 +341,23 @@ fn a_read_that_was_dropped_long_ago_takes_nothing_from_the_next() {
     .unwrap();
 }
 
+/// It cannot be told from one that was dropped.
+#[test]
+fn a_read_that_is_woken_and_not_polled_begins_anew() {
+    run_paused(async {
+        let (a, _b) = pair().await?;
+        a.set_read_timeout(Some(secs(10)))?;
+        let start = Instant::now();
+        let mut read = pin!(silence(&a));
+        assert!(poll_once(read.as_mut()).await.is_none());
+        sleep(secs(12)).await;
+        read.await;
+        assert!(is_in_time(start.elapsed(), secs(22)), "{:?}", start.elapsed());
+        io::Result::Ok(())
+    })
+    .unwrap();
+}
+
 #[test]
 fn while_the_loop_never_rests_a_dropped_read_takes_nothing_either() {
     run(async {
@@ -438,6 +456,32 @@ fn a_limit_set_while_somebody_waits_counts_from_then() {
         assert!(!waiter.is_finished());
         waiter.abort();
         assert!(start.elapsed() < NEVER);
+        io::Result::Ok(())
+    })
+    .unwrap();
+}
+
+/// Whoever hears of the end of the old time has a new one by then.
+#[test]
+fn a_limit_set_just_when_it_is_reached_counts_from_then() {
+    run_paused(async {
+        let (a, _b) = pair().await?;
+        a.set_read_timeout(Some(secs(10)))?;
+        let a = Rc::new(a);
+        let reading = spawn({
+            let a = a.clone();
+            async move { silence(&a).await }
+        });
+        let setting = spawn(async move {
+            sleep(secs(9)).await;
+            a.set_read_timeout(Some(secs(100)))
+        });
+        yield_now().await;
+        // The sleep and the alarm end in one turn, in this order.
+        advance(secs(11)).await;
+        setting.await.unwrap()?;
+        let took = reading.await.unwrap();
+        assert!(is_in_time(took, secs(111)), "{took:?}");
         io::Result::Ok(())
     })
     .unwrap();

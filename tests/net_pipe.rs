@@ -298,6 +298,30 @@ fn packets_are_read_one_after_the_other() {
     .unwrap();
 }
 
+/// Nor when it is tokio's trait by which it is read.
+#[test]
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn packets_are_read_one_after_the_other_by_tokios_trait() {
+    run(async {
+        let mut ends = [-1; 2];
+        // SAFETY: the kernel writes two numbers.
+        assert_eq!(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_DIRECT | libc::O_CLOEXEC) }, 0);
+        let mut receiver = Receiver::from_owned_fd(owned(ends[0]))?;
+        let mut sender = Sender::from_owned_fd(owned(ends[1]))?;
+        let mut buffer = [0; 64];
+        assert!(poll_once(receiver.read(&mut buffer)).await.is_none());
+        for packet in [&b"one"[..], b"two", b"three"] {
+            sender.write_all(packet).await?;
+        }
+        for length in [3, 3, 5] {
+            let read = tokio::io::AsyncReadExt::read(&mut receiver, &mut buffer);
+            assert_eq!(time::timeout(Duration::from_secs(5), read).await??, length);
+        }
+        io::Result::Ok(())
+    })
+    .unwrap();
+}
+
 /// Nor has it emptied a terminal, which gives a line at a time.
 #[test]
 fn lines_of_a_terminal_are_read_one_after_the_other() {
