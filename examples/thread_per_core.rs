@@ -15,8 +15,7 @@
 
 use runtime::cores::{Core, PerCore};
 use runtime::io::{AsyncReadExt, AsyncWriteExt};
-use runtime::net::{TcpListener, TcpStream};
-use socket2::{Domain, Socket, Type};
+use runtime::net::{TcpSocket, TcpStream};
 use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -24,7 +23,7 @@ use std::process::ExitCode;
 const USAGE: &str = "usage: thread_per_core [ADDRESS] [--threads N] [--pin]";
 
 /// Connections that wait for a thread to accept them.
-const BACKLOG: i32 = 4096;
+const BACKLOG: u32 = 4096;
 
 /// As in `echo`.
 const BUFFER_SIZE: usize = 4096;
@@ -65,31 +64,31 @@ fn serve(cores: &PerCore, address: SocketAddr) -> io::Result<()> {
     // Bound but not listening, it takes no connection. It finds the port that all will share, and
     // says at once if there is none to be had.
     let held = bind(address)?;
-    let address = held.local_addr()?.as_socket().unwrap_or(address);
+    let address = held.local_addr()?;
     println!("thread_per_core: listening on {address}, until Ctrl-C");
     cores.try_run(async |core| accept(core, address).await)?;
     Ok(())
 }
 
 /// A socket at an address that it shares with others of this user's.
-fn bind(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(true)?;
-    socket.bind(&address.into())?;
+fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.set_reuseport(true)?;
+    socket.bind(address)?;
     Ok(socket)
 }
 
 /// Has the kernel deal out to this listener the connections whose packets arrive on its CPU
 /// (`SO_INCOMING_CPU`), so that no packet is handed from one CPU to another.
 #[cfg(target_os = "linux")]
-fn prefer(socket: &Socket, cpu: usize) -> io::Result<()> {
-    socket.set_cpu_affinity(cpu)
+fn prefer(socket: &TcpSocket, cpu: usize) -> io::Result<()> {
+    socket2::SockRef::from(socket).set_cpu_affinity(cpu)
 }
 
 /// There is no such thing elsewhere.
 #[cfg(not(target_os = "linux"))]
-fn prefer(_: &Socket, _: usize) -> io::Result<()> {
+fn prefer(_: &TcpSocket, _: usize) -> io::Result<()> {
     Ok(())
 }
 
@@ -100,8 +99,7 @@ async fn accept(core: Core, address: SocketAddr) -> io::Result<()> {
         prefer(&socket, cpu)?;
         println!("thread_per_core: thread {} is on CPU {cpu}", core.index());
     }
-    socket.listen(BACKLOG)?;
-    let listener = TcpListener::from_std(socket.into())?;
+    let listener = socket.listen(BACKLOG)?;
     loop {
         // After an error the listener rests by itself, so that there is no reason to give up.
         if let Ok((stream, _)) = listener.accept().await {
