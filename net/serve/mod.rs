@@ -21,6 +21,7 @@ mod unix;
 pub use accept::Accept;
 pub use drain::{Drain, Draining};
 
+use super::pace::REST;
 use crate::task;
 use crate::time::{self, Duration};
 use futures_lite::future::or;
@@ -30,10 +31,6 @@ use std::future::{Pending, pending};
 use std::io;
 use std::pin::pin;
 use std::rc::Rc;
-
-/// How long nobody is accepted after descriptors or memory have run out: ten tries a second cost
-/// nothing, and those who wait hardly notice.
-const REST: Duration = Duration::from_millis(100);
 
 /// Serves a listener's connections, each in a task of its own.
 ///
