@@ -96,6 +96,15 @@ impl<T> JoinHandle<T> {
             Work::Joined(id) => *id,
         }
     }
+
+    #[inline(never)]
+    fn detach(&self) {
+        match &self.work {
+            Work::Local(of) => context::detach(*of),
+            Work::Away(packet) => packet.detach(),
+            Work::Joined(_) => {}
+        }
+    }
 }
 
 impl<T: 'static> Future for JoinHandle<T> {
@@ -144,7 +153,9 @@ impl<T: 'static> JoinHandle<T> {
         };
         self.joined(of.id);
         let mut output = None;
-        match (task.as_mut().take(&mut output), output) {
+        let taken = task.as_mut().take(&mut output);
+        context::with(|context| context.tasks.borrow_mut().recycle(task));
+        match (taken, output) {
             (Ok(()), Some(output)) => Poll::Ready(Ok(output)),
             (Err(error), _) => Poll::Ready(Err(error)),
             (Ok(()), None) => self.cancelled(of.id),
@@ -177,11 +188,10 @@ fn assert_gone(of: TaskRef) {
 }
 
 impl<T> Drop for JoinHandle<T> {
+    #[inline]
     fn drop(&mut self) {
-        match &self.work {
-            Work::Local(of) => context::detach(*of),
-            Work::Away(packet) => packet.detach(),
-            Work::Joined(_) => {}
+        if !matches!(self.work, Work::Joined(_)) {
+            self.detach();
         }
     }
 }

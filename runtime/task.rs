@@ -13,6 +13,7 @@
 //! memory is given back at once, and the reason costs a task that does not fail nothing.
 
 use super::join_error::JoinError;
+use super::recycled::Recycled;
 use pin_project_lite::pin_project;
 use std::any::Any;
 use std::pin::Pin;
@@ -28,6 +29,12 @@ pub(crate) trait Task {
 
     /// Moves the output into `output`, which is an `Option` of the output's type.
     fn take(self: Pin<&mut Self>, output: &mut dyn Any) -> Result<(), JoinError>;
+
+    /// Drops whatever is left: the box is empty then.
+    fn clear(self: Pin<&mut Self>);
+
+    /// Leaves the box, which is empty, for another task.
+    fn recycle(self: Pin<Box<Self>>, recycled: &mut Recycled);
 }
 
 pin_project! {
@@ -40,17 +47,24 @@ pin_project! {
 }
 
 /// Puts a future where it will live.
-pub(crate) fn boxed<F>(future: F) -> BoxedTask
+#[cfg_attr(not(debug_assertions), inline(always))]
+pub(crate) fn boxed<F>(future: F, recycled: &mut Recycled) -> BoxedTask
 where
     F: Future + 'static,
     F::Output: 'static,
 {
-    Box::pin(Stage::Future { future })
+    match recycled.pop() {
+        Some(mut task) => {
+            task.set(Stage::Future { future });
+            task
+        }
+        None => Box::pin(Stage::Future { future }),
+    }
 }
 
 impl<F> Task for Stage<F>
 where
-    F: Future,
+    F: Future + 'static,
     F::Output: 'static,
 {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -71,6 +85,14 @@ where
         }
         Ok(())
     }
+
+    fn clear(mut self: Pin<&mut Self>) {
+        self.set(Stage::Output { output: None });
+    }
+
+    fn recycle(self: Pin<Box<Self>>, recycled: &mut Recycled) {
+        recycled.push(self);
+    }
 }
 
 /// What is left of a task that panicked or was aborted.
@@ -90,4 +112,10 @@ impl Task for Failure {
     fn take(mut self: Pin<&mut Self>, _: &mut dyn Any) -> Result<(), JoinError> {
         self.0.take().map_or(Ok(()), Err)
     }
+
+    fn clear(mut self: Pin<&mut Self>) {
+        self.0 = None;
+    }
+
+    fn recycle(self: Pin<Box<Self>>, _: &mut Recycled) {}
 }
