@@ -27,8 +27,12 @@ pub(crate) trait Task {
     /// Polls the future; once it is ready, drops it and keeps the output.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// Moves the output into `output`, which is an `Option` of the output's type.
-    fn take(self: Pin<&mut Self>, output: &mut dyn Any) -> Result<(), JoinError>;
+    /// Moves the output into `output`, which is an empty `Option` of its type, and leaves the box for
+    /// another task. One that has failed is given back. Runs no user code.
+    fn take(self: Pin<Box<Self>>, output: &mut dyn Any, recycled: &mut Recycled) -> Option<BoxedTask>;
+
+    /// Why it has failed.
+    fn failure(self: Pin<&mut Self>) -> Option<JoinError>;
 
     /// Drops whatever is left: the box is empty then.
     fn clear(self: Pin<&mut Self>);
@@ -77,13 +81,19 @@ where
         Poll::Ready(())
     }
 
-    fn take(self: Pin<&mut Self>, output: &mut dyn Any) -> Result<(), JoinError> {
+    fn take(mut self: Pin<Box<Self>>, output: &mut dyn Any, recycled: &mut Recycled) -> Option<BoxedTask> {
         let output = output.downcast_mut::<Option<F::Output>>();
         debug_assert!(output.is_some(), "a join handle of another type");
-        if let (StageProjection::Output { output: from }, Some(to)) = (self.project(), output) {
-            *to = from.take();
+        if let (StageProjection::Output { output: from }, Some(to)) = (self.as_mut().project(), output) {
+            // Forgotten, not dropped, for there is nothing.
+            std::mem::forget(std::mem::replace(to, from.take()));
         }
-        Ok(())
+        recycled.push(self);
+        None
+    }
+
+    fn failure(self: Pin<&mut Self>) -> Option<JoinError> {
+        None
     }
 
     fn clear(mut self: Pin<&mut Self>) {
@@ -109,8 +119,12 @@ impl Task for Failure {
         Poll::Ready(())
     }
 
-    fn take(mut self: Pin<&mut Self>, _: &mut dyn Any) -> Result<(), JoinError> {
-        self.0.take().map_or(Ok(()), Err)
+    fn take(self: Pin<Box<Self>>, _: &mut dyn Any, _: &mut Recycled) -> Option<BoxedTask> {
+        Some(self)
+    }
+
+    fn failure(mut self: Pin<&mut Self>) -> Option<JoinError> {
+        self.0.take()
     }
 
     fn clear(mut self: Pin<&mut Self>) {

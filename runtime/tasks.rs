@@ -18,6 +18,7 @@ use super::recycled::Recycled;
 use super::slots::{Slots, Tenant};
 use super::task::BoxedTask;
 use crate::task::Id as TaskId;
+use std::any::Any;
 use std::task::Waker;
 
 /// Names a task exactly: serial numbers do not come again.
@@ -95,8 +96,8 @@ pub(crate) enum Joined {
     Pending(Option<Waker>),
     /// Not done, and the waker has yet to be left, by [`Tasks::set_joiner`].
     LeaveWaker,
-    /// Done; the slot is free again.
-    Done(BoxedTask),
+    /// Done: the output is where it was to go, or the task has failed. The slot is free again.
+    Done(Option<BoxedTask>),
     /// There is no such task.
     Gone,
 }
@@ -247,18 +248,20 @@ impl Tasks {
         self.tenant(of).is_none_or(|tenant| tenant.done)
     }
 
-    /// Takes the task if it is done; else its join handle is to be woken by `waker` when it is.
-    /// `copy` clones it if that runs no user code.
+    /// Moves the output into `output`, an empty `Option` of its type, if the task is done; else its join
+    /// handle is to be woken by `waker` when it is. `copy` clones it if that runs no user code.
     #[inline(always)]
     pub(crate) fn join(
         &mut self,
         of: TaskRef,
+        output: &mut dyn Any,
         waker: &Waker,
         copy: impl Fn(&Waker) -> Option<Waker>,
     ) -> Joined {
         let Some(tenant) = self.tenant(of) else { return Joined::Gone };
         if tenant.done {
-            return self.remove(of.slot).task.map_or(Joined::Gone, Joined::Done);
+            let Some(task) = self.remove(of.slot).task else { return Joined::Gone };
+            return Joined::Done(task.take(output, &mut self.recycled));
         }
         if tenant.joiner.as_ref().is_some_and(|joiner| joiner.will_wake(waker)) {
             return Joined::Pending(None);
