@@ -156,6 +156,8 @@ pub struct Selector {
     kind: Kind,
     /// How many events the reactor takes from one wait.
     room: usize,
+    /// Those events, except epoll's, which has a list of its own.
+    listed: Vec<Event>,
     remote: Remote,
 }
 
@@ -221,7 +223,7 @@ impl Selector {
         let room = room.min(i32::MAX as usize);
         let backend = backend(kind, room)?;
         let remote = dispatch!(&backend, backend => backend.remote());
-        Ok(Selector { backend, kind, room, remote })
+        Ok(Selector { backend, kind, room, listed: Vec::new(), remote })
     }
 
     /// Which mechanism it is.
@@ -308,15 +310,25 @@ impl Selector {
         dispatch!(&mut self.backend, backend => backend.deregister(fd))
     }
 
-    /// As [`wait`](Selector::wait), without a list in between.
+    /// As [`wait`](Selector::wait), with no list of the caller's. There is one loop for all backends, and
+    /// `each` is compiled in line there: that spares each event 20 instructions.
     #[inline]
     pub(crate) fn wait_for_each(
         &mut self,
         timeout: Option<Duration>,
         each: impl FnMut(Event),
     ) -> io::Result<()> {
-        let room = self.room;
-        dispatch!(&mut self.backend, backend => backend.wait(room, timeout, each))
+        let Selector { backend, room, listed, .. } = self;
+        let found = match backend {
+            Backend::Epoll(epoll) => Found::Epoll(epoll.ready(*room, timeout)?),
+            _ => {
+                listed.clear();
+                dispatch!(backend, backend => backend.wait(*room, timeout, |event| listed.push(event)))?;
+                Found::Listed(listed.iter())
+            }
+        };
+        found.for_each(each);
+        Ok(())
     }
 
     /// The part that other threads may use.
@@ -328,6 +340,24 @@ impl Selector {
 impl fmt::Debug for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Selector").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+/// What a wait has found.
+enum Found<A, B> {
+    Epoll(A),
+    Listed(B),
+}
+
+impl<'a, A: Iterator<Item = Event>, B: Iterator<Item = &'a Event>> Iterator for Found<A, B> {
+    type Item = Event;
+
+    #[inline]
+    fn next(&mut self) -> Option<Event> {
+        match self {
+            Found::Epoll(found) => found.next(),
+            Found::Listed(found) => found.next().copied(),
+        }
     }
 }
 
