@@ -34,8 +34,17 @@ pub(crate) fn keep_short(group: &mut Group<'_>) {
 
 /// CPU time of `work` in a runtime of contender `C`.
 pub(crate) fn bench<C: Contender, F: Future<Output = ()>>(group: &mut Group<'_>, work: impl Fn(usize) -> F) {
-    let runtime = C::new();
-    group.bench_function(C::NAME, |bencher| {
+    bench_with(group, C::NAME, C::new(), work);
+}
+
+/// CPU time of `work` in a runtime, for a group in which a contender has several benchmarks.
+pub(crate) fn bench_with<C: Contender, F: Future<Output = ()>>(
+    group: &mut Group<'_>,
+    name: &str,
+    runtime: C,
+    work: impl Fn(usize) -> F,
+) {
+    group.bench_function(name, |bencher| {
         bencher.iter_custom(|times| cpu_of(|| runtime.block_on(work(times as usize))));
     });
 }
