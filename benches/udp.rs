@@ -15,7 +15,7 @@ const DATAGRAMS: usize = 64;
 /// What QUIC begins with.
 const SIZE: usize = 1200;
 
-const DATA: [u8; DATAGRAMS * SIZE] = [7; DATAGRAMS * SIZE];
+static DATA: [u8; DATAGRAMS * SIZE] = [7; DATAGRAMS * SIZE];
 
 fn datagrams(criterion: &mut Criterion) {
     let mut group = group(criterion, "udp/64 datagrams of 1200 B", DATAGRAMS);
