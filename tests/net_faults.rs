@@ -12,8 +12,9 @@ use net_support::{
     until, watchdog,
 };
 use runtime::net::{TcpListener, TcpStream};
+use runtime::selector::Kind;
 use runtime::task::yield_now;
-use runtime::{Runtime, spawn, time};
+use runtime::{Builder, Runtime, spawn, time};
 use std::cell::Cell;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
@@ -497,6 +498,44 @@ fn out_of_descriptors_accepting_by_hand_rests_too() {
     in_child("out_of_descriptors_accepting_by_hand_rests_too", || out_of_descriptors(1, true));
 }
 
+/// Linux's poll(2) then refuses the list of those who wait.
+#[test]
+fn a_limit_below_what_is_open_breaks_nothing() {
+    in_child("a_limit_below_what_is_open_breaks_nothing", || {
+        let _watchdog = watchdog();
+        let runtime = Runtime::new().unwrap();
+        let (ours, mut others): (Vec<_>, Vec<_>) = (0..60).map(|_| half_std_pair().unwrap()).unzip();
+        runtime.block_on(async {
+            for mut stream in ours {
+                spawn(async move {
+                    let mut byte = [0];
+                    while stream.read(&mut byte).await.unwrap() == 1 {
+                        stream.write_all(&byte).await.unwrap();
+                    }
+                });
+            }
+            yield_now().await;
+        });
+        for limit in [40, 1, 0] {
+            limit_descriptors(limit);
+            thread::scope(|scope| {
+                let pinging = scope.spawn(|| {
+                    for other in others.iter_mut().step_by(7) {
+                        other.write_all(b"x").unwrap();
+                        other.read_exact(&mut [0]).unwrap();
+                    }
+                });
+                runtime.block_on(until(|| pinging.is_finished()));
+            });
+            let before = runtime.metrics().turns;
+            runtime.block_on(time::sleep(Duration::from_millis(200)));
+            let turns = runtime.metrics().turns - before;
+            assert!(turns < 60, "a limit of {limit}: {turns} turns");
+        }
+        assert_eq!(runtime.metrics().io_sources, 60);
+    });
+}
+
 /// Connects, accepts and transfers, a hundred times. Returns how often accepting failed.
 fn hundred_connections() -> usize {
     run(async {
@@ -581,6 +620,43 @@ fn a_kernel_without_nanosecond_waits_will_do() {
                 b.read_exact(&mut [0; 5]).await.unwrap();
             });
         });
+    }
+}
+
+#[test]
+fn a_wait_that_fails_for_want_of_memory_is_no_end() {
+    for (kind, call, errno) in [
+        (Kind::Poll, "ppoll", "ENOMEM"),
+        (Kind::Poll, "ppoll", "EINVAL"),
+        (Kind::Select, "pselect6", "ENOMEM"),
+    ] {
+        for when in ["1+", "1..200+2"] {
+            let (case, inject) =
+                (format!("{kind}-{errno}-{when}"), format!("inject={call}:error={errno}:when={when}"));
+            let name = "a_wait_that_fails_for_want_of_memory_is_no_end";
+            in_child_under(name, &case, &["-e", &inject], || {
+                let _watchdog = watchdog();
+                let runtime = Builder::new_current_thread().selector(kind).build().unwrap();
+                runtime.block_on(async {
+                    let (mut a, mut b) = pair().await.unwrap();
+                    for _ in 0..10 {
+                        let (wrote, read) = zip(
+                            async {
+                                time::sleep(Duration::from_millis(1)).await;
+                                a.write_all(b"hello").await
+                            },
+                            async { b.read_exact(&mut [0; 5]).await },
+                        )
+                        .await;
+                        wrote.and(read).unwrap();
+                    }
+                    let before = runtime.metrics().turns;
+                    let quiet = time::timeout(Duration::from_millis(200), b.read(&mut [0])).await;
+                    assert!(quiet.is_err());
+                    assert!(runtime.metrics().turns - before < 60);
+                });
+            });
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use super::event::{BROKEN, Event, READ_CLOSED, READABLE, WRITABLE};
 use super::notifier::Channel;
 use super::remote::Departures;
 use super::timeout::{milliseconds, timespec};
-use super::{NOTIFIER_KEY, Notifier, Remote, syscall};
+use super::{MOST_EVENTS, NOTIFIER_KEY, Notifier, Remote, syscall};
 use crate::runtime::interest::Interest;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -165,7 +165,7 @@ impl Epoll {
 
     /// Fills the beginning of `events`, and says how far.
     pub(super) fn wait_raw(&mut self, room: usize, timeout: Option<Duration>) -> io::Result<usize> {
-        let room = room.min(i32::MAX as usize);
+        let room = room.min(MOST_EVENTS);
         if room > self.events.len() {
             self.events.resize(room, NO_EVENT);
         }

@@ -53,6 +53,8 @@
 //! - A timeout is rounded up, never down, and clamped to what the system call can say; a wait that
 //!   long (24 days at least) may end early. A signal ends a wait with no events, and so does the
 //!   [`Notifier`].
+//! - Want of memory is no error, nor is a limit on descriptors that has been lowered since: until the
+//!   kernel can say again what is ready, waits end after 10 ms at most, and their events may be spurious.
 //!
 //! # What differs
 //!
@@ -147,6 +149,10 @@ use syscall;
 /// The key of the notifier; no source of the reactor has it, since ids are never all ones.
 const NOTIFIER_KEY: u64 = u64::MAX;
 
+/// As many events as one call is asked for at most: the kernel refuses some millions, and memory for
+/// them is not to be had for the asking.
+const MOST_EVENTS: usize = 1 << 16;
+
 /// Watches descriptors, and waits until some of them are ready.
 ///
 /// It belongs to the loop that waits; other threads reach it through its [`Notifier`]. The
@@ -218,7 +224,7 @@ impl Selector {
         if !kind.is_available() {
             return Err(kind.unsupported());
         }
-        let room = room.min(i32::MAX as usize);
+        let room = room.min(MOST_EVENTS);
         let backend = backend(kind, room)?;
         let remote = dispatch!(&backend, backend => backend.remote());
         Ok(Selector { backend, kind, room, remote })
@@ -267,8 +273,9 @@ impl Selector {
     /// Waits until something is ready, the time is up, or the notifier is used, and fills `events`
     /// with what is ready. `None` waits without end.
     ///
-    /// It may end with no events before its time: when it was notified, when a signal came, or when
-    /// the timeout was longer than the system call can say.
+    /// It may end with no events before its time: when it was notified, when a signal came, when the
+    /// timeout was longer than the system call can say, or when the kernel has no memory to say more. One
+    /// wait brings 65,536 events at most, whatever the room.
     ///
     /// # Errors
     ///
