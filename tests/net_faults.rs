@@ -12,7 +12,7 @@ use net_support::{
     until, watchdog,
 };
 use runtime::net::{TcpListener, TcpStream};
-use runtime::selector::Kind;
+use runtime::selector::{Kind, Selector};
 use runtime::task::yield_now;
 use runtime::{Builder, Runtime, spawn, time};
 use std::cell::Cell;
@@ -593,14 +593,63 @@ fn want_of_memory_is_told_and_accepting_goes_on() {
 
 #[test]
 fn a_kernel_without_accept4_will_do() {
-    in_child_under(
-        "a_kernel_without_accept4_will_do",
-        "ENOSYS",
-        &["-e", "inject=accept4:error=ENOSYS"],
-        || {
+    for errno in ["ENOSYS", "EPERM"] {
+        let inject = format!("inject=accept4:error={errno}");
+        in_child_under("a_kernel_without_accept4_will_do", errno, &["-e", &inject], || {
             assert_eq!(hundred_connections(), 0);
-        },
-    );
+        });
+    }
+}
+
+/// The notifier is a pipe then.
+#[test]
+fn a_kernel_without_eventfd_will_do() {
+    for errno in ["ENOSYS", "EPERM"] {
+        let inject = format!("inject=eventfd2:error={errno}");
+        in_child_under("a_kernel_without_eventfd_will_do", errno, &["-e", &inject], || {
+            let _watchdog = watchdog();
+            for kind in Kind::available() {
+                let runtime = Builder::new_current_thread().selector(*kind).build().unwrap();
+                let handle = runtime.handle().clone();
+                let (mut a, mut b) = runtime.block_on(pair()).unwrap();
+                // It sleeps until another thread breaks its wait, and then again.
+                let thread = thread::spawn(move || {
+                    (0..100).map(|n| handle.block_on(handle.spawn(async move { n })).unwrap()).sum::<i32>()
+                });
+                let sum = runtime.block_on(async {
+                    a.write_all(b"hello").await.unwrap();
+                    b.read_exact(&mut [0; 5]).await.unwrap();
+                    runtime::task::spawn_blocking(|| thread.join().unwrap()).await.unwrap()
+                });
+                assert_eq!(sum, 4950, "{kind}");
+                let before = runtime.metrics().turns;
+                runtime.block_on(time::sleep(Duration::from_millis(100)));
+                assert!(runtime.metrics().turns - before < 10, "{kind} rests");
+            }
+        });
+    }
+}
+
+#[test]
+fn a_runtime_for_which_there_is_no_descriptor_is_not_built() {
+    let name = "a_runtime_for_which_there_is_no_descriptor_is_not_built";
+    in_child_under(name, "EMFILE", &["-e", "inject=eventfd2:error=EMFILE"], || {
+        assert_eq!(Selector::new().unwrap_err().raw_os_error(), Some(libc::EMFILE));
+        for kind in Kind::available() {
+            let error = Builder::new_current_thread().selector(*kind).build().unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::EMFILE), "{kind}");
+        }
+    });
+}
+
+#[test]
+fn a_kernel_without_epoll_will_do() {
+    for errno in ["ENOSYS", "EPERM"] {
+        let inject = format!("inject=epoll_create1:error={errno}");
+        in_child_under("a_kernel_without_epoll_will_do", errno, &["-e", &inject], || {
+            assert_eq!(Selector::new().unwrap().kind(), Kind::Poll);
+        });
+    }
 }
 
 /// Old kernels do not know the call, and some sandboxes forbid what they do not know.

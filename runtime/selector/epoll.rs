@@ -12,11 +12,11 @@
 //!   (`EBADF`). Hence: deregister before close.
 #![expect(unsafe_code, reason = "system calls; each one on memory owned here")]
 
+use super::channel::Channel;
 use super::event::{BROKEN, Event, READ_CLOSED, READABLE, WRITABLE};
-use super::notifier::Channel;
 use super::remote::Departures;
 use super::timeout::{milliseconds, timespec};
-use super::{MOST_EVENTS, NOTIFIER_KEY, Notifier, Remote, syscall};
+use super::{MOST_EVENTS, NOTIFIER_KEY, Notifier, Remote, is_refused, syscall};
 use crate::runtime::interest::Interest;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -40,7 +40,7 @@ pub(crate) struct EpollSet {
 
 /// What the level-triggered use knows of its own.
 #[derive(Default)]
-struct Level {
+pub(super) struct Level {
     /// By descriptor: known, and nothing is wanted of it.
     parked: Vec<bool>,
     departures: Arc<Departures>,
@@ -69,11 +69,16 @@ impl Epoll {
     }
 
     fn new(room: usize, level: Option<Level>) -> io::Result<Epoll> {
+        Epoll::watching(Channel::new()?, room, level)
+    }
+
+    /// One that is notified by way of `channel`.
+    pub(super) fn watching(channel: Channel, room: usize, level: Option<Level>) -> io::Result<Epoll> {
         let fd = syscall!(epoll_create1(libc::EPOLL_CLOEXEC))?;
         // SAFETY: the call has just made this descriptor, and nobody else has it.
         let set = Arc::new(EpollSet { fd: unsafe { OwnedFd::from_raw_fd(fd) } });
-        let channel = Arc::new(Channel::new()?);
-        // By edge in either case, so that it need not be read.
+        let channel = Arc::new(channel);
+        // By edge in either case, so that an eventfd need not be read.
         let mask = EDGE | libc::EPOLLIN as u32;
         set.control(libc::EPOLL_CTL_ADD, channel.as_fd().as_raw_fd(), NOTIFIER_KEY, mask)?;
         Ok(Epoll { set, channel, events: vec![NO_EVENT; room], has_pwait2: !cfg!(miri), level })
@@ -158,6 +163,8 @@ impl Epoll {
         for event in &self.events[..ready] {
             if event.u64 != NOTIFIER_KEY {
                 each(translate(event));
+            } else {
+                self.channel.empty_for_edge();
             }
         }
         Ok(())
@@ -183,10 +190,7 @@ impl Epoll {
             && self.has_pwait2
         {
             match self.pwait2(room, timeout) {
-                // Sandboxes that do not know the call yet say EPERM, old kernels ENOSYS.
-                Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {
-                    self.has_pwait2 = false;
-                }
+                Err(error) if is_refused(&error) => self.has_pwait2 = false,
                 result => return result,
             }
         }

@@ -91,6 +91,8 @@
 // Where there is neither Linux nor Android there is kqueue: lib.rs admits no other systems.
 mod absent;
 #[cfg(any(target_os = "linux", target_os = "android"))]
+mod channel;
+#[cfg(any(target_os = "linux", target_os = "android"))]
 mod epoll;
 mod event;
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -104,7 +106,6 @@ mod kqueue;
 #[cfg(all(any(target_os = "linux", target_os = "android"), any(runtime_libkqueue, test)))]
 mod libkqueue;
 mod notifier;
-#[cfg(any(not(any(target_os = "linux", target_os = "android")), test))]
 mod pipe;
 mod poll;
 #[cfg(any(not(any(target_os = "linux", target_os = "android")), runtime_libkqueue))]
@@ -338,6 +339,8 @@ impl fmt::Debug for Selector {
     }
 }
 
+/// Whether there is no such call: old and emulated kernels say `ENOSYS`, and some sandboxes say `EPERM` of
+/// what they do not know.
 fn is_refused(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM))
 }
