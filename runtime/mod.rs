@@ -19,6 +19,7 @@ pub mod cores;
 mod crowd;
 mod deadlines;
 mod executor;
+mod futile;
 mod handle;
 mod id;
 pub(crate) mod interest;

@@ -17,6 +17,7 @@
 //! just been read costs nothing.
 
 use super::crowd::Crowd;
+use super::futile::Futile;
 use super::id::Id;
 use super::interest::Interest;
 use super::selector::{Event, READ_CLOSED, READABLE, Selector, WRITABLE, WRITE_CLOSED};
@@ -24,7 +25,7 @@ use slab::Slab;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::task::Waker;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Which way the data goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,6 +62,8 @@ pub(crate) struct Reactor {
     sources: Slab<Source>,
     /// The ids of sources to be disarmed after the present wait.
     unwanted: Vec<Id>,
+    /// By level: what is reported in vain.
+    futile: Futile,
     crowd: Crowd,
     last_generation: u16,
     /// Begins with the runtime's number: a seat taken in another runtime is nobody's here.
@@ -95,6 +98,7 @@ impl Reactor {
             selector,
             sources: Slab::new(),
             unwanted: Vec::new(),
+            futile: Futile::default(),
             crowd: Crowd::new(),
             last_generation: 0,
             last_seat: u64::from(runtime) << 48,
@@ -114,10 +118,18 @@ impl Reactor {
         // By edge both sides are watched whether somebody waits or not.
         let is_edge = self.selector.kind().is_edge();
         let unwanted = &mut self.unwanted;
+        let timeout = if is_edge { timeout } else { self.futile.limit(timeout) };
+        let futile = &mut self.futile;
         self.selector.wait_for_each(timeout, |event| {
             // An event for a source that has gone, whoever has the slot now, is dropped.
             let id = Id::from_bits(event.key());
             if let Some(source) = find(sources, id) {
+                if !is_edge
+                    && source.awaited() & event.flags() >> CLOSURE != 0
+                    && futile.is_too_much(id, Instant::now())
+                {
+                    return;
+                }
                 if !is_edge && source.flags >> ARMED & event.flags() & !source.awaited() != 0 {
                     unwanted.push(id);
                 }
@@ -125,7 +137,23 @@ impl Reactor {
             }
         })?;
         while let Some(id) = self.unwanted.pop() {
-            self.disarm(id)?;
+            self.disarm(id, Source::awaited)?;
+        }
+        if is_edge || self.futile.is_awake() { Ok(()) } else { self.rest_from_futile(wakers) }
+    }
+
+    /// Watches no longer what was reported in vain, by level. Who waits is to try when that has rested, and
+    /// has it watched again.
+    #[cold]
+    fn rest_from_futile(&mut self, wakers: &mut Vec<Waker>) -> io::Result<()> {
+        while let Some(id) = self.futile.next_tired() {
+            self.disarm(id, |_| 0)?;
+        }
+        for id in self.futile.rested(Instant::now()) {
+            if let Some(source) = find(&mut self.sources, id) {
+                source.flags |= source.awaited();
+                source.take_wakers(wakers);
+            }
         }
         Ok(())
     }
@@ -164,11 +192,11 @@ impl Reactor {
         Ok(())
     }
 
-    /// Has it watch only what somebody waits for, by level.
+    /// Has it watch no other sides than these, by level.
     #[cold]
-    fn disarm(&mut self, id: Id) -> io::Result<()> {
+    fn disarm(&mut self, id: Id, but: fn(&Source) -> u8) -> io::Result<()> {
         let Some(source) = find(&mut self.sources, id) else { return Ok(()) };
-        source.flags &= !(READINESS << ARMED) | source.awaited() << ARMED;
+        source.flags &= !(READINESS << ARMED) | but(source) << ARMED;
         match self.selector.modify_for(source.fd, id.bits(), interest(source.flags >> ARMED)) {
             // Closed behind its owner's back: nothing more will be reported.
             Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EBADF)) => Ok(()),
@@ -338,6 +366,9 @@ impl Seat {
 
 /// Those of callers' own come after the shared ones.
 const OWN: u32 = 2;
+/// In an event, what is closed comes after what is ready.
+const CLOSURE: u32 = 2;
+const _: () = assert!(READ_CLOSED >> CLOSURE == READABLE && WRITE_CLOSED >> CLOSURE == WRITABLE);
 /// And those of armed sides.
 const ARMED: u32 = 4;
 const READINESS: u8 = READABLE | WRITABLE;

@@ -11,7 +11,7 @@ use net_support::{
     CpuTime, full_listener, half_std_pair, in_child, in_child_under, open_descriptors, pair, poll_once, run,
     until, watchdog,
 };
-use runtime::net::{TcpListener, TcpStream};
+use runtime::net::{TcpListener, TcpStream, UdpSocket};
 use runtime::selector::{Kind, Selector};
 use runtime::task::yield_now;
 use runtime::{Builder, Runtime, spawn, time};
@@ -793,6 +793,88 @@ fn a_flood_in_one_connection_does_not_keep_the_others_waiting() {
         io::Result::Ok(())
     })
     .unwrap();
+}
+
+/// A datagram socket that will have nothing to read, which poll(2) nevertheless reports for as long as it is so.
+/// By level each report would wake who waits, and find nothing.
+async fn rests_with(runtime: &Runtime, socket: UdpSocket) -> UdpSocket {
+    let socket = Rc::new(socket);
+    let waiting = spawn({
+        let socket = socket.clone();
+        async move { socket.recv(&mut [0; 8]).await }
+    });
+    // Errors that are there to be collected end the wait at once.
+    yields(100).await;
+    let waiting = if waiting.is_finished() {
+        waiting.await.unwrap().unwrap_err();
+        spawn({
+            let socket = socket.clone();
+            async move { socket.recv(&mut [0; 8]).await }
+        })
+    } else {
+        waiting
+    };
+    time::sleep(Duration::from_millis(50)).await;
+    let before = runtime.metrics().turns;
+    time::sleep(Duration::from_millis(300)).await;
+    let turns = runtime.metrics().turns - before;
+    // By level some ten in 10 ms, and some hundred thousand if nobody cared.
+    assert!(turns < 500, "{turns} turns in 300 ms");
+    assert!(!waiting.is_finished());
+    waiting.abort();
+    waiting.await.unwrap_err();
+    Rc::into_inner(socket).unwrap()
+}
+
+#[test]
+fn a_datagram_socket_shut_by_way_of_a_duplicate_does_not_turn_the_loop() {
+    let _watchdog = watchdog();
+    let runtime = Runtime::new().unwrap();
+    runtime.block_on(async {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        socket.connect(socket.local_addr().unwrap()).await.unwrap();
+        let duplicate = socket2::Socket::from(socket.as_fd().try_clone_to_owned().unwrap());
+        duplicate.shutdown(Shutdown::Read).unwrap();
+        rests_with(&runtime, socket).await;
+    });
+}
+
+#[test]
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn an_error_that_nobody_takes_does_not_turn_the_loop() {
+    let _watchdog = watchdog();
+    let runtime = Runtime::new().unwrap();
+    runtime.block_on(async {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let on: libc::c_int = 1;
+        // SAFETY: the option is one number, which is only read.
+        let set = unsafe {
+            libc::setsockopt(
+                socket.as_raw_fd(),
+                libc::IPPROTO_IP,
+                libc::IP_RECVERR,
+                (&raw const on).cast(),
+                size_of_val(&on) as libc::socklen_t,
+            )
+        };
+        assert_eq!(set, 0);
+        let nobody = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        socket.send_to(b"to nobody", nobody).await.unwrap();
+        let socket = rests_with(&runtime, socket).await;
+        // What comes meanwhile is received without delay worth speaking of.
+        let other = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let started = Instant::now();
+        for _ in 0..10 {
+            let address = socket.local_addr().unwrap();
+            let (received, sent) = zip(socket.recv_from(&mut [0; 8]), async {
+                yields(100).await;
+                other.send_to(b"to him", address).await
+            })
+            .await;
+            assert_eq!(received.unwrap().0, sent.unwrap());
+        }
+        assert!(started.elapsed() < Duration::from_millis(500), "{:?}", started.elapsed());
+    });
 }
 
 #[test]
