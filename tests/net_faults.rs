@@ -456,7 +456,7 @@ fn out_of_descriptors(acceptors: usize, by_hand: bool) {
     let (before, cpu_before, errors_before) = (runtime.metrics(), cpu_time.used(), errors.get());
     runtime.block_on(time::sleep(Duration::from_millis(550)));
     let (turns, tries) = (runtime.metrics().turns - before.turns, errors.get() - errors_before);
-    assert!((3..=6).contains(&tries), "{tries} tries");
+    assert!((3..=9).contains(&tries), "{tries} tries");
     assert!(turns < 50, "{turns} turns");
     assert!(cpu_time.used() - cpu_before < Duration::from_millis(100));
     // Those who are connected are served…
@@ -496,6 +496,33 @@ fn out_of_descriptors_several_acceptors_rest_together() {
 #[test]
 fn out_of_descriptors_accepting_by_hand_rests_too() {
     in_child("out_of_descriptors_accepting_by_hand_rests_too", || out_of_descriptors(1, true));
+}
+
+/// Connections whose clients have gone already take a descriptor each until that is seen.
+#[test]
+fn a_queue_of_dead_connections_is_through_soon() {
+    in_child("a_queue_of_dead_connections_is_through_soon", || {
+        let _watchdog = watchdog();
+        let runtime = Runtime::new().unwrap();
+        let (accepted, errors) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+        runtime.block_on(async {
+            let listener = Rc::new(TcpListener::bind("127.0.0.1:0").await.unwrap());
+            let address = listener.local_addr().unwrap();
+            for _ in 0..300 {
+                drop(std::net::TcpStream::connect(address).unwrap());
+            }
+            let mut client = std::net::TcpStream::connect(address).unwrap();
+            // Two for the listener, one for the client; epoll and the rest are below.
+            limit_descriptors(client.as_raw_fd() as u64 + 17);
+            let started = Instant::now();
+            spawn(serve(listener, accepted.clone(), errors.clone(), false));
+            client.write_all(b"x").unwrap();
+            client.set_nonblocking(true).unwrap();
+            until(|| client.read(&mut [0]).is_ok_and(|count| count == 1)).await;
+            assert!(errors.get() >= 5, "{}", errors.get());
+            assert!(started.elapsed() < Duration::from_millis(900), "{:?}", started.elapsed());
+        });
+    });
 }
 
 /// Linux's poll(2) then refuses the list of those who wait.
@@ -586,7 +613,7 @@ fn want_of_memory_is_told_and_accepting_goes_on() {
         in_child_under(name, errno, &["-e", &inject], || {
             let started = Instant::now();
             assert_eq!(hundred_connections(), 2);
-            assert!(started.elapsed() >= Duration::from_millis(200), "two rests");
+            assert!(started.elapsed() >= Duration::from_millis(15), "two rests");
         });
     }
 }
