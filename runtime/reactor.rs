@@ -20,7 +20,7 @@ use super::crowd::Crowd;
 use super::futile::Futile;
 use super::id::Id;
 use super::interest::Interest;
-use super::selector::{Event, READ_CLOSED, READABLE, Selector, WRITABLE, WRITE_CLOSED};
+use super::selector::{Event, READ_CLOSED, READABLE, Selector, URGENT, WRITABLE, WRITE_CLOSED};
 use slab::Slab;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
@@ -130,7 +130,7 @@ impl Reactor {
                 {
                     return;
                 }
-                if !is_edge && source.flags >> ARMED & event.flags() & !source.awaited() != 0 {
+                if !is_edge && source.flags >> ARMED & event.flags() & READINESS & !source.awaited() != 0 {
                     unwanted.push(id);
                 }
                 source.apply(event, &mut wake, wakers);
@@ -351,6 +351,15 @@ impl Direction {
             Direction::Write => WRITE_CLOSED,
         }
     }
+
+    /// Those that say that there may be more after a short transfer.
+    #[inline]
+    fn more(self) -> u8 {
+        match self {
+            Direction::Read => READ_CLOSED | URGENT,
+            Direction::Write => WRITE_CLOSED,
+        }
+    }
 }
 
 impl Seat {
@@ -399,7 +408,7 @@ impl Source {
             return None;
         }
         self.flags &= !direction.readiness();
-        Some(self.flags & direction.closure() != 0)
+        Some(self.flags & direction.more() != 0)
     }
 
     #[inline]

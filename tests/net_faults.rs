@@ -11,6 +11,7 @@ use net_support::{
     CpuTime, full_listener, half_std_pair, in_child, in_child_under, open_descriptors, pair, poll_once, run,
     until, watchdog,
 };
+use runtime::io::{Interest, Ready};
 use runtime::net::{TcpListener, TcpStream, UdpSocket};
 use runtime::selector::{Kind, Selector};
 use runtime::task::yield_now;
@@ -929,7 +930,14 @@ fn urgent_data_does_not_stall_the_stream() {
                 yields(3).await;
                 assert!(poll_once(ours.read(&mut buffer)).await.is_none());
             }
+            // Nor is it taken for the end, which is still to come.
+            other.write_all(b"e")?;
+            assert_eq!(ours.ready(Interest::READABLE).await?, Ready::READABLE);
+            assert_eq!(ours.read(&mut buffer).await?, 1);
+            assert!(poll_once(ours.read(&mut buffer)).await.is_none());
             drop(other);
+            let ready = ours.ready(Interest::READABLE).await?;
+            assert!(ready.is_read_closed(), "{ready:?}");
             assert_eq!(ours.read(&mut buffer).await?, 0);
         }
         io::Result::Ok(())

@@ -13,7 +13,7 @@
 #![expect(unsafe_code, reason = "system calls; each one on memory owned here")]
 
 use super::channel::Channel;
-use super::event::{BROKEN, Event, READ_CLOSED, READABLE, WRITABLE};
+use super::event::{BROKEN, Event, READ_CLOSED, READABLE, URGENT, WRITABLE};
 use super::remote::Departures;
 use super::timeout::{milliseconds, timespec};
 use super::{MOST_EVENTS, NOTIFIER_KEY, Notifier, Remote, is_refused, syscall};
@@ -49,7 +49,7 @@ pub(super) struct Level {
 /// The kernel's mark of a read that stops at urgent data. By edge one has to know of it; by level the
 /// rest is reported anyhow, and the mark would be for as long as the urgent byte is unread. Miri's
 /// epoll does not know it.
-const URGENT: u32 = if cfg!(miri) { 0 } else { libc::EPOLLPRI as u32 };
+const MARK: u32 = if cfg!(miri) { 0 } else { libc::EPOLLPRI as u32 };
 
 const READ: u32 = (libc::EPOLLIN | libc::EPOLLRDHUP) as u32;
 const WRITE: u32 = libc::EPOLLOUT as u32;
@@ -215,10 +215,10 @@ impl Epoll {
     }
 
     fn mask(&self, interest: Option<Interest>) -> u32 {
-        let (trigger, urgent) = if self.level.is_none() { (EDGE, URGENT) } else { (0, 0) };
+        let (trigger, mark) = if self.level.is_none() { (EDGE, MARK) } else { (0, 0) };
         let mut mask = trigger;
         if interest.is_some_and(Interest::is_readable) {
-            mask |= READ | urgent;
+            mask |= READ | mark;
         }
         if interest.is_some_and(Interest::is_writable) {
             mask |= WRITE;
@@ -289,8 +289,11 @@ const fn meaning(events: u32) -> u8 {
     if events & libc::EPOLLIN as u32 != 0 {
         flags |= READABLE;
     }
-    if events & (libc::EPOLLRDHUP | libc::EPOLLPRI) as u32 != 0 {
+    if events & libc::EPOLLRDHUP as u32 != 0 {
         flags |= READABLE | READ_CLOSED;
+    }
+    if events & libc::EPOLLPRI as u32 != 0 {
+        flags |= READABLE | URGENT;
     }
     if events & libc::EPOLLOUT as u32 != 0 {
         flags |= WRITABLE;
@@ -322,6 +325,8 @@ mod tests {
         let half =
             translate(&libc::epoll_event { events: (libc::EPOLLIN | libc::EPOLLRDHUP) as u32, u64: 7 });
         assert_eq!(half, Event::new(7, READABLE | READ_CLOSED));
+        let urgent = translate(&libc::epoll_event { events: libc::EPOLLPRI as u32, u64: 7 });
+        assert_eq!(urgent, Event::new(7, READABLE | URGENT));
         let room = translate(&libc::epoll_event { events: libc::EPOLLOUT as u32, u64: 7 });
         assert_eq!(room, Event::new(7, WRITABLE));
     }

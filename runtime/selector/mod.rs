@@ -67,6 +67,7 @@
 //! | both directions ready | one event | one event | two events | one event | one event |
 //! | a direction nobody asked for | on hang-up, error | on hang-up, error | never | on hang-up, error | on hang-up, error |
 //! | `is_read_closed`, `is_write_closed` | yes | yes | yes | yes (half close: Linux) | yes (half close: Linux) |
+//! | `is_priority` | yes | no | no | no | no |
 //! | closed while registered, no `dup` left | silence | silence | silence | one event, closed; struck off | one event, closed; struck off |
 //! | …with a `dup` left | events go on, and cannot be ended | likewise | silence | as above | as above |
 //! | …and its number used again, unregistered | silence | silence | silence | watched under the old key | watched under the old key |
@@ -124,7 +125,7 @@ use epoll::{Epoll, EpollSet};
 use {kqueue::Kqueue, queue::Queue};
 
 pub use event::{Event, Events};
-pub(crate) use event::{READ_CLOSED, READABLE, WRITABLE, WRITE_CLOSED};
+pub(crate) use event::{READ_CLOSED, READABLE, URGENT, WRITABLE, WRITE_CLOSED};
 pub use kind::{Kind, ParseKindError};
 pub use notifier::Notifier;
 pub(crate) use remote::Remote;
