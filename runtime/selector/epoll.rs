@@ -16,7 +16,7 @@ use super::channel::Channel;
 use super::event::{BROKEN, Event, READ_CLOSED, READABLE, URGENT, WRITABLE};
 use super::remote::Departures;
 use super::timeout::{milliseconds, timespec};
-use super::{MOST_EVENTS, NOTIFIER_KEY, Notifier, Remote, is_refused, syscall};
+use super::{NOTIFIER_KEY, Notifier, Remote, is_refused, syscall};
 use crate::runtime::interest::Interest;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -172,7 +172,7 @@ impl Epoll {
 
     /// Fills the beginning of `events`, and says how far.
     pub(super) fn wait_raw(&mut self, room: usize, timeout: Option<Duration>) -> io::Result<usize> {
-        let room = room.min(MOST_EVENTS);
+        let room = room.min(i32::MAX as usize);
         if room > self.events.len() {
             self.events.resize(room, NO_EVENT);
         }

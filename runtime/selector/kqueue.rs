@@ -23,7 +23,7 @@ use super::kevent::{self, Filter, Flags, Kevent};
 use super::notifier::Channel;
 use super::remote::Departures;
 use super::timeout::pause;
-use super::{MOST_EVENTS, NOTIFIER_KEY, file};
+use super::{NOTIFIER_KEY, file};
 use crate::runtime::interest::Interest;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
@@ -124,7 +124,7 @@ impl<K: Kernel> Kqueue<K> {
             self.pending.drain(..count).for_each(each);
             return Ok(());
         }
-        let room = room.min(MOST_EVENTS);
+        let room = room.min(i32::MAX as usize);
         if room > self.events.len() {
             self.events.resize(room, no_event());
         }

@@ -284,7 +284,7 @@ impl Selector {
     /// Those of the system call: a broken selector, as a rule because somebody closed its descriptor.
     pub fn wait(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         events.clear();
-        let room = events.capacity();
+        let room = events.capacity().min(MOST_EVENTS);
         dispatch!(&mut self.backend, backend => backend.wait(room, timeout, |event| events.push(event)))
     }
 
