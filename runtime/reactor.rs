@@ -19,7 +19,7 @@
 use super::futile::Futile;
 use super::id::Id;
 use super::interest::Interest;
-use super::selector::{Event, READ_CLOSED, READABLE, Selector, URGENT, WRITABLE, WRITE_CLOSED};
+use super::selector::{Event, READ_END, READ_MORE, READABLE, Selector, WRITABLE, WRITE_CLOSED};
 use super::slots::{Slots, Tenant};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
@@ -59,13 +59,33 @@ pub(crate) struct Reactor {
     runtime: u16,
     selector: Selector,
     sources: Slots<Source>,
-    /// The ids of sources to be disarmed after the present wait.
-    unwanted: Vec<Id>,
-    /// By level: what is reported in vain.
-    futile: Futile,
+    level: Level,
     last_generation: u16,
     /// Begins with the runtime's number: a seat taken in another runtime is nobody's here.
     last_seat: u64,
+}
+
+/// What concerns level-triggered selectors alone.
+#[derive(Default)]
+struct Level {
+    /// The ids of sources to be disarmed after the present wait.
+    unwanted: Vec<Id>,
+    futile: Futile,
+}
+
+impl Level {
+    /// Whether those who wait are to be told of an event. Not if they have been told so in vain too often.
+    #[inline(never)]
+    fn tells(&mut self, id: Id, source: &Source, event: Event) -> bool {
+        let awaited = source.awaited();
+        if awaited & event.flags() >> CLOSURE != 0 && self.futile.is_too_much(id, Instant::now()) {
+            return false;
+        }
+        if source.flags >> ARMED & event.flags() & READINESS & !awaited != 0 {
+            self.unwanted.push(id);
+        }
+        true
+    }
 }
 
 /// A registered descriptor. Its owner deregisters it before the descriptor is closed.
@@ -96,8 +116,7 @@ impl Reactor {
             runtime,
             selector,
             sources: Slots::new(),
-            unwanted: Vec::new(),
-            futile: Futile::default(),
+            level: Level::default(),
             last_generation: 0,
             last_seat: u64::from(runtime) << 48,
         }
@@ -115,39 +134,34 @@ impl Reactor {
         let sources = &mut self.sources;
         // By edge both sides are watched whether somebody waits or not.
         let is_edge = self.selector.kind().is_edge();
-        let unwanted = &mut self.unwanted;
-        let timeout = if is_edge { timeout } else { self.futile.limit(timeout) };
-        let futile = &mut self.futile;
+        let timeout = if is_edge { timeout } else { self.level.futile.limit(timeout) };
+        let level = &mut self.level;
         self.selector.wait_for_each(timeout, |event| {
             // An event for a source that has gone, whoever has the slot now, is dropped.
             let id = Id::from_bits(event.key());
-            if let Some(source) = find(sources, id) {
-                if !is_edge
-                    && source.awaited() & event.flags() >> CLOSURE != 0
-                    && futile.is_too_much(id, Instant::now())
-                {
-                    return;
-                }
-                if !is_edge && source.flags >> ARMED & event.flags() & READINESS & !source.awaited() != 0 {
-                    unwanted.push(id);
-                }
+            if let Some(source) = find(sources, id)
+                && (is_edge || level.tells(id, source, event))
+            {
                 source.apply(event, &mut wake, wakers);
             }
         })?;
-        while let Some(id) = self.unwanted.pop() {
-            self.disarm(id, Source::awaited)?;
-        }
-        if is_edge || self.futile.is_awake() { Ok(()) } else { self.rest_from_futile(wakers) }
+        if is_edge { Ok(()) } else { self.settle_level(wakers) }
     }
 
-    /// Watches no longer what was reported in vain, by level. Who waits is to try when that has rested, and
-    /// has it watched again.
-    #[cold]
-    fn rest_from_futile(&mut self, wakers: &mut Vec<Waker>) -> io::Result<()> {
-        while let Some(id) = self.futile.next_tired() {
+    /// Watches no longer what nobody waits for, nor what was reported in vain. Who waits for that is to try
+    /// when it has rested, and has it watched again.
+    #[inline(never)]
+    fn settle_level(&mut self, wakers: &mut Vec<Waker>) -> io::Result<()> {
+        while let Some(id) = self.level.unwanted.pop() {
+            self.disarm(id, Source::awaited)?;
+        }
+        if self.level.futile.is_awake() {
+            return Ok(());
+        }
+        while let Some(id) = self.level.futile.next_tired() {
             self.disarm(id, |_| 0)?;
         }
-        for id in self.futile.rested(Instant::now()) {
+        for id in self.level.futile.rested(Instant::now()) {
             if let Some(source) = find(&mut self.sources, id) {
                 source.flags |= source.awaited();
                 source.take_wakers(wakers);
@@ -341,16 +355,16 @@ impl Direction {
     #[inline]
     fn closure(self) -> u8 {
         match self {
-            Direction::Read => READ_CLOSED,
+            Direction::Read => READ_END,
             Direction::Write => WRITE_CLOSED,
         }
     }
 
-    /// Those that say that there may be more after a short transfer.
+    /// The one that says that there may be more after a short transfer.
     #[inline]
     fn more(self) -> u8 {
         match self {
-            Direction::Read => READ_CLOSED | URGENT,
+            Direction::Read => READ_MORE,
             Direction::Write => WRITE_CLOSED,
         }
     }
@@ -371,7 +385,7 @@ impl Seat {
 const OWN: u32 = 2;
 /// In an event, what is closed comes after what is ready.
 const CLOSURE: u32 = 2;
-const _: () = assert!(READ_CLOSED >> CLOSURE == READABLE && WRITE_CLOSED >> CLOSURE == WRITABLE);
+const _: () = assert!(READ_MORE >> CLOSURE == READABLE && WRITE_CLOSED >> CLOSURE == WRITABLE);
 /// And those of armed sides.
 const ARMED: u32 = 4;
 const READINESS: u8 = READABLE | WRITABLE;

@@ -125,7 +125,7 @@ use epoll::{Epoll, EpollSet};
 use {kqueue::Kqueue, queue::Queue};
 
 pub use event::{Event, Events};
-pub(crate) use event::{READ_CLOSED, READABLE, URGENT, WRITABLE, WRITE_CLOSED};
+pub(crate) use event::{READ_END, READ_MORE, READABLE, WRITABLE, WRITE_CLOSED};
 pub use kind::{Kind, ParseKindError};
 pub use notifier::Notifier;
 pub(crate) use remote::Remote;
