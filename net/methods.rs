@@ -215,7 +215,8 @@ macro_rules! deadline_methods {
             /// What counts is how long there has been nothing to read since one first waited for it. So a read
             /// that is dropped before its end, and another in its place, as in a loop around `select`, share
             /// their time. When nobody waits any more at the end of that time, the next read begins anew. So
-            /// does what waits now when this is called.
+            /// does what waits now when this is called. A `read_exact`, or a request that comes in pieces, may
+            /// wait as long for each piece: to limit the whole, put a [`timeout`](crate::time::timeout) around it.
             ///
             /// At the end of its time a read is woken, and who does not poll it then counts as nobody: one of
             /// many in a `FuturesUnordered`, say, whose owner is busy with what another has read. Such reads
@@ -231,9 +232,12 @@ macro_rules! deadline_methods {
 
             /// Sets how long a write may wait; `None`, the default, is without limit.
             ///
-            /// As [`set_read_timeout`](Self::set_read_timeout), for whatever waits for room to write. It limits
-            /// each wait: a peer that takes a byte now and then can make a long `write_all` last as long as it
-            /// likes.
+            /// As [`set_read_timeout`](Self::set_read_timeout), for whatever waits for room to write.
+            ///
+            /// It limits each wait, and not a whole `write_all`: a peer that takes something now and then can
+            /// make a long one last as long as it likes. (So it is with std's, by `SO_SNDTIMEO`, which limits
+            /// each call of send(2).) To limit the whole, put a [`timeout`](crate::time::timeout) around it:
+            /// `timeout(limit, stream.write_all(&bytes)).await??`.
             ///
             /// # Errors
             ///

@@ -4,8 +4,10 @@
 //! its error is passed over. But when descriptors or memory run out, accept(2) fails as long as that
 //! lasts, and the connection stays in the queue: a loop that just tries again would take all the
 //! CPU from the tasks that are to close something. So after an error that was handed out the
-//! listener *rests*: for [`REST`] nobody tries, then one does, and if that fails it rests anew. A
-//! plain `loop { accept }` needs no care of its own.
+//! listener *rests*: for a while nobody tries, then one does, and if that fails it rests anew, twice as
+//! long. What was accepted in between shows that it goes on, so then the rest is short again: a
+//! queue full of connections that are dead already is through soon. A plain `loop { accept }` needs no
+//! care of its own.
 
 use crate::time::{Instant, Sleep, sleep_until};
 use std::io;
@@ -15,8 +17,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-/// How long a listener rests: ten tries a second cost nothing, and those who wait hardly notice.
-pub(super) const REST: Duration = Duration::from_millis(100);
+/// The first rest, in which those who are served have many turns to close something.
+const SHORTEST_REST: Duration = Duration::from_millis(5);
+
+/// The longest: ten tries a second cost nothing, and those who wait hardly notice.
+const LONGEST_REST: Duration = Duration::from_millis(100);
 
 /// Broken connections passed over before the loop gets its turn.
 pub(super) const TRIES: usize = 16;
@@ -30,13 +35,32 @@ const BROKEN_IN_A_ROW: u32 = 1024;
 pub(super) struct Pace {
     /// Whether `until` is set: all that is looked at while all is well.
     resting: AtomicBool,
-    broken: AtomicU32,
+    /// Since a connection was accepted: broken ones, and [`RESTED`]. Zero while all is well.
+    trouble: AtomicU32,
     state: Mutex<State>,
+}
+
+/// It has rested.
+const RESTED: u32 = 1 << 31;
+
+/// How long to rest.
+#[derive(Default)]
+pub(super) struct Rests {
+    last: Duration,
+}
+
+impl Rests {
+    /// The next rest: short, unless nothing was gained since the last one.
+    pub(super) fn next(&mut self, has_gained: bool) -> Duration {
+        self.last = if has_gained { SHORTEST_REST } else { LONGEST_REST.min(2 * self.last) };
+        self.last
+    }
 }
 
 #[derive(Default)]
 struct State {
     until: Option<Instant>,
+    rests: Rests,
     /// For those who come by `poll_accept`, the latest of whom is woken.
     shared: Option<Sleep>,
 }
@@ -83,15 +107,18 @@ impl Pace {
     /// An error is handed out.
     #[cold]
     pub(super) fn rest(&self) {
-        self.lock().until = Some(Instant::now() + REST);
+        let has_gained = self.trouble.swap(RESTED, Relaxed) & RESTED == 0;
+        let mut state = self.lock();
+        state.until = Some(Instant::now() + state.rests.next(has_gained));
+        drop(state);
         self.resting.store(true, Relaxed);
     }
 
     /// A connection was accepted.
     #[inline]
     pub(super) fn accepted(&self) {
-        if self.broken.load(Relaxed) != 0 {
-            self.broken.store(0, Relaxed);
+        if self.trouble.load(Relaxed) != 0 {
+            self.trouble.store(0, Relaxed);
         }
     }
 
@@ -104,9 +131,10 @@ impl Pace {
         if !is_of_one_connection(error) {
             return false;
         }
-        let passed = self.broken.fetch_add(1, Relaxed) < BROKEN_IN_A_ROW;
+        let broken = self.trouble.fetch_add(1, Relaxed);
+        let passed = broken & !RESTED < BROKEN_IN_A_ROW;
         if !passed {
-            self.broken.store(0, Relaxed);
+            self.trouble.store(broken & RESTED, Relaxed);
         }
         passed
     }
@@ -117,7 +145,7 @@ impl Pace {
         }
         let now = Instant::now();
         // An end further away is of another runtime's clock, a paused one.
-        let until = self.lock().until.filter(|until| now < *until && *until <= now + REST);
+        let until = self.lock().until.filter(|until| now < *until && *until <= now + LONGEST_REST);
         if until.is_none() {
             self.resting.store(false, Relaxed);
         }
@@ -163,6 +191,24 @@ mod tests {
         }
         for errno in [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EBADF, libc::EINVAL] {
             assert!(!pace.passes_over(&io::Error::from_raw_os_error(errno)), "{errno}");
+        }
+    }
+
+    #[test]
+    fn a_rest_that_gains_nothing_is_followed_by_one_twice_as_long() {
+        let pace = Pace::default();
+        let rest = || {
+            pace.rest();
+            pace.lock().rests.last.as_millis()
+        };
+        for _ in 0..2 {
+            assert_eq!([(); 7].map(|()| rest()), [5, 10, 20, 40, 80, 100, 100]);
+            pace.accepted();
+            assert_eq!([(); 2].map(|()| rest()), [5, 10]);
+            // It is no gain that a connection was broken.
+            assert!(pace.passes_over(&io::Error::from_raw_os_error(libc::ECONNABORTED)));
+            assert_eq!(rest(), 20);
+            pace.accepted();
         }
     }
 

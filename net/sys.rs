@@ -35,8 +35,11 @@ pub(super) fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAdd
 #[cfg(not(target_vendor = "apple"))]
 pub(super) fn accept_one(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SockAddr)> {
     match accept_with_flags(listener) {
-        // Emulated and very old kernels.
-        Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => accept_then_flags(listener),
+        // Emulated and very old kernels have no such call, and sandboxes say EPERM of what they do not
+        // know. If it was a firewall's word on one connection, that is gone, and the next one is taken.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {
+            accept_then_flags(listener)
+        }
         accepted => accepted,
     }
 }

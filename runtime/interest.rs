@@ -103,7 +103,7 @@ impl Ready {
     pub const WRITABLE: Ready = Ready(WRITE);
 
     /// Reads are near their end: the peer has closed or shut down, or there is an error to collect.
-    /// Data may be left before that. Urgent data in a stream shows up as this too.
+    /// Data may be left before that.
     pub const READ_CLOSED: Ready = Ready(READ_CLOSED);
 
     /// Writes will fail: the connection is gone in both directions, or there is an error to collect.

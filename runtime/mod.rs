@@ -18,6 +18,7 @@ pub(crate) mod context;
 pub mod cores;
 mod deadlines;
 mod executor;
+mod futile;
 mod handle;
 mod id;
 pub(crate) mod interest;

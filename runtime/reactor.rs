@@ -16,14 +16,15 @@
 //! first waits for it, and disarmed when it reports what nobody waits for: to wait again for what has
 //! just been read costs nothing.
 
+use super::futile::Futile;
 use super::id::Id;
 use super::interest::Interest;
-use super::selector::{Event, READ_CLOSED, READABLE, Selector, WRITABLE, WRITE_CLOSED};
+use super::selector::{Event, READ_END, READ_MORE, READABLE, Selector, WRITABLE, WRITE_CLOSED};
 use super::slots::{Slots, Tenant};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::task::Waker;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Which way the data goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,11 +59,33 @@ pub(crate) struct Reactor {
     runtime: u16,
     selector: Selector,
     sources: Slots<Source>,
-    /// The ids of sources to be disarmed after the present wait.
-    unwanted: Vec<Id>,
+    level: Level,
     last_generation: u16,
     /// Begins with the runtime's number: a seat taken in another runtime is nobody's here.
     last_seat: u64,
+}
+
+/// What concerns level-triggered selectors alone.
+#[derive(Default)]
+struct Level {
+    /// The ids of sources to be disarmed after the present wait.
+    unwanted: Vec<Id>,
+    futile: Futile,
+}
+
+impl Level {
+    /// Whether those who wait are to be told of an event. Not if they have been told so in vain too often.
+    #[inline(never)]
+    fn tells(&mut self, id: Id, source: &Source, event: Event) -> bool {
+        let awaited = source.awaited();
+        if awaited & event.flags() >> CLOSURE != 0 && self.futile.is_too_much(id, Instant::now()) {
+            return false;
+        }
+        if source.flags >> ARMED & event.flags() & READINESS & !awaited != 0 {
+            self.unwanted.push(id);
+        }
+        true
+    }
 }
 
 /// A registered descriptor. Its owner deregisters it before the descriptor is closed.
@@ -93,7 +116,7 @@ impl Reactor {
             runtime,
             selector,
             sources: Slots::new(),
-            unwanted: Vec::new(),
+            level: Level::default(),
             last_generation: 0,
             last_seat: u64::from(runtime) << 48,
         }
@@ -111,19 +134,38 @@ impl Reactor {
         let sources = &mut self.sources;
         // By edge both sides are watched whether somebody waits or not.
         let is_edge = self.selector.kind().is_edge();
-        let unwanted = &mut self.unwanted;
+        let timeout = if is_edge { timeout } else { self.level.futile.limit(timeout) };
+        let level = &mut self.level;
         self.selector.wait_for_each(timeout, |event| {
             // An event for a source that has gone, whoever has the slot now, is dropped.
             let id = Id::from_bits(event.key());
-            if let Some(source) = find(sources, id) {
-                if !is_edge && source.flags >> ARMED & event.flags() & !source.awaited() != 0 {
-                    unwanted.push(id);
-                }
+            if let Some(source) = find(sources, id)
+                && (is_edge || level.tells(id, source, event))
+            {
                 source.apply(event, &mut wake, wakers);
             }
         })?;
-        while let Some(id) = self.unwanted.pop() {
-            self.disarm(id)?;
+        if is_edge { Ok(()) } else { self.settle_level(wakers) }
+    }
+
+    /// Watches no longer what nobody waits for, nor what was reported in vain. Who waits for that is to try
+    /// when it has rested, and has it watched again.
+    #[inline(never)]
+    fn settle_level(&mut self, wakers: &mut Vec<Waker>) -> io::Result<()> {
+        while let Some(id) = self.level.unwanted.pop() {
+            self.disarm(id, Source::awaited)?;
+        }
+        if self.level.futile.is_awake() {
+            return Ok(());
+        }
+        while let Some(id) = self.level.futile.next_tired() {
+            self.disarm(id, |_| 0)?;
+        }
+        for id in self.level.futile.rested(Instant::now()) {
+            if let Some(source) = find(&mut self.sources, id) {
+                source.flags |= source.awaited();
+                source.take_wakers(wakers);
+            }
         }
         Ok(())
     }
@@ -159,11 +201,11 @@ impl Reactor {
         Ok(())
     }
 
-    /// Has it watch only what somebody waits for, by level.
+    /// Has it watch no other sides than these, by level.
     #[cold]
-    fn disarm(&mut self, id: Id) -> io::Result<()> {
+    fn disarm(&mut self, id: Id, but: fn(&Source) -> u8) -> io::Result<()> {
         let Some(source) = find(&mut self.sources, id) else { return Ok(()) };
-        source.flags &= !(READINESS << ARMED) | source.awaited() << ARMED;
+        source.flags &= !(READINESS << ARMED) | but(source) << ARMED;
         match self.selector.modify_for(source.fd, id.bits(), interest(source.flags >> ARMED)) {
             // Closed behind its owner's back: nothing more will be reported.
             Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EBADF)) => Ok(()),
@@ -313,7 +355,16 @@ impl Direction {
     #[inline]
     fn closure(self) -> u8 {
         match self {
-            Direction::Read => READ_CLOSED,
+            Direction::Read => READ_END,
+            Direction::Write => WRITE_CLOSED,
+        }
+    }
+
+    /// The one that says that there may be more after a short transfer.
+    #[inline]
+    fn more(self) -> u8 {
+        match self {
+            Direction::Read => READ_MORE,
             Direction::Write => WRITE_CLOSED,
         }
     }
@@ -332,6 +383,9 @@ impl Seat {
 
 /// Those of callers' own come after the shared ones.
 const OWN: u32 = 2;
+/// In an event, what is closed comes after what is ready.
+const CLOSURE: u32 = 2;
+const _: () = assert!(READ_MORE >> CLOSURE == READABLE && WRITE_CLOSED >> CLOSURE == WRITABLE);
 /// And those of armed sides.
 const ARMED: u32 = 4;
 const READINESS: u8 = READABLE | WRITABLE;
@@ -373,7 +427,7 @@ impl Source {
             return None;
         }
         self.flags &= !direction.readiness();
-        Some(self.flags & direction.closure() != 0)
+        Some(self.flags & direction.more() != 0)
     }
 
     #[inline]

@@ -108,6 +108,21 @@ fn nothing_happens_and_the_loop_sleeps() {
 }
 
 #[test]
+fn any_number_of_events_may_be_asked_for() {
+    let _watchdog = watchdog();
+    for kind in Kind::available() {
+        let mut builder = Builder::new_current_thread();
+        let runtime = builder.selector(*kind).max_io_events_per_tick(usize::MAX).build().unwrap();
+        runtime.block_on(async {
+            let (mut ours, mut peer) = half_std_pair().unwrap();
+            assert!(poll_once(ours.readable()).await.is_none());
+            peer.write_all(b"x").unwrap();
+            assert_eq!(ours.read(&mut [0; 8]).await.unwrap(), 1);
+        });
+    }
+}
+
+#[test]
 fn a_hang_up_is_still_there_for_who_comes_late() {
     on_each(|runtime| {
         runtime.block_on(async {

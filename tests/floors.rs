@@ -64,7 +64,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
 
 /// The floors of `runtime/`, from the ground: a file names those of its own floor, and of those below.
 const RUNTIME: &[&[&str]] = &[
-    &["id", "interest", "lending", "metrics", "selector", "slots", "sync", "unwind"],
+    &["futile", "id", "interest", "lending", "metrics", "selector", "slots", "sync", "unwind"],
     &["queue"],
     &["blocking", "join_error", "reactor", "recycled", "remote", "task", "tasks"],
     &["context", "waker"],

@@ -556,7 +556,7 @@ fn a_file_is_sent_by_a_buffer() {
 #[cfg_attr(not(target_os = "linux"), ignore = "there is no sendfile")]
 fn a_file_is_sent_where_the_kernel_refuses() {
     const NAME: &str = "a_file_is_sent_where_the_kernel_refuses";
-    for (case, errno) in [("at once", "EINVAL"), ("late", "ENOSYS:when=2+")] {
+    for (case, errno) in [("at once", "EINVAL"), ("EPERM", "EPERM"), ("late", "ENOSYS:when=2+")] {
         let inject = format!("inject=sendfile:error={errno}");
         in_child_under(NAME, case, &["-e", "trace=sendfile", "-e", &inject], || {
             run(a_file_is_sent(|socket| socket));
@@ -718,7 +718,9 @@ fn limit_of_descriptors() -> usize {
 #[cfg_attr(not(target_os = "linux"), ignore = "there is no splice")]
 fn a_system_that_does_not_splice_reads_and_writes() {
     const NAME: &str = "a_system_that_does_not_splice_reads_and_writes";
-    for (case, errno) in [("EINVAL", "EINVAL"), ("ENOSYS", "ENOSYS"), ("late", "EINVAL:when=4+")] {
+    for (case, errno) in
+        [("EINVAL", "EINVAL"), ("ENOSYS", "ENOSYS"), ("EPERM", "EPERM"), ("late", "EINVAL:when=4+")]
+    {
         let inject = format!("inject=splice:error={errno}");
         in_child_under(NAME, case, &["-e", "trace=splice", "-e", &inject], || {
             run(both_ways_at_once(|socket| socket));

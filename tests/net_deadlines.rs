@@ -206,6 +206,45 @@ fn a_write_that_has_waited_so_long_fails() {
     .unwrap();
 }
 
+/// As with `SO_SNDTIMEO`; a timeout around it limits the whole.
+#[test]
+fn a_long_write_may_wait_as_long_each_time_that_something_was_taken() {
+    run_paused(async {
+        for whole in [None, Some(2 * LIMIT)] {
+            let (mut ours, mut other) = half_std_pair()?;
+            ours.set_write_timeout(Some(LIMIT))?;
+            other.set_nonblocking(true)?;
+            let start = Instant::now();
+            let taking = spawn(async move {
+                let mut buffer = vec![0; 1 << 20];
+                for taken in 0.. {
+                    sleep(LIMIT * 3 / 4).await;
+                    // All that is there, or it may not suffice to tell the writer that there is room.
+                    while let Ok(count) = other.read(&mut buffer) {
+                        if count == 0 {
+                            return taken;
+                        }
+                    }
+                }
+                unreachable!()
+            });
+            let bytes = vec![7; 40 << 20];
+            match whole {
+                None => ours.write_all(&bytes).await?,
+                Some(whole) => {
+                    assert!(timeout(whole, ours.write_all(&bytes)).await.is_err());
+                    assert_eq!(start.elapsed(), whole);
+                }
+            }
+            assert!(start.elapsed() >= 2 * LIMIT, "{:?}", start.elapsed());
+            drop(ours);
+            assert!(taking.await.unwrap() >= 2);
+        }
+        io::Result::Ok(())
+    })
+    .unwrap();
+}
+
 #[test]
 fn the_two_sides_have_their_own_time() {
     run_paused(async {

@@ -11,6 +11,7 @@ use net_support::{
     CpuTime, full_listener, half_std_pair, in_child, in_child_under, open_descriptors, pair, poll_once, run,
     until, watchdog,
 };
+use runtime::io::{Interest, Ready};
 use runtime::net::{TcpListener, TcpStream};
 use runtime::task::yield_now;
 use runtime::{Runtime, spawn, time};
@@ -455,7 +456,7 @@ fn out_of_descriptors(acceptors: usize, by_hand: bool) {
     let (before, cpu_before, errors_before) = (runtime.metrics(), cpu_time.used(), errors.get());
     runtime.block_on(time::sleep(Duration::from_millis(550)));
     let (turns, tries) = (runtime.metrics().turns - before.turns, errors.get() - errors_before);
-    assert!((3..=6).contains(&tries), "{tries} tries");
+    assert!((3..=9).contains(&tries), "{tries} tries");
     assert!(turns < 50, "{turns} turns");
     assert!(cpu_time.used() - cpu_before < Duration::from_millis(100));
     // Those who are connected are served…
@@ -495,6 +496,33 @@ fn out_of_descriptors_several_acceptors_rest_together() {
 #[test]
 fn out_of_descriptors_accepting_by_hand_rests_too() {
     in_child("out_of_descriptors_accepting_by_hand_rests_too", || out_of_descriptors(1, true));
+}
+
+/// Connections whose clients have gone already take a descriptor each until that is seen.
+#[test]
+fn a_queue_of_dead_connections_is_through_soon() {
+    in_child("a_queue_of_dead_connections_is_through_soon", || {
+        let _watchdog = watchdog();
+        let runtime = Runtime::new().unwrap();
+        let (accepted, errors) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+        runtime.block_on(async {
+            let listener = Rc::new(TcpListener::bind("127.0.0.1:0").await.unwrap());
+            let address = listener.local_addr().unwrap();
+            for _ in 0..300 {
+                drop(std::net::TcpStream::connect(address).unwrap());
+            }
+            let mut client = std::net::TcpStream::connect(address).unwrap();
+            // Two for the listener, one for the client; epoll and the rest are below.
+            limit_descriptors(client.as_raw_fd() as u64 + 17);
+            let started = Instant::now();
+            spawn(serve(listener, accepted.clone(), errors.clone(), false));
+            client.write_all(b"x").unwrap();
+            client.set_nonblocking(true).unwrap();
+            until(|| client.read(&mut [0]).is_ok_and(|count| count == 1)).await;
+            assert!(errors.get() >= 5, "{}", errors.get());
+            assert!(started.elapsed() < Duration::from_millis(900), "{:?}", started.elapsed());
+        });
+    });
 }
 
 /// Connects, accepts and transfers, a hundred times. Returns how often accepting failed.
@@ -547,39 +575,17 @@ fn want_of_memory_is_told_and_accepting_goes_on() {
         in_child_under(name, errno, &["-e", &inject], || {
             let started = Instant::now();
             assert_eq!(hundred_connections(), 2);
-            assert!(started.elapsed() >= Duration::from_millis(200), "two rests");
+            assert!(started.elapsed() >= Duration::from_millis(15), "two rests");
         });
     }
 }
 
 #[test]
 fn a_kernel_without_accept4_will_do() {
-    in_child_under(
-        "a_kernel_without_accept4_will_do",
-        "ENOSYS",
-        &["-e", "inject=accept4:error=ENOSYS"],
-        || {
-            assert_eq!(hundred_connections(), 0);
-        },
-    );
-}
-
-/// Old kernels do not know the call, and some sandboxes forbid what they do not know.
-#[test]
-fn a_kernel_without_nanosecond_waits_will_do() {
     for errno in ["ENOSYS", "EPERM"] {
-        let inject = format!("inject=epoll_pwait2:error={errno}");
-        in_child_under("a_kernel_without_nanosecond_waits_will_do", errno, &["-e", &inject], || {
-            run(async {
-                for wait in [Duration::from_micros(100), Duration::from_micros(1500)] {
-                    let started = Instant::now();
-                    time::sleep(wait).await;
-                    assert!(started.elapsed() >= wait, "rounded up to milliseconds, and not to zero");
-                }
-                let (mut a, mut b) = pair().await.unwrap();
-                a.write_all(b"hello").await.unwrap();
-                b.read_exact(&mut [0; 5]).await.unwrap();
-            });
+        let inject = format!("inject=accept4:error={errno}");
+        in_child_under("a_kernel_without_accept4_will_do", errno, &["-e", &inject], || {
+            assert_eq!(hundred_connections(), 0);
         });
     }
 }
@@ -695,7 +701,14 @@ fn urgent_data_does_not_stall_the_stream() {
                 yields(3).await;
                 assert!(poll_once(ours.read(&mut buffer)).await.is_none());
             }
+            // Nor is it taken for the end, which is still to come.
+            other.write_all(b"e")?;
+            assert_eq!(ours.ready(Interest::READABLE).await?, Ready::READABLE);
+            assert_eq!(ours.read(&mut buffer).await?, 1);
+            assert!(poll_once(ours.read(&mut buffer)).await.is_none());
             drop(other);
+            let ready = ours.ready(Interest::READABLE).await?;
+            assert!(ready.is_read_closed(), "{ready:?}");
             assert_eq!(ours.read(&mut buffer).await?, 0);
         }
         io::Result::Ok(())

@@ -257,13 +257,15 @@ fn a_server_that_echoes_by_batches() {
 #[test]
 fn a_system_that_has_no_such_calls_does_it_one_by_one() {
     for call in ["recvmmsg", "sendmmsg"] {
-        let inject = format!("inject={call}:error=ENOSYS");
-        in_child_under(
-            "a_system_that_has_no_such_calls_does_it_one_by_one",
-            call,
-            &["-e", &inject],
-            echo_by_batches,
-        );
+        for errno in ["ENOSYS", "EPERM"] {
+            let (case, inject) = (format!("{call}-{errno}"), format!("inject={call}:error={errno}"));
+            in_child_under(
+                "a_system_that_has_no_such_calls_does_it_one_by_one",
+                &case,
+                &["-e", &inject],
+                echo_by_batches,
+            );
+        }
     }
 }
 

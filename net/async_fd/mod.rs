@@ -35,6 +35,11 @@ use std::task::{Context, Poll, ready};
 /// [clears](AsyncFdReadyGuard::clear_ready) after having found nothing. Without the one or the other
 /// the descriptor counts as ready from its first event on.
 ///
+/// An error counts as readiness of both sides. Where no read or write collects it, as with a socket's queue
+/// of errors (`IP_RECVERR`, see ip(7)), the operation should: what stays there wakes who waits with each
+/// new error if the [selector](crate::selector) is edge-triggered, and otherwise again and again, up to 800
+/// times a second.
+///
 /// [`async_io`]: AsyncFd::async_io
 /// [`readable`]: AsyncFd::readable
 /// [`writable`]: AsyncFd::writable

@@ -21,7 +21,7 @@ mod unix;
 pub use accept::Accept;
 pub use drain::{Drain, Draining};
 
-use super::pace::REST;
+use super::pace::Rests;
 use crate::task;
 use crate::time::{self, Duration};
 use futures_lite::future::or;
@@ -145,6 +145,7 @@ impl<L: Accept, S: Future> Serve<L, S> {
         let (members, handler) = (Members::new(), Rc::new(handler));
         let mut shutdown = pin!(shutdown);
         let mut result = Ok(());
+        let (mut rests, mut has_gained) = (Rests::default(), true);
         loop {
             let accept = async {
                 members.wait_for_fewer_than(max_connections).await;
@@ -157,6 +158,7 @@ impl<L: Accept, S: Future> Serve<L, S> {
             match or(end, accept).await {
                 None => break,
                 Some(Ok((stream, peer))) => {
+                    has_gained = true;
                     let handler = handler.clone();
                     members.spawn(async move { handler(stream, peer).await });
                 }
@@ -165,9 +167,10 @@ impl<L: Accept, S: Future> Serve<L, S> {
                     if let Some(report) = &mut on_error {
                         report(&error);
                     }
+                    let rest = rests.next(std::mem::replace(&mut has_gained, false));
                     // Not deaf meanwhile.
                     let rested = async {
-                        time::sleep(REST).await;
+                        time::sleep(rest).await;
                         false
                     };
                     let end = async {

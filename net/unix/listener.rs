@@ -33,9 +33,10 @@ const BACKLOG: i32 = 4096;
 /// # Errors, and the loop that accepts
 ///
 /// Any error is returned by [`accept`](UnixListener::accept), and as they last (no descriptors left, no
-/// memory), the listener then rests: the next call tries only after a tenth of a second. So a plain
-/// loop that logs errors and goes on is right: it takes no CPU from the tasks that will close their
-/// connections, and accepts again soon after they have.
+/// memory), the listener then rests: the next call tries only after 5 ms, and each one after that, as
+/// long as they fail, after twice that time, up to a tenth of a second. So a plain loop that logs errors and
+/// goes on is right: it takes no CPU from the tasks that will close their connections, and accepts again
+/// soon after they have.
 ///
 /// # Examples
 ///
@@ -106,7 +107,7 @@ impl UnixListener {
     /// # Errors
     ///
     /// `EMFILE`, `ENFILE`, `ENOBUFS` and `ENOMEM` when descriptors or memory run out, after which
-    /// the listener [rests](UnixListener#errors-and-the-loop-that-accepts) for a tenth of a second;
+    /// the listener [rests](UnixListener#errors-and-the-loop-that-accepts) for 5 ms at least;
     /// [`ResourceBusy`](io::ErrorKind::ResourceBusy) if two runtimes wait for the listener at once.
     ///
     /// # Panics

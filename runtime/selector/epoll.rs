@@ -12,11 +12,11 @@
 //!   (`EBADF`). Hence: deregister before close.
 #![expect(unsafe_code, reason = "system calls; each one on memory owned here")]
 
-use super::event::{BROKEN, Event, READ_CLOSED, READABLE, WRITABLE};
-use super::notifier::Channel;
+use super::channel::Channel;
+use super::event::{BROKEN, Event, READ_CLOSED, READABLE, URGENT, WRITABLE};
 use super::remote::Departures;
 use super::timeout::{milliseconds, timespec};
-use super::{NOTIFIER_KEY, Notifier, Remote, syscall};
+use super::{NOTIFIER_KEY, Notifier, Remote, is_refused, syscall};
 use crate::runtime::interest::Interest;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -40,7 +40,7 @@ pub(crate) struct EpollSet {
 
 /// What the level-triggered use knows of its own.
 #[derive(Default)]
-struct Level {
+pub(super) struct Level {
     /// By descriptor: known, and nothing is wanted of it.
     parked: Vec<bool>,
     departures: Arc<Departures>,
@@ -49,7 +49,7 @@ struct Level {
 /// The kernel's mark of a read that stops at urgent data. By edge one has to know of it; by level the
 /// rest is reported anyhow, and the mark would be for as long as the urgent byte is unread. Miri's
 /// epoll does not know it.
-const URGENT: u32 = if cfg!(miri) { 0 } else { libc::EPOLLPRI as u32 };
+const MARK: u32 = if cfg!(miri) { 0 } else { libc::EPOLLPRI as u32 };
 
 const READ: u32 = (libc::EPOLLIN | libc::EPOLLRDHUP) as u32;
 const WRITE: u32 = libc::EPOLLOUT as u32;
@@ -69,11 +69,16 @@ impl Epoll {
     }
 
     fn new(room: usize, level: Option<Level>) -> io::Result<Epoll> {
+        Epoll::watching(Channel::new()?, room, level)
+    }
+
+    /// One that is notified by way of `channel`.
+    pub(super) fn watching(channel: Channel, room: usize, level: Option<Level>) -> io::Result<Epoll> {
         let fd = syscall!(epoll_create1(libc::EPOLL_CLOEXEC))?;
         // SAFETY: the call has just made this descriptor, and nobody else has it.
         let set = Arc::new(EpollSet { fd: unsafe { OwnedFd::from_raw_fd(fd) } });
-        let channel = Arc::new(Channel::new()?);
-        // By edge in either case, so that it need not be read.
+        let channel = Arc::new(channel);
+        // By edge in either case, so that an eventfd need not be read.
         let mask = EDGE | libc::EPOLLIN as u32;
         set.control(libc::EPOLL_CTL_ADD, channel.as_fd().as_raw_fd(), NOTIFIER_KEY, mask)?;
         Ok(Epoll { set, channel, events: vec![NO_EVENT; room], has_pwait2: !cfg!(miri), level })
@@ -150,7 +155,7 @@ impl Epoll {
     #[inline]
     pub(super) fn ready(&mut self, room: usize, timeout: Option<Duration>) -> io::Result<Ready<'_>> {
         let ready = self.wait_raw(room, timeout)?;
-        Ok(Ready(self.events[..ready].iter()))
+        Ok(Ready { events: self.events[..ready].iter(), channel: &self.channel })
     }
 
     #[inline]
@@ -184,10 +189,7 @@ impl Epoll {
             && self.has_pwait2
         {
             match self.pwait2(room, timeout) {
-                // Sandboxes that do not know the call yet say EPERM, old kernels ENOSYS.
-                Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {
-                    self.has_pwait2 = false;
-                }
+                Err(error) if is_refused(&error) => self.has_pwait2 = false,
                 result => return result,
             }
         }
@@ -212,10 +214,10 @@ impl Epoll {
     }
 
     fn mask(&self, interest: Option<Interest>) -> u32 {
-        let (trigger, urgent) = if self.level.is_none() { (EDGE, URGENT) } else { (0, 0) };
+        let (trigger, mark) = if self.level.is_none() { (EDGE, MARK) } else { (0, 0) };
         let mut mask = trigger;
         if interest.is_some_and(Interest::is_readable) {
-            mask |= READ | urgent;
+            mask |= READ | mark;
         }
         if interest.is_some_and(Interest::is_writable) {
             mask |= WRITE;
@@ -225,7 +227,10 @@ impl Epoll {
 }
 
 /// What a wait has found, without the notifier.
-pub(super) struct Ready<'a>(std::slice::Iter<'a, libc::epoll_event>);
+pub(super) struct Ready<'a> {
+    events: std::slice::Iter<'a, libc::epoll_event>,
+    channel: &'a Channel,
+}
 
 impl Iterator for Ready<'_> {
     type Item = Event;
@@ -233,10 +238,11 @@ impl Iterator for Ready<'_> {
     #[inline]
     fn next(&mut self) -> Option<Event> {
         loop {
-            let event = self.0.next()?;
+            let event = self.events.next()?;
             if event.u64 != NOTIFIER_KEY {
                 return Some(translate(event));
             }
+            self.channel.empty_for_edge();
         }
     }
 }
@@ -303,8 +309,11 @@ const fn meaning(events: u32) -> u8 {
     if events & libc::EPOLLIN as u32 != 0 {
         flags |= READABLE;
     }
-    if events & (libc::EPOLLRDHUP | libc::EPOLLPRI) as u32 != 0 {
+    if events & libc::EPOLLRDHUP as u32 != 0 {
         flags |= READABLE | READ_CLOSED;
+    }
+    if events & libc::EPOLLPRI as u32 != 0 {
+        flags |= READABLE | URGENT;
     }
     if events & libc::EPOLLOUT as u32 != 0 {
         flags |= WRITABLE;
@@ -336,6 +345,8 @@ mod tests {
         let half =
             translate(&libc::epoll_event { events: (libc::EPOLLIN | libc::EPOLLRDHUP) as u32, u64: 7 });
         assert_eq!(half, Event::new(7, READABLE | READ_CLOSED));
+        let urgent = translate(&libc::epoll_event { events: libc::EPOLLPRI as u32, u64: 7 });
+        assert_eq!(urgent, Event::new(7, READABLE | URGENT));
         let room = translate(&libc::epoll_event { events: libc::EPOLLOUT as u32, u64: 7 });
         assert_eq!(room, Event::new(7, WRITABLE));
     }

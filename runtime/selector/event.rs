@@ -4,8 +4,16 @@ use std::fmt;
 
 pub(crate) const READABLE: u8 = 1;
 pub(crate) const WRITABLE: u8 = 2;
-pub(crate) const READ_CLOSED: u8 = 4;
+/// A short transfer does not mean that nothing is left.
+pub(crate) const READ_MORE: u8 = 4;
 pub(crate) const WRITE_CLOSED: u8 = 8;
+/// The bits in between are for who keeps such flags.
+pub(crate) const READ_END: u8 = 64;
+const PRIORITY: u8 = 128;
+
+/// The peer has closed, or there is an error: that is asked for seldom, and whether there is more often.
+pub(super) const READ_CLOSED: u8 = READ_MORE | READ_END;
+pub(super) const URGENT: u8 = READ_MORE | PRIORITY;
 
 /// Nothing can be waited for any more: both directions, closed.
 pub(super) const BROKEN: u8 = READABLE | WRITABLE | READ_CLOSED | WRITE_CLOSED;
@@ -51,13 +59,21 @@ impl Event {
     }
 
     /// Reads are near their end: the peer has closed or shut down (data may be left before the end
-    /// of file), or there is an error to collect, or urgent data makes a read stop half way. A short
-    /// read does not mean that nothing is left.
+    /// of file), or there is an error to collect. A short read does not mean that nothing is left.
     ///
     /// A hint: macOS and the BSDs do not tell a half close by `poll` and `select`.
     #[inline]
     pub const fn is_read_closed(self) -> bool {
-        self.flags & READ_CLOSED != 0
+        self.flags & READ_END != 0
+    }
+
+    /// Urgent data has come (`EPOLLPRI`, see epoll_ctl(2)): a read stops at its mark, so that a short one does not
+    /// mean that nothing is left.
+    ///
+    /// Only edge-triggered epoll tells. The others need not: they report what is left.
+    #[inline]
+    pub const fn is_priority(self) -> bool {
+        self.flags & PRIORITY != 0
     }
 
     /// Writes will fail: there is an error to collect, or the connection is gone in both directions.
@@ -77,6 +93,7 @@ impl fmt::Debug for Event {
             .field("writable", &self.is_writable())
             .field("read_closed", &self.is_read_closed())
             .field("write_closed", &self.is_write_closed())
+            .field("priority", &self.is_priority())
             .finish()
     }
 }

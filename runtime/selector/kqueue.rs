@@ -22,11 +22,13 @@ use super::event::{BROKEN, Event, READ_CLOSED, READABLE, WRITABLE, WRITE_CLOSED}
 use super::kevent::{self, Filter, Flags, Kevent};
 use super::notifier::Channel;
 use super::remote::Departures;
+use super::timeout::pause;
 use super::{NOTIFIER_KEY, file};
 use crate::runtime::interest::Interest;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 /// What this file needs of a kernel: kevent(2).
@@ -128,8 +130,15 @@ impl<K: Kernel> Kqueue<K> {
         }
         let ready = match self.kernel.kevent(&[], &mut self.events[..room], timeout) {
             Ok(ready) => ready,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
-            Err(error) => return Err(error),
+            Err(error) => match error.raw_os_error() {
+                Some(libc::EINTR) => 0,
+                // Nothing is lost: what has happened is told when there is memory for it again.
+                Some(libc::ENOMEM | libc::EAGAIN) => {
+                    thread::sleep(pause(timeout));
+                    0
+                }
+                _ => return Err(error),
+            },
         };
         for event in &self.events[..ready] {
             if event.key() != NOTIFIER_KEY {

@@ -225,9 +225,11 @@ fn events_and_what_is_made_of_them() {
 #[test]
 fn a_signal_is_no_event_and_another_error_is_one() {
     let mut kqueue = kqueue();
-    let interrupted = io::Error::from_raw_os_error(libc::EINTR);
-    kqueue.kernel.brings.borrow_mut().push_back(Err(interrupted));
-    assert_eq!(kqueue.events(), []);
+    // Nor is want of memory.
+    for errno in [libc::EINTR, libc::ENOMEM] {
+        kqueue.kernel.brings.borrow_mut().push_back(Err(io::Error::from_raw_os_error(errno)));
+        assert_eq!(kqueue.events(), []);
+    }
     kqueue.kernel.brings.borrow_mut().push_back(Err(io::Error::from_raw_os_error(libc::EBADF)));
     assert_eq!(errno(kqueue.wait(8, None, |event| panic!("{event:?}"))), Some(libc::EBADF));
 }

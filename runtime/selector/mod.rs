@@ -53,6 +53,8 @@
 //! - A timeout is rounded up, never down, and clamped to what the system call can say; a wait that
 //!   long (24 days at least) may end early. A signal ends a wait with no events, and so does the
 //!   [`Notifier`].
+//! - Want of memory is no error, nor is a limit on descriptors that has been lowered since: until the
+//!   kernel can say again what is ready, waits end after 10 ms at most, and their events may be spurious.
 //!
 //! # What differs
 //!
@@ -65,6 +67,7 @@
 //! | both directions ready | one event | one event | two events | one event | one event |
 //! | a direction nobody asked for | on hang-up, error | on hang-up, error | never | on hang-up, error | on hang-up, error |
 //! | `is_read_closed`, `is_write_closed` | yes | yes | yes | yes (half close: Linux) | yes (half close: Linux) |
+//! | `is_priority` | yes | no | no | no | no |
 //! | closed while registered, no `dup` left | silence | silence | silence | one event, closed; struck off | one event, closed; struck off |
 //! | …with a `dup` left | events go on, and cannot be ended | likewise | silence | as above | as above |
 //! | …and its number used again, unregistered | silence | silence | silence | watched under the old key | watched under the old key |
@@ -89,6 +92,8 @@
 // Where there is neither Linux nor Android there is kqueue: lib.rs admits no other systems.
 mod absent;
 #[cfg(any(target_os = "linux", target_os = "android"))]
+mod channel;
+#[cfg(any(target_os = "linux", target_os = "android"))]
 mod epoll;
 mod event;
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -102,7 +107,6 @@ mod kqueue;
 #[cfg(all(any(target_os = "linux", target_os = "android"), any(runtime_libkqueue, test)))]
 mod libkqueue;
 mod notifier;
-#[cfg(any(not(any(target_os = "linux", target_os = "android")), test))]
 mod pipe;
 mod poll;
 #[cfg(any(not(any(target_os = "linux", target_os = "android")), runtime_libkqueue))]
@@ -121,7 +125,7 @@ use epoll::{Epoll, EpollSet};
 use {kqueue::Kqueue, queue::Queue};
 
 pub use event::{Event, Events};
-pub(crate) use event::{READ_CLOSED, READABLE, WRITABLE, WRITE_CLOSED};
+pub(crate) use event::{READ_END, READ_MORE, READABLE, WRITABLE, WRITE_CLOSED};
 pub use kind::{Kind, ParseKindError};
 pub use notifier::Notifier;
 pub(crate) use remote::Remote;
@@ -146,6 +150,10 @@ use syscall;
 
 /// The key of the notifier; no source of the reactor has it, since ids are never all ones.
 const NOTIFIER_KEY: u64 = u64::MAX;
+
+/// As many events as one call is asked for at most: the kernel refuses some millions, and memory for
+/// them is not to be had for the asking.
+const MOST_EVENTS: usize = 1 << 16;
 
 /// Watches descriptors, and waits until some of them are ready.
 ///
@@ -220,7 +228,7 @@ impl Selector {
         if !kind.is_available() {
             return Err(kind.unsupported());
         }
-        let room = room.min(i32::MAX as usize);
+        let room = room.min(MOST_EVENTS);
         let backend = backend(kind, room)?;
         let remote = dispatch!(&backend, backend => backend.remote());
         Ok(Selector { backend, kind, room, listed: Vec::new(), remote })
@@ -269,15 +277,16 @@ impl Selector {
     /// Waits until something is ready, the time is up, or the notifier is used, and fills `events`
     /// with what is ready. `None` waits without end.
     ///
-    /// It may end with no events before its time: when it was notified, when a signal came, or when
-    /// the timeout was longer than the system call can say.
+    /// It may end with no events before its time: when it was notified, when a signal came, when the
+    /// timeout was longer than the system call can say, or when the kernel has no memory to say more. One
+    /// wait brings 65,536 events at most, whatever the room.
     ///
     /// # Errors
     ///
     /// Those of the system call: a broken selector, as a rule because somebody closed its descriptor.
     pub fn wait(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         events.clear();
-        let room = events.capacity();
+        let room = events.capacity().min(MOST_EVENTS);
         dispatch!(&mut self.backend, backend => backend.wait(room, timeout, |event| events.push(event)))
     }
 
@@ -361,6 +370,8 @@ impl<'a, A: Iterator<Item = Event>, B: Iterator<Item = &'a Event>> Iterator for 
     }
 }
 
+/// Whether there is no such call: old and emulated kernels say `ENOSYS`, and some sandboxes say `EPERM` of
+/// what they do not know.
 fn is_refused(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM))
 }

@@ -4,7 +4,7 @@
 //! its own for it. What is watched by edge is never read in the usual course.
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(super) use super::eventfd::EventFd as Channel;
+pub(super) use super::channel::Channel;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(super) use super::pipe::Pipe as Channel;
 

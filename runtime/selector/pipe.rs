@@ -1,5 +1,5 @@
-//! A pipe, by which one thread makes a descriptor of another readable, where there is no eventfd.
-//! See pipe(2).
+//! A pipe, by which one thread makes a descriptor of another readable, where there is no eventfd: on all
+//! systems but Linux, and where that refuses it. See pipe(2).
 //!
 //! It is emptied after each event. A full one is readable, so a write that finds no room has nothing
 //! left to do.

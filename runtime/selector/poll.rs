@@ -7,6 +7,9 @@
 //! - A descriptor that was closed while it was watched is `POLLNVAL` with every wait: it is told of
 //!   once, as closed in both directions, and struck off. If its number is somebody else's by then,
 //!   that one is watched under the old key.
+//! - A list longer than `RLIMIT_NOFILE` is `EINVAL`, and that limit may be lowered while more
+//!   descriptors than that are open; a long list may also be `ENOMEM`, or `EAGAIN` elsewhere. The
+//!   kernel is then asked in pieces.
 //! - `ppoll` takes nanoseconds. macOS has only `poll`, in whole milliseconds rounded up; and its poll
 //!   has long known no terminals (`POLLNVAL`, see BUGS in its man page), which select does.
 #![expect(unsafe_code, reason = "system calls; each one on memory owned here")]
@@ -14,11 +17,13 @@
 use super::event::{BROKEN, Event, READ_CLOSED, READABLE, WRITABLE};
 use super::notifier::Channel;
 use super::remote::Departures;
+use super::timeout::pause;
 use super::{Notifier, Remote, file, syscall};
 use crate::runtime::interest::Interest;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 /// The list that goes to the kernel, and what belongs to it.
@@ -114,10 +119,13 @@ impl Poll {
         mut each: impl FnMut(Event),
     ) -> io::Result<()> {
         self.work_off_departures();
-        let mut left = match self.poll(timeout) {
+        let mut left = match ask(&mut self.list, timeout) {
             Ok(ready) => ready as usize,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
-            Err(error) => return Err(error),
+            Err(error) => match error.raw_os_error() {
+                Some(libc::EINTR) => 0,
+                Some(libc::EINVAL | libc::ENOMEM | libc::EAGAIN) => ask_in_pieces(&mut self.list, timeout),
+                _ => return Err(error),
+            },
         };
         if left > 0 && self.list[CHANNEL].revents != 0 {
             self.channel.empty();
@@ -149,31 +157,6 @@ impl Poll {
         Ok(())
     }
 
-    #[cfg(not(any(target_vendor = "apple", target_os = "netbsd")))]
-    fn poll(&mut self, timeout: Option<Duration>) -> io::Result<i32> {
-        let timespec = timeout.map(super::timeout::timespec);
-        let timespec = timespec.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-        // The kernel reads and writes as many entries as the list has, reads the time, and takes the
-        // null for "no signal mask".
-        syscall!(ppoll(self.list.as_mut_ptr(), self.list.len() as _, timespec, std::ptr::null()))
-    }
-
-    /// As `ppoll`, which NetBSD has by that name since 10.0.
-    #[cfg(target_os = "netbsd")]
-    fn poll(&mut self, timeout: Option<Duration>) -> io::Result<i32> {
-        let timespec = timeout.map(super::timeout::timespec);
-        let timespec = timespec.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-        // As `ppoll`.
-        syscall!(pollts(self.list.as_mut_ptr(), self.list.len() as _, timespec, std::ptr::null()))
-    }
-
-    #[cfg(target_vendor = "apple")]
-    fn poll(&mut self, timeout: Option<Duration>) -> io::Result<i32> {
-        let timeout = super::timeout::milliseconds(timeout);
-        // The kernel reads and writes as many entries as the list has.
-        syscall!(poll(self.list.as_mut_ptr(), self.list.len() as _, timeout))
-    }
-
     fn place(&self, fd: RawFd) -> Option<usize> {
         let place = *self.places.get(usize::try_from(fd).ok()?)? as usize;
         (place != CHANNEL).then_some(place)
@@ -196,6 +179,74 @@ impl Poll {
             self.strike_off(fd);
         }
     }
+}
+
+/// One call. What is ready it leaves in the list, and says how many that are.
+#[cfg(not(any(target_vendor = "apple", target_os = "netbsd")))]
+fn ask(list: &mut [libc::pollfd], timeout: Option<Duration>) -> io::Result<i32> {
+    let timespec = timeout.map(super::timeout::timespec);
+    let timespec = timespec.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // The kernel reads and writes as many entries as the list has, reads the time, and takes the
+    // null for "no signal mask".
+    syscall!(ppoll(list.as_mut_ptr(), list.len() as _, timespec, std::ptr::null()))
+}
+
+/// As `ppoll`, which NetBSD has by that name since 10.0.
+#[cfg(target_os = "netbsd")]
+fn ask(list: &mut [libc::pollfd], timeout: Option<Duration>) -> io::Result<i32> {
+    let timespec = timeout.map(super::timeout::timespec);
+    let timespec = timespec.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // As `ppoll`.
+    syscall!(pollts(list.as_mut_ptr(), list.len() as _, timespec, std::ptr::null()))
+}
+
+#[cfg(target_vendor = "apple")]
+fn ask(list: &mut [libc::pollfd], timeout: Option<Duration>) -> io::Result<i32> {
+    let timeout = super::timeout::milliseconds(timeout);
+    // The kernel reads and writes as many entries as the list has.
+    syscall!(poll(list.as_mut_ptr(), list.len() as _, timeout))
+}
+
+/// As [`ask`], of a list that the kernel does not take as a whole. Only its beginning can be waited
+/// for, where the channel is; and not for long, since meanwhile nobody looks at the rest of it.
+#[cold]
+fn ask_in_pieces(list: &mut [libc::pollfd], timeout: Option<Duration>) -> usize {
+    let (ready, size) = look(list);
+    if ready > 0 && size > 0 || timeout.is_some_and(|timeout| timeout.is_zero()) {
+        return ready;
+    }
+    let pause = pause(timeout);
+    let rested = if size > 0 { ask(&mut list[..size], Some(pause)).map(drop) } else { Err(unknown()) };
+    if rested.is_err_and(|error| error.kind() != io::ErrorKind::Interrupted) {
+        thread::sleep(pause);
+    }
+    look(list).0
+}
+
+/// Looks at all of a list, in pieces as large as the kernel takes. Gives how many entries are ready, and
+/// the size of the pieces: zero if it does not take even one entry (a limit of zero forbids a
+/// process to open anything more). Then all may be ready for what is known, and a try has to tell.
+fn look(list: &mut [libc::pollfd]) -> (usize, usize) {
+    let (mut ready, mut size, mut from) = (0, list.len(), 0);
+    while from < list.len() {
+        let end = list.len().min(from + size.max(1));
+        let piece = &mut list[from..end];
+        match ask(piece, Some(Duration::ZERO)) {
+            Ok(count) => ready += count as usize,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(_) if size > 1 => {
+                size /= 2;
+                continue;
+            }
+            Err(_) => {
+                size = 0;
+                piece[0].revents = piece[0].events & (libc::POLLIN | libc::POLLOUT);
+                ready += usize::from(piece[0].revents != 0);
+            }
+        }
+        from = end;
+    }
+    (ready, size)
 }
 
 fn unknown() -> io::Error {

@@ -8,6 +8,7 @@
 //!   the end of the data, poll(2) is asked afterwards, about those few that were found.
 //! - One descriptor that is not open makes the whole wait fail (`EBADF`): those are then looked for,
 //!   told of once as closed in both directions, and struck off.
+//! - Copies of large sets may be `ENOMEM`. Then everything counts as ready, after a rest.
 //! - `pselect` takes nanoseconds.
 #![expect(unsafe_code, reason = "system calls; each one on memory owned here")]
 
@@ -15,11 +16,13 @@ use super::event::{BROKEN, Event, READABLE, WRITABLE};
 use super::notifier::Channel;
 use super::poll::{HALF_CLOSED, translate};
 use super::remote::Departures;
+use super::timeout::pause;
 use super::{Notifier, Remote, file, syscall};
 use crate::runtime::interest::Interest;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 /// The sets that go to the kernel, and what belongs to them.
@@ -125,11 +128,14 @@ impl Select {
         match self.select(&mut read, &mut write, timeout) {
             Ok(0) => return Ok(()),
             Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
-            Err(error) if error.raw_os_error() == Some(libc::EBADF) => {
-                return self.tell_of_closed(room, each);
-            }
-            Err(error) => return Err(error),
+            Err(error) => match error.raw_os_error() {
+                Some(libc::EINTR) => return Ok(()),
+                Some(libc::EBADF) => return self.tell_of_closed(room, each),
+                // It has left the sets as they were. All may be ready for what is known, and a try has to
+                // tell; but one in a while.
+                Some(libc::ENOMEM | libc::EAGAIN) => thread::sleep(pause(timeout)),
+                _ => return Err(error),
+            },
         }
         let channel = self.channel.as_fd().as_raw_fd() as usize;
         if read.contains(channel) {

@@ -7,6 +7,15 @@ use std::time::Duration;
 /// FreeBSD, see `itimerfix`).
 const LONGEST: u64 = 100_000_000;
 
+/// The longest rest of a loop whose kernel cannot say for now what is ready: it has no memory for the
+/// answer, or does not take the question. A hundred tries a second cost little.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// How long to rest then.
+pub(super) fn pause(timeout: Option<Duration>) -> Duration {
+    timeout.map_or(PAUSE, |timeout| timeout.min(PAUSE))
+}
+
 /// For `epoll_pwait2`, `ppoll`, `pselect` and `kevent`.
 pub(super) fn timespec(timeout: Duration) -> libc::timespec {
     let seconds = timeout.as_secs();

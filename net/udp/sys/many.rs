@@ -45,6 +45,8 @@ pub(super) unsafe fn send(socket: BorrowedFd<'_>, headers: &mut [Header]) -> Out
     }
 }
 
+/// `EPERM` is what sandboxes say of calls that they do not know. If it was a firewall's word on the first
+/// datagram, that one is refused again by itself.
 fn is_missing(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(libc::ENOSYS)
+    matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM))
 }

@@ -33,6 +33,7 @@
 //! ```
 
 mod end;
+mod methods;
 mod open;
 mod receiver;
 mod sender;

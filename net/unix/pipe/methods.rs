@@ -1,0 +1,117 @@
+//! What both ends of a pipe have alike: where they come from, what they become, and system calls of
+//! one's own on them.
+
+/// Of an end in a field `io`, of std's type and for one direction. `$access` is how it must have been
+/// opened, and `$verb` that in words.
+macro_rules! end_methods {
+    (
+        $(#[$example:meta])*
+        $type:ident of $pipe:ty, $direction:ident, $access:ident, $verb:literal
+    ) => {
+        impl $type {
+            /// Of an end that does not block.
+            pub(super) fn of(pipe: $pipe, is_stream: bool) -> $type {
+                let end = $crate::net::unix::pipe::end::End { pipe, is_stream };
+                $type { io: $crate::runtime::registered::Registered::new(end) }
+            }
+
+            #[doc = concat!("Takes the ", $verb, " end of a pipe from elsewhere. It is made non-blocking, for all who share")]
+            /// the open file.
+            ///
+            /// # Errors
+            ///
+            /// [`InvalidInput`](std::io::ErrorKind::InvalidInput) if the file is not a pipe, or not opened for
+            #[doc = concat!($verb, "; and those of fcntl(2).")]
+            pub fn from_file(file: ::std::fs::File) -> ::std::io::Result<$type> {
+                $type::from_owned_fd(file.into())
+            }
+
+            /// As [`from_file`](Self::from_file), of a descriptor.
+            ///
+            /// # Errors
+            ///
+            /// As [`from_file`](Self::from_file).
+            $(#[$example])*
+            pub fn from_owned_fd(fd: ::std::os::fd::OwnedFd) -> ::std::io::Result<$type> {
+                let fd = $crate::net::unix::pipe::end::check(fd, ::libc::$access)?;
+                $crate::net::unix::pipe::end::set_blocking(&fd, false)?;
+                $type::from_owned_fd_unchecked(fd)
+            }
+
+            /// Takes a file as it is, unchecked. It must not block already; if it does, so does the loop.
+            ///
+            /// # Errors
+            ///
+            /// None so far.
+            pub fn from_file_unchecked(file: ::std::fs::File) -> ::std::io::Result<$type> {
+                $type::from_owned_fd_unchecked(file.into())
+            }
+
+            /// As [`from_file_unchecked`](Self::from_file_unchecked), of a descriptor.
+            ///
+            /// # Errors
+            ///
+            /// None so far.
+            pub fn from_owned_fd_unchecked(fd: ::std::os::fd::OwnedFd) -> ::std::io::Result<$type> {
+                Ok($type::of(fd.into(), false))
+            }
+
+            /// Tries a system call of one's own on the pipe, without waiting.
+            ///
+            /// It is not called while the pipe is known not to be ready. When it says
+            /// [`WouldBlock`](std::io::ErrorKind::WouldBlock), that is remembered: it must not say so unless the
+            /// system did.
+            ///
+            /// # Errors
+            ///
+            /// [`WouldBlock`](std::io::ErrorKind::WouldBlock) if the pipe is not ready, and those of the call.
+            pub fn try_io<R>(
+                &self,
+                operation: impl FnOnce() -> ::std::io::Result<R>,
+            ) -> ::std::io::Result<R> {
+                self.io.try_io($crate::runtime::reactor::Direction::$direction, |_| operation())
+            }
+
+            /// Gives the descriptor, in no runtime's care any more, for one who expects it to block: a child
+            /// process, or another thread.
+            ///
+            /// # Errors
+            ///
+            /// Those of fcntl(2).
+            pub fn into_blocking_fd(self) -> ::std::io::Result<::std::os::fd::OwnedFd> {
+                let fd = self.into_nonblocking_fd()?;
+                $crate::net::unix::pipe::end::set_blocking(&fd, true)?;
+                Ok(fd)
+            }
+
+            /// Gives the descriptor as it is, in no runtime's care any more.
+            ///
+            /// # Errors
+            ///
+            /// None so far.
+            pub fn into_nonblocking_fd(self) -> ::std::io::Result<::std::os::fd::OwnedFd> {
+                Ok(self.io.into_inner().pipe.into())
+            }
+        }
+
+        impl ::std::fmt::Debug for $type {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                f.debug_tuple(stringify!($type)).field(&self.io.get().pipe).finish()
+            }
+        }
+
+        impl ::std::os::fd::AsFd for $type {
+            fn as_fd(&self) -> ::std::os::fd::BorrowedFd<'_> {
+                self.io.get().as_fd()
+            }
+        }
+
+        impl ::std::os::fd::AsRawFd for $type {
+            fn as_raw_fd(&self) -> ::std::os::fd::RawFd {
+                ::std::os::fd::AsRawFd::as_raw_fd(&::std::os::fd::AsFd::as_fd(self))
+            }
+        }
+    };
+}
+
+pub(super) use end_methods;

@@ -1,0 +1,85 @@
+//! What the notifier makes readable, on Linux and Android: an eventfd, or a pipe where a sandbox or an
+//! emulated kernel has no eventfd.
+
+use super::eventfd::EventFd;
+use super::is_refused;
+use super::pipe::Pipe;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+pub(crate) enum Channel {
+    EventFd(EventFd),
+    Pipe(Pipe),
+}
+
+impl Channel {
+    pub(super) fn new() -> io::Result<Channel> {
+        match EventFd::new() {
+            Ok(eventfd) => Ok(Channel::EventFd(eventfd)),
+            Err(error) if is_refused(&error) => Pipe::new().map(Channel::Pipe),
+            // Out of descriptors: a pipe would need two.
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes it readable.
+    pub(super) fn notify(&self) {
+        match self {
+            Channel::EventFd(eventfd) => eventfd.notify(),
+            Channel::Pipe(pipe) => pipe.notify(),
+        }
+    }
+
+    /// Makes it unreadable again.
+    pub(super) fn empty(&self) {
+        match self {
+            Channel::EventFd(eventfd) => eventfd.empty(),
+            Channel::Pipe(pipe) => pipe.empty(),
+        }
+    }
+
+    /// Prepares the next event, where it is watched by edge. An eventfd needs nothing for that. A write to a
+    /// pipe that is full is none, and from Linux 5.5 to 5.13 only one to an empty pipe was.
+    #[cold]
+    pub(super) fn empty_for_edge(&self) {
+        if let Channel::Pipe(pipe) = self {
+            pipe.empty();
+        }
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Channel::EventFd(eventfd) => eventfd.as_fd(),
+            Channel::Pipe(pipe) => pipe.as_fd(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::interest::Interest;
+    use crate::runtime::selector::epoll::Epoll;
+    use crate::runtime::selector::poll::Poll;
+    use std::time::{Duration, Instant};
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri has no poll")]
+    fn a_pipe_in_the_place_of_an_eventfd_loses_no_notification() {
+        let mut epoll = Epoll::watching(Channel::Pipe(Pipe::new().unwrap()), 8, None).unwrap();
+        let (channel, notifier) = (epoll.channel.clone(), epoll.notifier());
+        // Whether an unread write makes another one no event depends on the kernel, so this looks by itself.
+        let mut level = Poll::new().unwrap();
+        level.register(channel.as_fd(), 1, Some(Interest::READABLE)).unwrap();
+        // More of them than a pipe holds.
+        for many in [1, 3, 100_000, 1, 3] {
+            (0..many).for_each(|_| notifier.notify());
+            let start = Instant::now();
+            epoll.wait(8, Some(Duration::from_secs(5)), |event| panic!("{event:?}")).unwrap();
+            assert!(start.elapsed() < Duration::from_secs(5), "lost");
+            level.wait(8, Some(Duration::ZERO), |_| panic!("there are {many} still")).unwrap();
+        }
+    }
+}
