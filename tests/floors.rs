@@ -111,6 +111,7 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "runtime/selector/epoll.rs",
     "runtime/selector/eventfd.rs",
     "runtime/selector/file.rs",
+    "runtime/selector/fork.rs",
     "runtime/selector/kevent.rs",
     "runtime/selector/mod.rs",
     "runtime/selector/queue.rs",

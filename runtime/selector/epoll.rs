@@ -13,6 +13,7 @@
 #![expect(unsafe_code, reason = "system calls; each one on memory owned here")]
 
 use super::event::{BROKEN, Event, READ_CLOSED, READABLE, WRITABLE};
+use super::fork::Process;
 use super::notifier::Channel;
 use super::remote::Departures;
 use super::timeout::{milliseconds, timespec};
@@ -36,6 +37,7 @@ pub(crate) struct Epoll {
 /// The instance itself.
 pub(crate) struct EpollSet {
     fd: OwnedFd,
+    process: Process,
 }
 
 /// What the level-triggered use knows of its own.
@@ -71,7 +73,8 @@ impl Epoll {
     fn new(room: usize, level: Option<Level>) -> io::Result<Epoll> {
         let fd = syscall!(epoll_create1(libc::EPOLL_CLOEXEC))?;
         // SAFETY: the call has just made this descriptor, and nobody else has it.
-        let set = Arc::new(EpollSet { fd: unsafe { OwnedFd::from_raw_fd(fd) } });
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        let set = Arc::new(EpollSet { fd, process: Process::current()? });
         let channel = Arc::new(Channel::new()?);
         // By edge in either case, so that it need not be read.
         let mask = EDGE | libc::EPOLLIN as u32;
@@ -224,8 +227,10 @@ impl Epoll {
 }
 
 impl EpollSet {
-    /// Takes a descriptor out. `ENOENT` if it is not in the set, `EBADF` if it is not open.
+    /// Takes a descriptor out. `ENOENT` if it is not in the set, `EBADF` if it is not open. In a child of
+    /// fork(2), where a socket may be dropped that is its parent's too, nothing is taken out.
     pub(super) fn remove(&self, fd: RawFd) -> io::Result<()> {
+        self.process.check()?;
         // The event argument is ignored for DEL, and may be null since Linux 2.6.9.
         syscall!(epoll_ctl(self.raw(), libc::EPOLL_CTL_DEL, fd, std::ptr::null_mut())).map(drop)
     }

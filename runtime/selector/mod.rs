@@ -53,6 +53,8 @@
 //! - A timeout is rounded up, never down, and clamped to what the system call can say; a wait that
 //!   long (24 days at least) may end early. A signal ends a wait with no events, and so does the
 //!   [`Notifier`].
+//! - A selector belongs to the process that made it. In a child of fork(2) each of these calls is an error, and
+//!   whatever is closed or dropped there, the parent goes on hearing of its own. The child may make another.
 //!
 //! # What differs
 //!
@@ -94,6 +96,7 @@ mod event;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod eventfd;
 mod file;
+mod fork;
 #[cfg(any(not(any(target_os = "linux", target_os = "android")), runtime_libkqueue, test))]
 mod kevent;
 mod kind;
@@ -127,6 +130,7 @@ pub use notifier::Notifier;
 pub(crate) use remote::Remote;
 
 use crate::runtime::interest::Interest;
+use fork::Process;
 use poll::Poll;
 use select::Select;
 use std::fmt;
@@ -157,6 +161,7 @@ pub struct Selector {
     /// How many events the reactor takes from one wait.
     room: usize,
     remote: Remote,
+    process: Process,
 }
 
 enum Backend {
@@ -219,9 +224,10 @@ impl Selector {
             return Err(kind.unsupported());
         }
         let room = room.min(i32::MAX as usize);
+        let process = Process::current()?;
         let backend = backend(kind, room)?;
         let remote = dispatch!(&backend, backend => backend.remote());
-        Ok(Selector { backend, kind, room, remote })
+        Ok(Selector { backend, kind, room, remote, process })
     }
 
     /// Which mechanism it is.
@@ -275,6 +281,7 @@ impl Selector {
     /// Those of the system call: a broken selector, as a rule because somebody closed its descriptor.
     pub fn wait(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         events.clear();
+        self.process.check()?;
         let room = events.capacity();
         dispatch!(&mut self.backend, backend => backend.wait(room, timeout, |event| events.push(event)))
     }
@@ -293,18 +300,21 @@ impl Selector {
         key: u64,
         interest: Option<Interest>,
     ) -> io::Result<()> {
+        self.process.check()?;
         dispatch!(&mut self.backend, backend => backend.register(fd, key, interest))
     }
 
     /// As [`modify`](Selector::modify). With `None` nothing at all is reported of the descriptor.
     #[inline]
     pub(crate) fn modify_for(&mut self, fd: RawFd, key: u64, interest: Option<Interest>) -> io::Result<()> {
+        self.process.check()?;
         dispatch!(&mut self.backend, backend => backend.modify(fd, key, interest))
     }
 
     /// As [`unregister`](Selector::unregister).
     #[inline]
     pub(crate) fn deregister(&mut self, fd: RawFd) -> io::Result<()> {
+        self.process.check()?;
         dispatch!(&mut self.backend, backend => backend.deregister(fd))
     }
 
@@ -315,6 +325,7 @@ impl Selector {
         timeout: Option<Duration>,
         each: impl FnMut(Event),
     ) -> io::Result<()> {
+        self.process.check()?;
         let room = self.room;
         dispatch!(&mut self.backend, backend => backend.wait(room, timeout, each))
     }
