@@ -6,8 +6,8 @@
 
 use super::{AbortHandle, JoinHandle};
 use crate::runtime::Runtime;
-use crate::runtime::context;
 use crate::runtime::spawn::{spawn, spawn_later};
+use crate::runtime::{context, waker};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
@@ -118,8 +118,7 @@ impl Future for LocalSet {
         if self.set.members.borrow().is_empty() {
             return Poll::Ready(());
         }
-        // The earlier one is dropped under no borrow: it may be a foreign one.
-        drop(self.set.waiter.replace(Some(cx.waker().clone())));
+        waker::leave(&self.set.waiter, cx.waker());
         Poll::Pending
     }
 }
@@ -207,7 +206,7 @@ impl Drop for Membership {
         let is_empty = members.is_empty();
         drop(members);
         if is_empty && let Some(waiter) = self.set.waiter.take() {
-            waiter.wake();
+            waker::wake(waiter);
         }
     }
 }

@@ -24,6 +24,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "runtime::lending",
             "runtime::reactor",
             "runtime::registered",
+            "runtime::waker",
             "task",
             "time",
         ],
@@ -32,7 +33,10 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("task/coop", &[]),
     ("task/yield_now.rs", &[]),
     ("task/id.rs", &["runtime::context"]),
-    ("task/local_set.rs", &["runtime::Runtime", "runtime::context", "runtime::spawn", "task"]),
+    (
+        "task/local_set.rs",
+        &["runtime::Runtime", "runtime::context", "runtime::spawn", "runtime::waker", "task"],
+    ),
     ("task/mod.rs", &["runtime::join", "runtime::join_error", "runtime::spawn"]),
     // Timers find their driver by a thread-local of their own, and never name the runtime.
     ("time", &["task::coop"]),
@@ -56,6 +60,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "runtime::context",
             "runtime::reactor",
             "runtime::registered",
+            "runtime::waker",
             "task",
             "time",
         ],
