@@ -12,8 +12,9 @@ use net_support::{
     until, watchdog,
 };
 use runtime::net::{TcpListener, TcpStream};
+use runtime::selector::{Kind, Selector};
 use runtime::task::yield_now;
-use runtime::{Runtime, spawn, time};
+use runtime::{Builder, Runtime, spawn, time};
 use std::cell::Cell;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
@@ -562,6 +563,65 @@ fn a_kernel_without_accept4_will_do() {
             assert_eq!(hundred_connections(), 0);
         },
     );
+}
+
+/// The next best is taken, and tells which it is.
+#[test]
+fn a_kernel_without_epoll_will_do() {
+    for errno in ["ENOSYS", "EPERM"] {
+        let inject = format!("inject=epoll_create1:error={errno}");
+        in_child_under("a_kernel_without_epoll_will_do", errno, &["-e", &inject], || {
+            assert_eq!(Selector::new().unwrap().kind(), Kind::Poll);
+            let asked = Builder::new_current_thread().selector(Kind::Epoll).build().unwrap_err();
+            assert!(asked.raw_os_error().is_some(), "who asks for it by name has the error");
+            if std::env::var_os("RUNTIME_SELECTOR").is_none() {
+                assert_eq!(Runtime::new().unwrap().selector(), Kind::Poll);
+                assert_eq!(hundred_connections(), 0);
+            }
+        });
+    }
+}
+
+/// Nor without what breaks a wait: that is an error, and no panic. And one whose descriptors have run out.
+#[test]
+fn a_runtime_that_cannot_be_made_is_an_error() {
+    for (call, errno) in [("eventfd2", "ENOSYS"), ("eventfd2", "EMFILE"), ("epoll_create1", "EMFILE")] {
+        let inject = format!("inject={call}:error={errno}");
+        let case = format!("{call}, {errno}");
+        in_child_under("a_runtime_that_cannot_be_made_is_an_error", &case, &["-e", &inject], || {
+            let before = open_descriptors();
+            for kind in [Kind::Epoll, Kind::EpollLevel] {
+                let error = Builder::new_current_thread().selector(kind).build().unwrap_err();
+                assert!(error.raw_os_error().is_some(), "{error}");
+            }
+            assert_eq!(open_descriptors(), before);
+        });
+    }
+}
+
+/// A limit on what one user may watch, or no memory: whoever has to wait has the error, and may try again.
+#[test]
+fn a_registration_that_fails_is_told_and_may_be_repeated() {
+    for errno in ["ENOSPC", "ENOMEM"] {
+        // The first one is the loop's own.
+        let inject = format!("inject=epoll_ctl:error={errno}:when=2..3");
+        let name = "a_registration_that_fails_is_told_and_may_be_repeated";
+        in_child_under(name, errno, &["-e", &inject], || {
+            let _watchdog = watchdog();
+            let runtime = Builder::new_current_thread().selector(Kind::Epoll).build().unwrap();
+            runtime.block_on(async {
+                let (mut ours, mut other) = half_std_pair().unwrap();
+                for _ in 0..2 {
+                    let error = ours.read(&mut [0; 8]).await.unwrap_err();
+                    assert!(matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::ENOMEM)), "{error}");
+                }
+                assert!(poll_once(ours.read(&mut [0; 8])).await.is_none());
+                other.write_all(b"hello").unwrap();
+                assert_eq!(ours.read(&mut [0; 8]).await.unwrap(), 5);
+                assert_eq!(runtime.metrics().io_sources, 1);
+            });
+        });
+    }
 }
 
 /// Old kernels do not know the call, and some sandboxes forbid what they do not know.
