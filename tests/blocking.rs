@@ -326,6 +326,29 @@ fn a_thread_that_just_leaves_loses_no_call() {
     });
 }
 
+/// For ever is a time, too.
+#[test]
+fn a_thread_may_stay_for_ever() {
+    let _watchdog = watchdog();
+    for keep_alive in [Duration::MAX, Duration::from_secs(1 << 40), Duration::ZERO] {
+        let runtime = Builder::new_current_thread()
+            .max_blocking_threads(1)
+            .thread_keep_alive(keep_alive)
+            .timer_slack(keep_alive)
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            for round in 0..3 {
+                let call = spawn_blocking(move || (thread::current().id(), round));
+                assert_eq!(call.await.unwrap().1, round);
+                // It is idle by then.
+                thread::sleep(Duration::from_millis(1));
+            }
+        });
+        runtime.shutdown_timeout(Duration::MAX);
+    }
+}
+
 #[test]
 #[cfg_attr(miri, ignore = "starts a process, and counts its threads")]
 fn no_thread_is_started_unless_asked_for() {
