@@ -94,17 +94,21 @@ fn no_more_threads_are_taken_than_allowed_and_no_call_is_lost() {
 #[test]
 fn calls_that_wait_for_each_other_each_have_a_thread() {
     run(async {
-        let barrier = Arc::new(Barrier::new(8));
-        let calls: Vec<_> = (0..8)
-            .map(|_| {
-                spawn_blocking({
-                    let barrier = barrier.clone();
-                    move || _ = barrier.wait()
+        // Also if some threads are idle at first, who can take but one call each.
+        for count in [3, 8, 4, 16] {
+            let barrier = Arc::new(Barrier::new(count));
+            let calls: Vec<_> = (0..count)
+                .map(|_| {
+                    spawn_blocking({
+                        let barrier = barrier.clone();
+                        move || _ = barrier.wait()
+                    })
                 })
-            })
-            .collect();
-        for call in calls {
-            call.await.unwrap();
+                .collect();
+            for call in calls {
+                call.await.unwrap();
+            }
+            thread::sleep(Duration::from_millis(1));
         }
     });
 }
