@@ -20,7 +20,9 @@ type Wait = Pin<Box<dyn Future<Output = ()>>>;
 /// What is waited for: makes one who waits, and makes it happen, once.
 type Thing = (Box<dyn Fn() -> Wait>, Box<dyn FnMut()>);
 
-const THINGS: [(&str, fn() -> Thing); 8] = [
+type Make = fn() -> Thing;
+
+const THINGS: [(&str, Make); 8] = [
     ("TcpListener::accept", || accepting(false)),
     ("TcpListener::accept beside poll_accept", || accepting(true)),
     ("UnixListener::accept", unix_accepting),
