@@ -13,7 +13,7 @@ use super::id::Id;
 use super::lending::Lending;
 use super::reactor::Reactor;
 use super::remote::{self, Call, Remote};
-use super::task::BoxedTask;
+use super::task::{self, BoxedTask};
 use super::tasks::{Leftovers, TaskRef, Tasks};
 use super::unwind;
 use crate::task::Id as TaskId;
@@ -144,13 +144,25 @@ pub(crate) fn abort(of: TaskRef) {
 pub(crate) fn detach(of: TaskRef) {
     reach(of.id.runtime(), move |context| {
         let Leftovers { task, joiner } = context.tasks.borrow_mut().detach(of);
-        unwind::contain(|| drop(task));
+        if let Some(task) = task {
+            context.dispose(task);
+        }
         // Dropped, not woken: who would have waited has just given up.
         unwind::contain(|| drop(joiner));
     });
 }
 
 impl Context {
+    /// Puts a future where it will live: into a box that another of its type has left, if there is one.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn boxed<F>(&self, future: F) -> BoxedTask
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        task::boxed(future, &mut self.tasks.borrow_mut().recycled)
+    }
+
     /// Takes a task in. If the runtime is going, the task is dropped at once, and counts as aborted.
     #[inline]
     pub(crate) fn spawn(&self, task: BoxedTask) -> TaskRef {
@@ -218,16 +230,21 @@ impl Context {
     pub(crate) fn name(&self, id: Id) -> TaskId {
         self.tasks.borrow().name(id.slot()).expect("a task that has just run has its slot")
     }
-}
 
-impl Leftovers {
+    /// User code runs in here: the drop of a future or an output.
+    #[inline]
+    fn dispose(&self, mut task: BoxedTask) {
+        unwind::contain(|| task.as_mut().clear());
+        self.tasks.borrow_mut().recycle(task);
+    }
+
     /// User code runs in here: the drop of a future or an output, and a foreign waker.
     #[inline]
-    pub(crate) fn drop_and_wake(self) {
-        if let Some(task) = self.task {
-            unwind::contain(|| drop(task));
+    pub(crate) fn drop_and_wake(&self, leftovers: Leftovers) {
+        if let Some(task) = leftovers.task {
+            self.dispose(task);
         }
-        if let Some(joiner) = self.joiner {
+        if let Some(joiner) = leftovers.joiner {
             super::waker::wake(joiner);
         }
     }

@@ -152,7 +152,7 @@ impl Executor {
             context.wake_local(&mut tasks, &mut leftovers.joiner);
             if !leftovers.is_empty() {
                 drop(tasks);
-                leftovers.drop_and_wake();
+                context.drop_and_wake(leftovers);
                 tasks = context.tasks.borrow_mut();
             }
             next = if left > 0 { next_task(context, &mut tasks) } else { None };
@@ -345,7 +345,7 @@ impl Drop for Executor {
         context.remote.close(&mut mail);
         mail.calls.drain(..).for_each(|call| unwind::contain(|| drop(call)));
         let leftovers = context.tasks.borrow_mut().close();
-        leftovers.into_iter().for_each(|leftovers| leftovers.drop_and_wake());
+        leftovers.into_iter().for_each(|leftovers| context.drop_and_wake(leftovers));
         let mut wakers = self.wakers.take();
         for _ in 0..SHUTDOWN_PASSES {
             context.time.clear(&mut wakers);

@@ -3,6 +3,7 @@
 use super::context;
 use super::join_error::JoinError;
 use super::packet::{Control, Packet};
+use super::task::BoxedTask;
 use super::tasks::{Joined, TaskRef};
 use super::{remote, waker};
 use crate::task::{Id, coop};
@@ -96,6 +97,15 @@ impl<T> JoinHandle<T> {
             Work::Joined(id) => *id,
         }
     }
+
+    #[inline(never)]
+    fn detach(&self) {
+        match &self.work {
+            Work::Local(of) => context::detach(*of),
+            Work::Away(packet) => packet.detach(),
+            Work::Joined(_) => {}
+        }
+    }
 }
 
 impl<T: 'static> Future for JoinHandle<T> {
@@ -121,11 +131,12 @@ impl<T: 'static> JoinHandle<T> {
     /// A foreign waker is cloned, and an earlier one dropped, under no borrow: either may be user code.
     #[inline]
     fn poll_local(&mut self, of: TaskRef, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
+        let mut output = None;
         let joined = context::at_home(of.id.runtime(), |context| {
-            context.tasks.borrow_mut().join(of, cx.waker(), waker::copy)
+            context.tasks.borrow_mut().join(of, &mut output, cx.waker(), waker::copy)
         });
-        let mut task = match joined {
-            Some(Joined::Done(task)) => task,
+        let failed = match joined {
+            Some(Joined::Done(failed)) => failed,
             Some(Joined::Pending(earlier)) => {
                 drop(earlier);
                 return Poll::Pending;
@@ -143,12 +154,16 @@ impl<T: 'static> JoinHandle<T> {
             }
         };
         self.joined(of.id);
-        let mut output = None;
-        match (task.as_mut().take(&mut output), output) {
-            (Ok(()), Some(output)) => Poll::Ready(Ok(output)),
-            (Err(error), _) => Poll::Ready(Err(error)),
-            (Ok(()), None) => self.cancelled(of.id),
+        match output {
+            Some(output) => Poll::Ready(Ok(output)),
+            None => self.failed(of.id, failed),
         }
+    }
+
+    #[cold]
+    fn failed(&mut self, id: Id, task: Option<BoxedTask>) -> Poll<Result<T, JoinError>> {
+        let error = task.and_then(|mut task| task.as_mut().failure());
+        Poll::Ready(Err(error.unwrap_or_else(|| JoinError::cancelled(id))))
     }
 
     #[cold]
@@ -177,11 +192,10 @@ fn assert_gone(of: TaskRef) {
 }
 
 impl<T> Drop for JoinHandle<T> {
+    #[inline]
     fn drop(&mut self) {
-        match &self.work {
-            Work::Local(of) => context::detach(*of),
-            Work::Away(packet) => packet.detach(),
-            Work::Joined(_) => {}
+        if !matches!(self.work, Work::Joined(_)) {
+            self.detach();
         }
     }
 }

@@ -16,7 +16,6 @@ pub(crate) mod context;
 #[cfg(feature = "cores")]
 #[cfg_attr(docsrs, doc(cfg(feature = "cores")))]
 pub mod cores;
-mod crowd;
 mod deadlines;
 mod executor;
 mod handle;
@@ -33,9 +32,11 @@ mod metrics;
 mod packet;
 mod queue;
 pub(crate) mod reactor;
+mod recycled;
 pub(crate) mod registered;
 mod remote;
 pub mod selector;
+mod slots;
 pub(crate) mod spawn;
 mod sync;
 mod task;

@@ -16,11 +16,10 @@
 //! first waits for it, and disarmed when it reports what nobody waits for: to wait again for what has
 //! just been read costs nothing.
 
-use super::crowd::Crowd;
 use super::id::Id;
 use super::interest::Interest;
 use super::selector::{Event, READ_CLOSED, READABLE, Selector, WRITABLE, WRITE_CLOSED};
-use slab::Slab;
+use super::slots::{Slots, Tenant};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::task::Waker;
@@ -58,10 +57,9 @@ pub(crate) enum Look {
 pub(crate) struct Reactor {
     runtime: u16,
     selector: Selector,
-    sources: Slab<Source>,
+    sources: Slots<Source>,
     /// The ids of sources to be disarmed after the present wait.
     unwanted: Vec<Id>,
-    crowd: Crowd,
     last_generation: u16,
     /// Begins with the runtime's number: a seat taken in another runtime is nobody's here.
     last_seat: u64,
@@ -69,7 +67,8 @@ pub(crate) struct Reactor {
 
 /// A registered descriptor. Its owner deregisters it before the descriptor is closed.
 pub(crate) struct Source {
-    generation: u16,
+    /// Of 16 bits; more than that if the slot is vacant.
+    generation: u32,
     /// What has been reported: the flags of [`Event`]. Those of readiness are taken back by who looks.
     /// Above them, at [`ARMED`], the same for the sides that the selector watches: by edge, always both.
     flags: u8,
@@ -93,9 +92,8 @@ impl Reactor {
         Reactor {
             runtime,
             selector,
-            sources: Slab::new(),
+            sources: Slots::new(),
             unwanted: Vec::new(),
-            crowd: Crowd::new(),
             last_generation: 0,
             last_seat: u64::from(runtime) << 48,
         }
@@ -134,23 +132,20 @@ impl Reactor {
     /// ready already is reported as an event.
     pub(crate) fn register(&mut self, fd: BorrowedFd<'_>, direction: Option<Direction>) -> io::Result<Id> {
         self.last_generation = self.last_generation.wrapping_add(1);
-        let entry = self.sources.vacant_entry();
-        let slot = u32::try_from(entry.key()).map_err(io::Error::other)?;
+        let (slot, source) = self.sources.occupy();
         let id = Id::new(self.runtime, self.last_generation, slot);
         let armed = match direction {
             _ if self.selector.kind().is_edge() => READINESS,
             Some(direction) => direction.readiness(),
             None => 0,
         };
-        self.selector.register_for(fd, id.bits(), interest(armed))?;
-        entry.insert(Source {
-            generation: self.last_generation,
-            flags: armed << ARMED,
-            waits: 0,
-            fd: fd.as_raw_fd(),
-            read: Seats::default(),
-            write: Seats::default(),
-        });
+        if let Err(error) = self.selector.register_for(fd, id.bits(), interest(armed)) {
+            self.sources.vacate(slot);
+            return Err(error);
+        }
+        source.generation = self.last_generation.into();
+        source.flags = armed << ARMED;
+        source.fd = fd.as_raw_fd();
         Ok(id)
     }
 
@@ -186,8 +181,9 @@ impl Reactor {
 
     /// Frees the slot of a source whose descriptor is not watched any more.
     pub(crate) fn forget(&mut self, id: Id) -> Option<Source> {
-        find(&mut self.sources, id)?;
-        self.sources.try_remove(id.slot() as usize)
+        let source = std::mem::replace(find(&mut self.sources, id)?, Source::VACANT);
+        self.sources.vacate(id.slot());
+        Some(source)
     }
 
     /// Takes note of the event that has come for a side since the last look; if there is none, tells
@@ -272,7 +268,7 @@ impl Reactor {
 
     /// The loop goes to sleep: gives back what is not needed now.
     pub(crate) fn rest(&mut self) {
-        self.crowd.disperse(&mut self.sources);
+        self.sources.rest();
     }
 
     /// Whether nothing is registered, so that looking for events would be in vain.
@@ -288,21 +284,19 @@ impl Reactor {
 
     /// Whether somebody waits for a descriptor.
     pub(crate) fn has_waiters(&self) -> bool {
-        self.sources.iter().any(|(_, source)| source.waits != 0)
+        self.sources.iter().any(|source| source.waits != 0)
     }
 
     /// The runtime is going: hands out every waker that is left.
     pub(crate) fn clear(&mut self, wakers: &mut Vec<Waker>) {
-        for (_, source) in &mut self.sources {
-            source.take_wakers(wakers);
-        }
+        self.sources.iter_mut().for_each(|source| source.take_wakers(wakers));
     }
 }
 
 /// The source that an id means, if its slot has no other tenant by now.
 #[inline]
-fn find(sources: &mut Slab<Source>, id: Id) -> Option<&mut Source> {
-    sources.get_mut(id.slot() as usize).filter(|source| source.generation == id.generation())
+fn find(sources: &mut Slots<Source>, id: Id) -> Option<&mut Source> {
+    sources.get_mut(id.slot()).filter(|source| source.generation == u32::from(id.generation()))
 }
 
 impl Direction {
@@ -341,6 +335,17 @@ const OWN: u32 = 2;
 /// And those of armed sides.
 const ARMED: u32 = 4;
 const READINESS: u8 = READABLE | WRITABLE;
+
+impl Tenant for Source {
+    const VACANT: Source = Source {
+        generation: u32::MAX,
+        flags: 0,
+        waits: 0,
+        fd: -1,
+        read: Seats { shared: None, own: None },
+        write: Seats { shared: None, own: None },
+    };
+}
 
 impl Source {
     #[inline]

@@ -6,7 +6,6 @@ use super::join::JoinHandle;
 use super::join_error::JoinError;
 use super::packet::{self, Sending};
 use super::remote::Remote;
-use super::task;
 use std::sync::Arc;
 
 /// Starts a task on the runtime of this thread. It runs from the next turn on, also if its handle
@@ -33,6 +32,8 @@ use std::sync::Arc;
 ///     assert_eq!(task.await.unwrap(), 42);
 /// });
 /// ```
+// In line, for then a future is made where it will live. Not while debugging, when that makes large frames.
+#[cfg_attr(not(debug_assertions), inline(always))]
 #[track_caller]
 pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
 where
@@ -42,13 +43,13 @@ where
     context::with(|context| spawn_on(context, future))
 }
 
-#[inline]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) fn spawn_on<F>(context: &Context, future: F) -> JoinHandle<F::Output>
 where
     F: Future + 'static,
     F::Output: 'static,
 {
-    JoinHandle::local(context.spawn(task::boxed(future)))
+    JoinHandle::local(context.spawn(context.boxed(future)))
 }
 
 /// Has the runtime's thread start a task, from any thread.
@@ -75,7 +76,7 @@ where
     let future = Sending::new(future, sender);
     let start = move || {
         context::with(|context| {
-            let of = context.spawn(task::boxed(future));
+            let of = context.spawn(context.boxed(future));
             // The result goes by the packet.
             context::detach(of);
             control.runs_as(of);

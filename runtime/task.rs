@@ -13,6 +13,7 @@
 //! memory is given back at once, and the reason costs a task that does not fail nothing.
 
 use super::join_error::JoinError;
+use super::recycled::Recycled;
 use pin_project_lite::pin_project;
 use std::any::Any;
 use std::pin::Pin;
@@ -26,8 +27,18 @@ pub(crate) trait Task {
     /// Polls the future; once it is ready, drops it and keeps the output.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// Moves the output into `output`, which is an `Option` of the output's type.
-    fn take(self: Pin<&mut Self>, output: &mut dyn Any) -> Result<(), JoinError>;
+    /// Moves the output into `output`, which is an empty `Option` of its type, and leaves the box for
+    /// another task. One that has failed is given back. Runs no user code.
+    fn take(self: Pin<Box<Self>>, output: &mut dyn Any, recycled: &mut Recycled) -> Option<BoxedTask>;
+
+    /// Why it has failed.
+    fn failure(self: Pin<&mut Self>) -> Option<JoinError>;
+
+    /// Drops whatever is left: the box is empty then.
+    fn clear(self: Pin<&mut Self>);
+
+    /// Leaves the box, which is empty, for another task.
+    fn recycle(self: Pin<Box<Self>>, recycled: &mut Recycled);
 }
 
 pin_project! {
@@ -40,17 +51,24 @@ pin_project! {
 }
 
 /// Puts a future where it will live.
-pub(crate) fn boxed<F>(future: F) -> BoxedTask
+#[cfg_attr(not(debug_assertions), inline(always))]
+pub(crate) fn boxed<F>(future: F, recycled: &mut Recycled) -> BoxedTask
 where
     F: Future + 'static,
     F::Output: 'static,
 {
-    Box::pin(Stage::Future { future })
+    match recycled.pop() {
+        Some(mut task) => {
+            task.set(Stage::Future { future });
+            task
+        }
+        None => Box::pin(Stage::Future { future }),
+    }
 }
 
 impl<F> Task for Stage<F>
 where
-    F: Future,
+    F: Future + 'static,
     F::Output: 'static,
 {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -63,13 +81,27 @@ where
         Poll::Ready(())
     }
 
-    fn take(self: Pin<&mut Self>, output: &mut dyn Any) -> Result<(), JoinError> {
+    fn take(mut self: Pin<Box<Self>>, output: &mut dyn Any, recycled: &mut Recycled) -> Option<BoxedTask> {
         let output = output.downcast_mut::<Option<F::Output>>();
         debug_assert!(output.is_some(), "a join handle of another type");
-        if let (StageProjection::Output { output: from }, Some(to)) = (self.project(), output) {
-            *to = from.take();
+        if let (StageProjection::Output { output: from }, Some(to)) = (self.as_mut().project(), output) {
+            // Forgotten, not dropped, for there is nothing.
+            std::mem::forget(std::mem::replace(to, from.take()));
         }
-        Ok(())
+        recycled.push(self);
+        None
+    }
+
+    fn failure(self: Pin<&mut Self>) -> Option<JoinError> {
+        None
+    }
+
+    fn clear(mut self: Pin<&mut Self>) {
+        self.set(Stage::Output { output: None });
+    }
+
+    fn recycle(self: Pin<Box<Self>>, recycled: &mut Recycled) {
+        recycled.push(self);
     }
 }
 
@@ -87,7 +119,17 @@ impl Task for Failure {
         Poll::Ready(())
     }
 
-    fn take(mut self: Pin<&mut Self>, _: &mut dyn Any) -> Result<(), JoinError> {
-        self.0.take().map_or(Ok(()), Err)
+    fn take(self: Pin<Box<Self>>, _: &mut dyn Any, _: &mut Recycled) -> Option<BoxedTask> {
+        Some(self)
     }
+
+    fn failure(mut self: Pin<&mut Self>) -> Option<JoinError> {
+        self.0.take()
+    }
+
+    fn clear(mut self: Pin<&mut Self>) {
+        self.0 = None;
+    }
+
+    fn recycle(self: Pin<Box<Self>>, _: &mut Recycled) {}
 }

@@ -12,12 +12,13 @@
 //! also while the task runs: it then gets another turn. Nothing in here runs user code: whatever
 //! has to be dropped or woken is handed to the caller.
 
-use super::crowd::Crowd;
 use super::id::Id;
 use super::queue::Queue;
+use super::recycled::Recycled;
+use super::slots::{Slots, Tenant};
 use super::task::BoxedTask;
 use crate::task::Id as TaskId;
-use slab::Slab;
+use std::any::Any;
 use std::task::Waker;
 
 /// Names a task exactly: serial numbers do not come again.
@@ -30,11 +31,11 @@ pub(crate) struct TaskRef {
 /// All tasks of one runtime.
 pub(crate) struct Tasks {
     runtime: u16,
-    slots: Slab<Slot>,
+    slots: Slots<Slot>,
     /// Ids of the slots that are to run, as their wakers have them. One that is out of date is skipped,
     /// or makes for one spurious poll.
     queue: Queue,
-    crowd: Crowd,
+    pub(crate) recycled: Recycled,
     last_serial: u64,
     closed: bool,
 }
@@ -57,10 +58,19 @@ const ABORTED: u8 = 2;
 /// There is a join handle.
 const JOINED: u8 = 4;
 
+// What is done and queued already can be neither woken nor run nor aborted.
+impl Tenant for Slot {
+    const VACANT: Slot =
+        Slot { serial_low: 0, serial_high: 0, flags: QUEUED, done: true, task: None, joiner: None };
+}
+
 impl Slot {
-    // Filled in after it is in its place: a value made up field by field is slow to be moved as a whole.
-    const NEW: Slot =
-        Slot { serial_low: 0, serial_high: 0, flags: QUEUED | JOINED, done: false, task: None, joiner: None };
+    /// Puts a task in which there is none.
+    #[inline]
+    fn put(&mut self, task: BoxedTask) {
+        // Forgotten, not dropped, for there is nothing.
+        std::mem::forget(self.task.replace(task));
+    }
 }
 
 /// What the executor is to do next.
@@ -86,8 +96,8 @@ pub(crate) enum Joined {
     Pending(Option<Waker>),
     /// Not done, and the waker has yet to be left, by [`Tasks::set_joiner`].
     LeaveWaker,
-    /// Done; the slot is free again.
-    Done(BoxedTask),
+    /// Done: the output is where it was to go, or the task has failed. The slot is free again.
+    Done(Option<BoxedTask>),
     /// There is no such task.
     Gone,
 }
@@ -103,9 +113,9 @@ impl Tasks {
     pub(crate) fn new(runtime: u16) -> Tasks {
         Tasks {
             runtime,
-            slots: Slab::new(),
+            slots: Slots::new(),
             queue: Queue::new(),
-            crowd: Crowd::new(),
+            recycled: Recycled::default(),
             last_serial: 0,
             closed: false,
         }
@@ -129,15 +139,13 @@ impl Tasks {
         self.last_serial += 1;
         let id = TaskId::new(self.runtime, self.last_serial);
         let serial = id.serial();
-        let entry = self.slots.vacant_entry();
-        let slot = entry.key();
-        let tenant = entry.insert(Slot::NEW);
+        // Filled in where it is: a value made up field by field is slow to be moved as a whole.
+        let (slot, tenant) = self.slots.occupy();
         tenant.serial_low = serial as u32;
         tenant.serial_high = (serial >> 32) as u16;
-        tenant.task = Some(task);
-        // One below the slot that stands for the future of block_on.
-        assert!(slot < Id::MAIN as usize, "fewer than 2^32 - 1 tasks");
-        let slot = slot as u32;
+        tenant.flags = QUEUED | JOINED;
+        tenant.done = false;
+        tenant.put(task);
         self.queue.push(Id::new(self.runtime, serial as u16, slot));
         TaskRef { slot, id }
     }
@@ -145,7 +153,7 @@ impl Tasks {
     /// Queues the task that an id of this runtime names.
     #[inline]
     pub(crate) fn wake(&mut self, id: Id) {
-        if let Some(tenant) = self.slots.get_mut(id.slot() as usize)
+        if let Some(tenant) = self.slots.get_mut(id.slot())
             && tenant.serial_low as u16 == id.generation()
             && tenant.flags & QUEUED == 0
         {
@@ -156,7 +164,7 @@ impl Tasks {
 
     /// Queues whichever task is in a slot.
     pub(crate) fn wake_slot(&mut self, slot: u32) {
-        if let Some(tenant) = self.slots.get(slot as usize) {
+        if let Some(tenant) = self.slots.get(slot) {
             self.wake(Id::new(self.runtime, tenant.serial_low as u16, slot));
         }
     }
@@ -182,7 +190,7 @@ impl Tasks {
     #[inline]
     pub(crate) fn next(&mut self) -> Option<Next> {
         while let Some(id) = self.queue.pop() {
-            let Some(tenant) = self.slots.get_mut(id.slot() as usize) else {
+            let Some(tenant) = self.slots.get_mut(id.slot()) else {
                 continue;
             };
             if tenant.serial_low as u16 != id.generation() {
@@ -204,21 +212,24 @@ impl Tasks {
     /// Puts a task that has to wait back into its slot.
     #[inline]
     pub(crate) fn park(&mut self, slot: u32, task: BoxedTask) {
-        // Forgotten, not dropped: there is none, as it was taken.
-        std::mem::forget(self.slots[slot as usize].task.replace(task));
+        if let Some(tenant) = self.slots.get_mut(slot) {
+            tenant.put(task);
+        }
     }
 
     /// Ends a task. `task` is what its join handle will take from; without one the slot is free.
     #[inline]
     pub(crate) fn finish(&mut self, slot: u32, task: BoxedTask) -> Leftovers {
-        let tenant = &mut self.slots[slot as usize];
+        let Some(tenant) = self.slots.get_mut(slot) else {
+            return Leftovers { task: Some(task), joiner: None };
+        };
         if tenant.flags & JOINED == 0 {
-            let joiner = self.slots.remove(slot as usize).joiner;
+            let joiner = self.remove(slot).joiner;
             return Leftovers { task: Some(task), joiner };
         }
         tenant.done = true;
         tenant.flags |= QUEUED;
-        tenant.task = Some(task);
+        tenant.put(task);
         Leftovers { task: None, joiner: tenant.joiner.take() }
     }
 
@@ -237,18 +248,20 @@ impl Tasks {
         self.tenant(of).is_none_or(|tenant| tenant.done)
     }
 
-    /// Takes the task if it is done; else its join handle is to be woken by `waker` when it is.
-    /// `copy` clones it if that runs no user code.
-    #[inline]
+    /// Moves the output into `output`, an empty `Option` of its type, if the task is done; else its join
+    /// handle is to be woken by `waker` when it is. `copy` clones it if that runs no user code.
+    #[inline(always)]
     pub(crate) fn join(
         &mut self,
         of: TaskRef,
+        output: &mut dyn Any,
         waker: &Waker,
         copy: impl Fn(&Waker) -> Option<Waker>,
     ) -> Joined {
         let Some(tenant) = self.tenant(of) else { return Joined::Gone };
         if tenant.done {
-            return self.slots.remove(of.slot as usize).task.map_or(Joined::Gone, Joined::Done);
+            let Some(task) = self.remove(of.slot).task else { return Joined::Gone };
+            return Joined::Done(task.take(output, &mut self.recycled));
         }
         if tenant.joiner.as_ref().is_some_and(|joiner| joiner.will_wake(waker)) {
             return Joined::Pending(None);
@@ -273,8 +286,7 @@ impl Tasks {
             return Leftovers::default();
         };
         if tenant.done {
-            let tenant = self.slots.remove(of.slot as usize);
-            return Leftovers { task: tenant.task, joiner: tenant.joiner };
+            return self.remove(of.slot);
         }
         tenant.flags &= !JOINED;
         Leftovers { task: None, joiner: tenant.joiner.take() }
@@ -282,19 +294,28 @@ impl Tasks {
 
     /// The exact name of the task in a slot.
     pub(crate) fn name(&self, slot: u32) -> Option<TaskId> {
-        let tenant = self.slots.get(slot as usize)?;
+        let tenant = self.slots.get(slot)?;
         let serial = u64::from(tenant.serial_high) << 32 | u64::from(tenant.serial_low);
         Some(TaskId::new(self.runtime, serial))
     }
 
     /// How many tasks have not ended.
     pub(crate) fn alive(&self) -> usize {
-        self.slots.iter().filter(|(_, tenant)| !tenant.done).count()
+        self.slots.iter().filter(|tenant| !tenant.done).count()
+    }
+
+    /// Takes the box of a task of which nothing is left.
+    #[inline]
+    pub(crate) fn recycle(&mut self, task: BoxedTask) {
+        if !self.closed {
+            task.recycle(&mut self.recycled);
+        }
     }
 
     /// The loop goes to sleep: gives back what is not needed now.
     pub(crate) fn rest(&mut self) {
-        self.crowd.disperse(&mut self.slots);
+        self.recycled.clear();
+        self.slots.rest();
         self.queue.rest();
     }
 
@@ -302,12 +323,24 @@ impl Tasks {
     /// that nobody has taken yet. To their join handles they are gone, which counts as aborted.
     pub(crate) fn close(&mut self) -> Vec<Leftovers> {
         self.closed = true;
+        self.recycled.clear();
         self.queue.clear();
-        let leftovers = self.slots.iter_mut().map(|(_, tenant)| {
+        let leftovers = self.slots.iter_mut().map(|tenant| {
             tenant.done = true;
             Leftovers { task: tenant.task.take(), joiner: tenant.joiner.take() }
         });
-        leftovers.collect()
+        leftovers.filter(|leftovers| !leftovers.is_empty()).collect()
+    }
+
+    /// The slot is free again.
+    #[inline]
+    fn remove(&mut self, slot: u32) -> Leftovers {
+        let Some(tenant) = self.slots.get_mut(slot) else { return Leftovers::default() };
+        let leftovers = Leftovers { task: tenant.task.take(), joiner: tenant.joiner.take() };
+        (tenant.serial_low, tenant.serial_high) = (0, 0);
+        (tenant.flags, tenant.done) = (QUEUED, true);
+        self.slots.vacate(slot);
+        leftovers
     }
 
     /// The tenant of a slot, if it is the one that is meant.
@@ -315,7 +348,7 @@ impl Tasks {
     fn tenant(&mut self, of: TaskRef) -> Option<&mut Slot> {
         debug_assert_eq!(of.id.runtime(), self.runtime);
         let serial = of.id.serial();
-        self.slots.get_mut(of.slot as usize).filter(|tenant| {
+        self.slots.get_mut(of.slot).filter(|tenant| {
             tenant.serial_low == serial as u32 && tenant.serial_high == (serial >> 32) as u16
         })
     }
@@ -328,7 +361,8 @@ mod tests {
     #[test]
     fn a_task_that_is_done_is_not_queued_whenever_it_was_woken() {
         let mut tasks = Tasks::new(1);
-        tasks.insert(crate::runtime::task::boxed(async {}));
+        let task = crate::runtime::task::boxed(async {}, &mut tasks.recycled);
+        tasks.insert(task);
         let Next { id, task, .. } = tasks.next().unwrap();
         tasks.wake(id);
         let _ = tasks.finish(id.slot(), task);
@@ -340,6 +374,6 @@ mod tests {
 
     #[test]
     fn a_slot_is_five_words() {
-        assert_eq!(size_of::<Option<Slot>>(), 40, "`done` has a niche for the slab's tag");
+        assert_eq!(size_of::<Slot>(), 40);
     }
 }

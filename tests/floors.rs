@@ -69,9 +69,9 @@ const MAY_NAME: &[(&str, &[&str])] = &[
 
 /// The floors of `runtime/`, from the ground: a file names those of its own floor, and of those below.
 const RUNTIME: &[&[&str]] = &[
-    &["crowd", "id", "interest", "lending", "metrics", "selector", "sync", "unwind"],
+    &["id", "interest", "lending", "metrics", "selector", "slots", "sync", "unwind"],
     &["queue"],
-    &["blocking", "join_error", "reactor", "remote", "task", "tasks"],
+    &["blocking", "join_error", "reactor", "recycled", "remote", "task", "tasks"],
     &["context", "waker"],
     &["binding", "deadlines", "join", "known", "packet", "registered", "spawn"],
     &["builder", "executor", "handle", "local"],

@@ -212,10 +212,9 @@ fn a_task_is_one_allocation_and_wakers_and_timers_are_none() {
             for task in warm {
                 task.await.unwrap();
             }
+            let mut alive = Vec::with_capacity(100);
             let before = allocations();
-            for _ in 0..100 {
-                spawn(yield_now()).await.unwrap();
-            }
+            alive.extend((0..100).map(|_| spawn(pending::<()>())));
             assert_eq!(allocations() - before, 100, "a hundred tasks");
             let before = allocations();
             poll_fn(|cx| {
@@ -232,6 +231,41 @@ fn a_task_is_one_allocation_and_wakers_and_timers_are_none() {
             }
             sleep(Duration::from_micros(10)).await;
             assert_eq!(allocations() - before, 0, "wakers, yields and timers");
+        });
+    });
+}
+
+/// While the loop is busy.
+#[test]
+#[cfg_attr(miri, ignore = "starts a process, and counts its allocations")]
+fn tasks_of_one_type_one_after_another_are_one_allocation() {
+    async fn run_on(task: JoinHandle<()>) {
+        while !task.is_finished() {
+            yield_now().await;
+        }
+    }
+    in_child(|| {
+        block_on(async {
+            let before = allocations();
+            for _ in 0..100 {
+                spawn(yield_now()).await.unwrap();
+                // Nobody takes the output: its handle is dropped once it is there, or before.
+                run_on(spawn(yield_now())).await;
+                drop(spawn(yield_now()));
+                yield_times(3).await;
+            }
+            let made = allocations() - before;
+            assert!(made <= 6, "{made} allocations: a box, its shelf, and the tables");
+            // Asleep, the loop keeps none.
+            let before = live_bytes();
+            let many: Vec<_> = (0..64).map(|_| spawn(std::future::ready([0u8; 1000]))).collect();
+            for task in many {
+                task.await.unwrap();
+            }
+            assert!(live_bytes() - before > 32_000, "they are kept");
+            sleep(Duration::from_millis(1)).await;
+            let left = live_bytes() - before;
+            assert!(left <= 4096, "{left} bytes are left when the loop has slept");
         });
     });
 }

@@ -5,6 +5,8 @@
 //! `spawn_local` in a `LocalSet`; where tasks are what is measured, ours is compared with the faster:
 //! the `LocalSet` to spawn (by a fifth), the plain one to yield (by a fifth), either to wake.
 //!
+//! The calls are in line, as they are where a user makes them: what is measured is not this trait.
+//!
 //! Futures given to `spawn` are `Send`, although only one of the three asks for it; [`on_one_thread`]
 //! lends the bound to those that lack it.
 
@@ -110,6 +112,7 @@ impl Contender for Ours {
         self.0.block_on(future)
     }
 
+    #[inline(always)]
     fn spawn<F>(future: F) -> impl Future<Output = F::Output> + Send + 'static
     where
         F: Future + Send + 'static,
@@ -119,14 +122,17 @@ impl Contender for Ours {
         async move { handle.await.expect("a task of the workload panicked") }
     }
 
+    #[inline(always)]
     fn yield_now() -> impl Future<Output = ()> + Send {
         runtime::task::yield_now()
     }
 
+    #[inline(always)]
     fn sleep(duration: Duration) -> impl Future<Output = ()> + Send + 'static {
         runtime::time::sleep(duration)
     }
 
+    #[inline(always)]
     fn timeout<F: Future + Send>(duration: Duration, future: F) -> impl Future<Output = bool> + Send {
         let timeout = runtime::time::timeout(duration, future);
         async move { timeout.await.is_ok() }
@@ -156,6 +162,7 @@ impl Contender for Tokio {
         self.0.block_on(future)
     }
 
+    #[inline(always)]
     fn spawn<F>(future: F) -> impl Future<Output = F::Output> + Send + 'static
     where
         F: Future + Send + 'static,
@@ -165,14 +172,17 @@ impl Contender for Tokio {
         async move { handle.await.expect("a task of the workload panicked") }
     }
 
+    #[inline(always)]
     fn yield_now() -> impl Future<Output = ()> + Send {
         tokio::task::yield_now()
     }
 
+    #[inline(always)]
     fn sleep(duration: Duration) -> impl Future<Output = ()> + Send + 'static {
         tokio::time::sleep(duration)
     }
 
+    #[inline(always)]
     fn timeout<F: Future + Send>(duration: Duration, future: F) -> impl Future<Output = bool> + Send {
         let timeout = tokio::time::timeout(duration, future);
         async move { timeout.await.is_ok() }
@@ -205,6 +215,7 @@ impl Contender for TokioLocal {
         self.set.block_on(&self.runtime, future)
     }
 
+    #[inline(always)]
     fn spawn<F>(future: F) -> impl Future<Output = F::Output> + Send + 'static
     where
         F: Future + Send + 'static,
@@ -214,14 +225,17 @@ impl Contender for TokioLocal {
         async move { handle.await.expect("a task of the workload panicked") }
     }
 
+    #[inline(always)]
     fn yield_now() -> impl Future<Output = ()> + Send {
         Tokio::yield_now()
     }
 
+    #[inline(always)]
     fn sleep(duration: Duration) -> impl Future<Output = ()> + Send + 'static {
         Tokio::sleep(duration)
     }
 
+    #[inline(always)]
     fn timeout<F: Future + Send>(duration: Duration, future: F) -> impl Future<Output = bool> + Send {
         Tokio::timeout(duration, future)
     }

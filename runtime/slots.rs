@@ -1,0 +1,206 @@
+//! Slots: where tasks and sources are, by number.
+//!
+//! A list, and a stack of the places in it that are vacant. Unlike the entries of the `slab` crate,
+//! a slot does not say whether somebody is in it: a tenant who goes leaves it in a state to which an
+//! id that comes late can do nothing, and whoever has an id compares the generation anyway. A task
+//! is looked up five times from its spawn to its end, a socket's event four times.
+//!
+//! After a crowd has gone, its memory is given back: slots grow with the most tasks and sockets there
+//! ever were. Before the loop goes to sleep it returns what a small rest of them does not need. That
+//! is more than their own size: what was allocated last lies at the end of the heap, and keeps all
+//! that was freed before it from going back to the system.
+
+/// So many slots are always kept: some tens of kilobytes.
+pub(crate) const KEPT: usize = 1024;
+
+/// What can be in a slot.
+pub(crate) trait Tenant {
+    /// Nobody. No id, of whichever generation, may find anything to do here.
+    const VACANT: Self;
+}
+
+pub(crate) struct Slots<T> {
+    slots: Vec<T>,
+    /// The places of those that are vacant.
+    vacant: Vec<u32>,
+    /// With fewer tenants than this, room is given back. A try costs a pass over the vacant ones, and one
+    /// that is still held up by a tenant in a high slot is repeated when half as many are left.
+    below: usize,
+}
+
+impl<T: Tenant> Slots<T> {
+    /// One slot fewer than there are numbers: the last is never anybody's.
+    const MOST: usize = u32::MAX as usize;
+
+    pub(crate) fn new() -> Slots<T> {
+        Slots { slots: Vec::new(), vacant: Vec::new(), below: usize::MAX }
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len() - self.vacant.len()
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, slot: u32) -> Option<&T> {
+        self.slots.get(slot as usize)
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, slot: u32) -> Option<&mut T> {
+        self.slots.get_mut(slot as usize)
+    }
+
+    /// All slots, the vacant ones too.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.slots.iter()
+    }
+
+    /// All slots, the vacant ones too.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.slots.iter_mut()
+    }
+
+    /// A vacant slot, for the caller to move somebody in.
+    #[inline]
+    pub(crate) fn occupy(&mut self) -> (u32, &mut T) {
+        let slot = match self.vacant.pop() {
+            Some(slot) => slot,
+            None => self.grow(),
+        };
+        (slot, &mut self.slots[slot as usize])
+    }
+
+    #[inline]
+    fn grow(&mut self) -> u32 {
+        let slot = self.slots.len();
+        assert!(slot < Self::MOST, "fewer than 2^32 - 1 tasks or sockets at a time");
+        self.slots.push(T::VACANT);
+        slot as u32
+    }
+
+    /// The tenant has gone, and the caller has left the slot [vacant](Tenant::VACANT).
+    #[inline]
+    pub(crate) fn vacate(&mut self, slot: u32) {
+        self.vacant.push(slot);
+    }
+
+    /// Gives back the room of a crowd that has gone.
+    #[inline]
+    pub(crate) fn rest(&mut self) {
+        if self.slots.capacity() > KEPT {
+            self.disperse();
+        }
+    }
+
+    #[cold]
+    fn disperse(&mut self) {
+        if self.len() > self.slots.capacity() / 4 {
+            self.below = usize::MAX;
+            return;
+        }
+        if self.len() >= self.below && !self.is_empty() {
+            return;
+        }
+        self.below = self.len() / 2;
+        self.vacant.sort_unstable();
+        let mut needed = self.slots.len();
+        let mut vacant = self.vacant.len();
+        while vacant > 0 && self.vacant[vacant - 1] as usize + 1 == needed {
+            (needed, vacant) = (needed - 1, vacant - 1);
+        }
+        if needed <= self.slots.capacity() / 4 {
+            // Moved rather than cut short where they are, which is likely at the heap's end.
+            let mut slots = Vec::with_capacity(needed);
+            slots.extend(self.slots.drain(..needed));
+            self.slots = slots;
+            self.vacant = self.vacant[..vacant].into();
+        }
+        // The lowest is the next to be taken: so tenants stay together.
+        self.vacant.reverse();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Tenant for usize {
+        const VACANT: usize = usize::MAX;
+    }
+
+    const CROWD: usize = if cfg!(miri) { 1_500 } else { 10_000 };
+
+    fn crowd(slots: &mut Slots<usize>) -> Vec<u32> {
+        let enter = |n| {
+            let (slot, tenant) = slots.occupy();
+            assert_eq!(*tenant, usize::VACANT);
+            *tenant = n;
+            slot
+        };
+        (0..CROWD).map(enter).collect()
+    }
+
+    fn leave(slots: &mut Slots<usize>, slot: u32) {
+        *slots.get_mut(slot).unwrap() = usize::VACANT;
+        slots.vacate(slot);
+    }
+
+    #[test]
+    fn a_slot_has_one_tenant_at_a_time() {
+        let mut slots = Slots::new();
+        let numbers = crowd(&mut slots);
+        assert!(numbers.iter().copied().eq(0..CROWD as u32));
+        for slot in [7, 3, 1_400] {
+            leave(&mut slots, slot);
+        }
+        assert_eq!(slots.len(), CROWD - 3);
+        // Those that were left come first, the last one of them first.
+        let again: Vec<u32> = (0..4).map(|_| slots.occupy().0).collect();
+        assert_eq!(again, [1_400, 3, 7, CROWD as u32]);
+        assert_eq!((slots.len(), slots.get(CROWD as u32 + 1)), (CROWD + 1, None));
+    }
+
+    #[test]
+    fn they_shrink_once_their_crowd_has_gone() {
+        let mut slots = Slots::new();
+        for round in 0..if cfg!(miri) { 1 } else { 3 } {
+            let numbers = crowd(&mut slots);
+            slots.rest();
+            assert!(slots.slots.capacity() > KEPT);
+            // In no order.
+            for n in (0..CROWD).map(|n| n * 7 % CROWD).filter(|n| *n >= 10) {
+                leave(&mut slots, numbers[n]);
+            }
+            slots.rest();
+            assert!(slots.slots.capacity() <= KEPT, "{} in round {round}", slots.slots.capacity());
+            assert!(slots.vacant.capacity() <= KEPT, "{} in round {round}", slots.vacant.capacity());
+            assert_eq!(slots.len(), 10);
+            assert!((0..10).all(|n| slots.get(numbers[n]) == Some(&n)), "the rest is where it was");
+            for slot in &numbers[..10] {
+                leave(&mut slots, *slot);
+            }
+        }
+    }
+
+    #[test]
+    fn a_high_slot_holds_it_up_without_a_try_each_time() {
+        let mut slots = Slots::new();
+        let numbers = crowd(&mut slots);
+        slots.rest();
+        for slot in &numbers[..CROWD - 1] {
+            leave(&mut slots, *slot);
+            slots.rest();
+        }
+        assert!(slots.slots.capacity() > KEPT);
+        leave(&mut slots, numbers[CROWD - 1]);
+        slots.rest();
+        assert!(slots.slots.capacity() <= KEPT);
+        assert_eq!((slots.len(), slots.occupy().0), (0, 0));
+    }
+}
