@@ -540,6 +540,26 @@ fn a_connection_that_breaks_in_the_queue_is_passed_over() {
     }
 }
 
+/// And if all of them are, as where a filter forbids it, others have their turn meanwhile, and it is told.
+#[test]
+fn connections_that_all_break_stop_nobody_else() {
+    let name = "connections_that_all_break_stop_nobody_else";
+    in_child_under(name, "EPERM", &["-e", "inject=accept4:error=EPERM"], || {
+        run(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let accepting = spawn(async move { listener.accept().await.map(drop) });
+            let mut turns = 0;
+            while !accepting.is_finished() {
+                yield_now().await;
+                turns += 1;
+            }
+            assert_eq!(accepting.await.unwrap().unwrap_err().raw_os_error(), Some(libc::EPERM));
+            assert!(turns >= 20, "{turns} turns while a thousand were tried");
+        });
+    });
+}
+
 #[test]
 fn want_of_memory_is_told_and_accepting_goes_on() {
     for errno in ["ENFILE", "ENOBUFS", "ENOMEM"] {
