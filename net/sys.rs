@@ -1,5 +1,5 @@
 //! The system calls that neither std nor socket2 makes in the way wanted here.
-#![expect(unsafe_code, reason = "accept4, which std and socket2 do not make with SOCK_NONBLOCK")]
+#![expect(unsafe_code, reason = "accept4, recv and send; each one on memory owned or borrowed here")]
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io;
@@ -63,6 +63,29 @@ fn accept_then_flags(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SockAddr)
     socket.set_cloexec(true)?;
     socket.set_nonblocking(true)?;
     Ok(accepted)
+}
+
+/// Takes what has come, as the `read` of std's sockets does. That is two calls deep and not compiled
+/// in line: of the 550 instructions of an echo, this spares 30.
+#[inline]
+pub(super) fn recv(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: the socket is open while it is borrowed, and the kernel writes no more than the length.
+    let count = unsafe { libc::recv(socket.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), 0) };
+    counted(count)
+}
+
+/// Puts as much on its way as there is room for, as the `write` of std's sockets does: without `SIGPIPE`.
+#[inline]
+pub(super) fn send(socket: BorrowedFd<'_>, buffer: &[u8]) -> io::Result<usize> {
+    let (data, length) = (buffer.as_ptr().cast(), buffer.len());
+    // SAFETY: the socket is open while it is borrowed, and the kernel reads no more than the length.
+    let count = unsafe { libc::send(socket.as_raw_fd(), data, length, libc::MSG_NOSIGNAL) };
+    counted(count)
+}
+
+#[inline]
+fn counted(count: libc::ssize_t) -> io::Result<usize> {
+    usize::try_from(count).map_err(|_| io::Error::last_os_error())
 }
 
 fn take(

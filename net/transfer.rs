@@ -63,8 +63,8 @@ impl<T: Source> Registered<T> {
         if buffer.is_empty() {
             return detour::poll_read(self, cx);
         }
-        let is_all = emptied_below(buffer.len().min(MOST_BYTES));
-        self.poll_transfer(cx, Direction::Read, is_all, |source| source.read(buffer))
+        let is_all = emptied_below(buffer.len());
+        self.poll_transfer(cx, Direction::Read, is_all, move |source| source.read(buffer))
     }
 
     pub(crate) fn poll_read_vectored(
@@ -101,8 +101,8 @@ impl<T: Sink> Registered<T> {
         if buffer.is_empty() {
             return detour::poll_write(self, cx);
         }
-        let is_all = filled_below(buffer.len().min(MOST_BYTES));
-        self.poll_transfer(cx, Direction::Write, is_all, |sink| sink.write(buffer))
+        let is_all = filled_below(buffer.len());
+        self.poll_transfer(cx, Direction::Write, is_all, move |sink| sink.write(buffer))
     }
 
     pub(crate) fn poll_write_vectored(
@@ -136,13 +136,13 @@ impl<T: Sink> Registered<T> {
 /// Tells of a read of so many bytes whether it has emptied the source, which had room for `room`.
 #[inline]
 pub(crate) fn emptied_below<T: Source>(room: usize) -> impl Fn(&T, usize) -> bool {
-    move |source, count| count < room && source.is_emptied_by_short()
+    move |source, count| count < room && count < MOST_BYTES && source.is_emptied_by_short()
 }
 
 /// Tells of a write of so many bytes, of `room`, whether it has filled the sink.
 #[inline]
 fn filled_below<T: Sink>(room: usize) -> impl Fn(&T, usize) -> bool {
-    move |sink, count| count < room && sink.is_filled_by_short()
+    move |sink, count| count < room && count < MOST_BYTES && sink.is_filled_by_short()
 }
 
 /// The buffers that the kernel would look at, from the first that is not empty, and their room.

@@ -204,10 +204,8 @@ impl Context {
 
     #[inline]
     fn wake_own(&self, tasks: &mut Tasks, id: Id) {
-        if id.slot() == Id::MAIN {
+        if !tasks.wake(id) && id.slot() == Id::MAIN {
             self.queue_main(tasks);
-        } else {
-            tasks.wake(id);
         }
     }
 

@@ -117,7 +117,7 @@ impl<T: AsFd> Registered<T> {
                     has_looked = true;
                 }
                 Some(Look::Seated) => return self.poll_overdue(direction, belief),
-                _ => return self.poll_transfer_at_length(cx, direction, &is_all, &mut operation),
+                _ => return self.poll_transfer_apart(cx, direction, is_all, operation),
             }
         }
         ready!(coop::poll_spend(cx));
@@ -134,12 +134,24 @@ impl<T: AsFd> Registered<T> {
             }
             Err(error) => {
                 self.failed(belief, direction, error)?;
-                self.poll_transfer_at_length(cx, direction, &is_all, &mut operation)
+                self.poll_transfer_apart(cx, direction, is_all, operation)
             }
         }
     }
 
+    /// The rest of it. Given by value, so that buffers are in registers up to here.
+    #[cold]
     #[inline(never)]
+    fn poll_transfer_apart(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        is_all: impl Fn(&T, usize) -> bool,
+        mut operation: impl FnMut(&T) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        self.poll_transfer_at_length(cx, direction, &is_all, &mut operation)
+    }
+
     fn poll_transfer_at_length(
         &self,
         cx: &mut Context<'_>,

@@ -150,16 +150,15 @@ impl Tasks {
         TaskRef { slot, id }
     }
 
-    /// Queues the task that an id of this runtime names.
+    /// Queues the task that an id of this runtime names. False if the id has no slot here.
     #[inline]
-    pub(crate) fn wake(&mut self, id: Id) {
-        if let Some(tenant) = self.slots.get_mut(id.slot())
-            && tenant.serial_low as u16 == id.generation()
-            && tenant.flags & QUEUED == 0
-        {
+    pub(crate) fn wake(&mut self, id: Id) -> bool {
+        let Some(tenant) = self.slots.get_mut(id.slot()) else { return false };
+        if tenant.serial_low as u16 == id.generation() && tenant.flags & QUEUED == 0 {
             tenant.flags |= QUEUED;
             self.queue.push(id);
         }
+        true
     }
 
     /// Queues whichever task is in a slot.

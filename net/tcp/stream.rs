@@ -6,6 +6,7 @@ use super::split::{ReadHalf, WriteHalf};
 use super::split_owned::{self, OwnedReadHalf, OwnedWriteHalf};
 use super::{connect, split};
 use crate::net::addr::{ToSocketAddrs, lookup_host};
+use crate::net::sys;
 use crate::net::transfer::{Sink, Source, async_read, async_write};
 use crate::runtime::registered::Registered;
 use socket2::SockRef;
@@ -264,7 +265,7 @@ impl TcpStream {
 impl Source for std::net::TcpStream {
     #[inline]
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        io::Read::read(&mut &*self, buffer)
+        sys::recv(self.as_fd(), buffer)
     }
 
     fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
@@ -275,7 +276,7 @@ impl Source for std::net::TcpStream {
 impl Sink for std::net::TcpStream {
     #[inline]
     fn write(&self, buffer: &[u8]) -> io::Result<usize> {
-        io::Write::write(&mut &*self, buffer)
+        sys::send(self.as_fd(), buffer)
     }
 
     /// Unlike std's, which is writev(2), this raises no `SIGPIPE` where that is not ignored.

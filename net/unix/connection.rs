@@ -69,7 +69,7 @@ impl Source for Connection {
 impl Sink for Connection {
     #[inline]
     fn write(&self, buffer: &[u8]) -> io::Result<usize> {
-        SockRef::from(self).send_with_flags(buffer, libc::MSG_NOSIGNAL)
+        crate::net::sys::send(self.as_fd(), buffer)
     }
 
     fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {

@@ -47,6 +47,10 @@ impl Absent {
         match self.0 {}
     }
 
+    pub(super) fn ready(&mut self, _: usize, _: Option<Duration>) -> io::Result<std::iter::Empty<Event>> {
+        match self.0 {}
+    }
+
     pub(super) fn wait(&mut self, _: usize, _: Option<Duration>, _: impl FnMut(Event)) -> io::Result<()> {
         match self.0 {}
     }

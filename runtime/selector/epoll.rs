@@ -149,20 +149,21 @@ impl Epoll {
         self.set.remove(fd)
     }
 
-    /// Hands out at most `room` events.
+    /// Waits, and gives what is ready.
+    #[inline]
+    pub(super) fn ready(&mut self, room: usize, timeout: Option<Duration>) -> io::Result<Ready<'_>> {
+        let ready = self.wait_raw(room, timeout)?;
+        Ok(Ready(self.events[..ready].iter()))
+    }
+
     #[inline]
     pub(super) fn wait(
         &mut self,
         room: usize,
         timeout: Option<Duration>,
-        mut each: impl FnMut(Event),
+        each: impl FnMut(Event),
     ) -> io::Result<()> {
-        let ready = self.wait_raw(room, timeout)?;
-        for event in &self.events[..ready] {
-            if event.u64 != NOTIFIER_KEY {
-                each(translate(event));
-            }
-        }
+        self.ready(room, timeout)?.for_each(each);
         Ok(())
     }
 
@@ -223,6 +224,23 @@ impl Epoll {
             mask |= WRITE;
         }
         mask
+    }
+}
+
+/// What a wait has found, without the notifier.
+pub(super) struct Ready<'a>(std::slice::Iter<'a, libc::epoll_event>);
+
+impl Iterator for Ready<'_> {
+    type Item = Event;
+
+    #[inline]
+    fn next(&mut self) -> Option<Event> {
+        loop {
+            let event = self.0.next()?;
+            if event.u64 != NOTIFIER_KEY {
+                return Some(translate(event));
+            }
+        }
     }
 }
 
