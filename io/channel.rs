@@ -5,6 +5,7 @@
 //! are copied and while a seat is looked at, and never while a waker is cloned, dropped or woken: a
 //! waker may be anybody's code.
 
+use crate::runtime::waker;
 use crate::task::coop;
 use std::collections::VecDeque;
 use std::fmt;
@@ -93,7 +94,7 @@ impl Channel {
         // Also the writer's: by reference, a second one may wait while the first one closes.
         let wakers = (state.reader.take(), state.writer.take());
         drop(state);
-        wakers.0.into_iter().chain(wakers.1).for_each(Waker::wake);
+        wakers.0.into_iter().chain(wakers.1).for_each(waker::wake);
     }
 
     /// Nobody is going to read what is there.
@@ -104,7 +105,7 @@ impl Channel {
         let (writer, reader) = (state.writer.take(), state.reader.take());
         drop(state);
         drop((bytes, reader));
-        writer.into_iter().for_each(Waker::wake);
+        writer.into_iter().for_each(waker::wake);
     }
 
     /// Ready with what `operation` says, after the waker that it gives has been woken; takes the seat
@@ -122,7 +123,7 @@ impl Channel {
             if let Some((result, waker)) = operation(&mut state) {
                 drop(state);
                 coop::spend();
-                waker.into_iter().for_each(Waker::wake);
+                waker.into_iter().for_each(waker::wake);
                 return Poll::Ready(result);
             }
             let seat = seat(&mut state);

@@ -18,6 +18,10 @@ use std::task::{Context, Poll, ready};
 ///
 /// As [`copy`](super::copy).
 ///
+/// # Panics
+///
+/// If the writer claims more bytes than there were.
+///
 /// # Examples
 ///
 /// ```
@@ -59,6 +63,7 @@ fn poll_copy<R: AsyncBufRead + ?Sized, W: AsyncWrite + ?Sized>(
             return Poll::Ready(Ok(*copied));
         }
         let count = ready!(writer.as_mut().poll_write(cx, bytes))?;
+        assert!(count <= bytes.len(), "the writer claims to have written more than it was given");
         if count == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }

@@ -3,7 +3,7 @@
 //! An address that is written as an IP is parsed here and now. A name goes to std's resolver, that
 //! is getaddrinfo(3), which blocks: it is asked on a thread of the runtime's pool.
 
-use crate::task::{JoinHandle, spawn_blocking};
+use crate::task::{JoinHandle, coop, spawn_blocking};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::pin::Pin;
@@ -50,7 +50,7 @@ pub async fn lookup_host(host: impl ToSocketAddrs) -> io::Result<impl Iterator<I
 }
 
 /// Resolves, and tries `attempt` on one address after the other until one is good. The last error
-/// is returned.
+/// is returned. It spends of the budget: as a rule nothing here has to wait, whoever tries again and again.
 pub(super) async fn try_each<T, F>(
     addresses: impl ToSocketAddrs,
     mut attempt: impl FnMut(SocketAddr) -> F,
@@ -58,6 +58,7 @@ pub(super) async fn try_each<T, F>(
 where
     F: Future<Output = io::Result<T>>,
 {
+    coop::consume_budget().await;
     let mut last_error = None;
     for address in addresses.resolve().await? {
         match attempt(address).await {

@@ -160,10 +160,12 @@ impl Pool {
             if state.closed {
                 break;
             }
-            let until = Instant::now() + self.keep_alive;
+            // None is for ever.
+            let until = Instant::now().checked_add(self.keep_alive);
             state.idle += 1;
             while state.jobs.is_empty() && !state.closed {
-                let left = until.saturating_duration_since(Instant::now());
+                let left =
+                    until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
                 if left.is_zero() {
                     break;
                 }

@@ -278,6 +278,8 @@ impl Executor {
         let wake = |waker: &Waker| context.wake_by(&mut tasks, waker);
         let result = context.reactor.borrow_mut().turn(timeout, wake, wakers);
         if let Err(error) = result {
+            // So that the next wait fails as well, instead of being taken for one that has mail.
+            context.remote.wake_up();
             panic!("the selector failed, was its descriptor closed? {error}");
         }
     }

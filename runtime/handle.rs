@@ -21,6 +21,10 @@ use std::time::Duration;
 /// called there. Dropping it drops every task, on this thread, and closes every descriptor it made;
 /// blocking calls under way are not waited for. Handles and wakers that are left do nothing then.
 ///
+/// After fork(2) it is the parent's alone. In the child [`block_on`](Runtime::block_on) panics when it comes to
+/// wait; what is dropped there changes nothing for the parent; and sockets that came along may be used in a
+/// runtime that the child makes, as long as the parent does not use them too.
+///
 /// # Examples
 ///
 /// ```

@@ -43,7 +43,7 @@ mod sync;
 mod task;
 mod tasks;
 mod unwind;
-mod waker;
+pub(crate) mod waker;
 
 pub use builder::Builder;
 pub use handle::{Handle, Runtime, TryCurrentError, block_on};

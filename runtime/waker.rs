@@ -9,6 +9,7 @@
 
 use super::id::Id;
 use super::{context, unwind};
+use std::cell::Cell;
 use std::mem::ManuallyDrop;
 use std::ptr;
 use std::task::{RawWaker, RawWakerVTable, Waker};
@@ -60,6 +61,12 @@ pub(crate) fn wake(waker: Waker) {
         Some(id) => context::wake(id),
         None => unwind::contain(|| waker.wake()),
     }
+}
+
+/// Leaves a waker where somebody will look for it. Cloned only if it is another than the last time.
+pub(crate) fn leave(place: &Cell<Option<Waker>>, waker: &Waker) {
+    let left = place.take().filter(|left| left.will_wake(waker)).unwrap_or_else(|| waker.clone());
+    drop(place.replace(Some(left)));
 }
 
 #[cfg(test)]

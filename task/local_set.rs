@@ -6,12 +6,13 @@
 
 use super::{AbortHandle, JoinHandle};
 use crate::runtime::Runtime;
-use crate::runtime::context;
 use crate::runtime::spawn::{spawn, spawn_later};
+use crate::runtime::{context, waker};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
 use std::future::poll_fn;
+use std::marker::PhantomData;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -57,8 +58,8 @@ struct Set {
 }
 
 thread_local! {
-    /// The set to which what runs now belongs.
-    static CURRENT: Cell<Option<Rc<Set>>> = const { Cell::new(None) };
+    /// The sets that are entered, with numbers that grow; what runs now belongs to the last one.
+    static ENTERED: RefCell<Vec<(usize, Rc<Set>)>> = const { RefCell::new(Vec::new()) };
 }
 
 impl LocalSet {
@@ -117,8 +118,7 @@ impl Future for LocalSet {
         if self.set.members.borrow().is_empty() {
             return Poll::Ready(());
         }
-        // The earlier one is dropped under no borrow: it may be a foreign one.
-        drop(self.set.waiter.replace(Some(cx.waker().clone())));
+        waker::leave(&self.set.waiter, cx.waker());
         Poll::Pending
     }
 }
@@ -206,25 +206,38 @@ impl Drop for Membership {
         let is_empty = members.is_empty();
         drop(members);
         if is_empty && let Some(waiter) = self.set.waiter.take() {
-            waiter.wake();
+            waker::wake(waiter);
         }
     }
 }
 
-/// From [`LocalSet::enter`]. Dropped, it has [`spawn_local`] do what it did before.
+/// From [`LocalSet::enter`]. Dropped, it has [`spawn_local`] do what it would without it, in whatever order
+/// several guards are dropped.
 #[must_use = "dropped at once, it has no effect"]
 pub struct LocalEnterGuard {
-    previous: Option<Rc<Set>>,
+    number: usize,
+    thread: PhantomData<*const ()>,
 }
 
 fn enter(set: Rc<Set>) -> LocalEnterGuard {
-    LocalEnterGuard { previous: CURRENT.replace(Some(set)) }
+    let number = ENTERED.with_borrow_mut(|entered| {
+        let number = entered.last().map_or(0, |(last, _)| last + 1);
+        entered.push((number, set));
+        number
+    });
+    LocalEnterGuard { number, thread: PhantomData }
 }
 
 impl Drop for LocalEnterGuard {
     fn drop(&mut self) {
         // Gone with the thread: then nobody asks any more.
-        let _ = CURRENT.try_with(|current| current.replace(self.previous.take()));
+        let left = ENTERED.try_with(|entered| {
+            let mut entered = entered.borrow_mut();
+            let index = entered.iter().rposition(|(number, _)| *number == self.number)?;
+            Some(entered.remove(index))
+        });
+        // Under no borrow: with the set may go what is yet to be started in it.
+        drop(left);
     }
 }
 
@@ -256,8 +269,7 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    let current = CURRENT.take();
-    CURRENT.set(current.clone());
+    let current = ENTERED.with_borrow(|entered| entered.last().map(|(_, set)| set.clone()));
     match current {
         Some(set) => set.spawn(future),
         None => spawn(future),

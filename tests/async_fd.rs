@@ -191,6 +191,15 @@ fn an_event_newer_than_the_guard_outlives_its_clearing() {
         old.clear_ready();
         assert!(poll_once(fd.readable()).await.is_some(), "what is there can be had");
         assert_eq!(take(fd.get_ref()).unwrap(), 1);
+        // Likewise if somebody else has heard of that event already: it will not be reported again.
+        let mut older = fd.readable().await.unwrap();
+        let mut same = fd.readable().await.unwrap();
+        same.clear_ready();
+        add(fd.get_ref(), 1);
+        drop(fd.readable().await.unwrap());
+        older.clear_ready();
+        assert!(poll_once(fd.readable()).await.is_some(), "cleared by one who has not seen it");
+        assert_eq!(take(fd.get_ref()).unwrap(), 1);
     });
 }
 

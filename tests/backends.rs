@@ -1,10 +1,11 @@
 //! The loop on each mechanism that this system has: how it is chosen, and that it sleeps when nothing
 //! happens. All other tests run on each of them too, see `.ci/run`.
+#![expect(unsafe_code, reason = "close and dup2, behind the back of a descriptor's owner")]
 
 mod net_support;
 
 use futures_lite::future::{poll_once, zip};
-use net_support::{half_std_pair, in_child, in_child_with, until, watchdog};
+use net_support::{half_std_pair, in_child, in_child_with, pair, until, watchdog};
 use runtime::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use runtime::net::{AsyncFd, TcpListener, TcpStream};
 use runtime::selector::Kind;
@@ -160,6 +161,51 @@ fn a_descriptor_is_deregistered_before_it_is_closed() {
         assert!(turns < 10, "{}: {turns} turns", runtime.selector());
         writer.join().unwrap();
         drop(duplicate);
+    });
+}
+
+/// poll and select notice, and whoever waits has an error; epoll and kqueue do not, and it goes on waiting.
+/// Nothing turns the loop, and everybody else goes on.
+#[test]
+fn a_descriptor_that_somebody_closes_turns_no_loop() {
+    in_child("a_descriptor_that_somebody_closes_turns_no_loop", || {
+        on_each(|runtime| {
+            let null = std::fs::File::open("/dev/null").unwrap();
+            let (ours, _peer) = half_std_pair().unwrap();
+            let number = ours.as_raw_fd();
+            let turns = runtime.block_on(async {
+                let waiting = spawn(async move {
+                    let mut ours = ours;
+                    let result = ours.read(&mut [0; 8]).await;
+                    (ours, result)
+                });
+                yield_now().await;
+                // SAFETY: it is open, and who has it has an error at worst.
+                assert_eq!(unsafe { libc::close(number) }, 0);
+                let before = runtime.metrics().turns;
+                time::sleep(Duration::from_millis(500)).await;
+                let turns = runtime.metrics().turns - before;
+                let notices = matches!(runtime.selector(), Kind::Poll | Kind::Select);
+                assert_eq!(waiting.is_finished(), notices, "{}", runtime.selector());
+                // So that what is closed in the end is open.
+                // SAFETY: numbers go in and a number comes out; that one is free.
+                assert_eq!(unsafe { libc::dup2(null.as_raw_fd(), number) }, number);
+                if notices {
+                    let (ours, result) = waiting.await.unwrap();
+                    assert_eq!(result.unwrap_err().raw_os_error(), Some(libc::EBADF));
+                    drop(ours);
+                } else {
+                    waiting.abort();
+                    assert!(waiting.await.unwrap_err().is_cancelled());
+                }
+                let (mut a, mut b) = pair().await.unwrap();
+                a.write_all(b"on").await.unwrap();
+                b.read_exact(&mut [0; 2]).await.unwrap();
+                turns
+            });
+            assert!(turns < 5, "{}: {turns} turns in half a second", runtime.selector());
+            assert_eq!(runtime.metrics().io_sources, 0);
+        });
     });
 }
 

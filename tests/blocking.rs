@@ -1,5 +1,6 @@
 //! Blocking calls: what becomes of them, how many threads they take, and that nobody waits for them
 //! in vain. And the law that without them there is no thread but one.
+#![cfg_attr(target_os = "linux", expect(unsafe_code, reason = "setrlimit"))]
 
 mod common;
 
@@ -93,17 +94,21 @@ fn no_more_threads_are_taken_than_allowed_and_no_call_is_lost() {
 #[test]
 fn calls_that_wait_for_each_other_each_have_a_thread() {
     run(async {
-        let barrier = Arc::new(Barrier::new(8));
-        let calls: Vec<_> = (0..8)
-            .map(|_| {
-                spawn_blocking({
-                    let barrier = barrier.clone();
-                    move || _ = barrier.wait()
+        // Also if some threads are idle at first, who can take but one call each.
+        for count in [3, 8, 4, 16] {
+            let barrier = Arc::new(Barrier::new(count));
+            let calls: Vec<_> = (0..count)
+                .map(|_| {
+                    spawn_blocking({
+                        let barrier = barrier.clone();
+                        move || _ = barrier.wait()
+                    })
                 })
-            })
-            .collect();
-        for call in calls {
-            call.await.unwrap();
+                .collect();
+            for call in calls {
+                call.await.unwrap();
+            }
+            thread::sleep(Duration::from_millis(1));
         }
     });
 }
@@ -232,6 +237,77 @@ fn after_the_runtime_a_call_is_cancelled() {
     assert!(run(call).unwrap_err().is_cancelled());
 }
 
+/// A stack for which there is no room: no thread can be started.
+#[test]
+#[cfg_attr(miri, ignore = "its threads have no stacks")]
+fn a_call_for_which_there_is_no_thread_is_cancelled_and_says_so() {
+    let _watchdog = watchdog();
+    let runtime = Builder::new_current_thread().thread_stack_size(1 << 46).build().unwrap();
+    let kept = Arc::new(());
+    runtime.block_on(async {
+        for _ in 0..3 {
+            let held = kept.clone();
+            let error = spawn_blocking(move || drop(held)).await.unwrap_err();
+            assert!(error.is_cancelled(), "{error}");
+            assert!(error.to_string().contains("thread"), "{error}");
+            assert_eq!(Arc::strong_count(&kept), 1);
+            // A look-up has the same error, as one of io.
+            assert!(runtime::net::lookup_host("localhost:80").await.is_err());
+        }
+        // The loop goes on.
+        assert_eq!(spawn(async { 7 }).await.unwrap(), 7);
+        time::sleep(Duration::from_micros(10)).await;
+    });
+    runtime.shutdown_timeout(Duration::from_secs(3600));
+}
+
+/// And if one can, and then no more: the calls wait for that one.
+#[test]
+#[cfg(target_os = "linux")]
+#[cfg_attr(miri, ignore = "starts a process, and limits its memory")]
+fn where_no_further_thread_can_be_started_calls_go_to_those_there_are() {
+    const STACK: usize = 256 << 20;
+    in_child(|| {
+        let runtime = Builder::new_current_thread().thread_stack_size(STACK).build().unwrap();
+        let (under_way, release) = stuck(&runtime);
+        let limited = limit_memory(Some(STACK / 4));
+        let before = threads();
+        let waits: Vec<_> = (0..10).map(|n| runtime.spawn_blocking(move || n)).collect();
+        assert_eq!(threads(), before);
+        release.send(()).unwrap();
+        runtime.block_on(async {
+            assert_eq!(under_way.await.unwrap(), 7);
+            for (n, call) in waits.into_iter().enumerate() {
+                assert_eq!(call.await.unwrap(), n);
+            }
+        });
+        // And when there is room again there are more threads.
+        assert!(limited);
+        limit_memory(None);
+        let barrier = Arc::new(Barrier::new(3));
+        let calls = [(); 3].map(|()| {
+            let barrier = barrier.clone();
+            runtime.spawn_blocking(move || _ = barrier.wait())
+        });
+        runtime.block_on(async {
+            for call in calls {
+                call.await.unwrap();
+            }
+        });
+    });
+}
+
+/// Leaves this process so many bytes of memory more than it has, or as many as it likes.
+#[cfg(target_os = "linux")]
+fn limit_memory(more: Option<usize>) -> bool {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: usize = pages.split(' ').next().unwrap().parse().unwrap();
+    let limit = more.map_or(libc::RLIM_INFINITY, |more| (pages * 4096 + more) as libc::rlim_t);
+    let limit = libc::rlimit { rlim_cur: limit, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: the kernel reads one limit.
+    unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) == 0 }
+}
+
 #[test]
 fn threads_bear_the_runtimes_name() {
     let runtime = Builder::new_current_thread().name("front").build().unwrap();
@@ -252,6 +328,29 @@ fn a_thread_that_just_leaves_loses_no_call() {
             assert_eq!(spawn_blocking(move || round).await.unwrap(), round);
         }
     });
+}
+
+/// For ever is a time, too.
+#[test]
+fn a_thread_may_stay_for_ever() {
+    let _watchdog = watchdog();
+    for keep_alive in [Duration::MAX, Duration::from_secs(1 << 40), Duration::ZERO] {
+        let runtime = Builder::new_current_thread()
+            .max_blocking_threads(1)
+            .thread_keep_alive(keep_alive)
+            .timer_slack(keep_alive)
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            for round in 0..3 {
+                let call = spawn_blocking(move || (thread::current().id(), round));
+                assert_eq!(call.await.unwrap().1, round);
+                // It is idle by then.
+                thread::sleep(Duration::from_millis(1));
+            }
+        });
+        runtime.shutdown_timeout(Duration::MAX);
+    }
 }
 
 #[test]

@@ -649,7 +649,7 @@ fn a_future_is_dropped_before_its_output_is_seen() {
 
 #[test]
 fn a_large_future_and_a_small_stack_get_on() {
-    let small = thread::Builder::new().stack_size(if cfg!(miri) { 1 << 20 } else { 128 << 10 }).spawn(|| {
+    let small = thread::Builder::new().stack_size(if cfg!(miri) { 1 << 20 } else { 64 << 10 }).spawn(|| {
         run(async {
             let large = spawn(async {
                 let buffer = Box::new([0u8; 16 << 10]);

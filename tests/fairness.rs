@@ -5,13 +5,13 @@ mod common;
 use common::subjects::Gate;
 use common::{Count, poll_once, run, until, watchdog, yield_times};
 use runtime::io::{AsyncRead, AsyncWrite, Interest};
-use runtime::net::{AsyncFd, TcpListener, TcpStream};
+use runtime::net::{AsyncFd, TcpListener, TcpSocket, TcpStream, UdpSocket, UnixStream};
 use runtime::task::{coop::consume_budget, yield_now};
 use runtime::time::{self, Instant, interval, interval_at, sleep, sleep_until, timeout};
 use runtime::{Builder, Handle, spawn};
 use std::future::poll_fn;
 use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::UnixStream as StdUnixStream;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -45,8 +45,8 @@ fn most_polls(tasks: usize) -> usize {
     2 * (INTERVAL + tasks) + 8
 }
 
-fn async_pair() -> (AsyncFd<UnixStream>, UnixStream) {
-    let (one, other) = UnixStream::pair().unwrap();
+fn async_pair() -> (AsyncFd<StdUnixStream>, StdUnixStream) {
+    let (one, other) = StdUnixStream::pair().unwrap();
     one.set_nonblocking(true).unwrap();
     other.set_nonblocking(true).unwrap();
     (AsyncFd::new(one).unwrap(), other)
@@ -282,6 +282,42 @@ fn whatever_is_always_ready_yields_at_times() {
     });
 }
 
+/// Over loopback and by a path it is decided within the call, so that the usual loop of a client whose
+/// server is not there yet never waits.
+#[test]
+#[cfg_attr(miri, ignore = "Unix sockets and UDP are beyond Miri")]
+fn who_tries_again_and_again_to_connect_or_bind_lets_others_have_their_turn() {
+    let bound = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    bound.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let refusing = bound.local_addr().unwrap().as_socket().unwrap();
+    let retry = async |what: usize| loop {
+        let is_error = match what {
+            0 => TcpStream::connect(refusing).await.is_err(),
+            1 => TcpSocket::new_v4().unwrap().connect(refusing).await.is_err(),
+            2 => TcpListener::bind(refusing).await.is_err(),
+            3 => UnixStream::connect("/nobody/listens/here").await.is_err(),
+            4 => UdpSocket::bind("192.0.2.1:7").await.is_err(),
+            _ => UdpSocket::bind("127.0.0.1:0").await.is_err(),
+        };
+        assert!(is_error || what == 5);
+    };
+    for what in 0..=5 {
+        run(async {
+            let others = Count::default();
+            let counted = others.clone();
+            drop(spawn(async move {
+                loop {
+                    counted.add();
+                    yield_now().await;
+                }
+            }));
+            // Its own timeout fires as well.
+            assert!(timeout(Duration::from_millis(5), retry(what)).await.is_err());
+            assert!(others.get() >= 2, "{what}: {} turns of others", others.get());
+        });
+    }
+}
+
 #[test]
 fn outside_of_any_task_there_is_no_budget() {
     let mut cx = Context::from_waker(Waker::noop());
@@ -360,7 +396,7 @@ fn timers_that_are_all_due_at_once_let_others_through() {
         let (counted, worst, pings) = (fired.clone(), worst.clone(), pings.clone());
         let pinging = spawn(async move {
             let (ping, mut pong) = async_pair();
-            let read = |mut socket: &UnixStream| socket.read(&mut [0; 8]);
+            let read = |mut socket: &StdUnixStream| socket.read(&mut [0; 8]);
             while counted.get() < TIMERS {
                 assert!(poll_once(ping.async_io(Interest::READABLE, read)).await.is_none());
                 let before = counted.get();

@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::subjects::Gate;
 use common::watchdog;
 use runtime::task::{spawn_blocking, yield_now};
 use runtime::{Builder, Handle, time};
@@ -124,6 +125,28 @@ fn what_is_spawned_and_woken_before_the_sleep_runs_instead() {
         }));
         std::task::Poll::Pending
     }));
+}
+
+/// There is neither a timer nor another thread that would end such a sleep.
+#[test]
+fn a_loop_does_not_sleep_over_what_its_hook_has_brought_forth() {
+    let _watchdog = watchdog();
+    for is_spawned in [false, true] {
+        let gate = Gate::default();
+        let (opened, calls) = (gate.wait(), Counter::default());
+        let hook = move || {
+            if calls.fetch_add(1, SeqCst) == 0 {
+                // What waits is woken by a task, or by the hook itself.
+                let gate = gate.clone();
+                match is_spawned {
+                    true => drop(runtime::spawn(async move { gate.open() })),
+                    false => gate.open(),
+                }
+            }
+        };
+        let runtime = Builder::new_current_thread().on_thread_park(hook).build().unwrap();
+        runtime.block_on(opened);
+    }
 }
 
 /// A program that hands out work whenever the loop has none would otherwise never hear of its sockets.

@@ -7,13 +7,13 @@ mod common;
 
 use common::adversary::{Adversary, Deed, FUNCTIONS, On};
 use common::process::blocking_threads_leave;
-use common::subjects::{ENDINGS, Gate, SUBJECTS, ordeal, works};
+use common::subjects::{ENDINGS, Gate, ordeal, subjects, works};
 use common::{
     Count, CountOnDrop, CountingWaker, OnDrop, message, panic_quietly, run, until, watchdog, yield_times,
 };
-use runtime::io::Interest;
-use runtime::net::AsyncFd;
-use runtime::task::{JoinHandle, yield_now};
+use runtime::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, DuplexStream, Interest, duplex};
+use runtime::net::{AsyncFd, TcpListener, TcpStream, serve};
+use runtime::task::{JoinHandle, LocalSet, yield_now};
 use runtime::{Handle, Runtime, spawn, task};
 use std::future::{pending, poll_fn};
 use std::io::{Write, pipe};
@@ -288,7 +288,7 @@ fn payloads_that_panic<P: Default + Send + 'static>() {
 #[cfg_attr(miri, ignore = "a few thousand runtimes")]
 fn in_any_function_of_a_foreign_waker() {
     let _watchdog = watchdog();
-    for (name, make) in SUBJECTS {
+    for (name, make) in subjects() {
         for on in FUNCTIONS {
             for call in 0..3 {
                 for ending in ENDINGS {
@@ -329,6 +329,69 @@ fn in_the_wake_of_one_of_many_who_wait() {
         other.write_all(b"x").unwrap();
         until(|| adversaries.iter().all(|adversary| adversary.wakes() == 1)).await;
         assert!(adversaries.iter().all(|adversary| adversary.live() == 0));
+    });
+}
+
+/// Whoever else waits for the end of a server hears of it, and the server comes to its end.
+#[test]
+fn in_the_wake_of_one_of_many_who_wait_for_a_drain() {
+    Others::around(async || {
+        let gate = Gate::default();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = serve(listener).graceful(gate.wait(), Duration::ZERO);
+        let drain = server.drain();
+        let adversaries: Vec<_> = (0..8).map(|_| Adversary::new(On::Wake, Deed::Panic(0))).collect();
+        let mut waits: Vec<_> = adversaries.iter().map(|_| Box::pin(drain.started())).collect();
+        for (adversary, wait) in adversaries.iter().zip(&mut waits) {
+            assert!(wait.as_mut().poll(&mut Context::from_waker(&adversary.waker())).is_pending());
+        }
+        let served = spawn(server.run(async |_: TcpStream, _| {}));
+        yield_now().await;
+        gate.open();
+        assert_eq!(served.await.unwrap().unwrap().accepted(), 0);
+        assert!(adversaries.iter().all(|adversary| (adversary.wakes(), adversary.live()) == (1, 0)));
+    });
+}
+
+/// What wakes has done its work, and tells of that.
+#[test]
+fn in_the_waker_of_the_other_end_of_a_stream() {
+    Others::around(async || {
+        let waiting = |end: &mut DuplexStream, bytes: &mut [u8]| {
+            let adversary = Adversary::new(On::Wake, Deed::Panic(0));
+            let waker = adversary.waker();
+            assert!(Pin::new(end).poll_read(&mut Context::from_waker(&waker), bytes).is_pending());
+            adversary
+        };
+        let (mut one, mut other) = duplex(4);
+        let adversary = waiting(&mut one, &mut [0; 8]);
+        assert_eq!(other.write(b"hello").await.unwrap(), 4);
+        assert_eq!((adversary.wakes(), adversary.live()), (1, 0));
+        let mut word = [0; 8];
+        assert_eq!(one.read(&mut word).await.unwrap(), 4);
+        let adversary = waiting(&mut one, &mut word);
+        other.close().await.unwrap();
+        assert_eq!((adversary.wakes(), adversary.live()), (1, 0));
+        assert_eq!(one.read(&mut word).await.unwrap(), 0);
+        // And by a drop.
+        let adversary = waiting(&mut other, &mut word);
+        drop(one);
+        assert_eq!((adversary.wakes(), adversary.live()), (1, 0));
+    });
+}
+
+/// And so has a task that was the last of its set.
+#[test]
+fn in_the_waker_that_waits_for_a_set_of_tasks() {
+    Others::around(async || {
+        let (mut set, gate) = (LocalSet::new(), Gate::default());
+        let last = set.spawn_local(gate.wait());
+        let adversary = Adversary::new(On::Wake, Deed::Panic(0));
+        assert!(Pin::new(&mut set).poll(&mut Context::from_waker(&adversary.waker())).is_pending());
+        gate.open();
+        last.await.unwrap();
+        assert_eq!((adversary.wakes(), adversary.live()), (1, 0));
+        set.await;
     });
 }
 

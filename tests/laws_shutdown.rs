@@ -6,7 +6,7 @@ mod common;
 
 use common::guards::{Drops, NotSend};
 use common::heap::{Counting, live_bytes};
-use common::process::{in_child, open_descriptors};
+use common::process::{exit_of_child, in_child, open_descriptors};
 use common::{
     Count, CountOnDrop, CountingWaker, OnDrop, WakerSlot, own_waker, panic_quietly, poll_once, run, watchdog,
     yield_times,
@@ -475,6 +475,35 @@ fn a_runtime_that_is_forgotten_leaves_sound_wakers() {
     others.into_iter().for_each(|other| other.join().unwrap());
     drop(task);
     run(common::subjects::works());
+}
+
+/// From within a task or the future of `block_on`, beside a call that blocks for ever, a thread that wakes
+/// all the while, and whatever else is under way.
+#[test]
+#[cfg_attr(miri, ignore = "starts a process")]
+fn a_process_may_exit_from_within() {
+    let ended = exit_of_child(|| {
+        let runtime = Runtime::new().unwrap();
+        // Waits for ever, and is woken for ever.
+        let (one, _other) = half_std_pair();
+        let waker = runtime.block_on(own_waker());
+        let handle = runtime.handle().clone();
+        thread::spawn(move || {
+            loop {
+                waker.wake_by_ref();
+                drop(handle.spawn(yield_now()));
+            }
+        });
+        drop(runtime.spawn_blocking(|| thread::sleep(Duration::from_secs(3600))));
+        drop(runtime.spawn(async move { drop(one.readable().await) }));
+        runtime.block_on(async {
+            drop(spawn(time::sleep(Duration::from_secs(3600))));
+            time::sleep(Duration::from_millis(5)).await;
+            drop(spawn(async { std::process::exit(7) }));
+            pending::<()>().await;
+        });
+    });
+    assert_eq!(ended.code(), Some(7), "{ended}");
 }
 
 #[test]

@@ -168,6 +168,32 @@ fn the_guard_says_which_set_is_meant() {
     assert_eq!(outer.block_on(&runtime, async { spawn_local(async { 7 }).await.unwrap() }), 7);
 }
 
+/// Guards are values: they may be kept in a struct, or go the other way round.
+#[test]
+fn guards_that_go_in_any_order_leave_nothing_behind() {
+    let _watchdog = watchdog();
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        // The first one twice.
+        let sets = [LocalSet::new(), LocalSet::new()];
+        let mut guards = [0, 1, 0].map(|set| Some(sets[set].enter()));
+        let mut expected = [0, 0];
+        for index in order {
+            guards[index] = None;
+            let left = guards.iter().rposition(Option::is_some);
+            match left {
+                Some(last) => {
+                    drop(spawn_local(async {}));
+                    expected[last % 2] += 1;
+                }
+                None => assert!(catch_unwind(|| spawn_local(async {})).is_err(), "{order:?}"),
+            }
+        }
+        let [a, b] = expected;
+        let seen = format!("{:?} {:?}", sets[0], sets[1]);
+        assert_eq!(seen, format!("LocalSet {{ tasks: {a} }} LocalSet {{ tasks: {b} }}"), "{order:?}");
+    }
+}
+
 #[test]
 fn a_local_runtime_is_a_runtime() {
     let _watchdog = watchdog();

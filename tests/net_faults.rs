@@ -8,8 +8,8 @@ mod net_support;
 use futures_lite::future::{or, zip};
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use net_support::{
-    CpuTime, full_listener, half_std_pair, in_child, in_child_under, open_descriptors, pair, poll_once, run,
-    until, watchdog,
+    CpuTime, full_listener, half_std_pair, hundred_connections, in_child, in_child_under, open_descriptors,
+    pair, poll_once, run, until, watchdog,
 };
 use runtime::io::{Interest, Ready};
 use runtime::net::{TcpListener, TcpStream};
@@ -525,27 +525,6 @@ fn a_queue_of_dead_connections_is_through_soon() {
     });
 }
 
-/// Connects, accepts and transfers, a hundred times. Returns how often accepting failed.
-fn hundred_connections() -> usize {
-    run(async {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let mut errors = 0;
-        for _ in 0..100 {
-            let mut client = std::net::TcpStream::connect(address).unwrap();
-            client.write_all(b"x").unwrap();
-            let mut server = loop {
-                match listener.accept().await {
-                    Ok((server, _)) => break server,
-                    Err(_) => errors += 1,
-                }
-            };
-            assert_eq!(server.read(&mut [0; 8]).await.unwrap(), 1);
-        }
-        errors
-    })
-}
-
 #[test]
 fn a_connection_that_breaks_in_the_queue_is_passed_over() {
     let name = "a_connection_that_breaks_in_the_queue_is_passed_over";
@@ -565,6 +544,26 @@ fn a_connection_that_breaks_in_the_queue_is_passed_over() {
         let inject = format!("inject=accept4:error={errno}:when=1..50");
         in_child_under(name, errno, &["-e", &inject], || assert_eq!(hundred_connections(), 0));
     }
+}
+
+/// And if all of them are, as where a filter forbids it, others have their turn meanwhile, and it is told.
+#[test]
+fn connections_that_all_break_stop_nobody_else() {
+    let name = "connections_that_all_break_stop_nobody_else";
+    in_child_under(name, "EPERM", &["-e", "inject=accept4,accept:error=EPERM"], || {
+        run(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let accepting = spawn(async move { listener.accept().await.map(drop) });
+            let mut turns = 0;
+            while !accepting.is_finished() {
+                yield_now().await;
+                turns += 1;
+            }
+            assert_eq!(accepting.await.unwrap().unwrap_err().raw_os_error(), Some(libc::EPERM));
+            assert!(turns >= 20, "{turns} turns while a thousand were tried");
+        });
+    });
 }
 
 #[test]

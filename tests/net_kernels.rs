@@ -7,7 +7,10 @@ mod net_support;
 
 use futures_lite::future::zip;
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
-use net_support::{half_std_pair, in_child, in_child_under, pair, run, until, watchdog};
+use net_support::{
+    half_std_pair, hundred_connections, in_child, in_child_under, open_descriptors, pair, poll_once, until,
+    watchdog,
+};
 use runtime::net::UdpSocket;
 use runtime::selector::{Kind, Selector};
 use runtime::task::yield_now;
@@ -139,24 +142,36 @@ fn a_kernel_without_eventfd_will_do() {
     }
 }
 
+/// One whose descriptors have run out is an error, and leaves none behind.
 #[test]
-fn a_runtime_for_which_there_is_no_descriptor_is_not_built() {
-    let name = "a_runtime_for_which_there_is_no_descriptor_is_not_built";
-    in_child_under(name, "EMFILE", &["-e", "inject=eventfd2:error=EMFILE"], || {
-        assert_eq!(Selector::new().unwrap_err().raw_os_error(), Some(libc::EMFILE));
-        for kind in Kind::available() {
-            let error = Builder::new_current_thread().selector(*kind).build().unwrap_err();
-            assert_eq!(error.raw_os_error(), Some(libc::EMFILE), "{kind}");
-        }
-    });
+fn a_runtime_that_cannot_be_made_is_an_error() {
+    for call in ["eventfd2", "epoll_create1"] {
+        let inject = format!("inject={call}:error=EMFILE");
+        in_child_under("a_runtime_that_cannot_be_made_is_an_error", call, &["-e", &inject], || {
+            let before = open_descriptors();
+            assert_eq!(Selector::new().unwrap_err().raw_os_error(), Some(libc::EMFILE));
+            for kind in [Kind::Epoll, Kind::EpollLevel] {
+                let error = Builder::new_current_thread().selector(kind).build().unwrap_err();
+                assert_eq!(error.raw_os_error(), Some(libc::EMFILE), "{kind}");
+            }
+            assert_eq!(open_descriptors(), before);
+        });
+    }
 }
 
+/// The next best is taken, and tells which it is.
 #[test]
 fn a_kernel_without_epoll_will_do() {
     for errno in ["ENOSYS", "EPERM"] {
         let inject = format!("inject=epoll_create1:error={errno}");
         in_child_under("a_kernel_without_epoll_will_do", errno, &["-e", &inject], || {
             assert_eq!(Selector::new().unwrap().kind(), Kind::Poll);
+            let asked = Builder::new_current_thread().selector(Kind::Epoll).build().unwrap_err();
+            assert!(asked.raw_os_error().is_some(), "who asks for it by name has the error");
+            if std::env::var_os("RUNTIME_SELECTOR").is_none() {
+                assert_eq!(Runtime::new().unwrap().selector(), Kind::Poll);
+                assert_eq!(hundred_connections(), 0);
+            }
         });
     }
 }
@@ -167,15 +182,44 @@ fn a_kernel_without_nanosecond_waits_will_do() {
     for errno in ["ENOSYS", "EPERM"] {
         let inject = format!("inject=epoll_pwait2:error={errno}");
         in_child_under("a_kernel_without_nanosecond_waits_will_do", errno, &["-e", &inject], || {
-            run(async {
-                for wait in [Duration::from_micros(100), Duration::from_micros(1500)] {
-                    let started = Instant::now();
-                    time::sleep(wait).await;
-                    assert!(started.elapsed() >= wait, "rounded up to milliseconds, and not to zero");
-                }
+            let _watchdog = watchdog();
+            let runtime = Runtime::new().unwrap();
+            for wait in [Duration::from_micros(100), Duration::from_micros(1500)] {
+                let (started, turns) = (Instant::now(), runtime.metrics().turns);
+                runtime.block_on(time::sleep(wait));
+                assert!(started.elapsed() >= wait);
+                let turns = runtime.metrics().turns - turns;
+                assert!(turns <= 4, "{turns} turns: rounded up to milliseconds, and not to zero");
+            }
+            runtime.block_on(async {
                 let (mut a, mut b) = pair().await.unwrap();
                 a.write_all(b"hello").await.unwrap();
                 b.read_exact(&mut [0; 5]).await.unwrap();
+            });
+        });
+    }
+}
+
+/// A limit on what one user may watch, or no memory: whoever has to wait has the error, and may try again.
+#[test]
+fn a_registration_that_fails_is_told_and_may_be_repeated() {
+    for errno in ["ENOSPC", "ENOMEM"] {
+        // The first one is the loop's own.
+        let inject = format!("inject=epoll_ctl:error={errno}:when=2..3");
+        let name = "a_registration_that_fails_is_told_and_may_be_repeated";
+        in_child_under(name, errno, &["-e", &inject], || {
+            let _watchdog = watchdog();
+            let runtime = Builder::new_current_thread().selector(Kind::Epoll).build().unwrap();
+            runtime.block_on(async {
+                let (mut ours, mut other) = half_std_pair().unwrap();
+                for _ in 0..2 {
+                    let error = ours.read(&mut [0; 8]).await.unwrap_err();
+                    assert!(matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::ENOMEM)), "{error}");
+                }
+                assert!(poll_once(ours.read(&mut [0; 8])).await.is_none());
+                other.write_all(b"hello").unwrap();
+                assert_eq!(ours.read(&mut [0; 8]).await.unwrap(), 5);
+                assert_eq!(runtime.metrics().io_sources, 1);
             });
         });
     }

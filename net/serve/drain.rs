@@ -1,5 +1,6 @@
 //! The word to the handlers that they should come to their end.
 
+use crate::runtime::waker;
 use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -51,7 +52,8 @@ impl Drain {
     pub(super) fn start(&self) {
         self.state.started.set(true);
         let mut waiters = self.state.waiters.take();
-        waiters.drain().for_each(Waker::wake);
+        // One whose waker panics keeps the others from nothing.
+        waiters.drain().for_each(waker::wake);
     }
 
     /// Whether it has begun.
@@ -87,19 +89,29 @@ impl Future for Draining<'_> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let waiters = &self.drain.state.waiters;
+        let is_seated = self
+            .seat
+            .is_some_and(|seat| waiters.borrow().get(seat).is_some_and(|waker| waker.will_wake(cx.waker())));
+        if is_seated {
+            return Poll::Pending;
+        }
+        // Cloned before the look: a foreign waker's clone is user code, under which it may begin. And
+        // dropped under no borrow.
+        let waker = cx.waker().clone();
         if self.drain.is_started() {
             // All seats are gone with it.
             self.seat = None;
             return Poll::Ready(());
         }
-        // Foreign wakers are cloned and dropped under no borrow.
-        let waker = cx.waker().clone();
-        let mut waiters = self.drain.state.waiters.borrow_mut();
+        let mut waiters = waiters.borrow_mut();
         let earlier = match self.seat {
             Some(seat) => Some(std::mem::replace(&mut waiters[seat], waker)),
             None => {
-                self.seat = Some(waiters.insert(waker));
-                None
+                let seat = waiters.insert(waker);
+                drop(waiters);
+                self.seat = Some(seat);
+                return Poll::Pending;
             }
         };
         drop(waiters);

@@ -1,5 +1,6 @@
 //! The tasks of one server: how many there are, and that none outlives it.
 
+use crate::runtime::waker;
 use crate::task::{self, AbortHandle};
 use slab::Slab;
 use std::cell::{Cell, RefCell};
@@ -46,8 +47,7 @@ impl Members {
             if self.state.tasks.borrow().len() < limit {
                 return Poll::Ready(());
             }
-            // The earlier one is dropped under no borrow: it may be a foreign one.
-            drop(self.state.waiter.replace(Some(cx.waker().clone())));
+            waker::leave(&self.state.waiter, cx.waker());
             Poll::Pending
         })
         .await;
@@ -113,7 +113,7 @@ impl Drop for Seat {
         }
         state.tasks.borrow_mut().remove(self.key);
         if let Some(waiter) = state.waiter.take() {
-            waiter.wake();
+            waker::wake(waiter);
         }
     }
 }

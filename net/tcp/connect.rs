@@ -3,6 +3,7 @@
 use crate::net::sys;
 use crate::runtime::reactor::Direction;
 use crate::runtime::registered::Registered;
+use crate::task::coop;
 use socket2::Socket;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -14,6 +15,8 @@ pub(super) async fn connect(address: SocketAddr) -> io::Result<Registered<TcpStr
 
 /// As [`connect`], by a socket that is there already and does not block.
 pub(super) async fn connect_socket(socket: Socket, address: SocketAddr) -> io::Result<Registered<TcpStream>> {
+    // Over loopback it may fail at once, and be tried again and again.
+    coop::consume_budget().await;
     let connecting = match socket.connect(&address.into()) {
         Ok(()) => false,
         // Interrupted, it goes on all the same, see connect(2).

@@ -9,6 +9,7 @@ use super::addr::SocketAddr;
 use super::connection::Connection;
 use crate::runtime::reactor::Direction;
 use crate::runtime::registered::Registered;
+use crate::task::coop;
 use crate::time::{Instant, sleep};
 use socket2::Socket;
 use std::io;
@@ -27,6 +28,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// Connects a socket that does not block. Dropped before the end, it closes the socket.
 pub(super) async fn connect(socket: Socket, address: &SocketAddr) -> io::Result<Registered<Connection>> {
+    // As a rule there is nothing to wait for, and it may be tried again and again.
+    coop::consume_budget().await;
     let address = address.to_call()?;
     let mut pause = SHORTEST_PAUSE;
     // Read only if there is need to wait.

@@ -14,6 +14,7 @@
 
 use super::channel::Channel;
 use super::event::{BROKEN, Event, READ_CLOSED, READABLE, URGENT, WRITABLE};
+use super::fork::Process;
 use super::remote::Departures;
 use super::timeout::{milliseconds, timespec};
 use super::{NOTIFIER_KEY, Notifier, Remote, is_refused, syscall};
@@ -36,6 +37,7 @@ pub(crate) struct Epoll {
 /// The instance itself.
 pub(crate) struct EpollSet {
     fd: OwnedFd,
+    process: Process,
 }
 
 /// What the level-triggered use knows of its own.
@@ -76,7 +78,8 @@ impl Epoll {
     pub(super) fn watching(channel: Channel, room: usize, level: Option<Level>) -> io::Result<Epoll> {
         let fd = syscall!(epoll_create1(libc::EPOLL_CLOEXEC))?;
         // SAFETY: the call has just made this descriptor, and nobody else has it.
-        let set = Arc::new(EpollSet { fd: unsafe { OwnedFd::from_raw_fd(fd) } });
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        let set = Arc::new(EpollSet { fd, process: Process::current()? });
         let channel = Arc::new(channel);
         // By edge in either case, so that an eventfd need not be read.
         let mask = EDGE | libc::EPOLLIN as u32;
@@ -248,8 +251,10 @@ impl Iterator for Ready<'_> {
 }
 
 impl EpollSet {
-    /// Takes a descriptor out. `ENOENT` if it is not in the set, `EBADF` if it is not open.
+    /// Takes a descriptor out. `ENOENT` if it is not in the set, `EBADF` if it is not open. In a child of
+    /// fork(2), where a socket may be dropped that is its parent's too, nothing is taken out.
     pub(super) fn remove(&self, fd: RawFd) -> io::Result<()> {
+        self.process.check()?;
         // The event argument is ignored for DEL, and may be null since Linux 2.6.9.
         syscall!(epoll_ctl(self.raw(), libc::EPOLL_CTL_DEL, fd, std::ptr::null_mut())).map(drop)
     }

@@ -55,6 +55,8 @@
 //!   [`Notifier`].
 //! - Want of memory is no error, nor is a limit on descriptors that has been lowered since: until the
 //!   kernel can say again what is ready, waits end after 10 ms at most, and their events may be spurious.
+//! - A selector belongs to the process that made it. In a child of fork(2) each of these calls is an error, and
+//!   whatever is closed or dropped there, the parent goes on hearing of its own. The child may make another.
 //!
 //! # What differs
 //!
@@ -99,6 +101,7 @@ mod event;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod eventfd;
 mod file;
+mod fork;
 #[cfg(any(not(any(target_os = "linux", target_os = "android")), runtime_libkqueue, test))]
 mod kevent;
 mod kind;
@@ -131,6 +134,7 @@ pub use notifier::Notifier;
 pub(crate) use remote::Remote;
 
 use crate::runtime::interest::Interest;
+use fork::Process;
 use poll::Poll;
 use select::Select;
 use std::fmt;
@@ -167,6 +171,7 @@ pub struct Selector {
     /// Those events, except epoll's, which has a list of its own.
     listed: Vec<Event>,
     remote: Remote,
+    process: Process,
 }
 
 enum Backend {
@@ -229,9 +234,10 @@ impl Selector {
             return Err(kind.unsupported());
         }
         let room = room.min(MOST_EVENTS);
+        let process = Process::current()?;
         let backend = backend(kind, room)?;
         let remote = dispatch!(&backend, backend => backend.remote());
-        Ok(Selector { backend, kind, room, listed: Vec::new(), remote })
+        Ok(Selector { backend, kind, room, listed: Vec::new(), remote, process })
     }
 
     /// Which mechanism it is.
@@ -286,6 +292,7 @@ impl Selector {
     /// Those of the system call: a broken selector, as a rule because somebody closed its descriptor.
     pub fn wait(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         events.clear();
+        self.process.check()?;
         let room = events.capacity().min(MOST_EVENTS);
         dispatch!(&mut self.backend, backend => backend.wait(room, timeout, |event| events.push(event)))
     }
@@ -304,18 +311,21 @@ impl Selector {
         key: u64,
         interest: Option<Interest>,
     ) -> io::Result<()> {
+        self.process.check()?;
         dispatch!(&mut self.backend, backend => backend.register(fd, key, interest))
     }
 
     /// As [`modify`](Selector::modify). With `None` nothing at all is reported of the descriptor.
     #[inline]
     pub(crate) fn modify_for(&mut self, fd: RawFd, key: u64, interest: Option<Interest>) -> io::Result<()> {
+        self.process.check()?;
         dispatch!(&mut self.backend, backend => backend.modify(fd, key, interest))
     }
 
     /// As [`unregister`](Selector::unregister).
     #[inline]
     pub(crate) fn deregister(&mut self, fd: RawFd) -> io::Result<()> {
+        self.process.check()?;
         dispatch!(&mut self.backend, backend => backend.deregister(fd))
     }
 
@@ -327,6 +337,7 @@ impl Selector {
         timeout: Option<Duration>,
         each: impl FnMut(Event),
     ) -> io::Result<()> {
+        self.process.check()?;
         let Selector { backend, room, listed, .. } = self;
         let found = match backend {
             Backend::Epoll(epoll) => Found::Epoll(epoll.ready(*room, timeout)?),

@@ -1,7 +1,7 @@
 //! What concerns the whole process: children in which nothing else happens, and counts of what the
 //! process holds.
 
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 
 const MARK: &str = "RUNTIME_LAW_CHILD";
 
@@ -15,6 +15,16 @@ pub(crate) fn in_child(body: impl FnOnce()) {
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "the child ended with {}:\n{text}", output.status);
     assert!(text.contains("1 passed"), "the child ran no test:\n{text}");
+}
+
+/// As [`in_child`], for a body that ends its process; tells how it did.
+pub(crate) fn exit_of_child(body: impl FnOnce()) -> ExitStatus {
+    if std::env::var_os(MARK).is_some() {
+        let _watchdog = super::watchdog();
+        body();
+        unreachable!("the body ends the process");
+    }
+    child().output().expect("a process can start itself").status
 }
 
 fn child() -> Command {

@@ -1,6 +1,8 @@
 //! Every poll function of the library, each set up so that it has to wait: what hostile wakers are
 //! put through.
 
+mod streams;
+
 use super::adversary::{Adversary, Deed, On, set_victim, spawn_bystander};
 use super::{Count, until};
 use futures_lite::StreamExt;
@@ -32,8 +34,13 @@ pub(crate) type Make = fn() -> Subject;
 
 const SOON: Duration = Duration::from_micros(200);
 
+/// All of them, by name.
+pub(crate) fn subjects() -> impl Iterator<Item = &'static (&'static str, Make)> {
+    SUBJECTS.iter().chain(streams::STREAMS)
+}
+
 #[rustfmt::skip]
-pub(crate) const SUBJECTS: &[(&str, Make)] = &[
+const SUBJECTS: &[(&str, Make)] = &[
     ("a join handle", join_handle),
     ("a join handle from Handle::spawn", join_handle_away),
     ("a join handle of a blocking call", join_handle_blocking),
@@ -115,7 +122,8 @@ pub(crate) fn ordeal(make: Make, on: On, deeds: [Deed; 2], ending: Ending) -> Re
         match ending {
             Ending::Ready => {
                 if let Some(Subject { poll, ready }) = subject.take() {
-                    ready();
+                    // Which may wake by itself, as a channel does.
+                    guarded(&panics, ready);
                     subject = Some(Subject { poll, ready: Box::new(|| {}) });
                 }
                 until(|| second.wakes() > 0 || subject.is_none()).await;

@@ -161,3 +161,24 @@ pub(crate) fn full_listener() -> (SocketAddr, impl Sized) {
 pub(crate) fn open_descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
+
+/// Connects, accepts and transfers, a hundred times. Returns how often accepting failed.
+pub(crate) fn hundred_connections() -> usize {
+    run(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut errors = 0;
+        for _ in 0..100 {
+            let mut client = std::net::TcpStream::connect(address).unwrap();
+            io::Write::write_all(&mut client, b"x").unwrap();
+            let mut server = loop {
+                match listener.accept().await {
+                    Ok((server, _)) => break server,
+                    Err(_) => errors += 1,
+                }
+            };
+            assert_eq!(futures_lite::AsyncReadExt::read(&mut server, &mut [0; 8]).await.unwrap(), 1);
+        }
+        errors
+    })
+}
