@@ -257,6 +257,7 @@ fn tasks_of_one_type_one_after_another_are_one_allocation() {
             let made = allocations() - before;
             assert!(made <= 6, "{made} allocations: a box, its shelf, and the tables");
             // Asleep, the loop keeps none.
+            sleep(Duration::from_millis(1)).await;
             let before = live_bytes();
             let many: Vec<_> = (0..64).map(|_| spawn(std::future::ready([0u8; 1000]))).collect();
             for task in many {

@@ -13,6 +13,7 @@ const PRIORITY: u8 = 128;
 
 /// The peer has closed, or there is an error: that is asked for seldom, and whether there is more often.
 pub(super) const READ_CLOSED: u8 = READ_MORE | READ_END;
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) const URGENT: u8 = READ_MORE | PRIORITY;
 
 /// Nothing can be waited for any more: both directions, closed.

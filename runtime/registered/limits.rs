@@ -1,0 +1,98 @@
+//! Limits: how long an operation may wait; see `deadlines.rs`.
+
+use super::waiting::Place;
+use super::{Belief, Registered};
+use crate::runtime::context;
+use crate::runtime::deadlines::{self, Deadlines};
+use crate::runtime::reactor::{Direction, Seat};
+use std::io;
+use std::os::fd::AsFd;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+impl<T: AsFd> Registered<T> {
+    /// Sets how long an operation may wait; see `deadlines.rs`. It counts from now for those that wait.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if that is no time at all.
+    pub(crate) fn set_limit(&self, direction: Direction, limit: Option<Duration>) -> io::Result<()> {
+        if limit.is_some_and(|limit| limit.is_zero()) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "a timeout of zero: give None for no limit, or use a `try_` function",
+            ));
+        }
+        if limit.is_some() || self.deadlines.get().is_some() {
+            self.deadlines.get_or_init(|| Box::new(Deadlines::new())).set(direction, limit);
+            // They find out, and begin to count.
+            deadlines::stir(self.binding.id(), direction);
+        }
+        Ok(())
+    }
+
+    /// How long an operation may wait.
+    pub(crate) fn limit(&self, direction: Direction) -> Option<Duration> {
+        self.deadlines.get()?.get(direction)
+    }
+
+    /// Pending, unless one who shares the seat of a side has waited there for too long.
+    #[inline]
+    pub(super) fn poll_overdue<R>(&self, direction: Direction, belief: Belief) -> Poll<io::Result<R>> {
+        let Some(deadlines) = self.deadlines.get() else { return Poll::Pending };
+        if !deadlines.is_armed(direction, belief.id) {
+            return self.poll_unarmed(deadlines, direction, belief).map(Err);
+        }
+        // The usual case: the alarm stays as it is, whatever comes.
+        if !belief.known.is_waited(direction) {
+            self.binding.learn(belief.known.waited(direction));
+            deadlines.note(direction);
+        }
+        Poll::Pending
+    }
+
+    /// Pending, unless a caller has waited for too long, wherever it sits.
+    pub(super) fn poll_overdue_in<R>(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        place: &mut Place,
+    ) -> Poll<io::Result<R>> {
+        if place.seat == Seat::Shared {
+            // Careful: a waker that was just cloned may have done anything, so this is to be seen anew.
+            return self.poll_overdue(direction, self.belief());
+        }
+        match self.deadlines.get() {
+            None => Poll::Pending,
+            Some(deadlines) => place.until.poll(deadlines, direction, cx).map(Err),
+        }
+    }
+
+    #[cold]
+    pub(super) fn poll_unarmed(
+        &self,
+        deadlines: &Deadlines,
+        direction: Direction,
+        belief: Belief,
+    ) -> Poll<io::Error> {
+        if deadlines.get(direction).is_none() {
+            return Poll::Pending;
+        }
+        let is_new = !belief.known.is_waited(direction);
+        self.binding.learn(belief.known.waited(direction));
+        let polled = deadlines.poll_unarmed(direction, belief.id, is_new);
+        if polled.is_ready() {
+            self.end_wait(direction);
+        }
+        polled
+    }
+
+    /// Who waits next begins anew.
+    #[cold]
+    pub(super) fn end_wait(&self, direction: Direction) {
+        let Belief { id, known } = self.belief();
+        if context::is_home(id.runtime()) {
+            self.binding.learn(known.unwaited(direction));
+        }
+    }
+}

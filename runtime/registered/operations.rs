@@ -1,0 +1,181 @@
+//! Operations: tried until they are ready, at once or in a loop.
+
+use super::waiting::Place;
+use super::{Belief, Registered};
+use crate::runtime::context;
+use crate::runtime::known::Known;
+use crate::runtime::reactor::{Direction, Look, Seat};
+use crate::task::coop;
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::AsFd;
+use std::task::{Context, Poll, ready};
+
+impl<T: AsFd> Registered<T> {
+    /// Tries an operation until it is ready, on behalf of the latest caller.
+    #[inline]
+    pub(crate) fn poll_io<R>(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        operation: impl FnMut(&T) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        self.poll_operation(cx, direction, &mut Place::shared(), operation)
+    }
+
+    /// As [`poll_io`](Self::poll_io), for a transfer into or out of a stream of bytes. `is_all` tells of
+    /// a count of them whether that has found the end, which saves the next call that would say so.
+    #[inline]
+    pub(crate) fn poll_transfer(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        is_all: impl Fn(&T, usize) -> bool,
+        mut operation: impl FnMut(&T) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        // The usual cases are in line: the waker is in its seat already, or the operation succeeds.
+        let mut belief = self.belief();
+        let mut has_looked = false;
+        if belief.known.is_drained(direction) {
+            let look = context::at_home(belief.id.runtime(), |context| {
+                context.reactor.borrow_mut().look(belief.id, direction, &Seat::Shared, cx.waker())
+            });
+            match look {
+                Some(Look::Event { closed }) => {
+                    belief = self.hear(belief, direction, closed);
+                    has_looked = true;
+                }
+                Some(Look::Seated) => return self.poll_overdue(direction, belief),
+                _ => return self.poll_transfer_apart(cx, direction, is_all, operation),
+            }
+        }
+        ready!(coop::poll_spend(cx));
+        match operation(&self.io) {
+            Ok(count) => {
+                if 0 < count && is_all(&self.io, count) {
+                    if has_looked {
+                        self.binding.learn(belief.known.short(direction));
+                    } else {
+                        self.drained(belief.id, direction, Known::short);
+                    }
+                }
+                Poll::Ready(Ok(count))
+            }
+            Err(error) => {
+                self.failed(belief, direction, error)?;
+                self.poll_transfer_apart(cx, direction, is_all, operation)
+            }
+        }
+    }
+
+    /// The rest of it. Given by value, so that buffers are in registers up to here.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn poll_transfer_apart(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        is_all: impl Fn(&T, usize) -> bool,
+        mut operation: impl FnMut(&T) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        self.poll_transfer_at_length(cx, direction, &is_all, &mut operation)
+    }
+
+    pub(super) fn poll_transfer_at_length(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        is_all: &dyn Fn(&T, usize) -> bool,
+        operation: &mut dyn FnMut(&T) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let belief = ready!(self.poll_belief(cx, direction, &mut Place::shared()))?;
+            ready!(coop::poll_spend(cx));
+            match operation(&self.io) {
+                Ok(count) => {
+                    if 0 < count && is_all(&self.io, count) {
+                        self.drained(belief.id, direction, Known::short);
+                    }
+                    return Poll::Ready(Ok(count));
+                }
+                Err(error) => self.failed(belief, direction, error)?,
+            }
+        }
+    }
+
+    /// Tries an operation until it is ready, in a seat of its own.
+    ///
+    /// Cancel safe: dropped, it has not done the operation.
+    pub(crate) async fn async_io<R>(
+        &self,
+        direction: Direction,
+        mut operation: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let mut waiting = self.waiting(direction);
+        poll_fn(|cx| waiting.poll_io(cx, &mut operation)).await
+    }
+
+    /// Tries an operation once, unless the side is known not to be ready.
+    pub(crate) fn try_io<R>(
+        &self,
+        direction: Direction,
+        operation: impl FnOnce(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let belief = self.belief();
+        if belief.known.is_drained(direction) {
+            match self.take_event(belief.id, direction) {
+                Some(Some(closed)) => drop(self.hear(belief, direction, closed)),
+                Some(None) if self.is_armed(belief.id, direction) => {
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
+                // By level nobody watches a side that nobody waits for: only a try can tell.
+                _ => {}
+            }
+        }
+        let result = operation(&self.io);
+        match &result {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.drained(belief.id, direction, Known::not_ready);
+            }
+            // Without an event: it was tried although it was not watched.
+            Ok(_) if belief.known.is_waited(direction) => self.end_wait(direction),
+            _ => {}
+        }
+        result
+    }
+
+    #[inline]
+    pub(super) fn poll_operation<R>(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        place: &mut Place,
+        mut operation: impl FnMut(&T) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        loop {
+            let belief = ready!(self.poll_belief(cx, direction, place))?;
+            ready!(coop::poll_spend(cx));
+            match operation(&self.io) {
+                Ok(result) => return Poll::Ready(Ok(result)),
+                Err(error) => self.failed(belief, direction, error)?,
+            }
+        }
+    }
+
+    /// What to do about an error: wait, try again, or hand it out.
+    #[cold]
+    pub(super) fn failed(&self, belief: Belief, direction: Direction, error: io::Error) -> io::Result<()> {
+        match error.kind() {
+            io::ErrorKind::WouldBlock if context::is_home(belief.id.runtime()) => {
+                self.drained(belief.id, direction, Known::not_ready);
+            }
+            io::ErrorKind::WouldBlock => {
+                self.bind_drained(direction, belief.id)?;
+            }
+            io::ErrorKind::Interrupted => {}
+            _ => return Err(error),
+        }
+        coop::refund();
+        Ok(())
+    }
+}

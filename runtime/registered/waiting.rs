@@ -1,0 +1,194 @@
+//! Waiting: for an event of a side, in a seat that the reactor keeps.
+
+use super::{Belief, Registered};
+use crate::runtime::context;
+use crate::runtime::deadlines::Until;
+use crate::runtime::id::Id;
+use crate::runtime::reactor::{Direction, Look, Seat};
+use crate::task::coop;
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::AsFd;
+use std::task::{Context, Poll, ready};
+
+impl<T: AsFd> Registered<T> {
+    /// A seat of one's own, not taken yet.
+    pub(crate) fn waiting(&self, direction: Direction) -> Waiting<'_, T> {
+        Waiting { registered: self, direction, place: Place { seat: Seat::Own(0), until: Until::default() } }
+    }
+
+    /// Waits until a side is believed ready, in the seat of the latest caller.
+    pub(crate) fn poll_ready(&self, cx: &mut Context<'_>, direction: Direction) -> Poll<io::Result<Belief>> {
+        ready!(coop::poll_budget(cx));
+        let belief = ready!(self.poll_event(cx, direction, &mut Place::shared()))?;
+        coop::spend();
+        Poll::Ready(Ok(belief))
+    }
+
+    /// Waits until a side is believed ready, in a seat of its own. Cancel safe.
+    pub(crate) async fn ready(&self, direction: Direction) -> io::Result<Belief> {
+        let mut waiting = self.waiting(direction);
+        poll_fn(|cx| {
+            ready!(coop::poll_budget(cx));
+            let belief = ready!(self.poll_event(cx, direction, &mut waiting.place))?;
+            coop::spend();
+            Poll::Ready(Ok(belief))
+        })
+        .await
+    }
+
+    /// Waits until any of the given sides is believed ready; tells which are, and why. Cancel safe.
+    pub(crate) async fn ready_any(
+        &self,
+        wants_read: bool,
+        wants_write: bool,
+    ) -> io::Result<(Option<Belief>, Option<Belief>)> {
+        let mut read = self.waiting(Direction::Read);
+        let mut write = self.waiting(Direction::Write);
+        poll_fn(|cx| {
+            ready!(coop::poll_budget(cx));
+            let mut beliefs = [None, None];
+            for ((belief, waiting), wanted) in
+                beliefs.iter_mut().zip([&mut read, &mut write]).zip([wants_read, wants_write])
+            {
+                if wanted
+                    && let Poll::Ready(found) = self.poll_event(cx, waiting.direction, &mut waiting.place)?
+                {
+                    *belief = Some(found);
+                }
+            }
+            let [read, write] = beliefs;
+            if read.is_none() && write.is_none() && (wants_read || wants_write) {
+                return Poll::Pending;
+            }
+            coop::spend();
+            Poll::Ready(Ok((read, write)))
+        })
+        .await
+    }
+
+    /// Ready if an operation is worth a try.
+    #[inline]
+    pub(super) fn poll_belief(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        place: &mut Place,
+    ) -> Poll<io::Result<Belief>> {
+        let belief = self.belief();
+        if !belief.known.is_drained(direction) {
+            return Poll::Ready(Ok(belief));
+        }
+        self.poll_drained(cx, direction, place)
+    }
+
+    /// Ready if there has been an event; else the waker is left, where the descriptor is to be registered.
+    pub(super) fn poll_drained(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        place: &mut Place,
+    ) -> Poll<io::Result<Belief>> {
+        let mut belief = self.belief();
+        loop {
+            let id = belief.id;
+            let look = context::at_home(id.runtime(), |context| {
+                context.reactor.borrow_mut().look(id, direction, &place.seat, cx.waker())
+            });
+            match look {
+                Some(Look::Event { closed }) => {
+                    return Poll::Ready(Ok(self.hear(belief, direction, closed)));
+                }
+                Some(Look::Seated) => return self.poll_overdue_in(cx, direction, place),
+                Some(Look::LeaveWaker) => {
+                    match self.sit(belief.id, direction, &mut place.seat, cx) {
+                        Ok(()) => return self.poll_overdue_in(cx, direction, place),
+                        Err(error) if self.binding.id() == belief.id => return Poll::Ready(Err(error)),
+                        // Another thread has just taken it away.
+                        Err(_) => belief = self.belief(),
+                    }
+                }
+                // Registration reports what is ready already, so that this does not wait in vain.
+                Some(Look::Gone) | None => belief = self.bind_drained(direction, belief.id)?,
+            }
+        }
+    }
+
+    /// Ready if there has been an event: binds first if need be.
+    pub(super) fn poll_event(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        place: &mut Place,
+    ) -> Poll<io::Result<Belief>> {
+        let belief = self.belief();
+        if belief.known.is_ready(direction) {
+            match self.take_event(belief.id, direction) {
+                Some(Some(closed)) => return Poll::Ready(Ok(self.hear(belief, direction, closed))),
+                Some(None) => return Poll::Ready(Ok(belief)),
+                None => {}
+            }
+        }
+        self.not_ready(direction, belief);
+        self.poll_drained(cx, direction, place)
+    }
+
+    /// The waker is cloned, and an earlier one dropped, under no borrow: either may be user code.
+    pub(super) fn sit(
+        &self,
+        id: Id,
+        direction: Direction,
+        seat: &mut Seat,
+        cx: &Context<'_>,
+    ) -> io::Result<()> {
+        let waker = cx.waker().clone();
+        let (earlier, armed) =
+            context::with(|context| context.reactor.borrow_mut().sit(id, direction, seat, waker));
+        drop(earlier);
+        armed
+    }
+}
+
+/// A seat of one's own, given up on drop.
+pub(crate) struct Waiting<'a, T: AsFd> {
+    registered: &'a Registered<T>,
+    direction: Direction,
+    place: Place,
+}
+
+/// Where a caller waits, and until when.
+pub(super) struct Place {
+    pub(super) seat: Seat,
+    /// Of one with a seat of its own; whoever shares a seat shares the deadline too.
+    pub(super) until: Until,
+}
+
+impl Place {
+    #[inline]
+    pub(super) fn shared() -> Place {
+        Place { seat: Seat::Shared, until: Until::default() }
+    }
+}
+
+impl<T: AsFd> Waiting<'_, T> {
+    /// Tries an operation until it is ready.
+    pub(crate) fn poll_io<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        operation: impl FnMut(&T) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        self.registered.poll_operation(cx, self.direction, &mut self.place, operation)
+    }
+}
+
+impl<T: AsFd> Drop for Waiting<'_, T> {
+    fn drop(&mut self) {
+        let Seat::Own(key @ 1..) = self.place.seat else { return };
+        let id = self.registered.binding.id();
+        // Elsewhere the waker stays until the next event, and then wakes in vain.
+        let waker = context::at_home(id.runtime(), |context| {
+            context.reactor.borrow_mut().stand_up(id, self.direction, key)
+        });
+        drop(waker);
+    }
+}
