@@ -17,7 +17,7 @@ use runtime::task::yield_now;
 use runtime::{Builder, Runtime, spawn, time};
 use std::io::{Read, Write};
 use std::net::Shutdown;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -282,7 +282,7 @@ fn an_error_that_nobody_takes_does_not_turn_the_loop() {
         // SAFETY: the option is one number, which is only read.
         let set = unsafe {
             libc::setsockopt(
-                socket.as_raw_fd(),
+                std::os::fd::AsRawFd::as_raw_fd(&socket),
                 libc::IPPROTO_IP,
                 libc::IP_RECVERR,
                 (&raw const on).cast(),
