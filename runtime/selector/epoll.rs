@@ -13,7 +13,7 @@
 #![expect(unsafe_code, reason = "system calls; each one on memory owned here")]
 
 use super::channel::Channel;
-use super::event::{BROKEN, Event, READ_CLOSED, READABLE, URGENT, WRITABLE};
+use super::event::{BROKEN, Event, PRIORITY, READ_CLOSED, READ_MORE, READABLE, WRITABLE};
 use super::fork::Process;
 use super::remote::Departures;
 use super::timeout::{milliseconds, timespec};
@@ -318,7 +318,7 @@ const fn meaning(events: u32) -> u8 {
         flags |= READABLE | READ_CLOSED;
     }
     if events & libc::EPOLLPRI as u32 != 0 {
-        flags |= READABLE | URGENT;
+        flags |= READABLE | READ_MORE | PRIORITY;
     }
     if events & libc::EPOLLOUT as u32 != 0 {
         flags |= WRITABLE;
@@ -351,7 +351,7 @@ mod tests {
             translate(&libc::epoll_event { events: (libc::EPOLLIN | libc::EPOLLRDHUP) as u32, u64: 7 });
         assert_eq!(half, Event::new(7, READABLE | READ_CLOSED));
         let urgent = translate(&libc::epoll_event { events: libc::EPOLLPRI as u32, u64: 7 });
-        assert_eq!(urgent, Event::new(7, READABLE | URGENT));
+        assert_eq!(urgent, Event::new(7, READABLE | READ_MORE | PRIORITY));
         let room = translate(&libc::epoll_event { events: libc::EPOLLOUT as u32, u64: 7 });
         assert_eq!(room, Event::new(7, WRITABLE));
     }

@@ -9,12 +9,10 @@ pub(crate) const READ_MORE: u8 = 4;
 pub(crate) const WRITE_CLOSED: u8 = 8;
 /// The bits in between are for who keeps such flags.
 pub(crate) const READ_END: u8 = 64;
-const PRIORITY: u8 = 128;
+pub(super) const PRIORITY: u8 = 128;
 
-/// The peer has closed, or there is an error: that is asked for seldom, and whether there is more often.
+/// The peer has closed, or there is an error. The end is asked for seldom, and whether there is more often.
 pub(super) const READ_CLOSED: u8 = READ_MORE | READ_END;
-#[cfg(any(target_os = "linux", target_os = "android"))]
-pub(super) const URGENT: u8 = READ_MORE | PRIORITY;
 
 /// Nothing can be waited for any more: both directions, closed.
 pub(super) const BROKEN: u8 = READABLE | WRITABLE | READ_CLOSED | WRITE_CLOSED;
