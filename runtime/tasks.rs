@@ -291,11 +291,12 @@ impl Tasks {
         Leftovers { task: None, joiner: tenant.joiner.take() }
     }
 
-    /// The exact name of the task in a slot.
-    pub(crate) fn name(&self, slot: u32) -> Option<TaskId> {
-        let tenant = self.slots.get(slot)?;
+    /// The exact name of the task that an id names, if it still has its slot.
+    pub(crate) fn name(&self, id: Id) -> Option<TaskId> {
+        let tenant = self.slots.get(id.slot())?;
         let serial = u64::from(tenant.serial_high) << 32 | u64::from(tenant.serial_low);
-        Some(TaskId::new(self.runtime, serial))
+        // Zero is nobody's.
+        (serial != 0 && serial as u16 == id.generation()).then(|| TaskId::new(self.runtime, serial))
     }
 
     /// How many tasks have not ended.
