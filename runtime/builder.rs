@@ -282,15 +282,15 @@ impl Builder {
             None => default_selector(self.max_io_events)?,
         };
         let remote = Remote::new(&selector)?;
-        let id = remote.id();
+        let (id, round) = (remote.id(), remote.round());
         let mut threads = self.threads.clone();
         if threads.name.is_empty() {
             threads.name = format!("{}-blocking", self.name.as_deref().unwrap_or("runtime"));
         }
         let context = Context {
             id,
-            tasks: RefCell::new(Tasks::new(id)),
-            reactor: RefCell::new(Reactor::new(id, selector)),
+            tasks: RefCell::new(Tasks::new(id, round)),
+            reactor: RefCell::new(Reactor::new(id, round, selector)),
             time: Driver::new(id, self.start_paused),
             remote,
             pool: Pool::new(self.max_blocking_threads, self.thread_keep_alive, threads),

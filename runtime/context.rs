@@ -217,16 +217,16 @@ impl Context {
         }
     }
 
-    /// The task being polled, if it is one that was spawned.
+    /// The task being polled, if it is one that was spawned and has not gone meanwhile.
     pub(crate) fn running(&self) -> Option<TaskId> {
         let id = Id::from_bits(self.running.get());
-        if id.runtime() == 0 { TaskId::from_bits(id.bits()) } else { self.tasks.borrow().name(id.slot()) }
+        if id.runtime() == 0 { TaskId::from_bits(id.bits()) } else { self.tasks.borrow().name(id) }
     }
 
     /// The exact name of the task that a waker wakes, which is not over.
     #[cold]
     pub(crate) fn name(&self, id: Id) -> TaskId {
-        self.tasks.borrow().name(id.slot()).expect("a task that has just run has its slot")
+        self.tasks.borrow().name(id).expect("a task that has just run has its slot")
     }
 
     /// User code runs in here: the drop of a future or an output.

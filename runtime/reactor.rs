@@ -61,7 +61,7 @@ pub(crate) struct Reactor {
     sources: Slots<Source>,
     level: Level,
     last_generation: u16,
-    /// Begins with the runtime's number: a seat taken in another runtime is nobody's here.
+    /// Begins with the runtime's number and round: a seat taken in another runtime is nobody's here.
     last_seat: u64,
 }
 
@@ -88,6 +88,13 @@ impl Level {
     }
 }
 
+/// So many generations lie between the first ones of a round and of the next: runtimes of one number and
+/// different rounds have the same ones only after tens of thousands of registrations.
+const GENERATIONS: u16 = 0x9e37;
+
+/// So many of a seat's bits count the seats of one runtime.
+const SEATS_BITS: u32 = 32;
+
 /// A registered descriptor. Its owner deregisters it before the descriptor is closed.
 pub(crate) struct Source {
     /// Of 16 bits; more than that if the slot is vacant.
@@ -111,14 +118,15 @@ struct Seats {
 }
 
 impl Reactor {
-    pub(crate) fn new(runtime: u16, selector: Selector) -> Reactor {
+    /// Of a runtime that has its number in a certain [round](super::remote::Remote::round).
+    pub(crate) fn new(runtime: u16, round: u16, selector: Selector) -> Reactor {
         Reactor {
             runtime,
             selector,
             sources: Slots::new(),
             level: Level::default(),
-            last_generation: 0,
-            last_seat: u64::from(runtime) << 48,
+            last_generation: round.wrapping_mul(GENERATIONS),
+            last_seat: u64::from(runtime) << 48 | u64::from(round) << SEATS_BITS,
         }
     }
 
@@ -527,7 +535,7 @@ mod tests {
 
     #[test]
     fn a_slots_earlier_tenant_is_not_taken_for_the_present_one() {
-        let mut reactor = Reactor::new(1, Selector::new().unwrap());
+        let mut reactor = Reactor::new(1, 0, Selector::new().unwrap());
         let (one, _other) = UnixStream::pair().unwrap();
         let earlier = reactor.register(one.as_fd(), None).unwrap();
         assert!(reactor.deregister(earlier).is_some());

@@ -40,6 +40,7 @@ pub(crate) type Call = Box<dyn FnOnce() + Send>;
 /// The part of a runtime that other threads may touch.
 pub(crate) struct Remote {
     id: u16,
+    round: u16,
     selector: Kind,
     bell: Bell,
     inbox: Mutex<Inbox>,
@@ -76,10 +77,11 @@ impl Remote {
     /// When there are 65,535 runtimes already.
     pub(crate) fn new(selector: &Selector) -> io::Result<Arc<Remote>> {
         let mut runtimes = RUNTIMES.write().unwrap_or_else(PoisonError::into_inner);
-        let id = runtimes.vacant()?;
+        let (id, round) = runtimes.vacant()?;
         let descriptors = Descriptors { notifier: selector.notifier(), selector: selector.remote().clone() };
         let remote = Arc::new(Remote {
             id,
+            round,
             selector: selector.kind(),
             bell: Bell::new(),
             inbox: Mutex::new(Inbox {
@@ -94,6 +96,12 @@ impl Remote {
 
     pub(crate) fn id(&self) -> u16 {
         self.id
+    }
+
+    /// How often the numbers had come round when this one was given. The ids in a runtime begin with
+    /// others in each round: what a runtime long gone has left then names nothing in its namesake.
+    pub(crate) fn round(&self) -> u16 {
+        self.round
     }
 
     /// The mechanism that the loop waits in.
@@ -267,7 +275,7 @@ impl Bell {
 
 /// All runtimes of the process, by number. Locked for a moment when a runtime is made or dropped,
 /// and read by wakers away from home.
-static RUNTIMES: RwLock<Runtimes> = RwLock::new(Runtimes { slots: Vec::new(), last: 0 });
+static RUNTIMES: RwLock<Runtimes> = RwLock::new(Runtimes { slots: Vec::new(), last: 0, round: 0 });
 
 /// The runtime of that number, unless it has gone.
 pub(crate) fn find(id: u16) -> Option<Arc<Remote>> {
@@ -286,17 +294,23 @@ pub(crate) fn wake(id: Id) {
 struct Runtimes {
     slots: Vec<Option<Arc<Remote>>>,
     last: u16,
+    /// How often the numbers have come round.
+    round: u16,
 }
 
 impl Runtimes {
     /// The next free number after the last one given, so that a number rests as long as possible
     /// before it comes again: a waker of a runtime long gone then seldom finds another in its place.
-    fn vacant(&mut self) -> io::Result<u16> {
-        let following = (self.last + 1..=u16::MAX).chain(1..=self.last);
+    /// With the [round](Remote::round) that it is given in.
+    fn vacant(&mut self) -> io::Result<(u16, u16)> {
+        let following = (self.last..=u16::MAX).skip(1).chain(1..=self.last);
         for id in following.take(usize::from(u16::MAX)) {
             if self.slots.get(usize::from(id) - 1).is_none_or(Option::is_none) {
-                self.last = id % u16::MAX;
-                return Ok(id);
+                if id <= self.last {
+                    self.round = self.round.wrapping_add(1);
+                }
+                self.last = id;
+                return Ok((id, self.round));
             }
         }
         Err(io::Error::other("there are 65535 runtimes in this process already"))
@@ -331,12 +345,14 @@ mod tests {
     #[test]
     #[cfg_attr(miri, ignore = "65,536 numbers are too many for an interpreter")]
     fn numbers_are_not_zero_and_come_round_late() {
-        let mut runtimes = Runtimes { slots: Vec::new(), last: 0 };
+        let mut runtimes = Runtimes { slots: Vec::new(), last: 0, round: 0 };
         for expected in 1..=u16::MAX {
-            let id = runtimes.vacant().unwrap();
-            assert_eq!(id, expected);
+            assert_eq!(runtimes.vacant().unwrap(), (expected, 0));
         }
-        assert_eq!(runtimes.vacant().unwrap(), 1);
+        for expected in 1..=u16::MAX {
+            assert_eq!(runtimes.vacant().unwrap(), (expected, 1));
+        }
+        assert_eq!(runtimes.vacant().unwrap(), (1, 2));
     }
 }
 

@@ -13,6 +13,10 @@
 /// So many slots are always kept: some tens of kilobytes.
 pub(crate) const KEPT: usize = 1024;
 
+/// A pass over the vacant slots that gave nothing back is repeated after so many rests that each has paid
+/// for so many of them, which is not felt.
+const VACANT_PER_REST: usize = 64;
+
 /// What can be in a slot.
 pub(crate) trait Tenant {
     /// Nobody. No id, of whichever generation, may find anything to do here.
@@ -24,8 +28,11 @@ pub(crate) struct Slots<T> {
     /// The places of those that are vacant.
     vacant: Vec<u32>,
     /// With fewer tenants than this, room is given back. A try costs a pass over the vacant ones, and one
-    /// that is still held up by a tenant in a high slot is repeated when half as many are left.
+    /// that is still held up by a tenant in a high slot is repeated when half as many are left, or after
+    /// a while: it may be that one alone that leaves.
     below: usize,
+    /// Rests since the last try.
+    rests: usize,
 }
 
 impl<T: Tenant> Slots<T> {
@@ -33,7 +40,7 @@ impl<T: Tenant> Slots<T> {
     const MOST: usize = u32::MAX as usize;
 
     pub(crate) fn new() -> Slots<T> {
-        Slots { slots: Vec::new(), vacant: Vec::new(), below: usize::MAX }
+        Slots { slots: Vec::new(), vacant: Vec::new(), below: usize::MAX, rests: 0 }
     }
 
     #[inline]
@@ -104,10 +111,12 @@ impl<T: Tenant> Slots<T> {
             self.below = usize::MAX;
             return;
         }
-        if self.len() >= self.below && !self.is_empty() {
+        self.rests += 1;
+        let is_early = self.rests < self.vacant.len() / VACANT_PER_REST;
+        if self.len() >= self.below && is_early && !self.is_empty() {
             return;
         }
-        self.below = self.len() / 2;
+        (self.below, self.rests) = (self.len() / 2, 0);
         self.vacant.sort_unstable();
         let mut needed = self.slots.len();
         let mut vacant = self.vacant.len();
@@ -202,5 +211,19 @@ mod tests {
         slots.rest();
         assert!(slots.slots.capacity() <= KEPT);
         assert_eq!((slots.len(), slots.occupy().0), (0, 0));
+    }
+
+    #[test]
+    fn one_that_stays_in_a_low_slot_does_not_hold_it_up_for_ever() {
+        let mut slots = Slots::new();
+        let numbers = crowd(&mut slots);
+        for slot in &numbers[1..CROWD - 1] {
+            leave(&mut slots, *slot);
+            slots.rest();
+        }
+        leave(&mut slots, numbers[CROWD - 1]);
+        (0..CROWD / VACANT_PER_REST + 1).for_each(|_| slots.rest());
+        assert!(slots.slots.capacity() <= KEPT);
+        assert_eq!((slots.len(), slots.get(numbers[0])), (1, Some(&0)));
     }
 }

@@ -1,16 +1,17 @@
 //! One task: a future and, once it is done, its output, in one allocation.
 //!
 //! ```text
-//!              poll: Ready               join
-//!    Future ───────────────► Output ───────────────► Taken
+//!              poll: Ready            join, detach
+//!    Future ───────────────► Output ───────────────► Output(None): for another task, or freed
 //!       │
-//!       │ panic, abort           join
-//!       └─────────────► Failure ───────► (freed)
+//!       │ panic, abort        join, detach
+//!       └───────────────► Failure ───────► freed
 //! ```
 //!
 //! The executor sees a task as `dyn Task`; the join handle, which knows the type of the output,
-//! gets it out by a downcast. A task that fails is replaced by a [`Failure`], so that a future's
-//! memory is given back at once, and the reason costs a task that does not fail nothing.
+//! gets it out by a downcast. The box that is left may serve another task (`recycled.rs`): to fill it
+//! drops nothing, so no user code runs at that. A task that fails is replaced by a [`Failure`], so that
+//! a future's memory is given back at once, and the reason costs a task that does not fail nothing.
 
 use super::join_error::JoinError;
 use super::recycled::Recycled;

@@ -51,6 +51,10 @@ struct Slot {
     joiner: Option<Waker>,
 }
 
+/// So many of a serial number's bits count the tasks of one runtime: at thirty million a second, for ten
+/// hours. Those above tell it from others that have had its [number](super::remote::Remote::round).
+const TASKS_BITS: u32 = 40;
+
 /// In the run queue; or done, so that no wake puts it there.
 const QUEUED: u8 = 1;
 /// To be dropped in its next turn.
@@ -110,13 +114,13 @@ impl Leftovers {
 }
 
 impl Tasks {
-    pub(crate) fn new(runtime: u16) -> Tasks {
+    pub(crate) fn new(runtime: u16, round: u16) -> Tasks {
         Tasks {
             runtime,
             slots: Slots::new(),
             queue: Queue::new(),
             recycled: Recycled::default(),
-            last_serial: 0,
+            last_serial: u64::from(round) << TASKS_BITS,
             closed: false,
         }
     }
@@ -291,11 +295,12 @@ impl Tasks {
         Leftovers { task: None, joiner: tenant.joiner.take() }
     }
 
-    /// The exact name of the task in a slot.
-    pub(crate) fn name(&self, slot: u32) -> Option<TaskId> {
-        let tenant = self.slots.get(slot)?;
+    /// The exact name of the task that an id names, if it still has its slot.
+    pub(crate) fn name(&self, id: Id) -> Option<TaskId> {
+        let tenant = self.slots.get(id.slot())?;
         let serial = u64::from(tenant.serial_high) << 32 | u64::from(tenant.serial_low);
-        Some(TaskId::new(self.runtime, serial))
+        // Zero is nobody's.
+        (serial != 0 && serial as u16 == id.generation()).then(|| TaskId::new(self.runtime, serial))
     }
 
     /// How many tasks have not ended.
@@ -359,7 +364,7 @@ mod tests {
 
     #[test]
     fn a_task_that_is_done_is_not_queued_whenever_it_was_woken() {
-        let mut tasks = Tasks::new(1);
+        let mut tasks = Tasks::new(1, 0);
         let task = crate::runtime::task::boxed(async {}, &mut tasks.recycled);
         tasks.insert(task);
         let Next { id, task, .. } = tasks.next().unwrap();

@@ -63,7 +63,8 @@ pub(crate) fn wake(waker: Waker) {
     }
 }
 
-/// Leaves a waker where somebody will look for it. Cloned only if it is another than the last time.
+/// Leaves a waker where somebody will look for it. Cloned only if it is another than the last time. The
+/// place is empty meanwhile, so the caller looks once more afterwards.
 pub(crate) fn leave(place: &Cell<Option<Waker>>, waker: &Waker) {
     let left = place.take().filter(|left| left.will_wake(waker)).unwrap_or_else(|| waker.clone());
     drop(place.replace(Some(left)));

@@ -19,11 +19,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id(NonZeroU64);
 
-/// How many bits of an id count the tasks of one runtime: at thirty million a second, for a hundred days.
+/// How many bits of an id are its serial number within a runtime.
 const SERIAL_BITS: u32 = 48;
 
 impl Id {
-    /// Task number `serial`, from 1, of a runtime.
+    /// The task of a serial number, which is not zero, of a runtime.
     #[inline]
     pub(crate) fn new(runtime: u16, serial: u64) -> Id {
         let serial = serial & ((1 << SERIAL_BITS) - 1);

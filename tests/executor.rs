@@ -3,12 +3,12 @@
 mod common;
 
 use common::{
-    Count, CountOnDrop, CountingWaker, Trace, TraceOnDrop, WakerSlot, message, own_waker, poll_once, run,
-    until, watchdog, yield_times,
+    Count, CountOnDrop, CountingWaker, OnDrop, Trace, TraceOnDrop, WakerSlot, message, own_waker, poll_once,
+    run, until, watchdog, yield_times,
 };
 use runtime::task::{JoinHandle, yield_now};
 use runtime::{Builder, Runtime, spawn};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -372,6 +372,27 @@ fn a_task_knows_its_number_and_so_does_its_handle() {
         let away = runtime::Handle::current().spawn(async { runtime::task::id() });
         let id = away.id();
         assert_eq!(away.await.unwrap(), id);
+    });
+}
+
+#[test]
+fn an_output_that_nobody_joins_is_dropped_by_no_other_task() {
+    run(async {
+        for spawns in [false, true] {
+            let seen = Rc::new(Cell::new(None));
+            let output = OnDrop::new({
+                let seen = seen.clone();
+                move || {
+                    // Whether its slot is vacant then, or has its next tenant.
+                    let next = spawns.then(|| spawn(async {}));
+                    seen.set(Some((runtime::task::try_id(), next.map(|next| next.id()))));
+                }
+            });
+            drop(spawn(async { output }));
+            yield_now().await;
+            let (id, next) = seen.get().expect("it has been dropped");
+            assert_eq!((id, next.is_some()), (None, spawns));
+        }
     });
 }
 

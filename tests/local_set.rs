@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::adversary::{Adversary, Deed, On, set_runtime};
 use common::guards::{Drops, NotSend};
 use common::{run, watchdog};
 use runtime::Runtime;
@@ -10,7 +11,9 @@ use runtime::task::{LocalSet, coop, spawn_local, unconstrained, yield_now};
 use std::cell::{Cell, RefCell};
 use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::Context;
 use std::time::Duration;
 
 #[test]
@@ -71,6 +74,21 @@ fn who_awaits_the_set_hears_of_a_panic_as_of_an_end() {
         let task = set.spawn_local(async { panic!("oh") });
         set.await;
         assert!(task.await.unwrap_err().is_panic());
+    });
+}
+
+#[test]
+fn who_awaits_the_set_hears_of_the_end_of_another_runtime_that_has_its_tasks() {
+    let other = Runtime::new().unwrap();
+    let mut set = LocalSet::new();
+    other.block_on(async { drop(set.spawn_local(pending::<()>())) });
+    set_runtime(other);
+    run(async {
+        // In the midst of the poll, when the waker is cloned.
+        let adversary = Adversary::new(On::Clone, Deed::DropRuntime);
+        let polled = Pin::new(&mut set).poll(&mut Context::from_waker(&adversary.waker()));
+        assert!(polled.is_ready() || adversary.wakes() > 0);
+        assert_eq!(adversary.performed(), 1);
     });
 }
 

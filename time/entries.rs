@@ -1,8 +1,8 @@
 //! The wheel's timers: entries side by side, each at an index that stays while the timer is there.
 //!
-//! It does what the `slab` crate does, which keeps tasks and sources, at a lower price: an entry is
-//! filled and emptied in its place. Moved as a whole, right after its parts were written, it would
-//! have to wait for them. And there may be very many, so their room does not double.
+//! It does what the `slab` crate does, at a lower price: an entry is filled and emptied in its place.
+//! Moved as a whole, right after its parts were written, it would have to wait for them. And there may
+//! be very many, so their room does not double.
 //!
 //! It knows neither lists nor ticks: the wheel links what it puts in here.
 

@@ -44,11 +44,13 @@ impl Members {
 
     pub(super) async fn wait_for_fewer_than(&self, limit: usize) {
         poll_fn(|cx| {
-            if self.state.tasks.borrow().len() < limit {
+            let are_fewer = || self.state.tasks.borrow().len() < limit;
+            if are_fewer() {
                 return Poll::Ready(());
             }
             waker::leave(&self.state.waiter, cx.waker());
-            Poll::Pending
+            // A foreign waker's clone is user code, under which one may have gone.
+            if are_fewer() { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
     }

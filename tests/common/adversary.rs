@@ -29,11 +29,13 @@ pub(crate) enum Deed {
     Socket,
     HandleSpawn,
     Look,
+    /// Drops the runtime that was set for it.
+    DropRuntime,
     /// Panics at the call with that number, from 0.
     Panic(usize),
 }
 
-/// All but the panic.
+/// All that need nothing else, and do not panic.
 pub(crate) const DEEDS: [Deed; 10] = [
     Deed::Nothing,
     Deed::Spawn,
@@ -51,6 +53,7 @@ thread_local! {
     static BUSY: Cell<bool> = const { Cell::new(false) };
     static BYSTANDER: RefCell<Option<Waker>> = const { RefCell::new(None) };
     static VICTIM: RefCell<Option<AbortHandle>> = const { RefCell::new(None) };
+    static RUNTIME: RefCell<Option<runtime::Runtime>> = const { RefCell::new(None) };
 }
 
 /// Starts a task that waits, for others to wake; it counts its polls and its drop.
@@ -67,6 +70,11 @@ pub(crate) fn spawn_bystander(polls: &Count, drops: &Count) {
 /// Sets the task that [`Deed::AbortVictim`] aborts.
 pub(crate) fn set_victim(victim: AbortHandle) {
     VICTIM.set(Some(victim));
+}
+
+/// Sets the runtime that [`Deed::DropRuntime`] drops.
+pub(crate) fn set_runtime(runtime: runtime::Runtime) {
+    RUNTIME.set(Some(runtime));
 }
 
 impl Deed {
@@ -125,6 +133,7 @@ impl Deed {
                 let mut readable = Box::pin(one.readable());
                 assert!(readable.as_mut().poll(&mut cx).is_pending());
             }
+            Deed::DropRuntime => drop(RUNTIME.take()),
             Deed::HandleSpawn => drop(runtime::Handle::current().spawn(async {})),
             Deed::Look => {
                 let seen =
