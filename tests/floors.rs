@@ -82,7 +82,7 @@ const RUNTIME: &[&[&str]] = &[
 const MUST_NOT_NAME: &[(&str, &[&str])] = &[
     // They meet in `Waker`.
     (
-        "runtime/reactor.rs",
+        "runtime/reactor",
         &["runtime::task", "runtime::tasks", "runtime::waker", "runtime::join_error", "task", "time"],
     ),
     ("runtime/task.rs", &["runtime::reactor", "runtime::remote", "runtime::selector", "time"]),

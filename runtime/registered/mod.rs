@@ -9,6 +9,7 @@ mod limits;
 mod operations;
 mod waiting;
 
+#[cfg(feature = "net")]
 pub(crate) use waiting::Waiting;
 
 use super::binding::Binding;

@@ -16,31 +16,20 @@
 //! first waits for it, and disarmed when it reports what nobody waits for: to wait again for what has
 //! just been read costs nothing.
 
+mod source;
+
+pub(crate) use source::{Direction, Seat, Source};
+
 use super::futile::Futile;
 use super::id::Id;
 use super::interest::Interest;
-use super::selector::{Event, READ_END, READ_MORE, READABLE, Selector, WRITABLE, WRITE_CLOSED};
+use super::selector::{Event, READABLE, Selector, WRITABLE};
 use super::slots::{Slots, Tenant};
+use source::{ARMED, CLOSURE, OWN, READINESS};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::task::Waker;
 use std::time::{Duration, Instant};
-
-/// Which way the data goes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Direction {
-    Read,
-    Write,
-}
-
-/// Where a caller's waker sits.
-#[derive(PartialEq, Eq, Debug)]
-pub(crate) enum Seat {
-    /// The one that `poll_*` functions share: the latest caller is woken.
-    Shared,
-    /// A seat of the caller's own. Zero until it first has to wait.
-    Own(u64),
-}
 
 /// What a caller learns who looks at a side.
 pub(crate) enum Look {
@@ -94,28 +83,6 @@ const GENERATIONS: u16 = 0x9e37;
 
 /// So many of a seat's bits count the seats of one runtime.
 const SEATS_BITS: u32 = 32;
-
-/// A registered descriptor. Its owner deregisters it before the descriptor is closed.
-pub(crate) struct Source {
-    /// Of 16 bits; more than that if the slot is vacant.
-    generation: u32,
-    /// What has been reported: the flags of [`Event`]. Those of readiness are taken back by who looks.
-    /// Above them, at [`ARMED`], the same for the sides that the selector watches: by edge, always both.
-    flags: u8,
-    /// Which seats may have to be woken: for reads and writes the shared one, then those of callers' own.
-    waits: u8,
-    fd: RawFd,
-    read: Seats,
-    write: Seats,
-}
-
-#[derive(Default)]
-struct Seats {
-    shared: Option<Waker>,
-    // Boxed, since most sources never have any: a word instead of three.
-    #[expect(clippy::box_collection)]
-    own: Option<Box<Vec<(u64, Waker)>>>,
-}
 
 impl Reactor {
     /// Of a runtime that has its number in a certain [round](super::remote::Remote::round).
@@ -299,18 +266,14 @@ impl Reactor {
     pub(crate) fn stir(&mut self, id: Id, direction: Direction, wakers: &mut Vec<Waker>) {
         let Some(source) = find(&mut self.sources, id) else { return };
         source.waits &= !(direction.readiness() | direction.readiness() << OWN);
-        let seats = source.seats(direction);
-        wakers.extend(seats.shared.take());
-        seats.take_own(wakers);
+        source.seats(direction).take_all(wakers);
     }
 
     /// Gives up a seat of one's own. The caller drops the waker that was there.
     pub(crate) fn stand_up(&mut self, id: Id, direction: Direction, key: u64) -> Option<Waker> {
         let source = find(&mut self.sources, id)?;
-        let own = source.seats(direction).own.as_mut()?;
-        let index = own.iter().position(|(seat, _)| *seat == key)?;
-        let waker = own.swap_remove(index).1;
-        if own.is_empty() {
+        let (waker, is_last) = source.seats(direction).stand_up(key)?;
+        if is_last {
             source.waits &= !Seat::Own(key).flag(direction);
         }
         Some(waker)
@@ -349,131 +312,6 @@ fn find(sources: &mut Slots<Source>, id: Id) -> Option<&mut Source> {
     sources.get_mut(id.slot()).filter(|source| source.generation == u32::from(id.generation()))
 }
 
-impl Direction {
-    /// The flag of [`Event`] that says that an operation may get on.
-    #[inline]
-    fn readiness(self) -> u8 {
-        match self {
-            Direction::Read => READABLE,
-            Direction::Write => WRITABLE,
-        }
-    }
-
-    /// The one that says that there is no end to that.
-    #[inline]
-    fn closure(self) -> u8 {
-        match self {
-            Direction::Read => READ_END,
-            Direction::Write => WRITE_CLOSED,
-        }
-    }
-
-    /// The one that says that there may be more after a short transfer.
-    #[inline]
-    fn more(self) -> u8 {
-        match self {
-            Direction::Read => READ_MORE,
-            Direction::Write => WRITE_CLOSED,
-        }
-    }
-}
-
-impl Seat {
-    /// The flag of a source whose seats of this kind may have to be woken.
-    #[inline]
-    fn flag(&self, direction: Direction) -> u8 {
-        match self {
-            Seat::Shared => direction.readiness(),
-            Seat::Own(_) => direction.readiness() << OWN,
-        }
-    }
-}
-
-/// Those of callers' own come after the shared ones.
-const OWN: u32 = 2;
-/// In an event, what is closed comes after what is ready.
-const CLOSURE: u32 = 2;
-const _: () = assert!(READ_MORE >> CLOSURE == READABLE && WRITE_CLOSED >> CLOSURE == WRITABLE);
-/// And those of armed sides.
-const ARMED: u32 = 4;
-const READINESS: u8 = READABLE | WRITABLE;
-
-impl Tenant for Source {
-    const VACANT: Source = Source {
-        generation: u32::MAX,
-        flags: 0,
-        waits: 0,
-        fd: -1,
-        read: Seats { shared: None, own: None },
-        write: Seats { shared: None, own: None },
-    };
-}
-
-impl Source {
-    #[inline]
-    fn is_armed(&self, direction: Direction) -> bool {
-        self.flags >> ARMED & direction.readiness() != 0
-    }
-
-    /// The sides for which somebody may wait, as flags of readiness.
-    fn awaited(&self) -> u8 {
-        (self.waits | self.waits >> OWN) & READINESS
-    }
-
-    /// Empties all seats.
-    pub(crate) fn take_wakers(&mut self, wakers: &mut Vec<Waker>) {
-        self.waits = 0;
-        for seats in [&mut self.read, &mut self.write] {
-            wakers.extend(seats.shared.take());
-            seats.take_own(wakers);
-        }
-    }
-
-    #[inline]
-    fn take_event(&mut self, direction: Direction) -> Option<bool> {
-        if self.flags & direction.readiness() == 0 {
-            return None;
-        }
-        self.flags &= !direction.readiness();
-        Some(self.flags & direction.more() != 0)
-    }
-
-    #[inline]
-    fn seats(&mut self, direction: Direction) -> &mut Seats {
-        match direction {
-            Direction::Read => &mut self.read,
-            Direction::Write => &mut self.write,
-        }
-    }
-
-    #[inline]
-    fn apply(&mut self, event: Event, wake: &mut impl FnMut(&Waker) -> bool, wakers: &mut Vec<Waker>) {
-        self.flags |= event.flags();
-        let ready = event.flags() & READINESS;
-        let woken = self.waits & (ready | ready << OWN);
-        self.waits &= !woken;
-        if woken & READABLE != 0 {
-            self.read.wake_shared(wake, wakers);
-        }
-        if woken & WRITABLE != 0 {
-            self.write.wake_shared(wake, wakers);
-        }
-        if woken >> OWN != 0 {
-            self.take_own(woken >> OWN, wakers);
-        }
-    }
-
-    #[cold]
-    fn take_own(&mut self, sides: u8, wakers: &mut Vec<Waker>) {
-        if sides & READABLE != 0 {
-            self.read.take_own(wakers);
-        }
-        if sides & WRITABLE != 0 {
-            self.write.take_own(wakers);
-        }
-    }
-}
-
 /// Which sides the selector is to watch.
 fn interest(armed: u8) -> Option<Interest> {
     match (armed & READABLE != 0, armed & WRITABLE != 0) {
@@ -481,49 +319,6 @@ fn interest(armed: u8) -> Option<Interest> {
         (true, false) => Some(Interest::READABLE),
         (false, true) => Some(Interest::WRITABLE),
         (false, false) => None,
-    }
-}
-
-impl Seats {
-    fn sit(&mut self, seat: &mut Seat, waker: Waker, last_seat: &mut u64) -> Option<Waker> {
-        if let Some(earlier) = self.seated(seat) {
-            return Some(std::mem::replace(earlier, waker));
-        }
-        match seat {
-            Seat::Shared => self.shared = Some(waker),
-            Seat::Own(key) => {
-                *last_seat += 1;
-                *key = *last_seat;
-                self.own.get_or_insert_default().push((*key, waker));
-            }
-        }
-        None
-    }
-
-    #[inline]
-    fn wake_shared(&mut self, wake: &mut impl FnMut(&Waker) -> bool, wakers: &mut Vec<Waker>) {
-        if let Some(waker) = &self.shared
-            && !wake(waker)
-        {
-            wakers.extend(self.shared.take());
-        }
-    }
-
-    fn take_own(&mut self, wakers: &mut Vec<Waker>) {
-        if let Some(own) = &mut self.own {
-            wakers.extend(own.drain(..).map(|(_, waker)| waker));
-        }
-    }
-
-    #[inline]
-    fn seated(&mut self, seat: &Seat) -> Option<&mut Waker> {
-        match seat {
-            Seat::Shared => self.shared.as_mut(),
-            Seat::Own(key) => {
-                let own = self.own.as_mut()?;
-                own.iter_mut().find(|(seat, _)| seat == key).map(|(_, waker)| waker)
-            }
-        }
     }
 }
 

@@ -1,0 +1,232 @@
+//! A source: a registered descriptor, its two sides, and who waits for them.
+//!
+//! What has been reported stays in its flags until somebody looks. A waker that was woken where it sits
+//! keeps its seat; `waits` says whether it still wants to be.
+
+use crate::runtime::selector::{Event, READ_END, READ_MORE, READABLE, WRITABLE, WRITE_CLOSED};
+use crate::runtime::slots::Tenant;
+use std::os::fd::RawFd;
+use std::task::Waker;
+
+/// Which way the data goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Direction {
+    Read,
+    Write,
+}
+
+/// Where a caller's waker sits.
+#[derive(PartialEq, Eq, Debug)]
+pub(crate) enum Seat {
+    /// The one that `poll_*` functions share: the latest caller is woken.
+    Shared,
+    /// A seat of the caller's own. Zero until it first has to wait.
+    Own(u64),
+}
+
+/// A registered descriptor. Its owner deregisters it before the descriptor is closed.
+pub(crate) struct Source {
+    /// Of 16 bits; more than that if the slot is vacant.
+    pub(super) generation: u32,
+    /// What has been reported: the flags of [`Event`]. Those of readiness are taken back by who looks.
+    /// Above them, at [`ARMED`], the same for the sides that the selector watches: by edge, always both.
+    pub(super) flags: u8,
+    /// Which seats may have to be woken: for reads and writes the shared one, then those of callers' own.
+    pub(super) waits: u8,
+    pub(super) fd: RawFd,
+    pub(super) read: Seats,
+    pub(super) write: Seats,
+}
+
+#[derive(Default)]
+pub(super) struct Seats {
+    shared: Option<Waker>,
+    // Boxed, since most sources never have any: a word instead of three.
+    #[expect(clippy::box_collection)]
+    own: Option<Box<Vec<(u64, Waker)>>>,
+}
+
+/// Those of callers' own come after the shared ones.
+pub(super) const OWN: u32 = 2;
+/// In an event, what is closed comes after what is ready.
+pub(super) const CLOSURE: u32 = 2;
+const _: () = assert!(READ_MORE >> CLOSURE == READABLE && WRITE_CLOSED >> CLOSURE == WRITABLE);
+/// And those of armed sides.
+pub(super) const ARMED: u32 = 4;
+pub(super) const READINESS: u8 = READABLE | WRITABLE;
+
+impl Direction {
+    /// The flag of [`Event`] that says that an operation may get on.
+    #[inline]
+    pub(super) fn readiness(self) -> u8 {
+        match self {
+            Direction::Read => READABLE,
+            Direction::Write => WRITABLE,
+        }
+    }
+
+    /// The one that says that there is no end to that.
+    #[inline]
+    pub(super) fn closure(self) -> u8 {
+        match self {
+            Direction::Read => READ_END,
+            Direction::Write => WRITE_CLOSED,
+        }
+    }
+
+    /// The one that says that there may be more after a short transfer.
+    #[inline]
+    pub(super) fn more(self) -> u8 {
+        match self {
+            Direction::Read => READ_MORE,
+            Direction::Write => WRITE_CLOSED,
+        }
+    }
+}
+
+impl Seat {
+    /// The flag of a source whose seats of this kind may have to be woken.
+    #[inline]
+    pub(super) fn flag(&self, direction: Direction) -> u8 {
+        match self {
+            Seat::Shared => direction.readiness(),
+            Seat::Own(_) => direction.readiness() << OWN,
+        }
+    }
+}
+
+impl Tenant for Source {
+    const VACANT: Source = Source {
+        generation: u32::MAX,
+        flags: 0,
+        waits: 0,
+        fd: -1,
+        read: Seats { shared: None, own: None },
+        write: Seats { shared: None, own: None },
+    };
+}
+
+impl Source {
+    #[inline]
+    pub(super) fn is_armed(&self, direction: Direction) -> bool {
+        self.flags >> ARMED & direction.readiness() != 0
+    }
+
+    /// The sides for which somebody may wait, as flags of readiness.
+    pub(super) fn awaited(&self) -> u8 {
+        (self.waits | self.waits >> OWN) & READINESS
+    }
+
+    /// Empties all seats.
+    pub(crate) fn take_wakers(&mut self, wakers: &mut Vec<Waker>) {
+        self.waits = 0;
+        for seats in [&mut self.read, &mut self.write] {
+            seats.take_all(wakers);
+        }
+    }
+
+    #[inline]
+    pub(super) fn take_event(&mut self, direction: Direction) -> Option<bool> {
+        if self.flags & direction.readiness() == 0 {
+            return None;
+        }
+        self.flags &= !direction.readiness();
+        Some(self.flags & direction.more() != 0)
+    }
+
+    #[inline]
+    pub(super) fn seats(&mut self, direction: Direction) -> &mut Seats {
+        match direction {
+            Direction::Read => &mut self.read,
+            Direction::Write => &mut self.write,
+        }
+    }
+
+    #[inline]
+    pub(super) fn apply(
+        &mut self,
+        event: Event,
+        wake: &mut impl FnMut(&Waker) -> bool,
+        wakers: &mut Vec<Waker>,
+    ) {
+        self.flags |= event.flags();
+        let ready = event.flags() & READINESS;
+        let woken = self.waits & (ready | ready << OWN);
+        self.waits &= !woken;
+        if woken & READABLE != 0 {
+            self.read.wake_shared(wake, wakers);
+        }
+        if woken & WRITABLE != 0 {
+            self.write.wake_shared(wake, wakers);
+        }
+        if woken >> OWN != 0 {
+            self.take_own(woken >> OWN, wakers);
+        }
+    }
+
+    #[cold]
+    pub(super) fn take_own(&mut self, sides: u8, wakers: &mut Vec<Waker>) {
+        if sides & READABLE != 0 {
+            self.read.take_own(wakers);
+        }
+        if sides & WRITABLE != 0 {
+            self.write.take_own(wakers);
+        }
+    }
+}
+
+impl Seats {
+    /// Empties them.
+    pub(super) fn take_all(&mut self, wakers: &mut Vec<Waker>) {
+        wakers.extend(self.shared.take());
+        self.take_own(wakers);
+    }
+
+    /// Gives up a seat of one's own: the waker that was there, and whether no other is left.
+    pub(super) fn stand_up(&mut self, key: u64) -> Option<(Waker, bool)> {
+        let own = self.own.as_mut()?;
+        let index = own.iter().position(|(seat, _)| *seat == key)?;
+        Some((own.swap_remove(index).1, own.is_empty()))
+    }
+
+    pub(super) fn sit(&mut self, seat: &mut Seat, waker: Waker, last_seat: &mut u64) -> Option<Waker> {
+        if let Some(earlier) = self.seated(seat) {
+            return Some(std::mem::replace(earlier, waker));
+        }
+        match seat {
+            Seat::Shared => self.shared = Some(waker),
+            Seat::Own(key) => {
+                *last_seat += 1;
+                *key = *last_seat;
+                self.own.get_or_insert_default().push((*key, waker));
+            }
+        }
+        None
+    }
+
+    #[inline]
+    pub(super) fn wake_shared(&mut self, wake: &mut impl FnMut(&Waker) -> bool, wakers: &mut Vec<Waker>) {
+        if let Some(waker) = &self.shared
+            && !wake(waker)
+        {
+            wakers.extend(self.shared.take());
+        }
+    }
+
+    pub(super) fn take_own(&mut self, wakers: &mut Vec<Waker>) {
+        if let Some(own) = &mut self.own {
+            wakers.extend(own.drain(..).map(|(_, waker)| waker));
+        }
+    }
+
+    #[inline]
+    pub(super) fn seated(&mut self, seat: &Seat) -> Option<&mut Waker> {
+        match seat {
+            Seat::Shared => self.shared.as_mut(),
+            Seat::Own(key) => {
+                let own = self.own.as_mut()?;
+                own.iter_mut().find(|(seat, _)| seat == key).map(|(_, waker)| waker)
+            }
+        }
+    }
+}
