@@ -8,7 +8,6 @@
 //! for it is to try, and has it watched again.
 
 use super::id::Id;
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// The time in which reports are counted, at the end of which those that rest are tried.
@@ -21,8 +20,8 @@ const MOST: u32 = 8;
 /// Counts such reports.
 #[derive(Default)]
 pub(crate) struct Futile {
-    /// How many there have been of each source, until `end`. By the ids' bits.
-    counts: BTreeMap<u64, u32>,
+    /// How many there have been of each source, until `end`. In the order of the ids' bits.
+    counts: Vec<(u64, u32)>,
     end: Option<Instant>,
     /// Those that are to rest, and those that do.
     tired: Vec<Id>,
@@ -38,9 +37,15 @@ impl Futile {
             self.counts.clear();
             self.end = Some(now + PERIOD);
         }
-        let count = self.counts.entry(id.bits()).or_default();
-        *count += 1;
-        let is_too_much = *count > MOST;
+        let place = match self.counts.binary_search_by_key(&id.bits(), |(of, _)| *of) {
+            Ok(place) => place,
+            Err(place) => {
+                self.counts.insert(place, (id.bits(), 0));
+                place
+            }
+        };
+        self.counts[place].1 += 1;
+        let is_too_much = self.counts[place].1 > MOST;
         if is_too_much {
             self.tired.push(id);
         }

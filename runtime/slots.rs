@@ -13,21 +13,24 @@
 /// So many slots are always kept: some tens of kilobytes.
 pub(crate) const KEPT: usize = 1024;
 
-/// A pass over the vacant slots that gave nothing back is repeated after so many rests that each has paid
-/// for so many of them, which is not felt.
-const VACANT_PER_REST: usize = 64;
+/// A pass over the slots that gave nothing back is repeated after so many rests that each has paid for so
+/// many of them, which is not felt.
+const SLOTS_PER_REST: usize = 64;
 
 /// What can be in a slot.
 pub(crate) trait Tenant {
     /// Nobody. No id, of whichever generation, may find anything to do here.
     const VACANT: Self;
+
+    /// Whether nobody is here.
+    fn is_vacant(&self) -> bool;
 }
 
 pub(crate) struct Slots<T> {
     slots: Vec<T>,
     /// The places of those that are vacant.
     vacant: Vec<u32>,
-    /// With fewer tenants than this, room is given back. A try costs a pass over the vacant ones, and one
+    /// With fewer tenants than this, room is given back. A try costs a pass over them all, and one
     /// that is still held up by a tenant in a high slot is repeated when half as many are left, or after
     /// a while: it may be that one alone that leaves.
     below: usize,
@@ -112,26 +115,27 @@ impl<T: Tenant> Slots<T> {
             return;
         }
         self.rests += 1;
-        let is_early = self.rests < self.vacant.len() / VACANT_PER_REST;
+        let is_early = self.rests < self.slots.len() / SLOTS_PER_REST;
         if self.len() >= self.below && is_early && !self.is_empty() {
             return;
         }
         (self.below, self.rests) = (self.len() / 2, 0);
-        self.vacant.sort_unstable();
-        let mut needed = self.slots.len();
-        let mut vacant = self.vacant.len();
-        while vacant > 0 && self.vacant[vacant - 1] as usize + 1 == needed {
-            (needed, vacant) = (needed - 1, vacant - 1);
-        }
+        let needed = self.slots.iter().rposition(|tenant| !tenant.is_vacant()).map_or(0, |last| last + 1);
         if needed <= self.slots.capacity() / 4 {
             // Moved rather than cut short where they are, which is likely at the heap's end.
             let mut slots = Vec::with_capacity(needed);
-            slots.extend(self.slots.drain(..needed));
+            self.slots.truncate(needed);
+            slots.append(&mut self.slots);
             self.slots = slots;
-            self.vacant = self.vacant[..vacant].into();
+            self.vacant = Vec::new();
         }
         // The lowest is the next to be taken: so tenants stay together.
-        self.vacant.reverse();
+        self.vacant.clear();
+        for (slot, tenant) in self.slots.iter().enumerate().rev() {
+            if tenant.is_vacant() {
+                self.vacant.push(slot as u32);
+            }
+        }
     }
 }
 
@@ -141,6 +145,10 @@ mod tests {
 
     impl Tenant for usize {
         const VACANT: usize = usize::MAX;
+
+        fn is_vacant(&self) -> bool {
+            *self == usize::VACANT
+        }
     }
 
     const CROWD: usize = if cfg!(miri) { 1_500 } else { 10_000 };
@@ -222,7 +230,7 @@ mod tests {
             slots.rest();
         }
         leave(&mut slots, numbers[CROWD - 1]);
-        (0..CROWD / VACANT_PER_REST + 1).for_each(|_| slots.rest());
+        (0..CROWD / SLOTS_PER_REST + 1).for_each(|_| slots.rest());
         assert!(slots.slots.capacity() <= KEPT);
         assert_eq!((slots.len(), slots.get(numbers[0])), (1, Some(&0)));
     }

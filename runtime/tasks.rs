@@ -66,6 +66,11 @@ const JOINED: u8 = 4;
 impl Tenant for Slot {
     const VACANT: Slot =
         Slot { serial_low: 0, serial_high: 0, flags: QUEUED, done: true, task: None, joiner: None };
+
+    fn is_vacant(&self) -> bool {
+        // Serial numbers are never zero.
+        self.serial_low == 0 && self.serial_high == 0
+    }
 }
 
 impl Slot {

@@ -104,6 +104,10 @@ impl Tenant for Source {
         read: Seats { shared: None, own: None },
         write: Seats { shared: None, own: None },
     };
+
+    fn is_vacant(&self) -> bool {
+        self.generation == u32::MAX
+    }
 }
 
 impl Source {
