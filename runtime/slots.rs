@@ -1,9 +1,8 @@
 //! Slots: where tasks and sources are, by number.
 //!
-//! A list, and a stack of the places in it that are vacant. Unlike the entries of the `slab` crate,
-//! a slot does not say whether somebody is in it: a tenant who goes leaves it in a state to which an
-//! id that comes late can do nothing, and whoever has an id compares the generation anyway. A task
-//! is looked up five times from its spawn to its end, a socket's event four times.
+//! A list, and a stack of the places in it that are vacant. Unlike with the entries of the `slab` crate,
+//! no look-up asks whether somebody is in a slot: a tenant who goes leaves it in a state to which an id
+//! that comes late can do nothing, and whoever has an id compares the generation anyway.
 //!
 //! After a crowd has gone, its memory is given back: slots grow with the most tasks and sockets there
 //! ever were. Before the loop goes to sleep it returns what a small rest of them does not need. That

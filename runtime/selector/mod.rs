@@ -330,7 +330,7 @@ impl Selector {
     }
 
     /// As [`wait`](Selector::wait), with no list of the caller's. There is one loop for all backends, and
-    /// `each` is compiled in line there: that spares each event 20 instructions.
+    /// `each` is compiled in line there: that spares each event a call.
     #[inline]
     pub(crate) fn wait_for_each(
         &mut self,
