@@ -3,52 +3,67 @@
 //! It *binds* to the runtime on whose thread it first has to wait: until then operations are simply
 //! tried, so that sockets can be made anywhere, and one that is ready at once costs no
 //! registration. Used on another runtime's thread later on, it moves there. The registration is an
-//! id in an atomic word, so that the owner is `Send` and `Sync`; on its own thread that is a plain
-//! load.
+//! id in atomic words, so that the owner is `Send` and `Sync`; to read it is a plain load.
 //!
-//! Two runtimes that wait for one descriptor at once would take it from each other for ever. Each
-//! move without readiness in between is counted, and past [`MOVES`] of them the one that comes
+//! A descriptor may be handed from one runtime to the next as often as one likes. Two runtimes that wait for it
+//! at once would take it from each other for ever. A move that answers the loss of the descriptor, see
+//! `contention.rs`, is counted, and past [`MAX_ANSWERS`] of them in a row the one that comes
 //! gets an error. The other goes on waiting: whoever loses the registration is woken, tries
 //! again, and sees the new state of things. No wake is lost.
 
-use super::id::Id;
+use super::id::{Id, RuntimeId, SourceId};
 use super::known::{Knowledge, Known};
 use super::reactor::{Direction, Source};
-use super::{context, remote};
+use super::{context, remote, unwind};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
-use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// How often a descriptor may change its runtime without anything happening on it.
-const MOVES: u8 = 8;
+/// How often a descriptor may be taken back by a wait that has just lost it.
+const MAX_ANSWERS: u8 = 8;
 
 /// Whose source a descriptor is. To be dropped before the descriptor is closed.
 pub(crate) struct Binding {
     /// An [`Id`]'s bits; zero while unbound.
     id: AtomicU64,
+    /// Its [`RuntimeId`]'s bits. Written after `id`, and read before it: so whoever finds the runtime of the
+    /// present registration finds its id as well.
+    runtime: AtomicU64,
     knowledge: Knowledge,
-    /// As which it was registered last.
-    fd: AtomicI32,
-    moves: AtomicU8,
+    /// Held while the registration changes.
+    state: Mutex<State>,
+}
+
+struct State {
+    /// The descriptor's number when it was registered last.
+    fd: RawFd,
+    /// How many moves in a row were answers to a loss.
+    answers: u8,
 }
 
 impl Binding {
     /// Of a descriptor that is not registered yet.
     pub(crate) fn new(fd: RawFd) -> Binding {
-        let (id, moves) = (AtomicU64::new(0), AtomicU8::new(0));
-        Binding { id, knowledge: Knowledge::default(), fd: AtomicI32::new(fd), moves }
+        Binding {
+            id: AtomicU64::new(SourceId::NONE.id.bits()),
+            runtime: AtomicU64::new(SourceId::NONE.runtime.bits()),
+            knowledge: Knowledge::default(),
+            state: Mutex::new(State { fd, answers: 0 }),
+        }
     }
 
-    /// The source it is, in whichever runtime. Of runtime 0, which is none, while unbound.
+    /// Returns the source that the descriptor is, in whichever runtime.
     #[inline]
-    pub(crate) fn id(&self) -> Id {
-        Id::from_bits(self.id.load(Relaxed))
+    pub(crate) fn id(&self) -> SourceId {
+        let runtime = RuntimeId::from_bits(self.runtime.load(Ordering::Acquire));
+        SourceId { id: Id::from_bits(self.id.load(Ordering::Relaxed)), runtime }
     }
 
     /// What is known of that source.
     #[inline]
-    pub(crate) fn known(&self, id: Id) -> Known {
-        self.knowledge.of(id)
+    pub(crate) fn known(&self, id: SourceId) -> Known {
+        self.knowledge.of(id.id)
     }
 
     /// Keeps what is known now. Only to be called where the source is, or if nobody watches it.
@@ -57,51 +72,63 @@ impl Binding {
         self.knowledge.set(known);
     }
 
-    /// Something came to be read where the descriptor is bound now: it has arrived.
-    #[inline]
-    pub(crate) fn settle(&self) {
-        if self.moves.load(Relaxed) != 0 {
-            self.moves.store(0, Relaxed);
-        }
-    }
-
     /// Binds to the runtime on this thread, taking the descriptor from the one of `earlier`, if any, on
     /// behalf of one who is about to wait for `direction`, if any.
     #[cold]
     pub(crate) fn bind(
         &self,
         fd: BorrowedFd<'_>,
-        earlier: u64,
+        earlier: SourceId,
         direction: Option<Direction>,
-    ) -> io::Result<Id> {
-        // A runtime that has gone waits for nothing.
-        let has_rival = earlier != 0 && remote::find(Id::from_bits(earlier).runtime()).is_some();
-        if has_rival && self.moves.fetch_add(1, Relaxed) >= MOVES {
-            self.moves.store(0, Relaxed);
-            return Err(in_use());
-        }
-        let registered = context::with(|context| context.reactor.borrow_mut().register(fd, direction));
-        let id = registered.map_err(|error| match error.kind() {
-            // The rival is just about to take it out of here.
-            io::ErrorKind::AlreadyExists if has_rival => in_use(),
-            _ => error,
+    ) -> io::Result<SourceId> {
+        let (id, earlier_fd) = context::with(|context| {
+            let mut state = self.lock();
+            if self.id() != earlier {
+                // Another thread was first.
+                return Err(in_use());
+            }
+            let is_answer = context.losses.borrow_mut().take(fd.as_raw_fd(), &context.tasks.borrow());
+            // A runtime that has been dropped waits for nothing.
+            let has_rival = !earlier.is_none() && remote::find(earlier.runtime).is_some();
+            state.answers = if has_rival && is_answer { state.answers + 1 } else { 0 };
+            if state.answers > MAX_ANSWERS {
+                state.answers = 0;
+                return Err(in_use());
+            }
+            let registered = context.reactor.borrow_mut().register(fd, direction);
+            let id = registered.map_err(|error| match error.kind() {
+                // The rival is just about to take it out of here.
+                io::ErrorKind::AlreadyExists if has_rival => in_use(),
+                _ => error,
+            })?;
+            self.knowledge.reset(id);
+            self.id.store(id.bits(), Ordering::Relaxed);
+            self.runtime.store(context.id.bits(), Ordering::Release);
+            let id = SourceId { id, runtime: context.id };
+            Ok((id, std::mem::replace(&mut state.fd, fd.as_raw_fd())))
         })?;
-        if self.id.compare_exchange(earlier, id.bits(), Relaxed, Relaxed).is_err() {
-            // Another thread was first.
-            let source = context::with(|context| context.reactor.borrow_mut().deregister(id));
-            drop(source);
-            return Err(in_use());
-        }
-        release(earlier, self.fd.swap(fd.as_raw_fd(), Relaxed), Source::wake);
+        release(earlier, earlier_fd, Source::wake);
         Ok(id)
     }
 
     /// Gives the registration up, while the descriptor is still open. Whoever has left a waker is
     /// woken, to leave it with the next registration.
     pub(crate) fn unbind(&mut self) {
-        let earlier = std::mem::take(self.id.get_mut());
-        release(earlier, *self.fd.get_mut(), Source::wake);
-        self.settle();
+        self.release(Source::wake);
+    }
+
+    fn release(&mut self, finish: fn(Source)) {
+        let earlier = self.id();
+        *self.id.get_mut() = SourceId::NONE.id.bits();
+        *self.runtime.get_mut() = SourceId::NONE.runtime.bits();
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        state.answers = 0;
+        release(earlier, state.fd, finish);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing that can panic runs under this lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -116,32 +143,36 @@ impl Drop for Binding {
     fn drop(&mut self) {
         // Nobody can wait for a descriptor whose owner is dropped; wakers left by earlier, cancelled
         // calls are dropped with it.
-        release(*self.id.get_mut(), *self.fd.get_mut(), drop);
+        self.release(Source::drop_wakers);
     }
 }
 
 /// Deregisters a descriptor, which is still open, from the runtime it is bound to, and does with
 /// the wakers left there what `finish` says. That is user code, and runs under no borrow.
-fn release(bits: u64, fd: RawFd, finish: fn(Source)) {
-    if bits == 0 {
+fn release(id: SourceId, fd: RawFd, finish: fn(Source)) {
+    if id.is_none() {
         return;
     }
-    let id = Id::from_bits(bits);
-    match context::at_home(id.runtime(), |context| context.reactor.borrow_mut().deregister(id)) {
-        Some(source) => {
+    match context::local(id.runtime) {
+        Some(context) => {
+            let source = context.reactor.borrow_mut().deregister(id.id);
             source.map(finish);
         }
-        None => release_away(id, fd, finish),
+        None => release_remotely(id, fd, finish),
     }
 }
 
 #[cold]
-fn release_away(id: Id, fd: RawFd, finish: fn(Source)) {
-    if let Some(remote) = remote::find(id.runtime()) {
+fn release_remotely(id: SourceId, fd: RawFd, finish: fn(Source)) {
+    if let Some(remote) = remote::find(id.runtime) {
         remote.deregister(fd);
-        context::reach(id.runtime(), move |context| {
-            let source = context.reactor.borrow_mut().forget(id);
-            source.map(finish);
+        context::call_on(id.runtime, move |context| {
+            let Some(source) = context.reactor.borrow_mut().forget(id.id) else { return };
+            let is_awaited = source.is_awaited();
+            finish(source);
+            if is_awaited {
+                context.losses.borrow_mut().add(fd, &context.tasks.borrow());
+            }
         });
     }
 }
@@ -152,5 +183,12 @@ impl Source {
         let mut wakers = Vec::new();
         self.take_wakers(&mut wakers);
         wakers.into_iter().for_each(super::waker::wake);
+    }
+
+    /// Drops the wakers, of whom one that panics keeps none of the others from being dropped.
+    fn drop_wakers(mut self) {
+        let mut wakers = Vec::new();
+        self.take_wakers(&mut wakers);
+        wakers.into_iter().for_each(|waker| unwind::contain(|| drop(waker)));
     }
 }

@@ -1,7 +1,7 @@
 //! How a runtime is made.
 
 use super::blocking::{Hook, Pool, Threads};
-use super::context::Context;
+use super::context::{self, Context};
 use super::executor::{Config, Executor};
 use super::handle::Runtime;
 use super::reactor::Reactor;
@@ -282,23 +282,24 @@ impl Builder {
             None => default_selector(self.max_io_events)?,
         };
         let remote = Remote::new(&selector)?;
-        let (id, round) = (remote.id(), remote.round());
+        let id = remote.id();
         let mut threads = self.threads.clone();
         if threads.name.is_empty() {
             threads.name = format!("{}-blocking", self.name.as_deref().unwrap_or("runtime"));
         }
-        let context = Context {
+        Driver::set_sender(context::take_out_timer);
+        let context = Rc::new(Context {
             id,
-            tasks: RefCell::new(Tasks::new(id, round)),
-            reactor: RefCell::new(Reactor::new(id, round, selector)),
-            time: Driver::new(id, self.start_paused),
+            tasks: RefCell::new(Tasks::new(id)),
+            reactor: RefCell::new(Reactor::new(id, selector)),
+            time: Driver::new(id.bits(), self.start_paused),
             remote,
             pool: Pool::new(self.max_blocking_threads, self.thread_keep_alive, threads),
             lending: RefCell::default(),
-            main_woken: Cell::new(false),
-            main_place: Cell::new(0),
+            losses: RefCell::default(),
             running: Cell::new(0),
-        };
+        });
+        context::register(&context);
         let event_interval = self.event_interval as usize;
         let config = Config {
             event_interval,
@@ -307,7 +308,7 @@ impl Builder {
             on_unpark: self.on_unpark.clone(),
             wakers: self.max_io_events.min(MAX_IO_EVENTS) + event_interval.min(MAX_IO_EVENTS),
         };
-        Ok(Runtime::from_executor(Executor::new(Rc::new(context), config), self.name.clone()))
+        Ok(Runtime::from_executor(Executor::new(context, config), self.name.clone()))
     }
 }
 

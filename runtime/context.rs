@@ -1,79 +1,124 @@
 //! What is entered on this thread: the runtime whose `block_on` stands below on the stack.
 //!
 //! Handles and wakers are ids; here is where they find what the id means. [`with`] gives the
-//! runtime entered on this thread, and the functions below it do the right thing from any thread:
-//! at home they act at once, away they leave a message in the runtime's inbox.
+//! runtime entered on this thread. The functions below it work from any thread: on the runtime's own
+//! thread they act at once, whether it is entered or not, elsewhere they leave a message in its inbox.
 //!
 //! The parts of a runtime stand side by side in [`Context`], each in a cell of its own. A borrow of
 //! one never lasts while user code runs: take out, release, then call.
+//!
+//! What is entered is owned by this thread's stack of entered runtimes, and not by the frame that has
+//! entered it, for a frame may stay while its runtime is dropped (`process::exit`), or end out of order
+//! (stackful coroutines). User code may change that stack. So the closures that get a `&Context` from here
+//! run none; what has to, owns the context ([`call_on`]).
 #![expect(unsafe_code, reason = "the pointer to the entered runtime")]
 
 use super::blocking::Pool;
-use super::id::Id;
+use super::contention::Losses;
+use super::enter_stack::EnterStack;
+use super::id::{Id, RuntimeId};
 use super::lending::Lending;
 use super::reactor::Reactor;
-use super::remote::{self, Call, Remote};
+use super::remote::{self, Remote};
 use super::task::{self, BoxedTask};
 use super::tasks::{Leftovers, TaskRef, Tasks};
 use super::unwind;
 use crate::task::Id as TaskId;
-use crate::time::Driver;
+use crate::time::{Driver, RemoteTimer};
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::ptr;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::Waker;
 
 /// The parts of one runtime.
 pub(crate) struct Context {
-    pub(crate) id: u16,
+    pub(crate) id: RuntimeId,
     pub(crate) tasks: RefCell<Tasks>,
     pub(crate) reactor: RefCell<Reactor>,
     pub(crate) time: Rc<Driver>,
     pub(crate) remote: Arc<Remote>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) lending: RefCell<Lending>,
-    /// The future of `block_on` is to be polled.
-    pub(crate) main_woken: Cell<bool>,
-    /// Its place among the tasks: when so many have been [taken](Tasks::taken) from the run queue.
-    pub(crate) main_place: Cell<u64>,
+    pub(crate) losses: RefCell<Losses>,
     /// The task being polled, as bits: what its waker is, or, for one sent from another thread, its
     /// [`TaskId`], whose upper 16 bits are zero. Zero between tasks.
     pub(crate) running: Cell<u64>,
 }
 
+/// Runtimes that were made on this thread, for what reaches them while they are not entered.
+type Locals = RefCell<ManuallyDrop<Vec<(RuntimeId, Weak<Context>)>>>;
+
+// None of these has a destructor: they are used in those of other thread-locals.
 thread_local! {
+    static STACK: ManuallyDrop<EnterStack<Context>> = const { ManuallyDrop::new(EnterStack::new()) };
+    /// The address of the context on top of `STACK`, or null.
     static ENTERED: Cell<*const Context> = const { Cell::new(ptr::null()) };
+    static LOCALS: Locals = const { RefCell::new(ManuallyDrop::new(Vec::new())) };
 }
 
-/// Keeps a runtime entered. On drop the one entered before, if any, is entered again.
-pub(crate) struct Entered<'a> {
-    previous: *const Context,
-    context: PhantomData<&'a Context>,
+/// Keeps a runtime entered. When it is dropped, the latest of those that are still entered is current again.
+pub(crate) struct Entered {
+    number: u64,
+    thread: PhantomData<*const ()>,
 }
 
 /// Enters a runtime on this thread.
-pub(crate) fn enter(context: &Context) -> Entered<'_> {
-    Entered { previous: ENTERED.replace(context), context: PhantomData }
+pub(crate) fn enter(context: &Rc<Context>) -> Entered {
+    let number = STACK.with(|stack| stack.push(context.clone()));
+    set_current();
+    Entered { number, thread: PhantomData }
 }
 
-impl Drop for Entered<'_> {
+impl Drop for Entered {
     fn drop(&mut self) {
-        ENTERED.set(self.previous);
+        let left = STACK.with(|stack| stack.remove(self.number));
+        set_current();
+        drop(left);
     }
 }
 
-/// Calls `f` with the runtime entered on this thread, if there is one.
+/// Makes a runtime known on its own thread.
+pub(crate) fn register(context: &Rc<Context>) {
+    LOCALS.with_borrow_mut(|locals| locals.push((context.id, Rc::downgrade(context))));
+}
+
+/// The runtime is being dropped: it is not entered any more, whichever guards are left.
+pub(crate) fn deregister(context: &Rc<Context>) {
+    LOCALS.with_borrow_mut(|locals| {
+        locals.retain(|(id, _)| *id != context.id);
+        if locals.is_empty() {
+            // There is no destructor to free it.
+            **locals = Vec::new();
+        }
+    });
+    while let Some(left) = STACK.with(|stack| stack.remove_value(context)) {
+        set_current();
+        drop(left);
+    }
+}
+
+/// The stack has changed.
+fn set_current() {
+    let top = STACK.with(|stack| stack.top());
+    ENTERED.set(top.as_ref().map_or(ptr::null(), Rc::as_ptr));
+    Driver::set_current(top.map(|context| context.time.clone()));
+}
+
+/// Calls `f` with the runtime entered on this thread, if there is one. `f` runs no user code.
 #[inline]
 pub(crate) fn try_with<R>(f: impl FnOnce(&Context) -> R) -> Option<R> {
     let context = ENTERED.get();
-    // SAFETY: not null means that an `Entered` guard lives, further down on the stack of this very
-    // thread, which borrows the context and puts the earlier pointer back before that borrow ends.
+    // SAFETY: unless it is null, it is the address of the context on top of `STACK`, which owns it, for
+    // `set_current` follows each change of the stack, and comes before what was removed is dropped. The stack
+    // is changed by `enter`, `deregister` and the drop of an `Entered` only, which `f` does not come to, as
+    // it runs no user code. So the context lives until `f` returns.
     unsafe { context.as_ref() }.map(f)
 }
 
-/// Calls `f` with the runtime entered on this thread.
+/// Calls `f` with the runtime entered on this thread. `f` runs no user code.
 #[inline]
 #[track_caller]
 pub(crate) fn with<R>(f: impl FnOnce(&Context) -> R) -> R {
@@ -91,64 +136,133 @@ fn no_runtime() -> ! {
     )
 }
 
-/// Whether runtime `id` is the one entered on this thread.
-#[inline]
-pub(crate) fn is_home(id: u16) -> bool {
-    at_home(id, |_| ()).is_some()
+/// Returns whether a runtime is entered on this thread.
+pub(crate) fn is_entered() -> bool {
+    !ENTERED.get().is_null()
 }
 
-/// Calls `f` with runtime `id` if that is the one entered on this thread.
+/// Returns whether a runtime is the one entered on this thread.
+#[inline]
+pub(crate) fn is_current(id: RuntimeId) -> bool {
+    with_entered(id, |_| ()).is_some()
+}
+
+/// Calls `f` with the runtime of that number if it is the one entered on this thread. `f` runs no user code.
+///
+/// Numbers come again, so this is for what a stale id may reach without harm.
 #[inline(always)]
-pub(crate) fn at_home<R>(id: u16, f: impl FnOnce(&Context) -> R) -> Option<R> {
+fn with_number<R>(number: u16, f: impl FnOnce(&Context) -> R) -> Option<R> {
+    let context = ENTERED.get();
+    // SAFETY: as in `try_with`.
+    let context = unsafe { context.as_ref() }?;
+    (context.id.number() == number).then(|| f(context))
+}
+
+/// Calls `f` with a runtime if it is the one entered on this thread. `f` runs no user code.
+#[inline(always)]
+pub(crate) fn with_entered<R>(id: RuntimeId, f: impl FnOnce(&Context) -> R) -> Option<R> {
     let context = ENTERED.get();
     // SAFETY: as in `try_with`.
     let context = unsafe { context.as_ref() }?;
     (context.id == id).then(|| f(context))
 }
 
-/// Wakes what the id names, from any thread. Whatever is gone is not woken.
+/// Returns the runtime that is entered on this thread, for code that may run user code.
+pub(crate) fn entered() -> Option<Rc<Context>> {
+    let context = ENTERED.get();
+    if context.is_null() {
+        return None;
+    }
+    // SAFETY: as in `try_with`, the stack owns this context; and `set_current` has the address from
+    // `Rc::as_ptr`. So it may be counted once more.
+    unsafe {
+        Rc::increment_strong_count(context);
+        Some(Rc::from_raw(context))
+    }
+}
+
+/// Returns a runtime if it is one of this thread, entered or not.
+pub(crate) fn local(id: RuntimeId) -> Option<Rc<Context>> {
+    if is_current(id) {
+        return entered();
+    }
+    LOCALS.with_borrow(|locals| {
+        let (_, context) = locals.iter().rfind(|(local, _)| *local == id)?;
+        context.upgrade()
+    })
+}
+
+/// Wakes the task or the future that the id names, from any thread. One that has ended is not woken.
 #[inline]
 pub(crate) fn wake(id: Id) {
-    if at_home(id.runtime(), |context| context.wake(id)).is_none() {
+    if with_number(id.runtime(), |context| context.wake(id)).is_none() {
         remote::wake(id);
     }
 }
 
-/// Calls `f` with runtime `id`: at once if it is entered on this thread, else in its next turn.
-/// Does nothing if it has gone.
-pub(crate) fn reach(id: u16, f: impl FnOnce(&Context) + Send + 'static) {
-    let mut f = Some(f);
-    let at_home = at_home(id, |context| f.take().map(|f| f(context)));
-    if let (None, Some(f)) = (at_home, f)
-        && let Some(remote) = remote::find(id)
-    {
-        let call: Call = Box::new(move || {
-            at_home_or_gone(id, f);
-        });
-        // Given back if the runtime has just gone: then there is nothing left to do.
-        drop(remote.call(call));
+/// Calls `f` with a runtime: at once on its own thread, else in its next turn. Does nothing if the runtime
+/// has been dropped. `f` may run user code.
+pub(crate) fn call_on(id: RuntimeId, f: impl FnOnce(&Context) + Send + 'static) {
+    match local(id) {
+        Some(context) => f(&context),
+        None => send_to(id, f),
     }
 }
 
-fn at_home_or_gone(id: u16, f: impl FnOnce(&Context)) {
-    let met = at_home(id, f);
-    debug_assert!(met.is_some(), "a call was made away from its runtime");
+#[cold]
+fn send_to(id: RuntimeId, f: impl FnOnce(&Context) + Send + 'static) {
+    if let Some(remote) = remote::find(id) {
+        let call = move || {
+            if let Some(context) = local(id) {
+                f(&context);
+            }
+        };
+        // It comes back if the runtime has just been dropped: then there is nothing left to do.
+        drop(remote.call(Box::new(call)));
+    }
 }
 
 /// Asks a task to end, from any thread.
 pub(crate) fn abort(of: TaskRef) {
-    reach(of.id.runtime(), move |context| context.tasks.borrow_mut().abort(of));
+    match local(of.runtime()) {
+        Some(context) => context.tasks.borrow_mut().abort(of),
+        None => {
+            if let Some(remote) = remote::find(of.runtime()) {
+                remote.abort(of.slot(), of.id.serial());
+            }
+        }
+    }
 }
 
 /// The join handle of a task is gone, on any thread.
 pub(crate) fn detach(of: TaskRef) {
-    reach(of.id.runtime(), move |context| {
+    call_on(of.runtime(), move |context| {
         let Leftovers { task, joiner } = context.tasks.borrow_mut().detach(of);
         if let Some(task) = task {
             context.dispose(task);
         }
         // Dropped, not woken: who would have waited has just given up.
         unwind::contain(|| drop(joiner));
+    });
+}
+
+/// Drops the tasks that the entered runtime has refused. That is user code.
+#[cold]
+pub(crate) fn drop_refused() {
+    if let Some(context) = entered() {
+        let refused = context.tasks.borrow_mut().take_refused();
+        refused.into_iter().for_each(|task| unwind::contain(|| drop(task)));
+    }
+}
+
+/// Has the thread of a timer take it out of its wheel.
+pub(crate) fn take_out_timer(timer: RemoteTimer) {
+    call_on(RuntimeId::from_bits(timer.driver()), move |context| {
+        let waker = timer.take_out(&context.time);
+        match waker {
+            Some(waker) if timer.is_woken() => super::waker::wake(waker),
+            waker => unwind::contain(|| drop(waker)),
+        }
     });
 }
 
@@ -163,17 +277,12 @@ impl Context {
         task::boxed(future, &mut self.tasks.borrow_mut().recycled)
     }
 
-    /// Takes a task in. If the runtime is going, the task is dropped at once, and counts as aborted.
+    /// Takes a task in. If the runtime is being dropped, it refuses: then the caller calls [`drop_refused`]
+    /// once it holds no reference to the context.
     #[inline]
     pub(crate) fn spawn(&self, task: BoxedTask) -> TaskRef {
         let mut tasks = self.tasks.borrow_mut();
-        if tasks.is_closed() {
-            let nobody = tasks.nobody();
-            drop(tasks);
-            unwind::contain(|| drop(task));
-            return nobody;
-        }
-        tasks.insert(task)
+        if tasks.is_closed() { tasks.refuse(task) } else { tasks.insert(task) }
     }
 
     #[inline]
@@ -182,10 +291,10 @@ impl Context {
     }
 
     /// Wakes by a waker of this runtime; false for any other.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn wake_by(&self, tasks: &mut Tasks, waker: &Waker) -> bool {
         match super::waker::id(waker) {
-            Some(id) if id.runtime() == self.id => {
+            Some(id) if id.runtime() == self.id.number() => {
                 self.wake_own(tasks, id);
                 true
             }
@@ -193,8 +302,22 @@ impl Context {
         }
     }
 
+    /// The same, for one who collects events.
+    #[inline(always)]
+    pub(crate) fn wake_by_event(&self, tasks: &mut Tasks, waker: &Waker) -> bool {
+        match super::waker::id(waker) {
+            Some(id) if id.runtime() == self.id.number() => {
+                if !tasks.wake_by_event(id) && id.slot() == Id::MAIN {
+                    tasks.wake_main();
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Wakes by a waker of this runtime, and empties the place; any other waker stays there.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn wake_local(&self, tasks: &mut Tasks, waker: &mut Option<Waker>) {
         if waker.as_ref().is_some_and(|waker| self.wake_by(tasks, waker)) {
             // Ours, whose drop does nothing.
@@ -205,15 +328,7 @@ impl Context {
     #[inline]
     fn wake_own(&self, tasks: &mut Tasks, id: Id) {
         if !tasks.wake(id) && id.slot() == Id::MAIN {
-            self.queue_main(tasks);
-        }
-    }
-
-    /// Queues the future of `block_on`, behind the tasks that are queued now.
-    #[cold]
-    pub(crate) fn queue_main(&self, tasks: &Tasks) {
-        if !self.main_woken.replace(true) {
-            self.main_place.set(tasks.place());
+            tasks.wake_main();
         }
     }
 

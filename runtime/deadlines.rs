@@ -27,10 +27,11 @@
 //! `async` functions have seats of their own, and know when they are dropped. They have a timer each.
 
 use super::context::{self, Context};
-use super::id::Id;
+use super::id::{Id, SourceId};
 use super::reactor::Direction;
+use super::tasks::QueuePosition;
 use super::waker;
-use crate::time::{Sleep, TimerId, sleep};
+use crate::time::{Instant, Sleep, TimerId, sleep};
 use std::io;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -53,19 +54,19 @@ struct Side {
     settings: AtomicU32,
     /// When the latest wait began: a turn, or with [`EXACT`] the nanoseconds of the clock.
     since: AtomicU64,
-    /// The source for which the alarm is armed, as bits; zero if it is not.
+    /// The source for which the alarm is armed, as bits; zero if it is not. It belongs to the descriptor's
+    /// present registration.
     armed: AtomicU64,
-    /// One more than the place in the run queue that has to come before an answer is none; zero
-    /// unless the alarm has rung.
-    rung: AtomicU64,
     alarm: Mutex<Alarm>,
 }
 
 /// Where the alarm is in the wheel, if it is.
 #[derive(Default)]
 struct Alarm {
-    timer: Option<TimerId>,
+    timer: Option<(TimerId, Instant)>,
     rings_ns: u64,
+    /// If the alarm has rung: until when it can be answered.
+    rung: Option<QueuePosition>,
 }
 
 /// The bit of an instant that was read from the clock.
@@ -90,7 +91,6 @@ impl Deadlines {
         let side = self.side(direction);
         side.limit_ns.store(limit.map_or(0, nanoseconds), Relaxed);
         side.settings.fetch_add(1, Relaxed);
-        side.rung.store(0, Relaxed);
         side.disarm();
     }
 
@@ -104,8 +104,14 @@ impl Deadlines {
     /// Whether a side's alarm is armed on behalf of `source`. It then only has to be [noted](Self::note)
     /// when a wait begins.
     #[inline]
-    pub(crate) fn is_armed(&self, direction: Direction, source: Id) -> bool {
-        self.side(direction).armed.load(Relaxed) == source.bits()
+    pub(crate) fn is_armed(&self, direction: Direction, source: SourceId) -> bool {
+        self.side(direction).armed.load(Relaxed) == source.id.bits()
+    }
+
+    /// The descriptor has another registration.
+    pub(crate) fn disarm(&self) {
+        self.read.disarm();
+        self.write.disarm();
     }
 
     /// A wait begins, here and now.
@@ -117,12 +123,17 @@ impl Deadlines {
     /// One who shares the seat of a side of `source` has nothing to do but wait, and no alarm is armed,
     /// though there is a limit. `is_new` if there has been an event since the last time. Ready if the
     /// deadline has passed.
-    pub(crate) fn poll_unarmed(&self, direction: Direction, source: Id, is_new: bool) -> Poll<io::Error> {
+    pub(crate) fn poll_unarmed(
+        &self,
+        direction: Direction,
+        source: SourceId,
+        is_new: bool,
+    ) -> Poll<io::Error> {
         let side = self.side(direction);
-        let rung = side.rung.swap(0, Relaxed);
+        let rung = side.alarm().rung.take();
         context::with(|context| {
-            let is_answer = !is_new && context.tasks.borrow().taken() < rung;
-            if is_answer || !side.begin(context, source) {
+            let is_answer = !is_new && rung.is_some_and(|until| !context.tasks.borrow().has_reached(until));
+            if is_answer || !side.begin(context, source.id) {
                 return Poll::Ready(io::ErrorKind::TimedOut.into());
             }
             Poll::Pending
@@ -132,8 +143,7 @@ impl Deadlines {
 
 impl Drop for Deadlines {
     fn drop(&mut self) {
-        self.read.disarm();
-        self.write.disarm();
+        self.disarm();
     }
 }
 
@@ -145,7 +155,6 @@ impl Side {
             settings: AtomicU32::new(0),
             since: AtomicU64::new(0),
             armed: AtomicU64::new(0),
-            rung: AtomicU64::new(0),
             alarm: Mutex::default(),
         })
     }
@@ -175,15 +184,15 @@ impl Side {
         timer.is_some()
     }
 
-    /// In another runtime's wheel the alarm stays until it rings, for nobody.
     fn disarm(&self) {
         self.armed.store(0, Relaxed);
-        let (timer, rings_ns) = {
+        let timer = {
             let mut alarm = self.alarm();
-            (alarm.timer.take(), alarm.rings_ns)
+            alarm.rung = None;
+            alarm.timer.take()
         };
-        if let Some(timer) = timer {
-            drop(context::try_with(|context| context.time.disarm_at(timer, rings_ns)));
+        if let Some((mut timer, deadline)) = timer {
+            timer.disarm(deadline);
         }
     }
 
@@ -192,7 +201,7 @@ impl Side {
         let source = Id::from_bits(self.armed.load(Relaxed));
         let rings_ns = self.alarm().rings_ns;
         // Careful: it may be an earlier one, that was left behind when the descriptor moved.
-        if source.runtime() != context.id || context.time.turn_ns() < rings_ns {
+        if source.runtime() != context.id.number() || context.time.turn_ns() < rings_ns {
             return;
         }
         let since_ns = match self.since.load(Relaxed) {
@@ -204,25 +213,28 @@ impl Side {
             return;
         }
         self.armed.store(0, Relaxed);
-        stir(source, self.direction);
-        self.rung.store(context.tasks.borrow().place() + 1, Relaxed);
+        stir(SourceId { id: source, runtime: context.id }, self.direction);
+        self.alarm().rung = Some(context.tasks.borrow().position());
     }
 }
 
 impl Wake for Side {
     fn wake(self: Arc<Self>) {
-        context::try_with(|context| self.ring(context));
+        // It wakes those who wait, which may be user code.
+        if let Some(context) = context::entered() {
+            self.ring(&context);
+        }
     }
 }
 
 /// Wakes whoever waits for a side, on whichever thread. Wakers are user code, and run under no borrow.
-pub(crate) fn stir(source: Id, direction: Direction) {
-    if source.bits() == 0 {
+pub(crate) fn stir(source: SourceId, direction: Direction) {
+    if source.is_none() {
         return;
     }
-    context::reach(source.runtime(), move |context| {
+    context::call_on(source.runtime, move |context| {
         let mut wakers = Vec::new();
-        context.reactor.borrow_mut().stir(source, direction, &mut wakers);
+        context.reactor.borrow_mut().stir(source.id, direction, &mut wakers);
         wakers.into_iter().for_each(waker::wake);
     });
 }

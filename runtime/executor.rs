@@ -1,16 +1,16 @@
 //! The executor: turns the loop, and is the only one that polls and wakes.
 //!
 //! ```text
-//! 1  the future of block_on, if woken: poll it; ready => return
-//! 2  the tasks that are queued now, first in first out        (1 and 2 again: a round)
-//!                                              …up to EVENT_INTERVAL polls; a round may go on in the next turn
-//! 3  inbox: what other threads woke, and what they ask to be called
-//! 4  timers: everything due now is woken
-//! 5  selector: wait — zero if anything is runnable, else until the next deadline; events wake our tasks
-//! 6  wake what else 5 collected: wakers that are not ours
+//! 1  tasks, and in its turn the future of block_on: ready => return   a round: up to EVENT_INTERVAL polls,
+//!                                                                     or a time slice
+//! 2  inbox: what other threads woke, and what they ask to be called   a portion of it
+//! 3  timers: everything due now is woken
+//! 4  selector: wait — zero if anything is runnable, else until the next deadline; events wake our tasks
+//! 5  wake what else 4 collected: wakers that are not ours
 //! ```
 //!
-//! Rounds of 1 and 2 cost no system call and no clock read. No borrow of ours lasts while a future
+//! What 2 to 5 wake runs next, by turns with what was queued before (`tasks.rs`). A round costs no system call,
+//! and reads the clock seldom (`time_slice.rs`). No borrow of ours lasts while a future
 //! is polled or dropped, or a waker woken: each step collects, releases, and then acts.
 
 use super::blocking::Hook;
@@ -19,12 +19,14 @@ use super::id::Id;
 use super::join_error::JoinError;
 use super::remote::Mail;
 use super::task::{BoxedTask, Failure};
-use super::tasks::{Next, Tasks};
+use super::tasks::Taken;
+use super::time_slice::TimeSlice;
 use super::{unwind, waker};
 use crate::task::coop;
+use crate::time::Driver;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::thread;
@@ -36,8 +38,12 @@ use std::time::Duration;
 const GRACE: Duration = Duration::from_millis(10);
 
 /// Polls between two looks at the inbox while tasks run: one load each. A wake from another thread
-/// then waits behind no more of them than are queued, and not for the end of the turn.
+/// then does not wait for the end of the round.
 const MAIL_INTERVAL: usize = 16;
+
+/// The loop takes this many wakes and calls out of the inbox at once, whoever floods it. During a round it takes
+/// none while as many events are queued.
+const MAIL_PORTION: usize = 64;
 
 /// Passes in which a runtime that is dropped gives back what drops bring forth anew.
 const SHUTDOWN_PASSES: usize = 64;
@@ -63,6 +69,7 @@ pub(crate) struct Executor {
     wakers: RefCell<Vec<Waker>>,
     /// Counts calls of `block_on`, so that a waker of an earlier one is told from the present one's.
     mains: Cell<u16>,
+    slice: RefCell<TimeSlice>,
     pub(crate) turns: Cell<u64>,
     pub(crate) polls: Cell<u64>,
 }
@@ -74,6 +81,7 @@ impl Executor {
             mail: RefCell::default(),
             // For all that a turn can wake, as a rule, so that it never moves.
             wakers: RefCell::new(Vec::with_capacity(config.wakers)),
+            slice: RefCell::new(TimeSlice::new(config.event_interval)),
             config,
             mains: Cell::new(0),
             turns: Cell::new(0),
@@ -89,65 +97,85 @@ impl Executor {
     #[track_caller]
     pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
         assert!(
-            context::try_with(|_| ()).is_none(),
+            !context::is_entered(),
             "block_on inside a runtime: this thread turns its loop already; await the future, or use another thread"
         );
-        let context = &*self.context;
-        let _entered = context::enter(context);
-        let _time = context.time.enter();
-        let _budget = Budget;
+        let _entered = context::enter(&self.context);
+        let _running = Running::begin(&self.context);
         let mut future = pin!(future);
         self.mains.set(self.mains.get().wrapping_add(1));
-        let waker = waker::waker(Id::new(context.id, self.mains.get(), Id::MAIN));
+        let waker = waker::waker(Id::new(self.context.id.number(), self.mains.get(), Id::MAIN));
         let mut cx = std::task::Context::from_waker(&waker);
-        // First of all, whatever place an earlier one left.
-        context.main_woken.set(true);
-        context.main_place.set(0);
+        coop::begin(&waker);
         loop {
-            let mut left = self.config.event_interval;
-            while left > 0 {
-                left = self.run_tasks(left);
-                if left == 0 || !context.main_woken.replace(false) {
-                    break;
-                }
-                context.running.set(0);
-                coop::refill();
-                self.polls.set(self.polls.get() + 1);
-                if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
-                    return output;
-                }
-                left -= 1;
+            if let Poll::Ready(output) = self.run_round(future.as_mut(), &mut cx) {
+                return output;
             }
             self.turn();
         }
     }
 
-    /// Runs tasks, first in first out: until none is queued, `left` have run, or it is the turn of
-    /// the future of `block_on`, behind the tasks that were queued before it was woken. Returns what
-    /// is left.
+    /// Step 1.
+    #[inline]
+    fn run_round<F: Future>(
+        &self,
+        mut future: Pin<&mut F>,
+        cx: &mut std::task::Context<'_>,
+    ) -> Poll<F::Output> {
+        let queued = self.context.tasks.borrow().queued();
+        let mut left = self.slice.borrow_mut().begin(queued, Driver::real_ns);
+        loop {
+            left = self.run_tasks(left);
+            if left == 0 {
+                match self.slice.borrow_mut().check(Driver::real_ns) {
+                    Some(more) => left = more,
+                    None => return Poll::Pending,
+                }
+            } else if self.context.tasks.borrow_mut().take_main() {
+                self.context.running.set(0);
+                coop::refill(cx.waker());
+                self.polls.set(self.polls.get() + 1);
+                if let Poll::Ready(output) = future.as_mut().poll(cx) {
+                    return Poll::Ready(output);
+                }
+                left -= 1;
+            } else {
+                self.slice.borrow_mut().end(left, Driver::real_ns);
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Runs tasks until none is queued, `left` have run, or it is the turn of the future of `block_on`. Returns
+    /// what is left.
     fn run_tasks(&self, mut left: usize) -> usize {
         let context = &*self.context;
-        let mut next = next_task(context, &mut context.tasks.borrow_mut());
-        while let Some(Next { id, mut task, aborted }) = next {
+        let mut tasks = context.tasks.borrow_mut();
+        while left > 0
+            && let Some(id) = tasks.next()
+        {
+            let Some(Taken { mut task, is_aborted }) = tasks.take(id) else {
+                continue;
+            };
+            drop(tasks);
             left -= 1;
-            if left.is_multiple_of(MAIL_INTERVAL) {
-                self.read_mail();
+            if left.is_multiple_of(MAIL_INTERVAL) && context.remote.has_mail() {
+                self.read_mail_in_round();
             }
             context.running.set(id.bits());
-            let polled = if aborted { None } else { Some(self.poll(id, &mut task)) };
+            let polled = if is_aborted { None } else { Some(self.poll(id, &mut task)) };
             let task = match polled {
                 Some(Ok(Poll::Pending)) => {
                     // One borrow for the end of this task's turn and the begin of the next one's.
-                    let mut tasks = context.tasks.borrow_mut();
+                    tasks = context.tasks.borrow_mut();
                     tasks.park(id.slot(), task);
-                    next = if left > 0 { next_task(context, &mut tasks) } else { None };
                     continue;
                 }
                 Some(Ok(Poll::Ready(()))) => task,
                 Some(Err(payload)) => replace(task, JoinError::panic(context.name(id), payload)),
                 None => replace(task, JoinError::cancelled(context.name(id))),
             };
-            let mut tasks = context.tasks.borrow_mut();
+            tasks = context.tasks.borrow_mut();
             let mut leftovers = tasks.finish(id.slot(), task);
             context.wake_local(&mut tasks, &mut leftovers.joiner);
             if !leftovers.is_empty() {
@@ -155,7 +183,6 @@ impl Executor {
                 context.drop_and_wake(leftovers);
                 tasks = context.tasks.borrow_mut();
             }
-            next = if left > 0 { next_task(context, &mut tasks) } else { None };
         }
         left
     }
@@ -165,15 +192,22 @@ impl Executor {
     fn poll(&self, id: Id, task: &mut BoxedTask) -> thread::Result<Poll<()>> {
         let waker = waker::waker(id);
         let mut cx = std::task::Context::from_waker(&waker);
-        coop::refill();
+        coop::refill(&waker);
         self.polls.set(self.polls.get() + 1);
         catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(&mut cx)))
     }
 
-    /// Steps 3 to 6.
+    /// Steps 2 to 5.
     fn turn(&self) {
         self.turns.set(self.turns.get() + 1);
         self.context.running.set(0);
+        // What runs outside of tasks has nobody to yield to.
+        coop::lift();
+        {
+            let mut tasks = self.context.tasks.borrow_mut();
+            tasks.begin_turn();
+            tasks.collect_events();
+        }
         self.read_mail();
         let mut wakers = self.wakers.take();
         self.context.time.fire(self.config.event_interval, &mut wakers);
@@ -195,6 +229,7 @@ impl Executor {
         }
         self.wake(&mut wakers);
         self.wakers.replace(wakers);
+        self.context.tasks.borrow_mut().stop_collecting();
         if rests {
             // Last, since it may panic, and what has been collected does not come again.
             self.unpark();
@@ -238,13 +273,16 @@ impl Executor {
         }
     }
 
-    /// Waits, unless another thread has left something in the meantime.
+    /// Waits, unless another thread has left something in the meantime: then it only looks.
     fn sleep(&self, timeout: Option<Duration>, wakers: &mut Vec<Waker>) {
         self.context.tasks.borrow_mut().rest();
         self.context.reactor.borrow_mut().rest();
+        self.slice.borrow_mut().forget();
         if self.context.remote.fall_asleep() {
             self.wait(timeout, wakers);
             self.context.remote.wake_up();
+        } else {
+            self.look(wakers);
         }
     }
 
@@ -259,6 +297,7 @@ impl Executor {
             return self.sleep(None, wakers);
         }
         context.tasks.borrow_mut().rest();
+        self.slice.borrow_mut().forget();
         if context.reactor.borrow().has_waiters() || context.pool.is_active() {
             // What comes in breaks this wait, and its end then finds the inbox or `wakers` filled.
             if !context.remote.fall_asleep() {
@@ -275,7 +314,7 @@ impl Executor {
     fn wait(&self, timeout: Option<Duration>, wakers: &mut Vec<Waker>) {
         let context = &*self.context;
         let mut tasks = context.tasks.borrow_mut();
-        let wake = |waker: &Waker| context.wake_by(&mut tasks, waker);
+        let wake = |waker: &Waker| context.wake_by_event(&mut tasks, waker);
         let result = context.reactor.borrow_mut().turn(timeout, wake, wakers);
         if let Err(error) = result {
             // So that the next wait fails as well, instead of being taken for one that has mail.
@@ -284,37 +323,43 @@ impl Executor {
         }
     }
 
-    /// Step 3.
+    /// Step 2.
     fn read_mail(&self) {
         let context = &*self.context;
         if !context.remote.has_mail() {
             return;
         }
         let mut mail = self.mail.take();
-        context.remote.take_mail(&mut mail);
-        if std::mem::take(&mut mail.main) {
-            context.queue_main(&context.tasks.borrow());
-        }
-        if !mail.slots.is_empty() {
+        context.remote.take_mail(MAIL_PORTION, &mut mail);
+        {
             let mut tasks = context.tasks.borrow_mut();
+            if std::mem::take(&mut mail.main) {
+                tasks.wake_main();
+            }
             mail.slots.drain(..).for_each(|slot| tasks.wake_slot(slot));
+            mail.aborts.drain(..).for_each(|(slot, serial)| tasks.abort_serial(slot, serial));
         }
         mail.calls.drain(..).for_each(unwind::contain);
         self.mail.replace(mail);
     }
 
-    fn is_runnable(&self) -> bool {
-        self.context.main_woken.get() || self.context.tasks.borrow().queued() > 0
+    /// Step 2 in the midst of step 1. The calls are no task's.
+    #[cold]
+    fn read_mail_in_round(&self) {
+        let context = &*self.context;
+        if context.tasks.borrow().events_queued() >= MAIL_PORTION {
+            return;
+        }
+        context.running.set(0);
+        coop::lift();
+        context.tasks.borrow_mut().collect_events();
+        self.read_mail();
+        context.tasks.borrow_mut().stop_collecting();
     }
-}
 
-/// The next task, unless it is the turn of the future of `block_on`.
-#[inline]
-fn next_task(context: &Context, tasks: &mut Tasks) -> Option<Next> {
-    if context.main_woken.get() && tasks.taken() >= context.main_place.get() {
-        return None;
+    fn is_runnable(&self) -> bool {
+        self.context.tasks.borrow().queued() > 0
     }
-    tasks.next()
 }
 
 /// Drops a task that has failed, and leaves the reason in its place.
@@ -324,11 +369,23 @@ fn replace(task: BoxedTask, reason: JoinError) -> BoxedTask {
     Failure::boxed(reason)
 }
 
-/// Lifts the budget when `block_on` ends, however it ends.
-struct Budget;
+/// A call of `block_on`, however it ends.
+struct Running<'a> {
+    context: &'a Context,
+}
 
-impl Drop for Budget {
+impl<'a> Running<'a> {
+    fn begin(context: &'a Context) -> Running<'a> {
+        context.remote.set_running(true);
+        context.tasks.borrow_mut().begin_main();
+        Running { context }
+    }
+}
+
+impl Drop for Running<'_> {
     fn drop(&mut self) {
+        self.context.remote.set_running(false);
+        self.context.running.set(0);
         coop::lift();
     }
 }
@@ -338,8 +395,9 @@ impl Drop for Budget {
 impl Drop for Executor {
     fn drop(&mut self) {
         let context = &*self.context;
-        let _entered = context::enter(context);
-        let _time = context.time.enter();
+        let entered = context::enter(&self.context);
+        // `process::exit` may have been called in a task.
+        context.running.set(0);
         context.pool.close();
         let mut mail = self.mail.take();
         context.remote.close(&mut mail);
@@ -350,10 +408,14 @@ impl Drop for Executor {
         for _ in 0..SHUTDOWN_PASSES {
             context.time.clear(&mut wakers);
             context.reactor.borrow_mut().clear(&mut wakers);
-            if wakers.is_empty() {
+            let refused = context.tasks.borrow_mut().take_refused();
+            if wakers.is_empty() && refused.is_empty() {
                 break;
             }
             wakers.drain(..).for_each(|waker| unwind::contain(|| drop(waker)));
+            refused.into_iter().for_each(|task| unwind::contain(|| drop(task)));
         }
+        drop(entered);
+        context::deregister(&self.context);
     }
 }

@@ -237,7 +237,7 @@ impl Handle {
         F::Output: Send + 'static,
     {
         assert!(
-            context::try_with(|_| ()).is_none(),
+            !context::is_entered(),
             "Handle::block_on inside a runtime: this would stop its loop; await Handle::spawn instead"
         );
         let result = self.spawn(future).wait();
@@ -262,7 +262,7 @@ impl Handle {
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle")
-            .field("runtime", &self.remote.id())
+            .field("runtime", &self.remote.id().number())
             .field("closed", &self.is_closed())
             .finish()
     }

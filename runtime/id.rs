@@ -2,8 +2,47 @@
 //!
 //! An id names a slot of a runtime: `[runtime 16 | generation 16 | slot 32]` in one word. It can be
 //! copied, compared and thrown away freely, on any thread, long after what it named has gone. The
-//! generation tells a slot's present tenant from its earlier ones; it wraps, so it may make a stale
-//! id harmless but must never be what correctness rests on.
+//! generation tells the present use of a slot from earlier ones. It wraps, and so does the number of the
+//! runtime; so a stale id may at worst cause a spurious wake, and nothing more may rest on it alone.
+//!
+//! Handles need more than that: a stale one must never reach a stranger. They hold a [`RuntimeId`], which
+//! does not come again in practice.
+
+/// Names a runtime exactly: its number, and above it the epoch. Numbers are given out again after 65,535
+/// runtimes; the epoch counts how often that has happened. Making so many runtimes takes a second, so the two
+/// do not repeat for 136 years.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct RuntimeId(u64);
+
+impl RuntimeId {
+    /// Names no runtime, for numbers begin with 1.
+    pub(crate) const NONE: RuntimeId = RuntimeId(0);
+
+    #[inline]
+    pub(crate) const fn new(number: u16, epoch: u32) -> RuntimeId {
+        RuntimeId((epoch as u64) << 16 | number as u64)
+    }
+
+    #[inline]
+    pub(crate) fn from_bits(bits: u64) -> RuntimeId {
+        RuntimeId(bits)
+    }
+
+    #[inline]
+    pub(crate) fn bits(self) -> u64 {
+        self.0
+    }
+
+    #[inline]
+    pub(crate) fn number(self) -> u16 {
+        self.0 as u16
+    }
+
+    #[inline]
+    pub(crate) fn epoch(self) -> u32 {
+        (self.0 >> 16) as u32
+    }
+}
 
 /// A slot of a runtime, packed into one word. Never zero, since runtimes are numbered from 1.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,9 +77,34 @@ impl Id {
     }
 }
 
+/// Names a registered descriptor exactly: an [`Id`], and the runtime that it belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct SourceId {
+    pub(crate) id: Id,
+    pub(crate) runtime: RuntimeId,
+}
+
+impl SourceId {
+    /// Names no source, in no runtime.
+    pub(crate) const NONE: SourceId = SourceId { id: Id(0), runtime: RuntimeId::NONE };
+
+    #[inline]
+    pub(crate) fn is_none(self) -> bool {
+        self.id.0 == 0
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Id;
+    use super::{Id, RuntimeId};
+
+    #[test]
+    fn a_runtime_packs_and_unpacks() {
+        for (number, epoch) in [(1, 0), (u16::MAX, u32::MAX)] {
+            let id = RuntimeId::from_bits(RuntimeId::new(number, epoch).bits());
+            assert_eq!((id.number(), id.epoch()), (number, epoch));
+        }
+    }
 
     #[test]
     fn packs_and_unpacks_the_extremes() {

@@ -132,7 +132,7 @@ impl<T: 'static> JoinHandle<T> {
     #[inline]
     fn poll_local(&mut self, of: TaskRef, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
         let mut output = None;
-        let joined = context::at_home(of.id.runtime(), |context| {
+        let joined = context::with_entered(of.runtime(), |context| {
             context.tasks.borrow_mut().join(of, &mut output, cx.waker(), waker::copy)
         });
         let failed = match joined {
@@ -184,7 +184,7 @@ impl<T: 'static> JoinHandle<T> {
 #[cold]
 fn assert_gone(of: TaskRef) {
     assert!(
-        remote::find(of.id.runtime()).is_none(),
+        remote::find(of.runtime()).is_none(),
         "the join handle of task {} was polled away from its runtime's thread: \
          await it there, or spawn the task by Handle::spawn",
         of.id
@@ -245,10 +245,9 @@ impl AbortHandle {
     pub fn is_finished(&self) -> bool {
         match &self.work {
             AbortWork::Local(of) => {
-                let runtime = of.id.runtime();
-                let finished =
-                    context::at_home(runtime, |context| context.tasks.borrow_mut().is_finished(*of));
-                finished.unwrap_or_else(|| remote::find(runtime).is_none())
+                let local = context::local(of.runtime());
+                let finished = local.map(|context| context.tasks.borrow_mut().is_finished(*of));
+                finished.unwrap_or_else(|| remote::find(of.runtime()).is_none())
             }
             AbortWork::Away(control) => control.is_finished(),
             AbortWork::Joined(_) => true,

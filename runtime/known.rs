@@ -106,6 +106,11 @@ impl Knowledge {
         if (word ^ id.bits()) & REGISTRATION == 0 { Known(word) } else { nothing(id) }
     }
 
+    /// Begins anew for a registration that was just made, of whose sides nothing is known.
+    pub(crate) fn reset(&self, id: Id) {
+        self.set(nothing(id));
+    }
+
     /// Only to be called where the registration is, so that its words have one writer. A word that
     /// comes too late, since another thread has just registered the descriptor, is void.
     #[inline]

@@ -12,11 +12,13 @@
 mod binding;
 mod blocking;
 mod builder;
+mod contention;
 pub(crate) mod context;
 #[cfg(feature = "cores")]
 #[cfg_attr(docsrs, doc(cfg(feature = "cores")))]
 pub mod cores;
 mod deadlines;
+pub(crate) mod enter_stack;
 mod executor;
 mod futile;
 mod handle;
@@ -42,6 +44,7 @@ pub(crate) mod spawn;
 mod sync;
 mod task;
 mod tasks;
+mod time_slice;
 mod unwind;
 pub(crate) mod waker;
 

@@ -2,7 +2,10 @@
 //!
 //! A wake from another thread leaves the slot's number in the inbox and, if the loop is asleep,
 //! breaks its wait. An awake loop looks into its inbox once per turn, so that it needs no notice:
-//! there is at most one write per sleep. The inbox holds each slot at most once, whoever floods it.
+//! there is at most one write per sleep.
+//!
+//! Other threads cannot flood the loop. The inbox holds each slot at most once, and each abort. The loop takes
+//! out a bounded portion at a time; a thread that sends more tasks than it comes to is made to wait.
 //!
 //! A waker knows only the number of its runtime. It finds the rest in [`RUNTIMES`], and nothing
 //! there once the runtime has gone. Descriptors are closed with the runtime although handles may
@@ -27,29 +30,48 @@
 //! `AWAKE`, so never over mail; and whoever turns `ASLEEP` into `MAIL` notifies, so exactly one does.
 //! The model at the foot of this file is checked with loom.
 
-use super::id::Id;
+use super::id::{Id, RuntimeId};
 use super::selector::{self, Kind, Notifier, Selector};
 use crate::runtime::sync::atomic::{AtomicU8, Ordering};
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::fd::RawFd;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
 /// A call that another thread asks the runtime's thread to make.
 pub(crate) type Call = Box<dyn FnOnce() + Send>;
 
 /// The part of a runtime that other threads may touch.
 pub(crate) struct Remote {
-    id: u16,
-    round: u16,
+    id: RuntimeId,
     selector: Kind,
     bell: Bell,
     inbox: Mutex<Inbox>,
+    /// There is room among the calls again.
+    room: Condvar,
+    /// The loop is turning.
+    is_running: AtomicBool,
 }
+
+/// With this many calls in the inbox it is full for [senders that can wait](Remote::call_when_room).
+const CALLS_FULL: usize = 1024;
+
+/// With this many left, senders that wait go on. They are woken for many calls at once.
+const CALLS_RESUME: usize = CALLS_FULL / 2;
+
+/// The longest wait of a sender: what holds the loop up may be the very sender, by a lock of the user's.
+const MAX_SENDER_WAIT: Duration = Duration::from_millis(1);
 
 /// What other threads have left. `descriptors` is gone once the runtime is.
 struct Inbox {
     wakes: Wakes,
-    calls: Vec<Call>,
+    /// Tasks that are to end: the serial number for each slot. An earlier task of the slot has ended already.
+    aborts: BTreeMap<u32, u64>,
+    calls: VecDeque<Call>,
+    /// Senders that wait for room among the calls.
+    blocked_senders: usize,
     descriptors: Option<Arc<Descriptors>>,
 }
 
@@ -65,6 +87,8 @@ pub(crate) struct Mail {
     pub(crate) main: bool,
     /// The slots of tasks that were woken, in order.
     pub(crate) slots: Vec<u32>,
+    /// The slots and serial numbers of tasks that are to end.
+    pub(crate) aborts: Vec<(u32, u64)>,
     /// Calls to make, in order.
     pub(crate) calls: Vec<Call>,
 }
@@ -77,31 +101,28 @@ impl Remote {
     /// When there are 65,535 runtimes already.
     pub(crate) fn new(selector: &Selector) -> io::Result<Arc<Remote>> {
         let mut runtimes = RUNTIMES.write().unwrap_or_else(PoisonError::into_inner);
-        let (id, round) = runtimes.vacant()?;
+        let id = runtimes.vacant()?;
         let descriptors = Descriptors { notifier: selector.notifier(), selector: selector.remote().clone() };
         let remote = Arc::new(Remote {
             id,
-            round,
             selector: selector.kind(),
             bell: Bell::new(),
             inbox: Mutex::new(Inbox {
                 wakes: Wakes::default(),
-                calls: Vec::new(),
+                aborts: BTreeMap::new(),
+                calls: VecDeque::new(),
+                blocked_senders: 0,
                 descriptors: Some(Arc::new(descriptors)),
             }),
+            room: Condvar::new(),
+            is_running: AtomicBool::new(false),
         });
-        runtimes.put(id, Some(remote.clone()));
+        runtimes.put(id.number(), Some(remote.clone()));
         Ok(remote)
     }
 
-    pub(crate) fn id(&self) -> u16 {
+    pub(crate) fn id(&self) -> RuntimeId {
         self.id
-    }
-
-    /// How often the numbers had come round when this one was given. The ids in a runtime begin with
-    /// others in each round: what a runtime long gone has left then names nothing in its namesake.
-    pub(crate) fn round(&self) -> u16 {
-        self.round
     }
 
     /// The mechanism that the loop waits in.
@@ -119,20 +140,62 @@ impl Remote {
         }
     }
 
-    /// Has the runtime's thread make a call in its next turn.
+    /// Asks the task of a serial number to end, if it still has that slot.
+    pub(crate) fn abort(&self, slot: u32, serial: u64) {
+        let mut inbox = self.lock();
+        if inbox.descriptors.is_none() {
+            return;
+        }
+        let latest = inbox.aborts.entry(slot).or_insert(serial);
+        *latest = serial.max(*latest);
+        self.deliver(inbox);
+    }
+
+    /// Has the runtime's thread make a call in one of its next turns.
     ///
     /// # Errors
     ///
     /// Gives the call back if the runtime is gone.
     pub(crate) fn call(&self, call: Call) -> Result<(), Call> {
+        self.push(self.lock(), call)
+    }
+
+    /// As [`call`](Remote::call). If calls come faster than the loop makes them, this waits for room first,
+    /// but no longer than [`MAX_SENDER_WAIT`]. Not for the runtime's own thread.
+    pub(crate) fn call_when_room(&self, call: Call) -> Result<(), Call> {
         let mut inbox = self.lock();
+        if inbox.calls.len() >= CALLS_FULL {
+            inbox = self.wait_for_room(inbox);
+        }
+        self.push(inbox, call)
+    }
+
+    fn push(&self, mut inbox: MutexGuard<'_, Inbox>, call: Call) -> Result<(), Call> {
         if inbox.descriptors.is_none() {
             drop(inbox);
             return Err(call);
         }
-        inbox.calls.push(call);
+        inbox.calls.push_back(call);
         self.deliver(inbox);
         Ok(())
+    }
+
+    #[cold]
+    fn wait_for_room<'a>(&self, mut inbox: MutexGuard<'a, Inbox>) -> MutexGuard<'a, Inbox> {
+        inbox.blocked_senders += 1;
+        let is_full = |inbox: &mut Inbox| {
+            let is_running = self.is_running.load(Relaxed) && inbox.descriptors.is_some();
+            is_running && inbox.calls.len() >= CALLS_FULL
+        };
+        let waited = self.room.wait_timeout_while(inbox, MAX_SENDER_WAIT, is_full);
+        let (mut inbox, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        inbox.blocked_senders -= 1;
+        inbox
+    }
+
+    /// The loop begins to turn, or ends. Only in between it makes room for senders.
+    pub(crate) fn set_running(&self, is_running: bool) {
+        self.is_running.store(is_running, Relaxed);
     }
 
     /// Stops watching a descriptor whose owner is being dropped on another thread.
@@ -164,23 +227,33 @@ impl Remote {
         self.bell.has_mail()
     }
 
-    /// Takes everything out of the inbox. Costs one load when there is nothing.
-    pub(crate) fn take_mail(&self, mail: &mut Mail) {
-        if self.bell.take_mail() {
-            let mut inbox = self.lock();
-            inbox.wakes.take(mail);
-            mail.calls.append(&mut inbox.calls);
+    /// Takes up to `limit` wakes, as many aborts and as many calls out of the inbox. What is left is there for
+    /// the next time, as if it had just come. Costs one load when there is nothing.
+    pub(crate) fn take_mail(&self, limit: usize, mail: &mut Mail) {
+        if !self.bell.take_mail() {
+            return;
+        }
+        let mut inbox = self.lock();
+        inbox.take(limit, mail);
+        if !inbox.is_empty() {
+            // The loop is awake, so nobody has to be notified.
+            self.bell.ring();
+        }
+        let has_room = inbox.blocked_senders > 0 && inbox.calls.len() <= CALLS_RESUME;
+        drop(inbox);
+        if has_room {
+            self.room.notify_all();
         }
     }
 
     /// The runtime is going: refuses whatever comes from now on, and hands out what is left.
     pub(crate) fn close(&self, mail: &mut Mail) {
-        RUNTIMES.write().unwrap_or_else(PoisonError::into_inner).put(self.id, None);
+        RUNTIMES.write().unwrap_or_else(PoisonError::into_inner).put(self.id.number(), None);
         let mut inbox = self.lock();
-        inbox.wakes.take(mail);
-        mail.calls.append(&mut inbox.calls);
+        inbox.take(usize::MAX, mail);
         let descriptors = inbox.descriptors.take();
         drop(inbox);
+        self.room.notify_all();
         drop(descriptors);
     }
 
@@ -201,11 +274,26 @@ impl Remote {
     }
 }
 
+impl Inbox {
+    fn is_empty(&self) -> bool {
+        self.wakes.is_empty() && self.aborts.is_empty() && self.calls.is_empty()
+    }
+
+    fn take(&mut self, limit: usize, mail: &mut Mail) {
+        self.wakes.take(limit, mail);
+        mail.aborts.extend(std::iter::from_fn(|| self.aborts.pop_first()).take(limit));
+        mail.calls.extend(self.calls.drain(..limit.min(self.calls.len())));
+        if self.calls.is_empty() && self.calls.capacity() > CALLS_FULL {
+            self.calls = VecDeque::new();
+        }
+    }
+}
+
 /// Slots that were woken, each at most once: a list for their order, a bit for each to find it again.
 #[derive(Default)]
 struct Wakes {
     main: bool,
-    slots: Vec<u32>,
+    slots: VecDeque<u32>,
     present: Vec<u64>,
 }
 
@@ -222,17 +310,21 @@ impl Wakes {
         let is_new = self.present[word] & bit == 0;
         if is_new {
             self.present[word] |= bit;
-            self.slots.push(slot);
+            self.slots.push_back(slot);
         }
         is_new
     }
 
-    fn take(&mut self, mail: &mut Mail) {
+    fn is_empty(&self) -> bool {
+        !self.main && self.slots.is_empty()
+    }
+
+    fn take(&mut self, limit: usize, mail: &mut Mail) {
         mail.main |= std::mem::take(&mut self.main);
-        for slot in &self.slots {
-            self.present[*slot as usize / 64] = 0;
+        for slot in self.slots.drain(..limit.min(self.slots.len())) {
+            self.present[slot as usize / 64] &= !(1 << (slot % 64));
+            mail.slots.push(slot);
         }
-        mail.slots.append(&mut self.slots);
     }
 }
 
@@ -275,49 +367,50 @@ impl Bell {
 
 /// All runtimes of the process, by number. Locked for a moment when a runtime is made or dropped,
 /// and read by wakers away from home.
-static RUNTIMES: RwLock<Runtimes> = RwLock::new(Runtimes { slots: Vec::new(), last: 0, round: 0 });
+static RUNTIMES: RwLock<Runtimes> = RwLock::new(Runtimes { slots: Vec::new(), last: RuntimeId::new(0, 0) });
 
-/// The runtime of that number, unless it has gone.
-pub(crate) fn find(id: u16) -> Option<Arc<Remote>> {
+/// Returns a runtime, unless it has been dropped.
+pub(crate) fn find(id: RuntimeId) -> Option<Arc<Remote>> {
+    find_number(id.number()).filter(|remote| remote.id == id)
+}
+
+/// Returns the runtime that has this number now.
+fn find_number(number: u16) -> Option<Arc<Remote>> {
     let runtimes = RUNTIMES.read().unwrap_or_else(PoisonError::into_inner);
-    runtimes.slots.get(usize::from(id).checked_sub(1)?)?.clone()
+    runtimes.slots.get(usize::from(number).checked_sub(1)?)?.clone()
 }
 
 /// Wakes by id, from any thread. Does nothing if the runtime has gone.
 pub(crate) fn wake(id: Id) {
     // The lock is not held during the wake: it may be a system call.
-    if let Some(remote) = find(id.runtime()) {
+    if let Some(remote) = find_number(id.runtime()) {
         remote.wake(id.slot());
     }
 }
 
 struct Runtimes {
     slots: Vec<Option<Arc<Remote>>>,
-    last: u16,
-    /// How often the numbers have come round.
-    round: u16,
+    last: RuntimeId,
 }
 
 impl Runtimes {
-    /// The next free number after the last one given, so that a number rests as long as possible
-    /// before it comes again: a waker of a runtime long gone then seldom finds another in its place.
-    /// With the [round](Remote::round) that it is given in.
-    fn vacant(&mut self) -> io::Result<(u16, u16)> {
-        let following = (self.last..=u16::MAX).skip(1).chain(1..=self.last);
-        for id in following.take(usize::from(u16::MAX)) {
-            if self.slots.get(usize::from(id) - 1).is_none_or(Option::is_none) {
-                if id <= self.last {
-                    self.round = self.round.wrapping_add(1);
-                }
-                self.last = id;
-                return Ok((id, self.round));
+    /// Returns the next free number after the last one given out, so that it is as long as possible until a
+    /// number comes again: a waker of a runtime long gone then seldom finds another one in its place.
+    fn vacant(&mut self) -> io::Result<RuntimeId> {
+        let last = self.last.number();
+        let following = (last..=u16::MAX).skip(1).chain(1..=last);
+        for number in following.take(usize::from(u16::MAX)) {
+            if self.slots.get(usize::from(number) - 1).is_none_or(Option::is_none) {
+                let epoch = self.last.epoch().wrapping_add(u32::from(number <= last));
+                self.last = RuntimeId::new(number, epoch);
+                return Ok(self.last);
             }
         }
         Err(io::Error::other("there are 65535 runtimes in this process already"))
     }
 
-    fn put(&mut self, id: u16, remote: Option<Arc<Remote>>) {
-        let index = usize::from(id) - 1;
+    fn put(&mut self, number: u16, remote: Option<Arc<Remote>>) {
+        let index = usize::from(number) - 1;
         if index >= self.slots.len() {
             self.slots.resize(index + 1, None);
         }
@@ -337,22 +430,25 @@ mod tests {
                 wakes.insert(slot);
             }
         }
-        wakes.take(&mut mail);
-        assert_eq!((mail.main, &mail.slots[..]), (true, &[3, 64, 1000][..]));
+        wakes.take(2, &mut mail);
+        assert_eq!((mail.main, &mail.slots[..]), (true, &[3, 64][..]));
         assert!(wakes.insert(3), "taken out, it may come again");
+        assert!(!wakes.insert(1000), "it is still there");
+        wakes.take(2, &mut mail);
+        assert_eq!(mail.slots, [3, 64, 1000, 3]);
+        assert!(wakes.is_empty());
     }
 
     #[test]
     #[cfg_attr(miri, ignore = "65,536 numbers are too many for an interpreter")]
     fn numbers_are_not_zero_and_come_round_late() {
-        let mut runtimes = Runtimes { slots: Vec::new(), last: 0, round: 0 };
-        for expected in 1..=u16::MAX {
-            assert_eq!(runtimes.vacant().unwrap(), (expected, 0));
+        let mut runtimes = Runtimes { slots: Vec::new(), last: RuntimeId::new(0, 0) };
+        for epoch in 0..2 {
+            for number in 1..=u16::MAX {
+                assert_eq!(runtimes.vacant().unwrap(), RuntimeId::new(number, epoch));
+            }
         }
-        for expected in 1..=u16::MAX {
-            assert_eq!(runtimes.vacant().unwrap(), (expected, 1));
-        }
-        assert_eq!(runtimes.vacant().unwrap(), (1, 2));
+        assert_eq!(runtimes.vacant().unwrap(), RuntimeId::new(1, 2));
     }
 }
 

@@ -6,6 +6,7 @@ use super::join::JoinHandle;
 use super::join_error::JoinError;
 use super::packet::{self, Sending};
 use super::remote::Remote;
+use super::tasks::TaskRef;
 use std::sync::Arc;
 
 /// Starts a task on the runtime of this thread. It runs from the next turn on, also if its handle
@@ -40,16 +41,30 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    context::with(|context| spawn_on(context, future))
+    JoinHandle::local(spawn_task(future))
 }
 
-#[cfg_attr(not(debug_assertions), inline(always))]
+/// The same, on the runtime of this thread that is given.
 pub(crate) fn spawn_on<F>(context: &Context, future: F) -> JoinHandle<F::Output>
 where
     F: Future + 'static,
     F::Output: 'static,
 {
     JoinHandle::local(context.spawn(context.boxed(future)))
+}
+
+#[cfg_attr(not(debug_assertions), inline(always))]
+#[track_caller]
+fn spawn_task<F>(future: F) -> TaskRef
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    let of = context::with(|context| context.spawn(context.boxed(future)));
+    if of.is_refused() {
+        context::drop_refused();
+    }
+    of
 }
 
 /// Has the runtime's thread start a task, from any thread.
@@ -59,8 +74,15 @@ where
     F::Output: Send + 'static,
 {
     let (handle, start) = spawn_later(future);
-    // If the runtime has gone, the call is dropped, and the sender in it reports a cancellation.
-    drop(remote.call(Box::new(start)));
+    if context::is_current(remote.id()) {
+        start();
+    } else if context::local(remote.id()).is_some() {
+        // The loop of this thread does not turn now, and makes no room.
+        drop(remote.call(Box::new(start)));
+    } else {
+        drop(remote.call_when_room(Box::new(start)));
+    }
+    // If the runtime has gone, the call was dropped, and the sender in it has reported a cancellation.
     handle
 }
 
@@ -75,12 +97,10 @@ where
     let control = packet.control().clone();
     let future = Sending::new(future, sender);
     let start = move || {
-        context::with(|context| {
-            let of = context.spawn(context.boxed(future));
-            // The result goes by the packet.
-            context::detach(of);
-            control.runs_as(of);
-        });
+        let of = spawn_task(future);
+        // The result goes by the packet.
+        context::detach(of);
+        control.runs_as(of);
     };
     (JoinHandle::away(packet), start)
 }

@@ -11,8 +11,14 @@
 //! it is then put back, or finished. A wake puts the slot on the queue unless it is there already,
 //! also while the task runs: it then gets another turn. Nothing in here runs user code: whatever
 //! has to be dropped or woken is handed to the caller.
+//!
+//! There are two queues. What a turn of the loop wakes (sockets, timers, other threads) goes to the event
+//! queue, what tasks wake and spawn themselves to the local queue. Entries are taken from both by turns: so
+//! an event waits for one poll and not for all the tasks that are busy, and neither side starves.
+//!
+//! The future of `block_on` has its place in these queues like any task, but is polled by the executor.
 
-use super::id::Id;
+use super::id::{Id, RuntimeId};
 use super::queue::Queue;
 use super::recycled::Recycled;
 use super::slots::{Slots, Tenant};
@@ -21,23 +27,70 @@ use crate::task::Id as TaskId;
 use std::any::Any;
 use std::task::Waker;
 
-/// Names a task exactly: serial numbers do not come again.
+/// Names a task exactly: no other task of the process ever has the same name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct TaskRef {
-    pub(crate) slot: u32,
+    /// The epoch of its runtime, whose number is in `id`, above the number of its slot. In one word, since a
+    /// word that is stored in two halves and loaded right after stalls the processor.
+    epoch_slot: u64,
     pub(crate) id: TaskId,
+}
+
+impl TaskRef {
+    #[inline]
+    fn new(epoch: u32, slot: u32, id: TaskId) -> TaskRef {
+        TaskRef { epoch_slot: u64::from(epoch) << 32 | u64::from(slot), id }
+    }
+
+    #[inline]
+    pub(crate) fn slot(self) -> u32 {
+        self.epoch_slot as u32
+    }
+
+    /// Returns whether the task was [refused](Tasks::refuse).
+    #[inline]
+    pub(crate) fn is_refused(self) -> bool {
+        self.slot() == REFUSED
+    }
+
+    /// Returns the runtime that the task belongs to.
+    #[inline]
+    pub(crate) fn runtime(self) -> RuntimeId {
+        RuntimeId::new(self.id.runtime(), (self.epoch_slot >> 32) as u32)
+    }
+}
+
+/// How far the run queues have to come.
+#[derive(Clone, Copy)]
+pub(crate) struct QueuePosition {
+    local: u64,
+    event: u64,
 }
 
 /// All tasks of one runtime.
 pub(crate) struct Tasks {
     runtime: u16,
+    epoch: u32,
     slots: Slots<Slot>,
     /// Ids of the slots that are to run, as their wakers have them. One that is out of date is skipped,
     /// or makes for one spurious poll.
-    queue: Queue,
+    local_queue: Queue,
+    event_queue: Queue,
+    /// The next entry is taken from the event queue, if it has one.
+    is_event_next: bool,
+    /// A turn of the loop is collecting events: what is woken goes to the event queue.
+    is_collecting: bool,
+    /// The future of `block_on` is to be polled.
+    is_main_woken: bool,
+    /// It was an event that woke it, and it has a place in the event queue.
+    is_main_event: bool,
+    /// Its place: when so many entries have been taken from its queue.
+    main_place: u64,
     pub(crate) recycled: Recycled,
     last_serial: u64,
     closed: bool,
+    /// Tasks that were spawned since, to be dropped.
+    refused: Vec<BoxedTask>,
 }
 
 struct Slot {
@@ -51,9 +104,13 @@ struct Slot {
     joiner: Option<Waker>,
 }
 
-/// So many of a serial number's bits count the tasks of one runtime: at thirty million a second, for ten
-/// hours. Those above tell it from others that have had its [number](super::remote::Remote::round).
+/// This many of a serial number's bits count the tasks of one runtime, at thirty million a second for ten
+/// hours, before they reach those above. There the serial numbers of runtimes with the same number begin apart,
+/// so that the ids that users see do not repeat soon. Nothing rests on that: see [`TaskRef`].
 const TASKS_BITS: u32 = 40;
+
+/// The slot of a task that has been refused: nobody's.
+const REFUSED: u32 = u32::MAX;
 
 /// In the run queue; or done, so that no wake puts it there.
 const QUEUED: u8 = 1;
@@ -82,13 +139,11 @@ impl Slot {
     }
 }
 
-/// What the executor is to do next.
-pub(crate) struct Next {
-    /// What its waker is.
-    pub(crate) id: Id,
+/// A task that has been taken out of its slot, to be polled or dropped.
+pub(crate) struct Taken {
     pub(crate) task: BoxedTask,
     /// It is to be dropped rather than polled.
-    pub(crate) aborted: bool,
+    pub(crate) is_aborted: bool,
 }
 
 /// What the caller has to do once its borrow is released.
@@ -119,14 +174,22 @@ impl Leftovers {
 }
 
 impl Tasks {
-    pub(crate) fn new(runtime: u16, round: u16) -> Tasks {
+    pub(crate) fn new(runtime: RuntimeId) -> Tasks {
         Tasks {
-            runtime,
+            runtime: runtime.number(),
+            epoch: runtime.epoch(),
             slots: Slots::new(),
-            queue: Queue::new(),
+            local_queue: Queue::new(),
+            event_queue: Queue::new(),
+            is_event_next: true,
+            is_collecting: false,
+            is_main_woken: false,
+            is_main_event: false,
+            main_place: 0,
             recycled: Recycled::default(),
-            last_serial: u64::from(round) << TASKS_BITS,
+            last_serial: u64::from(runtime.epoch()) << TASKS_BITS,
             closed: false,
+            refused: Vec::new(),
         }
     }
 
@@ -136,10 +199,18 @@ impl Tasks {
         self.closed
     }
 
-    /// The name of a task that never was: for one that is spawned while the runtime is going.
-    pub(crate) fn nobody(&mut self) -> TaskRef {
+    /// The runtime is being dropped: keeps the task, until [`take_refused`](Tasks::take_refused) hands it out. It
+    /// counts as one that was aborted.
+    #[cold]
+    pub(crate) fn refuse(&mut self, task: BoxedTask) -> TaskRef {
+        self.refused.push(task);
         self.last_serial += 1;
-        TaskRef { slot: u32::MAX, id: TaskId::new(self.runtime, self.last_serial) }
+        TaskRef::new(self.epoch, REFUSED, TaskId::new(self.runtime, self.last_serial))
+    }
+
+    /// Hands out the tasks that were [refused](Tasks::refuse).
+    pub(crate) fn take_refused(&mut self) -> Vec<BoxedTask> {
+        std::mem::take(&mut self.refused)
     }
 
     /// Takes a task in and queues it.
@@ -155,17 +226,29 @@ impl Tasks {
         tenant.flags = QUEUED | JOINED;
         tenant.done = false;
         tenant.put(task);
-        self.queue.push(Id::new(self.runtime, serial as u16, slot));
-        TaskRef { slot, id }
+        self.push(Id::new(self.runtime, serial as u16, slot));
+        TaskRef::new(self.epoch, slot, id)
     }
 
     /// Queues the task that an id of this runtime names. False if the id has no slot here.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn wake(&mut self, id: Id) -> bool {
+        self.wake_in(id, Tasks::push)
+    }
+
+    /// The same, for one who [collects events](Tasks::collect_events).
+    #[inline(always)]
+    pub(crate) fn wake_by_event(&mut self, id: Id) -> bool {
+        debug_assert!(self.is_collecting);
+        self.wake_in(id, |tasks, id| tasks.event_queue.push(id))
+    }
+
+    #[inline(always)]
+    fn wake_in(&mut self, id: Id, push: impl FnOnce(&mut Tasks, Id)) -> bool {
         let Some(tenant) = self.slots.get_mut(id.slot()) else { return false };
         if tenant.serial_low as u16 == id.generation() && tenant.flags & QUEUED == 0 {
             tenant.flags |= QUEUED;
-            self.queue.push(id);
+            push(self, id);
         }
         true
     }
@@ -177,44 +260,139 @@ impl Tasks {
         }
     }
 
-    /// How many entries the run queue has.
+    /// The future of a new `block_on` comes first. The one before may have left the queues in the midst of a turn
+    /// of the loop.
+    pub(crate) fn begin_main(&mut self) {
+        self.is_collecting = false;
+        self.is_event_next = true;
+        (self.is_main_woken, self.is_main_event, self.main_place) = (true, true, 0);
+    }
+
+    /// Queues the future of `block_on`, unless it is queued already.
+    #[inline]
+    pub(crate) fn wake_main(&mut self) {
+        if !self.is_main_woken {
+            self.is_main_woken = true;
+            self.is_main_event = self.is_collecting;
+            self.main_place =
+                if self.is_collecting { self.event_queue.put() } else { self.local_queue.put() };
+        }
+    }
+
+    /// Called when [`next`](Tasks::next) had no task: takes the future of `block_on` if it is queued.
+    #[inline]
+    pub(crate) fn take_main(&mut self) -> bool {
+        if !self.is_main_woken {
+            return false;
+        }
+        debug_assert!(self.is_main_next());
+        self.is_main_woken = false;
+        self.is_event_next = !self.is_main_event;
+        true
+    }
+
+    /// Returns whether it is the turn of the future of `block_on`, if that is queued.
+    #[inline]
+    fn is_main_next(&self) -> bool {
+        let (queue, other) = if self.is_main_event {
+            (&self.event_queue, &self.local_queue)
+        } else {
+            (&self.local_queue, &self.event_queue)
+        };
+        let is_turn = self.is_main_event == self.is_event_next || other.len() == 0;
+        is_turn && queue.taken() >= self.main_place
+    }
+
+    /// What is woken or spawned from now on goes to the event queue, until
+    /// [`stop_collecting`](Tasks::stop_collecting) is called.
+    pub(crate) fn collect_events(&mut self) {
+        self.is_collecting = true;
+    }
+
+    /// The events that were collected run next.
+    pub(crate) fn stop_collecting(&mut self) {
+        self.is_collecting = false;
+        self.is_event_next = true;
+    }
+
+    /// Returns how much is queued.
     #[inline]
     pub(crate) fn queued(&self) -> usize {
-        self.queue.len()
+        self.local_queue.len() + self.event_queue.len() + usize::from(self.is_main_woken)
     }
 
-    /// How many entries have been taken from the run queue so far.
+    /// Returns how many entries the event queue has.
+    pub(crate) fn events_queued(&self) -> usize {
+        self.event_queue.len()
+    }
+
+    /// Returns a position that is [reached](Tasks::has_reached) once everything that is queued now has run
+    /// to the end of its turn.
+    pub(crate) fn position(&self) -> QueuePosition {
+        QueuePosition { local: self.local_queue.put() + 1, event: self.event_queue.put() + 1 }
+    }
+
+    pub(crate) fn has_reached(&self, position: QueuePosition) -> bool {
+        self.local_queue.taken() >= position.local && self.event_queue.taken() >= position.event
+    }
+
+    /// A turn of the loop begins: what has run to the end of its turn lies behind any position that is
+    /// taken from now on.
     #[inline]
-    pub(crate) fn taken(&self) -> u64 {
-        self.queue.taken()
+    pub(crate) fn begin_turn(&mut self) {
+        self.local_queue.pass();
+        self.event_queue.pass();
     }
 
-    /// What [`taken`](Tasks::taken) will be once all that are queued now have been taken.
-    pub(crate) fn place(&self) -> u64 {
-        self.queue.put()
-    }
-
-    /// Takes the next task out of its slot.
-    #[inline]
-    pub(crate) fn next(&mut self) -> Option<Next> {
-        while let Some(id) = self.queue.pop() {
-            let Some(tenant) = self.slots.get_mut(id.slot()) else {
-                continue;
-            };
-            if tenant.serial_low as u16 != id.generation() {
-                continue;
-            }
-            // Done while it was queued: it stays so, and no wake queues it.
-            if tenant.done {
-                continue;
-            }
-            tenant.flags &= !QUEUED;
-            if let Some(task) = tenant.task.take() {
-                let aborted = tenant.flags & ABORTED != 0;
-                return Some(Next { id, task, aborted });
-            }
+    #[inline(always)]
+    fn push(&mut self, id: Id) {
+        // Careful: a choice between two references would be computed, and the processor would wait for it. A branch
+        // is predicted. Likewise below.
+        if self.is_collecting {
+            self.push_event(id);
+        } else {
+            self.local_queue.push(id);
         }
-        None
+    }
+
+    #[inline(never)]
+    fn push_event(&mut self, id: Id) {
+        self.event_queue.push(id);
+    }
+
+    #[inline(always)]
+    fn pop(&mut self) -> Option<Id> {
+        if self.is_event_next {
+            let Some(id) = self.event_queue.pop() else { return self.local_queue.pop() };
+            self.is_event_next = false;
+            return Some(id);
+        }
+        let Some(id) = self.local_queue.pop() else { return self.event_queue.pop() };
+        self.is_event_next = true;
+        Some(id)
+    }
+
+    /// Takes the next entry from the queues. `None` if nothing is queued, or if it is the turn of the future of
+    /// `block_on`.
+    #[inline(always)]
+    pub(crate) fn next(&mut self) -> Option<Id> {
+        if self.is_main_woken && self.is_main_next() {
+            return None;
+        }
+        self.pop()
+    }
+
+    /// Takes the task of an entry out of its slot, unless the entry is out of date.
+    #[inline(always)]
+    pub(crate) fn take(&mut self, id: Id) -> Option<Taken> {
+        let tenant = self.slots.get_mut(id.slot())?;
+        // Done while it was queued: it stays so, and no wake queues it.
+        if tenant.serial_low as u16 != id.generation() || tenant.done {
+            return None;
+        }
+        tenant.flags &= !QUEUED;
+        let is_aborted = tenant.flags & ABORTED != 0;
+        tenant.task.take().map(|task| Taken { task, is_aborted })
     }
 
     /// Puts a task that has to wait back into its slot.
@@ -247,8 +425,13 @@ impl Tasks {
             && !tenant.done
         {
             tenant.flags |= ABORTED;
-            self.wake_slot(of.slot);
+            self.wake_slot(of.slot());
         }
+    }
+
+    /// The same for the task of a serial number, by which another thread has named it.
+    pub(crate) fn abort_serial(&mut self, slot: u32, serial: u64) {
+        self.abort(TaskRef::new(self.epoch, slot, TaskId::new(self.runtime, serial)));
     }
 
     /// Whether the task has ended.
@@ -268,7 +451,7 @@ impl Tasks {
     ) -> Joined {
         let Some(tenant) = self.tenant(of) else { return Joined::Gone };
         if tenant.done {
-            let Some(task) = self.remove(of.slot).task else { return Joined::Gone };
+            let Some(task) = self.remove(of.slot()).task else { return Joined::Gone };
             return Joined::Done(task.take(output, &mut self.recycled));
         }
         if tenant.joiner.as_ref().is_some_and(|joiner| joiner.will_wake(waker)) {
@@ -294,7 +477,7 @@ impl Tasks {
             return Leftovers::default();
         };
         if tenant.done {
-            return self.remove(of.slot);
+            return self.remove(of.slot());
         }
         tenant.flags &= !JOINED;
         Leftovers { task: None, joiner: tenant.joiner.take() }
@@ -325,7 +508,8 @@ impl Tasks {
     pub(crate) fn rest(&mut self) {
         self.recycled.clear();
         self.slots.rest();
-        self.queue.rest();
+        self.local_queue.rest();
+        self.event_queue.rest();
     }
 
     /// The runtime is going: takes no further task, and hands out all there are, with the outputs
@@ -333,7 +517,8 @@ impl Tasks {
     pub(crate) fn close(&mut self) -> Vec<Leftovers> {
         self.closed = true;
         self.recycled.clear();
-        self.queue.clear();
+        self.local_queue.clear();
+        self.event_queue.clear();
         let leftovers = self.slots.iter_mut().map(|tenant| {
             tenant.done = true;
             Leftovers { task: tenant.task.take(), joiner: tenant.joiner.take() }
@@ -355,9 +540,9 @@ impl Tasks {
     /// The tenant of a slot, if it is the one that is meant.
     #[inline]
     fn tenant(&mut self, of: TaskRef) -> Option<&mut Slot> {
-        debug_assert_eq!(of.id.runtime(), self.runtime);
+        debug_assert_eq!(of.runtime(), RuntimeId::new(self.runtime, self.epoch));
         let serial = of.id.serial();
-        self.slots.get_mut(of.slot).filter(|tenant| {
+        self.slots.get_mut(of.slot()).filter(|tenant| {
             tenant.serial_low == serial as u32 && tenant.serial_high == (serial >> 32) as u16
         })
     }
@@ -369,14 +554,16 @@ mod tests {
 
     #[test]
     fn a_task_that_is_done_is_not_queued_whenever_it_was_woken() {
-        let mut tasks = Tasks::new(1, 0);
+        let mut tasks = Tasks::new(RuntimeId::new(1, 0));
         let task = crate::runtime::task::boxed(async {}, &mut tasks.recycled);
         tasks.insert(task);
-        let Next { id, task, .. } = tasks.next().unwrap();
+        let id = tasks.next().unwrap();
+        let Taken { task, .. } = tasks.take(id).unwrap();
         tasks.wake(id);
         let _ = tasks.finish(id.slot(), task);
         assert_eq!(tasks.queued(), 1, "woken while it ran");
-        assert!(tasks.next().is_none());
+        let id = tasks.next().unwrap();
+        assert!(tasks.take(id).is_none() && tasks.next().is_none());
         tasks.wake(id);
         assert_eq!(tasks.queued(), 0);
     }

@@ -156,7 +156,7 @@ impl Set {
         // Before it starts: it may end at once.
         self.members.borrow_mut().insert(key, None);
         let member = Member { future, membership: Membership { set: self.clone(), key } };
-        let handle = if context::try_with(|_| ()).is_some() {
+        let handle = if context::is_entered() {
             spawn(member)
         } else {
             let (handle, start) = spawn_later(member);

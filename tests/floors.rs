@@ -42,11 +42,11 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("time", &["task::coop"]),
     // The multiplexers know neither wakers nor tasks.
     ("runtime/selector", &["runtime::interest"]),
-    ("runtime", &["task::Id", "task::coop", "time::Driver"]),
+    ("runtime", &["task::Id", "task::coop", "time::Driver", "time::RemoteTimer"]),
     // Deadlines are timers of a kind.
     (
         "runtime/deadlines.rs",
-        &["runtime::context", "runtime::id", "runtime::reactor", "runtime::waker", "time"],
+        &["runtime::context", "runtime::id", "runtime::reactor", "runtime::tasks", "runtime::waker", "time"],
     ),
     // Of `io`, which stands on it, only how a stream serves copies and tokio's helpers: the one exception.
     (
@@ -69,9 +69,22 @@ const MAY_NAME: &[(&str, &[&str])] = &[
 
 /// The floors of `runtime/`, from the ground: a file names those of its own floor, and of those below.
 const RUNTIME: &[&[&str]] = &[
-    &["futile", "id", "interest", "lending", "metrics", "selector", "slots", "sync", "unwind"],
+    &[
+        "enter_stack",
+        "futile",
+        "id",
+        "interest",
+        "lending",
+        "metrics",
+        "selector",
+        "slots",
+        "sync",
+        "time_slice",
+        "unwind",
+    ],
     &["queue"],
     &["blocking", "join_error", "reactor", "recycled", "remote", "task", "tasks"],
+    &["contention"],
     &["context", "waker"],
     &["binding", "deadlines", "join", "known", "packet", "registered", "spawn"],
     &["builder", "executor", "handle", "local"],

@@ -58,7 +58,7 @@ async fn holding<const SIZE: usize>() {
 
 #[test]
 #[cfg_attr(miri, ignore = "starts a process, and asks malloc")]
-fn an_armed_timer_takes_at_most_64_bytes() {
+fn an_armed_timer_takes_at_most_72_bytes() {
     in_child(|| {
         block_on(async {
             let mut cx = Context::from_waker(Waker::noop());
@@ -70,7 +70,7 @@ fn an_armed_timer_takes_at_most_64_bytes() {
             }
             let taken = each(live_bytes() - before, MANY) + size_of::<Sleep>() as isize;
             eprintln!("an armed timer takes {taken} bytes");
-            assert!(taken <= 64, "{taken} bytes");
+            assert!(taken <= 72, "{taken} bytes");
         });
     });
 }

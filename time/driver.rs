@@ -9,9 +9,9 @@ use super::instant::Instant;
 use super::log::Log;
 use super::wheel::{Key, MAX_TICK, Wheel};
 use std::cell::{Cell, RefCell};
-use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
+use std::sync::OnceLock;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -19,7 +19,8 @@ use std::time::Duration;
 const NS_PER_TICK: u64 = 1000;
 
 pub(crate) struct Driver {
-    id: u16,
+    /// Does not come again, and is not zero.
+    id: u64,
     clock: Clock,
     wheel: RefCell<Wheel>,
     /// What the clock said in the latest turn that had a timer.
@@ -33,10 +34,25 @@ pub(crate) struct Driver {
     inhibitors: Cell<usize>,
 }
 
-/// What a `Sleep` holds of an armed timer: `[driver 16 | generation 16 | slot 32]`. Zero is none,
-/// since drivers are numbered from 1.
+/// What a `Sleep` holds of an armed timer.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct TimerId(u64);
+pub(crate) struct TimerId {
+    /// Zero if no timer is armed.
+    driver: u64,
+    key: Key,
+}
+
+type Locals = Vec<(u64, Weak<Driver>)>;
+
+/// A timer that another thread takes out of its driver's wheel.
+pub(crate) struct RemoteTimer {
+    timer: TimerId,
+    deadline: Instant,
+    is_woken: bool,
+}
+
+/// Sends to the thread of a driver. The runtime sets it, which is not known here.
+static SENDER: OnceLock<fn(RemoteTimer)> = OnceLock::new();
 
 /// What a `Sleep` learns.
 enum Check {
@@ -47,22 +63,11 @@ enum Check {
     LeaveWaker,
 }
 
+// Neither has a destructor: they are used in those of other thread-locals.
 thread_local! {
-    // Not dropped by the thread's end, which spares each access a look at whether that has come:
-    // the guard that puts a driver in takes it out again.
     static CURRENT: RefCell<ManuallyDrop<Option<Rc<Driver>>>> = const { RefCell::new(ManuallyDrop::new(None)) };
-}
-
-/// Keeps a driver current. On drop the one before, if any, is current again.
-pub(crate) struct Entered {
-    previous: Option<Rc<Driver>>,
-    thread: PhantomData<*const ()>,
-}
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        drop(ManuallyDrop::into_inner(CURRENT.replace(ManuallyDrop::new(self.previous.take()))));
-    }
+    /// The drivers that were made on this thread, for timers that are changed while theirs is not current.
+    static LOCALS: RefCell<ManuallyDrop<Locals>> = const { RefCell::new(ManuallyDrop::new(Vec::new())) };
 }
 
 /// Calls `f` with the driver of this thread, if it has one. No user code may run in `f`.
@@ -84,9 +89,9 @@ pub(crate) fn current<R>(f: impl FnOnce(&Rc<Driver>) -> R) -> R {
 }
 
 impl Driver {
-    /// Driver number `id`, from 1; ids are as unique as those of runtimes.
-    pub(crate) fn new(id: u16, paused: bool) -> Rc<Driver> {
-        Rc::new(Driver {
+    /// Makes a driver. `id` is not zero, and no other driver of the process ever has it.
+    pub(crate) fn new(id: u64, paused: bool) -> Rc<Driver> {
+        let driver = Rc::new(Driver {
             id,
             clock: Clock::new(paused),
             wheel: RefCell::new(Wheel::new(0)),
@@ -95,13 +100,27 @@ impl Driver {
             log: RefCell::new(None),
             fired_ns: Cell::new(None),
             inhibitors: Cell::new(0),
-        })
+        });
+        LOCALS.with_borrow_mut(|locals| locals.push((id, Rc::downgrade(&driver))));
+        driver
     }
 
-    /// Makes this the driver of the present thread.
-    pub(crate) fn enter(self: &Rc<Self>) -> Entered {
-        let previous = CURRENT.replace(ManuallyDrop::new(Some(self.clone())));
-        Entered { previous: ManuallyDrop::into_inner(previous), thread: PhantomData }
+    /// Makes a driver the one of this thread, or none.
+    pub(crate) fn set_current(driver: Option<Rc<Driver>>) {
+        drop(ManuallyDrop::into_inner(CURRENT.replace(ManuallyDrop::new(driver))));
+    }
+
+    /// Returns a driver if it is one of this thread, current or not.
+    fn local(id: u64) -> Option<Rc<Driver>> {
+        if let Some(current) = try_current(|driver| (driver.id == id).then(|| driver.clone())).flatten() {
+            return Some(current);
+        }
+        LOCALS.with_borrow(|locals| locals.iter().rfind(|(local, _)| *local == id)?.1.upgrade())
+    }
+
+    /// Sets how a timer is sent to the thread of its driver.
+    pub(crate) fn set_sender(sender: fn(RemoteTimer)) {
+        SENDER.get_or_init(|| sender);
     }
 
     /// Moves the wakers of at most `limit` timers that are due into `wakers`, in the order of their
@@ -151,6 +170,12 @@ impl Driver {
         self.clock.now_ns()
     }
 
+    /// Returns what the system's clock says, whether a clock is paused or not.
+    #[inline]
+    pub(crate) fn real_ns() -> u64 {
+        Instant::real_now().as_ns()
+    }
+
     /// From now on it is known when which turn was.
     pub(crate) fn keep_log(&self) {
         self.log.borrow_mut().get_or_insert_with(|| Box::new(Log::new(self.turn.get(), self.now_ns.get())));
@@ -166,16 +191,12 @@ impl Driver {
     }
 
     /// Arms a timer: `waker` is to be woken once the clock says `ns`, unless it says so already.
-    pub(crate) fn arm_at(&self, ns: u64, waker: Waker) -> Option<TimerId> {
-        let mut timer = TimerId::NONE;
-        let (polled, unused) = self.arm(&mut timer, self.clock.at(ns), waker);
+    /// Returns the timer and its deadline.
+    pub(crate) fn arm_at(&self, ns: u64, waker: Waker) -> Option<(TimerId, Instant)> {
+        let (mut timer, deadline) = (TimerId::NONE, self.clock.at(ns));
+        let (polled, unused) = self.arm(&mut timer, deadline, waker);
         drop(unused);
-        polled.is_pending().then_some(timer)
-    }
-
-    /// Takes out a timer that was to fire at `ns`, if it is there. The caller drops the waker.
-    pub(crate) fn disarm_at(&self, timer: TimerId, ns: u64) -> Option<Waker> {
-        self.disarm(timer, self.clock.at(ns))
+        polled.is_pending().then_some((timer, deadline))
     }
 
     /// Whether the clock is stopped.
@@ -204,10 +225,9 @@ impl Driver {
         &self.clock
     }
 
-    /// Whether every timer due by `ns` has fired.
-    pub(crate) fn has_fired_until(&self, ns: u64) -> bool {
-        let wheel = self.wheel.borrow();
-        wheel.is_empty() || (wheel.elapsed() >= ns / NS_PER_TICK && self.now_ns.get() >= ns)
+    /// Returns the deadline of the last tick that has come once the clock says `ns`.
+    pub(crate) fn last_tick(&self, ns: u64) -> Instant {
+        self.clock.at(ns / NS_PER_TICK * NS_PER_TICK)
     }
 
     pub(crate) fn inhibit(&self) {
@@ -226,8 +246,7 @@ impl Driver {
 
     #[inline]
     fn key_of(&self, timer: TimerId) -> Option<Key> {
-        let key = Key { slot: timer.0 as u32, generation: (timer.0 >> 32) as u16 };
-        ((timer.0 >> 48) as u16 == self.id).then_some(key)
+        (timer.driver == self.id).then_some(timer.key)
     }
 
     fn check(&self, timer: TimerId, deadline: Instant, waker: &Waker) -> Check {
@@ -255,7 +274,7 @@ impl Driver {
             return (Poll::Ready(()), Some(waker));
         }
         let key = wheel.insert(tick, waker);
-        timer.0 = u64::from(self.id) << 48 | u64::from(key.generation) << 32 | u64::from(key.slot);
+        *timer = TimerId { driver: self.id, key };
         (Poll::Pending, None)
     }
 
@@ -267,14 +286,31 @@ impl Driver {
     }
 }
 
+impl Drop for Driver {
+    fn drop(&mut self) {
+        LOCALS.with_borrow_mut(|locals| {
+            locals.retain(|(id, _)| *id != self.id);
+            if locals.is_empty() {
+                // There is no destructor to free it.
+                **locals = Vec::new();
+            }
+        });
+    }
+}
+
 impl TimerId {
-    pub(crate) const NONE: TimerId = TimerId(0);
+    pub(crate) const NONE: TimerId = TimerId { driver: 0, key: Key { slot: 0, generation: 0 } };
+
+    #[inline]
+    pub(crate) fn is_none(self) -> bool {
+        self.driver == 0
+    }
 
     /// Ready if the deadline has passed, as of the latest turn; else the waker is left.
     #[inline]
     #[track_caller]
     pub(crate) fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        if *self != TimerId::NONE {
+        if !self.is_none() {
             match current(|driver| driver.check(*self, deadline, cx.waker())) {
                 Check::Armed => return Poll::Pending,
                 Check::Fired => {
@@ -285,30 +321,78 @@ impl TimerId {
             }
         }
         let waker = cx.waker().clone();
+        let earlier = *self;
         let (polled, unused) = current(|driver| driver.arm(self, deadline, waker));
         drop(unused);
+        if earlier.driver != self.driver && !earlier.is_none() {
+            earlier.disarm_elsewhere(deadline);
+        }
         polled
     }
 
-    /// Takes the timer out of the wheel, if it is in the one of this thread.
+    /// Takes the timer out of its wheel, on whichever thread.
     #[inline]
     pub(crate) fn disarm(&mut self, deadline: Instant) {
         let timer = std::mem::replace(self, TimerId::NONE);
-        if timer == TimerId::NONE {
+        if timer.is_none() {
             return;
         }
-        drop(try_current(|driver| driver.disarm(timer, deadline)));
+        let disarmed = try_current(|driver| {
+            let is_current = driver.id == timer.driver;
+            is_current.then(|| driver.disarm(timer, deadline))
+        });
+        match disarmed.flatten() {
+            Some(waker) => drop(waker),
+            None => timer.disarm_elsewhere(deadline),
+        }
     }
 
-    /// Moves an armed timer to another deadline, with its waker.
+    /// Moves an armed timer to another deadline, with its waker. On a thread that is not its own, the one
+    /// who waits is woken, and arms it anew.
     pub(crate) fn reset(&mut self, deadline: Instant, new_deadline: Instant) {
-        let moved = try_current(|driver| {
-            let key = driver.key_of(*self)?;
-            let (tick, new_tick) = (driver.tick_of(deadline), driver.tick_of(new_deadline));
-            Some(driver.wheel.borrow_mut().reset(key, tick, new_tick))
-        });
-        if moved.flatten() != Some(true) {
-            *self = TimerId::NONE;
+        match Driver::local(self.driver) {
+            Some(driver) => {
+                let (tick, new_tick) = (driver.tick_of(deadline), driver.tick_of(new_deadline));
+                if !driver.wheel.borrow_mut().reset(self.key, tick, new_tick) {
+                    *self = TimerId::NONE;
+                }
+            }
+            None => {
+                let timer = std::mem::replace(self, TimerId::NONE);
+                RemoteTimer { timer, deadline, is_woken: true }.send();
+            }
+        }
+    }
+
+    /// Takes the timer out of the wheel of a driver that is not current.
+    #[cold]
+    fn disarm_elsewhere(self, deadline: Instant) {
+        match Driver::local(self.driver) {
+            Some(driver) => drop(driver.disarm(self, deadline)),
+            None => RemoteTimer { timer: self, deadline, is_woken: false }.send(),
+        }
+    }
+}
+
+impl RemoteTimer {
+    /// The driver in whose wheel the timer is.
+    pub(crate) fn driver(&self) -> u64 {
+        self.timer.driver
+    }
+
+    /// Takes the timer out, on the driver's thread. The caller wakes or drops the waker.
+    pub(crate) fn take_out(&self, driver: &Driver) -> Option<Waker> {
+        driver.disarm(self.timer, self.deadline)
+    }
+
+    /// Returns whether the one who waits is to be woken.
+    pub(crate) fn is_woken(&self) -> bool {
+        self.is_woken
+    }
+
+    fn send(self) {
+        if let Some(send) = SENDER.get() {
+            send(self);
         }
     }
 }

@@ -33,10 +33,25 @@ fn pass(driver: &Driver, by: Duration) {
     wakers.into_iter().for_each(Waker::wake);
 }
 
+/// Keeps a driver current, and then makes the one before current again.
+struct Entered(Option<Rc<Driver>>);
+
+fn enter(driver: &Rc<Driver>) -> Entered {
+    let previous = try_current(Rc::clone);
+    Driver::set_current(Some(driver.clone()));
+    Entered(previous)
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        Driver::set_current(self.0.take());
+    }
+}
+
 /// A paused driver, entered.
 fn paused() -> (Rc<Driver>, Entered) {
     let driver = Driver::new(1, true);
-    let entered = driver.enter();
+    let entered = enter(&driver);
     (driver, entered)
 }
 
@@ -118,16 +133,14 @@ fn timers_know_their_driver() {
     assert!(!poll(&mut moved, waker));
     {
         let inner = Driver::new(2, true);
-        let _entered = inner.enter();
-        // Armed here too, by its deadline: what it left in the other driver goes in its time.
+        let _entered = enter(&inner);
+        // Armed here, and taken out of the other driver.
         assert!(!poll(&mut moved, waker));
         assert!(!inner.wheel.borrow().is_empty());
+        assert!(outer.wheel.borrow().is_empty());
         drop(moved);
         assert!(inner.wheel.borrow().is_empty());
     }
-    assert!(!outer.wheel.borrow().is_empty());
-    pass(&outer, Duration::from_secs(3601));
-    assert!(outer.wheel.borrow().is_empty());
     assert!(try_current(|driver| Rc::ptr_eq(driver, &outer)).unwrap(), "the outer one is current again");
 }
 
@@ -296,5 +309,5 @@ fn a_timeout_touches_no_timer_while_its_future_is_ready() {
 
 #[test]
 fn a_sleep_is_small() {
-    assert_eq!(size_of::<Sleep>(), 16);
+    assert_eq!(size_of::<Sleep>(), 24);
 }

@@ -61,6 +61,12 @@ impl Instant {
         }
     }
 
+    /// Nanoseconds from a fixed instant on.
+    #[inline]
+    pub(super) fn as_ns(self) -> u64 {
+        self.0
+    }
+
     /// Nanoseconds from an earlier instant; zero if it is later.
     #[inline]
     pub(super) fn ns_since(self, earlier: Instant) -> u64 {

@@ -32,7 +32,7 @@ mod sleep;
 mod timeout;
 mod wheel;
 
-pub(crate) use driver::{Driver, TimerId};
+pub(crate) use driver::{Driver, RemoteTimer, TimerId};
 pub use instant::Instant;
 pub use interval::{Interval, MissedTickBehavior, interval, interval_at};
 pub use paused::{AutoAdvanceInhibited, advance, inhibit_auto_advance, pause, resume};

@@ -1,6 +1,7 @@
 //! The clock stopped and moved by hand, for tests.
 
 use super::driver::{self, Driver};
+use super::sleep::sleep_until;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
@@ -82,21 +83,24 @@ pub fn resume() {
 pub async fn advance(duration: Duration) {
     let clock_was_paused = driver::current(|driver| driver.is_paused());
     assert!(clock_was_paused, "the clock is not paused: call pause before advance");
-    let until_ns = driver::current(|driver| {
+    let (until_ns, last_tick) = driver::current(|driver| {
         let duration_ns = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         let until_ns = driver.clock().now_ns().saturating_add(duration_ns);
-        driver.clock().move_to(until_ns);
-        until_ns
+        (until_ns, driver.last_tick(until_ns))
     });
-    let mut has_yielded = false;
+    // A timer behind all others that are due by then: it fires last, and its task is polled after theirs.
+    let mut last = sleep_until(last_tick);
+    let mut has_waited = false;
     poll_fn(|cx| {
-        // Once everything has fired, one more round for those that were woken.
-        let has_fired = driver::current(|driver| driver.has_fired_until(until_ns));
-        if has_fired && std::mem::replace(&mut has_yielded, true) {
-            return Poll::Ready(());
+        let fired = last.poll_unbudgeted(cx);
+        driver::current(|driver| driver.clock().move_to(until_ns));
+        if fired.is_ready() && !std::mem::replace(&mut has_waited, true) {
+            // Nothing more becomes due. What has been woken before still has its turn.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
-        cx.waker().wake_by_ref();
-        Poll::Pending
+        has_waited = true;
+        fired
     })
     .await;
 }

@@ -58,9 +58,8 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
 /// The future of [`sleep`] and [`sleep_until`]. It is `Unpin`, and may be polled again once
 /// complete: it then still is.
 ///
-/// It is armed by its first poll, in the runtime on whose thread that happens. Polled on another
-/// runtime's thread it is armed there; dropped on one, what it left in the first runtime goes when
-/// its time comes.
+/// It is armed by its first poll, in the runtime on whose thread that happens. When it is polled in another
+/// runtime it is armed there instead. It may be reset and dropped on any thread.
 #[must_use = "futures do nothing unless awaited or polled"]
 pub struct Sleep {
     deadline: Instant,
@@ -95,7 +94,7 @@ impl Sleep {
     /// ```
     pub fn reset(self: Pin<&mut Self>, deadline: Instant) {
         let this = self.get_mut();
-        if this.timer != TimerId::NONE {
+        if !this.timer.is_none() {
             this.timer.reset(this.deadline, deadline);
         }
         this.deadline = deadline;

@@ -115,7 +115,7 @@ impl<T: AsFd> AsyncFd<T> {
     /// ```
     pub fn try_new(inner: T) -> Result<AsyncFd<T>, AsyncFdRegisterError<T>> {
         let io = Registered::new(inner);
-        if context::try_with(|_| ()).is_some()
+        if context::is_entered()
             && let Err(cause) = io.bind_now()
         {
             return Err(AsyncFdRegisterError::new(io.into_inner(), cause));

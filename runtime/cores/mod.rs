@@ -252,7 +252,7 @@ impl PerCore {
         E: Send,
     {
         assert!(
-            context::try_with(|_| ()).is_none(),
+            !context::is_entered(),
             "PerCore inside a runtime: this would stop its loop; call it from main, or from spawn_blocking"
         );
         let allowed = match self.cpus {

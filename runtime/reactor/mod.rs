@@ -17,11 +17,13 @@
 //! just been read costs nothing.
 
 mod source;
+mod waiters;
 
 pub(crate) use source::{Direction, Seat, Source};
+pub(crate) use waiters::WaiterKey;
 
 use super::futile::Futile;
-use super::id::Id;
+use super::id::{Id, RuntimeId};
 use super::interest::Interest;
 use super::selector::{Event, READABLE, Selector, WRITABLE};
 use super::slots::{Slots, Tenant};
@@ -45,13 +47,12 @@ pub(crate) enum Look {
 }
 
 pub(crate) struct Reactor {
-    runtime: u16,
+    runtime: RuntimeId,
     selector: Selector,
     sources: Slots<Source>,
     level: Level,
     last_generation: u16,
-    /// Begins with the runtime's number and round: a seat taken in another runtime is nobody's here.
-    last_seat: u64,
+    last_waiter: u64,
 }
 
 /// What concerns level-triggered selectors alone.
@@ -77,23 +78,15 @@ impl Level {
     }
 }
 
-/// So many generations lie between the first ones of a round and of the next: runtimes of one number and
-/// different rounds have the same ones only after tens of thousands of registrations.
-const GENERATIONS: u16 = 0x9e37;
-
-/// So many of a seat's bits count the seats of one runtime.
-const SEATS_BITS: u32 = 32;
-
 impl Reactor {
-    /// Of a runtime that has its number in a certain [round](super::remote::Remote::round).
-    pub(crate) fn new(runtime: u16, round: u16, selector: Selector) -> Reactor {
+    pub(crate) fn new(runtime: RuntimeId, selector: Selector) -> Reactor {
         Reactor {
             runtime,
             selector,
             sources: Slots::new(),
             level: Level::default(),
-            last_generation: round.wrapping_mul(GENERATIONS),
-            last_seat: u64::from(runtime) << 48 | u64::from(round) << SEATS_BITS,
+            last_generation: 0,
+            last_waiter: 0,
         }
     }
 
@@ -150,7 +143,7 @@ impl Reactor {
     pub(crate) fn register(&mut self, fd: BorrowedFd<'_>, direction: Option<Direction>) -> io::Result<Id> {
         self.last_generation = self.last_generation.wrapping_add(1);
         let (slot, source) = self.sources.occupy();
-        let id = Id::new(self.runtime, self.last_generation, slot);
+        let id = Id::new(self.runtime.number(), self.last_generation, slot);
         let armed = match direction {
             _ if self.selector.kind().is_edge() => READINESS,
             Some(direction) => direction.readiness(),
@@ -239,7 +232,7 @@ impl Reactor {
         find(&mut self.sources, id).is_some_and(|source| source.flags & direction.closure() != 0)
     }
 
-    /// Leaves a waker, and gives back the one to drop: the earlier one, as a rule. `Own(0)` gets a
+    /// Leaves a waker, and gives back the one to drop: the earlier one, as a rule. `Own(None)` gets a
     /// seat of its own.
     ///
     /// # Errors
@@ -257,7 +250,11 @@ impl Reactor {
         };
         source.waits |= seat.flag(direction);
         let is_armed = source.is_armed(direction);
-        let earlier = source.seats(direction).sit(seat, waker, &mut self.last_seat);
+        let last_waiter = &mut self.last_waiter;
+        let earlier = source.seats(direction).sit(seat, waker, || {
+            *last_waiter += 1;
+            *last_waiter
+        });
         let armed = if is_armed { Ok(()) } else { self.arm(id, direction) };
         (earlier, armed)
     }
@@ -270,11 +267,11 @@ impl Reactor {
     }
 
     /// Gives up a seat of one's own. The caller drops the waker that was there.
-    pub(crate) fn stand_up(&mut self, id: Id, direction: Direction, key: u64) -> Option<Waker> {
+    pub(crate) fn stand_up(&mut self, id: Id, direction: Direction, key: WaiterKey) -> Option<Waker> {
         let source = find(&mut self.sources, id)?;
         let (waker, is_last) = source.seats(direction).stand_up(key)?;
         if is_last {
-            source.waits &= !Seat::Own(key).flag(direction);
+            source.waits &= !Seat::Own(Some(key)).flag(direction);
         }
         Some(waker)
     }
@@ -330,7 +327,7 @@ mod tests {
 
     #[test]
     fn a_slots_earlier_tenant_is_not_taken_for_the_present_one() {
-        let mut reactor = Reactor::new(1, 0, Selector::new().unwrap());
+        let mut reactor = Reactor::new(RuntimeId::new(1, 0), Selector::new().unwrap());
         let (one, _other) = UnixStream::pair().unwrap();
         let earlier = reactor.register(one.as_fd(), None).unwrap();
         assert!(reactor.deregister(earlier).is_some());

@@ -3,6 +3,7 @@
 //! What has been reported stays in its flags until somebody looks. A waker that was woken where it sits
 //! keeps its seat; `waits` says whether it still wants to be.
 
+use super::waiters::{WaiterKey, Waiters};
 use crate::runtime::selector::{Event, READ_END, READ_MORE, READABLE, WRITABLE, WRITE_CLOSED};
 use crate::runtime::slots::Tenant;
 use std::os::fd::RawFd;
@@ -20,8 +21,8 @@ pub(crate) enum Direction {
 pub(crate) enum Seat {
     /// The one that `poll_*` functions share: the latest caller is woken.
     Shared,
-    /// A seat of the caller's own. Zero until it first has to wait.
-    Own(u64),
+    /// A seat of the caller's own. `None` until it first has to wait.
+    Own(Option<WaiterKey>),
 }
 
 /// A registered descriptor. Its owner deregisters it before the descriptor is closed.
@@ -41,9 +42,8 @@ pub(crate) struct Source {
 #[derive(Default)]
 pub(super) struct Seats {
     shared: Option<Waker>,
-    // Boxed, since most sources never have any: a word instead of three.
-    #[expect(clippy::box_collection)]
-    own: Option<Box<Vec<(u64, Waker)>>>,
+    // Boxed, since most sources never have any.
+    own: Option<Box<Waiters>>,
 }
 
 /// Those of callers' own come after the shared ones.
@@ -121,6 +121,11 @@ impl Source {
         (self.waits | self.waits >> OWN) & READINESS
     }
 
+    /// Returns whether somebody may wait for one of the sides.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.waits != 0
+    }
+
     /// Empties all seats.
     pub(crate) fn take_wakers(&mut self, wakers: &mut Vec<Waker>) {
         self.waits = 0;
@@ -187,23 +192,25 @@ impl Seats {
     }
 
     /// Gives up a seat of one's own: the waker that was there, and whether no other is left.
-    pub(super) fn stand_up(&mut self, key: u64) -> Option<(Waker, bool)> {
+    pub(super) fn stand_up(&mut self, key: WaiterKey) -> Option<(Waker, bool)> {
         let own = self.own.as_mut()?;
-        let index = own.iter().position(|(seat, _)| *seat == key)?;
-        Some((own.swap_remove(index).1, own.is_empty()))
+        let waker = own.remove(key)?;
+        Some((waker, own.is_empty()))
     }
 
-    pub(super) fn sit(&mut self, seat: &mut Seat, waker: Waker, last_seat: &mut u64) -> Option<Waker> {
+    /// `number` is for a new waiter, if this is one.
+    pub(super) fn sit(
+        &mut self,
+        seat: &mut Seat,
+        waker: Waker,
+        number: impl FnOnce() -> u64,
+    ) -> Option<Waker> {
         if let Some(earlier) = self.seated(seat) {
             return Some(std::mem::replace(earlier, waker));
         }
         match seat {
             Seat::Shared => self.shared = Some(waker),
-            Seat::Own(key) => {
-                *last_seat += 1;
-                *key = *last_seat;
-                self.own.get_or_insert_default().push((*key, waker));
-            }
+            Seat::Own(key) => *key = Some(self.own.get_or_insert_default().insert(number(), waker)),
         }
         None
     }
@@ -219,7 +226,7 @@ impl Seats {
 
     pub(super) fn take_own(&mut self, wakers: &mut Vec<Waker>) {
         if let Some(own) = &mut self.own {
-            wakers.extend(own.drain(..).map(|(_, waker)| waker));
+            own.take_all(wakers);
         }
     }
 
@@ -227,10 +234,7 @@ impl Seats {
     pub(super) fn seated(&mut self, seat: &Seat) -> Option<&mut Waker> {
         match seat {
             Seat::Shared => self.shared.as_mut(),
-            Seat::Own(key) => {
-                let own = self.own.as_mut()?;
-                own.iter_mut().find(|(seat, _)| seat == key).map(|(_, waker)| waker)
-            }
+            Seat::Own(key) => self.own.as_mut()?.get_mut((*key)?),
         }
     }
 }

@@ -91,7 +91,7 @@ impl<T: AsFd> Registered<T> {
     #[cold]
     pub(super) fn end_wait(&self, direction: Direction) {
         let Belief { id, known } = self.belief();
-        if context::is_home(id.runtime()) {
+        if context::is_current(id.runtime) {
             self.binding.learn(known.unwaited(direction));
         }
     }

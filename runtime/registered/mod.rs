@@ -15,7 +15,7 @@ pub(crate) use waiting::Waiting;
 use super::binding::Binding;
 use super::context;
 use super::deadlines::Deadlines;
-use super::id::Id;
+use super::id::SourceId;
 use super::known::Known;
 use super::reactor::Direction;
 use std::io;
@@ -35,7 +35,7 @@ pub(crate) struct Registered<T: AsFd> {
 /// registration.
 #[derive(Clone, Copy)]
 pub(crate) struct Belief {
-    id: Id,
+    id: SourceId,
     known: Known,
 }
 
@@ -64,17 +64,18 @@ impl<T: AsFd> Registered<T> {
 
     /// Binds to this thread's runtime, so that a descriptor it cannot watch is refused early.
     pub(crate) fn bind_now(&self) -> io::Result<()> {
-        match self.binding.id().bits() {
-            0 => self.binding.bind(self.io.as_fd(), 0, None).map(drop),
-            _ => Ok(()),
+        if !self.binding.id().is_none() {
+            return Ok(());
         }
+        self.binding.bind(self.io.as_fd(), SourceId::NONE, None).map(drop)
     }
 
     /// Whether the peer has closed a direction, as far as the reactor has heard.
     pub(crate) fn is_closed(&self, direction: Direction) -> bool {
         let id = self.binding.id();
-        let closed =
-            context::at_home(id.runtime(), |context| context.reactor.borrow_mut().is_closed(id, direction));
+        let closed = context::with_entered(id.runtime, |context| {
+            context.reactor.borrow_mut().is_closed(id.id, direction)
+        });
         closed.unwrap_or(false)
     }
 
@@ -87,7 +88,8 @@ impl<T: AsFd> Registered<T> {
     /// What was believed turned out to be wrong: to be waited for, unless there has been an event since.
     pub(crate) fn not_ready(&self, direction: Direction, belief: Belief) {
         let now = self.binding.known(belief.id);
-        if context::is_home(belief.id.runtime()) && now.is_same(belief.known, direction) {
+        let is_registered = self.binding.id() == belief.id && context::is_current(belief.id.runtime);
+        if is_registered && now.is_same(belief.known, direction) {
             self.binding.learn(now.not_ready(direction));
         }
     }
@@ -99,22 +101,26 @@ impl<T: AsFd> Registered<T> {
     }
 
     /// Binds to this thread's runtime, to wait for an event there.
-    fn bind_drained(&self, direction: Direction, earlier: Id) -> io::Result<Belief> {
-        let id = self.binding.bind(self.io.as_fd(), earlier.bits(), Some(direction))?;
+    fn bind_drained(&self, direction: Direction, earlier: SourceId) -> io::Result<Belief> {
+        let id = self.binding.bind(self.io.as_fd(), earlier, Some(direction))?;
+        if let Some(deadlines) = self.deadlines.get() {
+            // Those that are armed belong to the earlier registration.
+            deadlines.disarm();
+        }
         let known = self.binding.known(id).not_ready(direction);
         self.binding.learn(known);
         Ok(Belief { id, known })
     }
 
     /// Whether an event of a side would be reported here.
-    fn is_armed(&self, id: Id, direction: Direction) -> bool {
-        context::at_home(id.runtime(), |context| context.reactor.borrow_mut().is_armed(id, direction))
+    fn is_armed(&self, id: SourceId, direction: Direction) -> bool {
+        context::with_entered(id.runtime, |context| context.reactor.borrow_mut().is_armed(id.id, direction))
             .unwrap_or(false)
     }
 
     /// None if the descriptor is not watched here.
-    fn take_event(&self, id: Id, direction: Direction) -> Option<Option<bool>> {
-        context::at_home(id.runtime(), |context| context.reactor.borrow_mut().take_event(id, direction))
+    fn take_event(&self, id: SourceId, direction: Direction) -> Option<Option<bool>> {
+        context::with_entered(id.runtime, |context| context.reactor.borrow_mut().take_event(id.id, direction))
     }
 
     /// The reactor has told of an event, and will not tell again.
@@ -122,21 +128,18 @@ impl<T: AsFd> Registered<T> {
     fn hear(&self, belief: Belief, direction: Direction, closed: bool) -> Belief {
         let known = belief.known.event(direction, closed);
         self.binding.learn(known);
-        if direction == Direction::Read {
-            self.binding.settle();
-        }
         Belief { known, ..belief }
     }
 
     /// An operation that was just tried took all there was. It has seen what was reported until now.
     #[inline(never)]
-    fn drained(&self, id: Id, direction: Direction, end: fn(Known, Direction) -> Known) {
+    fn drained(&self, id: SourceId, direction: Direction, end: fn(Known, Direction) -> Known) {
         let known = self.binding.known(id);
         match self.take_event(id, direction) {
             Some(Some(closed)) => self.binding.learn(end(known.event(direction, closed), direction)),
             Some(None) => self.binding.learn(end(known, direction)),
             // Nobody watches it yet: the next operation is to bind first.
-            None if id.bits() == 0 => self.binding.learn(end(known, direction)),
+            None if id.is_none() => self.binding.learn(end(known, direction)),
             None => {}
         }
     }

@@ -37,8 +37,8 @@ impl<T: AsFd> Registered<T> {
         let mut belief = self.belief();
         let mut has_looked = false;
         if belief.known.is_drained(direction) {
-            let look = context::at_home(belief.id.runtime(), |context| {
-                context.reactor.borrow_mut().look(belief.id, direction, &Seat::Shared, cx.waker())
+            let look = context::with_entered(belief.id.runtime, |context| {
+                context.reactor.borrow_mut().look(belief.id.id, direction, &Seat::Shared, cx.waker())
             });
             match look {
                 Some(Look::Event { closed }) => {
@@ -166,7 +166,7 @@ impl<T: AsFd> Registered<T> {
     #[cold]
     pub(super) fn failed(&self, belief: Belief, direction: Direction, error: io::Error) -> io::Result<()> {
         match error.kind() {
-            io::ErrorKind::WouldBlock if context::is_home(belief.id.runtime()) => {
+            io::ErrorKind::WouldBlock if context::is_current(belief.id.runtime) => {
                 self.drained(belief.id, direction, Known::not_ready);
             }
             io::ErrorKind::WouldBlock => {

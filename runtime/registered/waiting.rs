@@ -1,10 +1,10 @@
 //! Waiting: for an event of a side, in a seat that the reactor keeps.
 
 use super::{Belief, Registered};
-use crate::runtime::context;
 use crate::runtime::deadlines::Until;
-use crate::runtime::id::Id;
+use crate::runtime::id::SourceId;
 use crate::runtime::reactor::{Direction, Look, Seat};
+use crate::runtime::{context, unwind};
 use crate::task::coop;
 use std::future::poll_fn;
 use std::io;
@@ -14,7 +14,7 @@ use std::task::{Context, Poll, ready};
 impl<T: AsFd> Registered<T> {
     /// A seat of one's own, not taken yet.
     pub(crate) fn waiting(&self, direction: Direction) -> Waiting<'_, T> {
-        Waiting { registered: self, direction, place: Place { seat: Seat::Own(0), until: Until::default() } }
+        Waiting { registered: self, direction, place: Place::own() }
     }
 
     /// Waits until a side is believed ready, in the seat of the latest caller.
@@ -92,8 +92,9 @@ impl<T: AsFd> Registered<T> {
         let mut belief = self.belief();
         loop {
             let id = belief.id;
-            let look = context::at_home(id.runtime(), |context| {
-                context.reactor.borrow_mut().look(id, direction, &place.seat, cx.waker())
+            place.move_to(id);
+            let look = context::with_entered(id.runtime, |context| {
+                context.reactor.borrow_mut().look(id.id, direction, &place.seat, cx.waker())
             });
             match look {
                 Some(Look::Event { closed }) => {
@@ -101,9 +102,9 @@ impl<T: AsFd> Registered<T> {
                 }
                 Some(Look::Seated) => return self.poll_overdue_in(cx, direction, place),
                 Some(Look::LeaveWaker) => {
-                    match self.sit(belief.id, direction, &mut place.seat, cx) {
+                    match self.sit(id, direction, &mut place.seat, cx) {
                         Ok(()) => return self.poll_overdue_in(cx, direction, place),
-                        Err(error) if self.binding.id() == belief.id => return Poll::Ready(Err(error)),
+                        Err(error) if self.binding.id() == id => return Poll::Ready(Err(error)),
                         // Another thread has just taken it away.
                         Err(_) => belief = self.belief(),
                     }
@@ -136,14 +137,14 @@ impl<T: AsFd> Registered<T> {
     /// The waker is cloned, and an earlier one dropped, under no borrow: either may be user code.
     pub(super) fn sit(
         &self,
-        id: Id,
+        id: SourceId,
         direction: Direction,
         seat: &mut Seat,
         cx: &Context<'_>,
     ) -> io::Result<()> {
         let waker = cx.waker().clone();
         let (earlier, armed) =
-            context::with(|context| context.reactor.borrow_mut().sit(id, direction, seat, waker));
+            context::with(|context| context.reactor.borrow_mut().sit(id.id, direction, seat, waker));
         drop(earlier);
         armed
     }
@@ -159,6 +160,8 @@ pub(crate) struct Waiting<'a, T: AsFd> {
 /// Where a caller waits, and until when.
 pub(super) struct Place {
     pub(super) seat: Seat,
+    /// The registration in which the seat is, if it is one of the caller's own.
+    source: SourceId,
     /// Of one with a seat of its own; whoever shares a seat shares the deadline too.
     pub(super) until: Until,
 }
@@ -166,7 +169,21 @@ pub(super) struct Place {
 impl Place {
     #[inline]
     pub(super) fn shared() -> Place {
-        Place { seat: Seat::Shared, until: Until::default() }
+        Place { seat: Seat::Shared, source: SourceId::NONE, until: Until::default() }
+    }
+
+    fn own() -> Place {
+        Place { seat: Seat::Own(None), ..Place::shared() }
+    }
+
+    /// The descriptor is registered as `source` now. A seat in an earlier registration has gone with it.
+    fn move_to(&mut self, source: SourceId) {
+        if let Seat::Own(key) = &mut self.seat
+            && self.source != source
+        {
+            *key = None;
+            self.source = source;
+        }
     }
 }
 
@@ -183,12 +200,14 @@ impl<T: AsFd> Waiting<'_, T> {
 
 impl<T: AsFd> Drop for Waiting<'_, T> {
     fn drop(&mut self) {
-        let Seat::Own(key @ 1..) = self.place.seat else { return };
-        let id = self.registered.binding.id();
-        // Elsewhere the waker stays until the next event, and then wakes in vain.
-        let waker = context::at_home(id.runtime(), |context| {
-            context.reactor.borrow_mut().stand_up(id, self.direction, key)
+        let (Seat::Own(Some(key)), source, direction) = (&self.place.seat, self.place.source, self.direction)
+        else {
+            return;
+        };
+        let key = *key;
+        context::call_on(source.runtime, move |context| {
+            let waker = context.reactor.borrow_mut().stand_up(source.id, direction, key);
+            unwind::contain(|| drop(waker));
         });
-        drop(waker);
     }
 }

@@ -5,6 +5,10 @@
 //! so that the loop gets its turn. An operation that has to wait spends nothing: a task that polls
 //! a thousand quiet sockets reaches the last one as surely as the first.
 //!
+//! The budget holds for what is polled with the task's own waker. Who polls a future with another one, as a
+//! `block_on` inside of a poll does, waits for that future alone, and would wait for ever if it were pending
+//! for the sake of other tasks.
+//!
 //! This is the ground floor: it knows neither tasks nor timers nor sockets.
 
 mod cooperative;
@@ -15,28 +19,71 @@ pub use unconstrained::{Unconstrained, unconstrained};
 
 use std::cell::Cell;
 use std::future::poll_fn;
-use std::task::{Context, Poll};
+use std::ptr;
+use std::task::{Context, Poll, RawWakerVTable, Waker};
 
 /// How many leaf operations may complete in one poll of a task: enough to make the bookkeeping
 /// vanish, and few enough that a hundred busy tasks still answer within a millisecond or so.
-const BUDGET: u64 = 128;
+const FULL: u64 = 128;
 
 /// Outside of a task there is nobody to yield to, hence no limit: this is never used up.
 const UNLIMITED: u64 = u64::MAX;
 
-thread_local! {
-    static LEFT: Cell<u64> = const { Cell::new(UNLIMITED) };
+struct Budget {
+    left: Cell<u64>,
+    /// The two parts of the waker that the executor polls with.
+    waker_data: Cell<*const ()>,
+    waker_vtable: Cell<*const RawWakerVTable>,
 }
 
-/// Gives the task that is about to be polled its full budget.
+thread_local! {
+    static BUDGET: Budget = const {
+        Budget { left: Cell::new(UNLIMITED), waker_data: Cell::new(ptr::null()), waker_vtable: Cell::new(ptr::null()) }
+    };
+}
+
+/// An executor begins to poll with wakers that have this one's table.
+pub(crate) fn begin(waker: &Waker) {
+    BUDGET.with(|budget| budget.waker_vtable.set(waker.vtable()));
+}
+
+/// Gives the task that is about to be polled with this waker its full budget.
 #[inline]
-pub(crate) fn refill() {
-    LEFT.with(|left| left.set(BUDGET));
+pub(crate) fn refill(waker: &Waker) {
+    BUDGET.with(|budget| {
+        budget.left.set(FULL);
+        budget.waker_data.set(waker.data());
+    });
 }
 
 /// Lifts the limit for code that runs outside of any task, and for the caller that `block_on` returns to.
+#[inline]
 pub(crate) fn lift() {
-    LEFT.set(UNLIMITED);
+    set_left(UNLIMITED);
+}
+
+#[inline]
+fn left() -> u64 {
+    BUDGET.with(|budget| budget.left.get())
+}
+
+#[inline]
+fn set_left(left: u64) {
+    BUDGET.with(|budget| budget.left.set(left));
+}
+
+/// The budget is spent: wakes the task for its next turn, unless it is somebody else who polls.
+#[cold]
+fn poll_spent(cx: &mut Context<'_>) -> Poll<()> {
+    let waker = cx.waker();
+    let is_own = BUDGET.with(|budget| {
+        budget.waker_data.get() == waker.data() && ptr::eq(budget.waker_vtable.get(), waker.vtable())
+    });
+    if !is_own {
+        return Poll::Ready(());
+    }
+    waker.wake_by_ref();
+    Poll::Pending
 }
 
 /// Ready while there is budget; else wakes the task for its next turn and is pending.
@@ -44,37 +91,30 @@ pub(crate) fn lift() {
 /// Leaf futures call this before they try to complete, and [`spend`] once they have.
 #[inline]
 pub(crate) fn poll_budget(cx: &mut Context<'_>) -> Poll<()> {
-    if LEFT.get() == 0 {
-        cx.waker().wake_by_ref();
-        return Poll::Pending;
-    }
-    Poll::Ready(())
+    if left() == 0 { poll_spent(cx) } else { Poll::Ready(()) }
 }
 
 /// Takes one unit: a leaf future has completed.
 #[inline]
 pub(crate) fn spend() {
-    LEFT.with(|left| left.set(left.get().saturating_sub(1)));
+    set_left(left().saturating_sub(1));
 }
 
 /// Both at once, for an operation that is as good as done; if it is not, [`refund`] is called.
 #[inline]
 pub(crate) fn poll_spend(cx: &mut Context<'_>) -> Poll<()> {
-    LEFT.with(|left| match left.get().checked_sub(1) {
+    match left().checked_sub(1) {
         Some(rest) => {
-            left.set(rest);
+            set_left(rest);
             Poll::Ready(())
         }
-        None => {
-            cx.waker().wake_by_ref();
-            Poll::Pending
-        }
-    })
+        None => poll_spent(cx),
+    }
 }
 
 /// Gives back the unit of an operation that has to wait after all.
 pub(crate) fn refund() {
-    LEFT.with(|left| left.set(left.get().saturating_add(1)));
+    set_left(left().saturating_add(1));
 }
 
 /// Whether the task may go on, as far as its budget is concerned. Outside of a task, always.
@@ -95,7 +135,7 @@ pub(crate) fn refund() {
 /// ```
 #[inline]
 pub fn has_budget_remaining() -> bool {
-    LEFT.get() > 0
+    left() > 0
 }
 
 /// Spends one unit of the task's budget, and yields to the loop when there is none left.

@@ -1,6 +1,6 @@
 //! A future that is not interrupted.
 
-use super::{LEFT, UNLIMITED};
+use super::{UNLIMITED, left, set_left};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -47,7 +47,8 @@ impl<F: Future> Future for Unconstrained<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let _budget = Restore(LEFT.replace(UNLIMITED));
+        let _budget = Restore(left());
+        set_left(UNLIMITED);
         self.project().future.poll(cx)
     }
 }
@@ -57,6 +58,6 @@ struct Restore(u64);
 
 impl Drop for Restore {
     fn drop(&mut self) {
-        LEFT.set(self.0);
+        set_left(self.0);
     }
 }

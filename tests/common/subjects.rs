@@ -45,7 +45,6 @@ const SUBJECTS: &[(&str, Make)] = &[
     ("a join handle from Handle::spawn", join_handle_away),
     ("a join handle of a blocking call", join_handle_blocking),
     ("yield_now", || future(task::yield_now(), || {})),
-    ("consume_budget", || future(exhaust_budget(), || {})),
     ("sleep", || future(sleep(SOON), || {})),
     ("sleep_until", || future(sleep_until(Instant::now() + SOON), || {})),
     ("timeout", || future(timeout(SOON, pending::<()>()), || {})),
@@ -233,12 +232,6 @@ fn join_handle_blocking() -> Subject {
     let call = task::spawn_blocking(move || receiver.recv().is_ok());
     set_victim(call.abort_handle());
     future(call, move || drop(sender))
-}
-
-async fn exhaust_budget() {
-    for _ in 0..200 {
-        task::coop::consume_budget().await;
-    }
 }
 
 fn poll_tick() -> Subject {

@@ -1,0 +1,109 @@
+//! The stack of what is entered on a thread.
+//!
+//! Each entry is owned while it is there, and is removed by its number. So it does not matter whether the
+//! guard that entered it is dropped in order, late, or never: a stackful coroutine may drop guards in any
+//! order, and `process::exit` runs the destructors of thread-locals while the frame of `block_on` stays.
+//!
+//! The stack has no destructor, so it can be used in those of other thread-locals. It holds no memory while
+//! it is empty, and needs no allocation for its first entry.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+/// The values that are entered on this thread, the latest on top.
+pub(crate) struct EnterStack<T> {
+    top: Cell<Option<Entry<T>>>,
+    last_number: Cell<u64>,
+}
+
+struct Entry<T> {
+    number: u64,
+    value: Rc<T>,
+    below: Option<Box<Entry<T>>>,
+}
+
+impl<T> EnterStack<T> {
+    pub(crate) const fn new() -> EnterStack<T> {
+        EnterStack { top: Cell::new(None), last_number: Cell::new(0) }
+    }
+
+    /// Puts a value on top, and returns the number by which [`remove`](EnterStack::remove) finds it.
+    pub(crate) fn push(&self, value: Rc<T>) -> u64 {
+        let number = self.last_number.get() + 1;
+        self.last_number.set(number);
+        let below = self.top.take().map(Box::new);
+        self.top.set(Some(Entry { number, value, below }));
+        number
+    }
+
+    /// Removes the entry of that number, wherever it is. The caller drops what is returned, which may run
+    /// any code.
+    pub(crate) fn remove(&self, number: u64) -> Option<Rc<T>> {
+        self.remove_latest(|entry| entry.number == number)
+    }
+
+    /// Removes the latest entry of a value. The caller drops what is returned.
+    pub(crate) fn remove_value(&self, value: &Rc<T>) -> Option<Rc<T>> {
+        self.remove_latest(|entry| Rc::ptr_eq(&entry.value, value))
+    }
+
+    /// The value on top.
+    pub(crate) fn top(&self) -> Option<Rc<T>> {
+        let top = self.top.take();
+        let value = top.as_ref().map(|entry| entry.value.clone());
+        self.top.set(top);
+        value
+    }
+
+    fn remove_latest(&self, is_meant: impl Fn(&Entry<T>) -> bool) -> Option<Rc<T>> {
+        let mut top = self.top.take()?;
+        if is_meant(&top) {
+            self.top.set(top.below.map(|below| *below));
+            return Some(top.value);
+        }
+        let mut above = &mut top;
+        let removed = loop {
+            match above.below.take() {
+                None => break None,
+                Some(entry) if is_meant(&entry) => {
+                    above.below = entry.below;
+                    break Some(entry.value);
+                }
+                Some(entry) => above = above.below.insert(entry),
+            }
+        };
+        self.top.set(Some(top));
+        removed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_removed_in_any_order() {
+        let stack = EnterStack::new();
+        assert!(stack.top().is_none());
+        let numbers: Vec<u64> = (0..3).map(|n| stack.push(Rc::new(n))).collect();
+        assert_eq!(stack.remove(numbers[1]).as_deref(), Some(&1));
+        assert_eq!(stack.top().as_deref(), Some(&2));
+        assert_eq!(stack.remove(numbers[1]), None, "it has been removed before");
+        assert_eq!(stack.remove(numbers[2]).as_deref(), Some(&2));
+        assert_eq!(stack.top().as_deref(), Some(&0));
+        assert_eq!(stack.remove(numbers[0]).as_deref(), Some(&0));
+        assert!(stack.top().is_none());
+    }
+
+    #[test]
+    fn a_value_is_removed_wherever_it_is() {
+        let stack = EnterStack::new();
+        let (one, other) = (Rc::new("one"), Rc::new("other"));
+        for value in [&one, &other, &one, &one] {
+            stack.push(value.clone());
+        }
+        let removed = std::iter::from_fn(|| stack.remove_value(&one)).count();
+        assert_eq!((removed, Rc::strong_count(&one)), (3, 1));
+        assert_eq!(stack.top().as_deref(), Some(&"other"));
+    }
+}

@@ -1,0 +1,133 @@
+//! The waiters of one direction of a source that have a waker each: those of `async` functions.
+//!
+//! A waiter is found by its key in constant time, however many there are. A key that is out of date finds
+//! nothing: its number is given out once in a runtime.
+
+use std::mem;
+use std::task::Waker;
+
+/// Names a waiter, as long as it is there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct WaiterKey {
+    index: u32,
+    number: u64,
+}
+
+#[derive(Default)]
+pub(super) struct Waiters {
+    /// A place is vacant if it has no waker.
+    entries: Vec<(u64, Option<Waker>)>,
+    vacant: Vec<u32>,
+}
+
+impl Waiters {
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.len() == self.vacant.len()
+    }
+
+    /// `number` is larger than that of any earlier waiter.
+    pub(super) fn insert(&mut self, number: u64, waker: Waker) -> WaiterKey {
+        let entry = (number, Some(waker));
+        let index = match self.vacant.pop() {
+            Some(index) => {
+                self.entries[index as usize] = entry;
+                index
+            }
+            None => {
+                self.entries.push(entry);
+                (self.entries.len() - 1) as u32
+            }
+        };
+        WaiterKey { index, number }
+    }
+
+    pub(super) fn get_mut(&mut self, key: WaiterKey) -> Option<&mut Waker> {
+        let (number, waker) = self.entries.get_mut(key.index as usize)?;
+        if *number == key.number { waker.as_mut() } else { None }
+    }
+
+    pub(super) fn remove(&mut self, key: WaiterKey) -> Option<Waker> {
+        let (number, waker) = self.entries.get_mut(key.index as usize)?;
+        let waker = if *number == key.number { waker.take() } else { None };
+        if waker.is_some() {
+            self.vacant.push(key.index);
+            if self.is_empty() {
+                // The room of many is given back.
+                *self = Waiters::default();
+            }
+        }
+        waker
+    }
+
+    /// Takes out every waiter, in the order in which they came.
+    pub(super) fn take_all(&mut self, wakers: &mut Vec<Waker>) {
+        let mut entries = mem::take(&mut self.entries);
+        self.vacant.clear();
+        // Out of order are those that came into the place of one that had gone.
+        entries.sort_by_key(|(number, _)| *number);
+        wakers.extend(entries.into_iter().filter_map(|(_, waker)| waker));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn waker() -> Waker {
+        Waker::from(Arc::new(Count(AtomicUsize::new(0))))
+    }
+
+    #[test]
+    fn a_key_finds_its_waiter_and_no_later_one() {
+        let mut waiters = Waiters::default();
+        let wakers: Vec<Waker> = (0..3).map(|_| waker()).collect();
+        let keys: Vec<WaiterKey> =
+            wakers.iter().zip(1..).map(|(waker, number)| waiters.insert(number, waker.clone())).collect();
+        assert!(waiters.get_mut(keys[1]).unwrap().will_wake(&wakers[1]));
+        assert!(waiters.remove(keys[1]).is_some());
+        let later = waiters.insert(4, waker());
+        assert_eq!(later.index, keys[1].index, "the place is used again");
+        assert!(waiters.get_mut(keys[1]).is_none() && waiters.remove(keys[1]).is_none());
+        assert!(waiters.remove(later).is_some());
+        assert!(!waiters.is_empty());
+    }
+
+    #[test]
+    fn they_are_taken_in_the_order_in_which_they_came() {
+        let mut waiters = Waiters::default();
+        let first = waiters.insert(1, waker());
+        let mut expected = vec![waker(), waker()];
+        waiters.insert(2, expected[0].clone());
+        waiters.remove(first);
+        waiters.insert(3, expected[1].clone());
+        let mut taken = Vec::new();
+        waiters.take_all(&mut taken);
+        assert_eq!(taken.len(), 2);
+        assert!(taken.iter().zip(expected.drain(..)).all(|(taken, expected)| taken.will_wake(&expected)));
+        assert!(waiters.is_empty());
+    }
+
+    #[test]
+    fn many_that_come_and_go_take_the_room_of_one() {
+        let mut waiters = Waiters::default();
+        let staying = waiters.insert(1, waker());
+        for number in 2..1000 {
+            let key = waiters.insert(number, waker());
+            assert!(waiters.remove(key).is_some());
+        }
+        assert_eq!(waiters.entries.len(), 2);
+        waiters.remove(staying);
+        assert_eq!(waiters.entries.capacity(), 0);
+    }
+}

@@ -1,0 +1,249 @@
+//! Time slices: how long tasks run before the loop looks at timers and sockets again.
+//!
+//! That is half a millisecond and a few polls, whatever the polls are like, or a number of polls if that is
+//! over earlier. Reading the clock costs about as much as a poll of a task that merely yields, so it is read after
+//! a *chunk* of polls. A chunk has as many of them as fit into a quarter of a millisecond, as far as is known from
+//! those before, and [`MAX_CHUNK`] at most:
+//!
+//! ```text
+//!  round   ├────chunk────┼────chunk────┼────chunk────┤
+//!                        ▲             ▲             ▲
+//!                  read the clock: over? more or fewer polls to the next?
+//! ```
+//!
+//! If fewer polls are queued than fit into a chunk, the clock is not read at all, but for one such round in
+//! [`ROUNDS_PER_READING`]: it may be that polls have become slow. So they may hold the loop up for a full chunk,
+//! or for that many short rounds, once.
+//!
+//! Time is passed in by the caller, who reads the clock only when asked for it.
+
+/// The time from one look to the next.
+const SLICE_NS: u64 = 500_000;
+
+/// The time that a chunk is meant to take.
+const CHUNK_NS: u64 = SLICE_NS / 2;
+
+/// Polls in a chunk at most. A reading of the clock is some 100 instructions, a poll at least 170.
+const MAX_CHUNK: usize = 64;
+
+/// Of so many rounds that are shorter than a chunk, one is measured.
+const ROUNDS_PER_READING: u32 = 32;
+
+pub(crate) struct TimeSlice {
+    /// Polls in a round at most.
+    max_polls: usize,
+    /// Polls that are left in this round, behind those of the present chunk.
+    left: usize,
+    /// Polls between two readings of the clock.
+    chunk: usize,
+    /// The latest reading of the clock, unless the loop may have slept since.
+    read_ns: Option<u64>,
+    /// Polls since then, with all of the present chunk.
+    polls: usize,
+    /// When the round began, as far as it is known.
+    begin_ns: Option<u64>,
+    rounds: u32,
+}
+
+impl TimeSlice {
+    pub(crate) fn new(max_polls: usize) -> TimeSlice {
+        TimeSlice { max_polls, left: 0, chunk: 1, read_ns: None, polls: 0, begin_ns: None, rounds: 0 }
+    }
+
+    /// A round begins, with so many polls `queued`. Returns how many may be made until
+    /// [`check`](TimeSlice::check) is called.
+    #[inline]
+    pub(crate) fn begin(&mut self, queued: usize, now_ns: impl FnOnce() -> u64) -> usize {
+        self.left = self.max_polls;
+        self.rounds += 1;
+        if queued > self.chunk || self.rounds >= ROUNDS_PER_READING {
+            self.begin_measured(now_ns);
+        }
+        self.begin_ns = self.read_ns;
+        self.next_chunk()
+    }
+
+    fn begin_measured(&mut self, now_ns: impl FnOnce() -> u64) {
+        self.rounds = 0;
+        if self.read_ns.is_none() {
+            (self.read_ns, self.polls) = (Some(now_ns()), 0);
+        }
+    }
+
+    /// The polls have been made. Returns how many more may be made, or `None` if the round is over.
+    #[inline(never)]
+    pub(crate) fn check(&mut self, now_ns: impl FnOnce() -> u64) -> Option<usize> {
+        if self.left == 0 && self.polls < self.chunk {
+            // A round of few polls at most. Its time counts together with that of the next ones.
+            return None;
+        }
+        let now_ns = now_ns();
+        self.measure(now_ns);
+        let begin_ns = *self.begin_ns.get_or_insert(now_ns);
+        if self.left == 0 || now_ns.saturating_sub(begin_ns) >= SLICE_NS {
+            return None;
+        }
+        Some(self.next_chunk())
+    }
+
+    /// Nothing more is queued, and of the polls up to the next reading so many are `unused`.
+    #[inline]
+    pub(crate) fn end(&mut self, unused: usize, now_ns: impl FnOnce() -> u64) {
+        self.polls = self.polls.saturating_sub(unused);
+        if self.read_ns.is_some() && self.polls > 0 {
+            self.measure(now_ns());
+        }
+    }
+
+    /// The loop may have slept: what it does from now on has begun at an unknown time.
+    #[inline]
+    pub(crate) fn forget(&mut self) {
+        self.read_ns = None;
+    }
+
+    #[inline]
+    fn next_chunk(&mut self) -> usize {
+        let polls = self.chunk.min(self.left);
+        self.left -= polls;
+        self.polls += polls;
+        polls
+    }
+
+    fn measure(&mut self, now_ns: u64) {
+        let polls = std::mem::take(&mut self.polls);
+        let Some(read_ns) = self.read_ns.replace(now_ns) else { return };
+        let took_ns = now_ns.saturating_sub(read_ns);
+        let fitting = (polls as u64 * CHUNK_NS / took_ns.max(1)) as usize;
+        // It shrinks in proportion, and grows by doubling, since a few polls prove little.
+        self.chunk = fitting.clamp(1, (2 * self.chunk).min(MAX_CHUNK));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAX_POLLS: usize = 128;
+    const US: u64 = 1000;
+
+    /// A loop whose clock moves by its polls only.
+    struct Loop {
+        slice: TimeSlice,
+        now_ns: u64,
+        readings: u64,
+    }
+
+    impl Loop {
+        fn new() -> Loop {
+            Loop { slice: TimeSlice::new(MAX_POLLS), now_ns: 7, readings: 0 }
+        }
+
+        /// Makes polls as long as there are any. Returns how many were made, and the time that it took.
+        fn round(&mut self, queued: usize, mut polls: impl Iterator<Item = u64>) -> (usize, u64) {
+            let begin_ns = self.now_ns;
+            let mut count = 0;
+            let mut left = self.slice.begin(queued, || read(self.now_ns, &mut self.readings));
+            loop {
+                match polls.next() {
+                    None => {
+                        self.slice.end(left, || read(self.now_ns, &mut self.readings));
+                        return (count, self.now_ns - begin_ns);
+                    }
+                    Some(poll_ns) => self.now_ns += poll_ns,
+                }
+                count += 1;
+                left -= 1;
+                if left == 0 {
+                    match self.slice.check(|| read(self.now_ns, &mut self.readings)) {
+                        Some(more) => left = more,
+                        None => return (count, self.now_ns - begin_ns),
+                    }
+                }
+            }
+        }
+
+        fn endless(&mut self, polls: impl Iterator<Item = u64>) -> (usize, u64) {
+            self.round(usize::MAX, polls)
+        }
+    }
+
+    fn read(now_ns: u64, readings: &mut u64) -> u64 {
+        *readings += 1;
+        now_ns
+    }
+
+    #[test]
+    fn fast_polls_are_counted_and_rarely_measured() {
+        let mut looping = Loop::new();
+        for _ in 0..1000 {
+            assert_eq!(looping.endless(std::iter::repeat(50)).0, MAX_POLLS);
+        }
+        assert!(looping.readings <= 1000 * (MAX_POLLS / MAX_CHUNK) as u64 + 20, "{}", looping.readings);
+        // The loop sleeps between rounds of one poll each, even of slow ones.
+        for poll_ns in [500, 50_000] {
+            looping.readings = 0;
+            for _ in 0..3200 {
+                looping.slice.forget();
+                assert_eq!(looping.round(1, [poll_ns].into_iter()).0, 1);
+            }
+            assert!(looping.readings <= 2 * 3200 / u64::from(ROUNDS_PER_READING) + 2, "{}", looping.readings);
+        }
+    }
+
+    #[test]
+    fn a_round_of_slow_polls_takes_a_slice_and_one_poll() {
+        for poll_ns in [20 * US, 100 * US, 300 * US, 700 * US, 5_000 * US] {
+            let mut looping = Loop::new();
+            looping.endless(std::iter::repeat(poll_ns));
+            for _ in 0..100 {
+                let (_, took_ns) = looping.endless(std::iter::repeat(poll_ns));
+                assert!(took_ns < SLICE_NS + CHUNK_NS + poll_ns, "{took_ns} with polls of {poll_ns}");
+            }
+        }
+    }
+
+    #[test]
+    fn slow_polls_among_fast_ones_end_the_round() {
+        let mut looping = Loop::new();
+        looping.endless(std::iter::repeat(1_000 * US));
+        // One poll in ten is slow.
+        let mut polls = (0..).map(|n| if n % 10 == 9 { 1_000 * US } else { US });
+        for _ in 0..100 {
+            let (_, took_ns) = looping.endless(polls.by_ref());
+            assert!(took_ns < 2 * (SLICE_NS + 1_000 * US), "{took_ns}");
+        }
+    }
+
+    #[test]
+    fn short_rounds_of_slow_polls_are_found_out() {
+        let mut looping = Loop::new();
+        looping.endless(std::iter::repeat(50));
+        for _ in 0..=ROUNDS_PER_READING {
+            looping.slice.forget();
+            looping.round(7, std::iter::repeat_n(1_000 * US, 7));
+        }
+        looping.slice.forget();
+        assert_eq!(looping.round(7, std::iter::repeat_n(1_000 * US, 7)), (1, 1_000 * US));
+    }
+
+    #[test]
+    fn chunks_grow_again_although_rounds_are_short() {
+        let mut looping = Loop::new();
+        looping.endless(std::iter::repeat(1_000 * US));
+        assert_eq!(looping.slice.chunk, 1);
+        for _ in 0..7 * ROUNDS_PER_READING {
+            looping.slice.forget();
+            looping.round(1, [US].into_iter());
+        }
+        assert_eq!(looping.slice.chunk, MAX_CHUNK);
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_does_no_harm() {
+        let mut slice = TimeSlice::new(MAX_POLLS);
+        slice.begin(8, || 1_000_000);
+        assert!(slice.check(|| 2_000).is_some());
+        assert!(slice.check(|| 1_000).is_some());
+        slice.end(0, || 0);
+    }
+}
