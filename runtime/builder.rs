@@ -14,8 +14,8 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Polls between two looks at the kernel. A look costs some 200 ns: at 128 polls it adds 2 ns to
-/// each, and a hundred busy tasks of 10 µs still let a socket wait no longer than a millisecond.
+/// Polls between two looks at the kernel, if they are short. A look costs some 200 ns: at 128 polls it adds
+/// 2 ns to each.
 const EVENT_INTERVAL: u32 = 128;
 
 /// Events taken from one wait, 12 bytes each.
@@ -96,8 +96,11 @@ impl Builder {
         self
     }
 
-    /// After how many polls at the latest the loop looks at its inbox, timers and sockets, however
-    /// busy its tasks are; also how many timers it fires at once. 128 unless set.
+    /// Sets the maximum number of polls between two looks at timers, sockets and what other threads have sent;
+    /// also the maximum number of timers that fire at once. The default is 128.
+    ///
+    /// However large it is, the loop looks about every half millisecond, after the poll that is under way. Tasks
+    /// that are woken by such a look run next, by turns with those that were queued before.
     ///
     /// # Panics
     ///

@@ -202,6 +202,9 @@ impl Handle {
 
     /// Starts a task on the runtime's thread. The join handle may be awaited on any thread.
     ///
+    /// If more than a thousand tasks are on their way from other threads, and the loop is turning, the calling
+    /// thread waits for the loop to catch up, for a millisecond at most.
+    ///
     /// If the runtime has gone, the future is dropped here and now, and the handle gives an error
     /// that [`is_cancelled`](crate::task::JoinError::is_cancelled).
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>

@@ -5,8 +5,8 @@ use std::task::{Context, Poll};
 
 /// Lets the other tasks that are queued run before this one goes on.
 ///
-/// Timers, sockets and wakes from other threads are looked at every
-/// [`event_interval`](crate::Builder::event_interval) polls, not at each yield.
+/// The loop does not look at timers, sockets and wakes from other threads at each yield, but after
+/// [`event_interval`](crate::Builder::event_interval) polls or half a millisecond, whichever comes first.
 ///
 /// # Cancel safety
 ///

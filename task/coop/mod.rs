@@ -15,6 +15,7 @@ mod cooperative;
 mod unconstrained;
 
 pub use cooperative::{Coop, RestoreOnPending, cooperative, poll_proceed};
+pub(crate) use unconstrained::unlimited;
 pub use unconstrained::{Unconstrained, unconstrained};
 
 use std::cell::Cell;
@@ -139,6 +140,9 @@ pub fn has_budget_remaining() -> bool {
 }
 
 /// Spends one unit of the task's budget, and yields to the loop when there is none left.
+///
+/// The budget applies to what is polled with the waker of the task. A future that is polled with another one,
+/// as by a `block_on` inside of a poll or by `FuturesUnordered`, is never made pending by it.
 ///
 /// For long computations and for streams that are always ready: called once per step, it lets
 /// other tasks, timers and sockets have their turn now and then, at the price of a counter.

@@ -47,14 +47,21 @@ impl<F: Future> Future for Unconstrained<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let _budget = Restore(left());
-        set_left(UNLIMITED);
+        let _budget = unlimited();
         self.project().future.poll(cx)
     }
 }
 
-/// Puts back what was left of the budget, also when the future panics.
-struct Restore(u64);
+/// Lifts the limit until the guard is dropped.
+#[inline]
+pub(crate) fn unlimited() -> Restore {
+    let restore = Restore(left());
+    set_left(UNLIMITED);
+    restore
+}
+
+/// Puts back what was left of the budget, also during a panic.
+pub(crate) struct Restore(u64);
 
 impl Drop for Restore {
     fn drop(&mut self) {
