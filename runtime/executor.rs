@@ -70,6 +70,8 @@ pub(crate) struct Executor {
     /// Counts calls of `block_on`, so that a waker of an earlier one is told from the present one's.
     mains: Cell<u16>,
     slice: RefCell<TimeSlice>,
+    /// Another thread had the inbox when the loop last looked into it.
+    is_inbox_locked: Cell<bool>,
     pub(crate) turns: Cell<u64>,
     pub(crate) polls: Cell<u64>,
 }
@@ -83,6 +85,7 @@ impl Executor {
             wakers: RefCell::new(Vec::with_capacity(config.wakers)),
             slice: RefCell::new(TimeSlice::new(config.event_interval)),
             config,
+            is_inbox_locked: Cell::new(false),
             mains: Cell::new(0),
             turns: Cell::new(0),
             polls: Cell::new(0),
@@ -283,6 +286,10 @@ impl Executor {
             self.context.remote.wake_up();
         } else {
             self.look(wakers);
+            if self.is_inbox_locked.get() {
+                // The thread that has locked it goes on.
+                thread::yield_now();
+            }
         }
     }
 
@@ -330,7 +337,8 @@ impl Executor {
             return;
         }
         let mut mail = self.mail.take();
-        context.remote.take_mail(MAIL_PORTION, &mut mail);
+        let is_taken = context.remote.take_mail(MAIL_PORTION, &mut mail);
+        self.is_inbox_locked.set(!is_taken);
         {
             let mut tasks = context.tasks.borrow_mut();
             if std::mem::take(&mut mail.main) {

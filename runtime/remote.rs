@@ -37,7 +37,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 use std::time::Duration;
 
 /// A call that another thread asks the runtime's thread to make.
@@ -229,11 +229,21 @@ impl Remote {
 
     /// Takes up to `limit` wakes, as many aborts and as many calls out of the inbox. What is left is there for
     /// the next time, as if it had just come. Costs one load when there is nothing.
-    pub(crate) fn take_mail(&self, limit: usize, mail: &mut Mail) {
+    ///
+    /// It does not wait for the lock: the thread that has it may have been preempted, and timers and sockets need
+    /// not wait until that runs again. Returns false if that was so.
+    pub(crate) fn take_mail(&self, limit: usize, mail: &mut Mail) -> bool {
         if !self.bell.take_mail() {
-            return;
+            return true;
         }
-        let mut inbox = self.lock();
+        let mut inbox = match self.inbox.try_lock() {
+            Ok(inbox) => inbox,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                self.bell.ring();
+                return false;
+            }
+        };
         inbox.take(limit, mail);
         if !inbox.is_empty() {
             // The loop is awake, so nobody has to be notified.
@@ -244,6 +254,7 @@ impl Remote {
         if has_room {
             self.room.notify_all();
         }
+        true
     }
 
     /// The runtime is going: refuses whatever comes from now on, and hands out what is left.
