@@ -130,9 +130,13 @@ impl Executor {
         loop {
             left = self.run_tasks(left);
             if left == 0 {
-                match self.slice.borrow_mut().check(Driver::real_ns) {
+                let mut slice = self.slice.borrow_mut();
+                match slice.check(Driver::real_ns) {
                     Some(more) => left = more,
                     None => return Poll::Pending,
+                }
+                if slice.is_half_over() {
+                    self.context.tasks.borrow_mut().take_turns();
                 }
             } else if self.context.tasks.borrow_mut().take_main() {
                 self.context.running.set(0);
@@ -232,7 +236,7 @@ impl Executor {
         }
         self.wake(&mut wakers);
         self.wakers.replace(wakers);
-        self.context.tasks.borrow_mut().stop_collecting();
+        self.context.tasks.borrow_mut().end_turn(self.config.event_interval.div_ceil(2));
         if rests {
             // Last, since it may panic, and what has been collected does not come again.
             self.unpark();

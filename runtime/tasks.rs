@@ -13,8 +13,9 @@
 //! has to be dropped or woken is handed to the caller.
 //!
 //! There are two queues. What a turn of the loop wakes (sockets, timers, other threads) goes to the event
-//! queue, what tasks wake and spawn themselves to the local queue. Entries are taken from both by turns: so
-//! an event waits for one poll and not for all the tasks that are busy, and neither side starves.
+//! queue, what tasks wake and spawn themselves to the local queue. The events of a turn run first, half a round
+//! at most, and then entries are taken from both by turns: so an event waits for one poll and not for all the
+//! tasks that are busy, and neither side starves.
 //!
 //! The future of `block_on` has its place in these queues like any task, but is polled by the executor.
 
@@ -76,8 +77,10 @@ pub(crate) struct Tasks {
     /// or makes for one spurious poll.
     local_queue: Queue,
     event_queue: Queue,
-    /// The next entry is taken from the event queue, if it has one.
-    is_event_next: bool,
+    /// So many entries are taken from the event queue, if it has them, before one of the local queue.
+    events_next: usize,
+    /// How many had been taken from the local queue at the end of the latest turn of the loop.
+    locals_taken: u64,
     /// A turn of the loop is collecting events: what is woken goes to the event queue.
     is_collecting: bool,
     /// The future of `block_on` is to be polled.
@@ -181,7 +184,8 @@ impl Tasks {
             slots: Slots::new(),
             local_queue: Queue::new(),
             event_queue: Queue::new(),
-            is_event_next: true,
+            events_next: 0,
+            locals_taken: 0,
             is_collecting: false,
             is_main_woken: false,
             is_main_event: false,
@@ -264,7 +268,7 @@ impl Tasks {
     /// of the loop.
     pub(crate) fn begin_main(&mut self) {
         self.is_collecting = false;
-        self.is_event_next = true;
+        self.events_next = 1;
         (self.is_main_woken, self.is_main_event, self.main_place) = (true, true, 0);
     }
 
@@ -287,7 +291,7 @@ impl Tasks {
         }
         debug_assert!(self.is_main_next());
         self.is_main_woken = false;
-        self.is_event_next = !self.is_main_event;
+        self.events_next = if self.is_main_event { self.events_next.saturating_sub(1) } else { 1 };
         true
     }
 
@@ -299,7 +303,7 @@ impl Tasks {
         } else {
             (&self.local_queue, &self.event_queue)
         };
-        let is_turn = self.is_main_event == self.is_event_next || other.len() == 0;
+        let is_turn = self.is_main_event == (self.events_next > 0) || other.len() == 0;
         is_turn && queue.taken() >= self.main_place
     }
 
@@ -309,10 +313,25 @@ impl Tasks {
         self.is_collecting = true;
     }
 
-    /// The events that were collected run next.
+    /// The events of a turn have been collected. Up to `most` of them run next; after that entries are taken
+    /// from both queues by turns. But if no entry was taken from the local queue since the turn before, one is now.
+    pub(crate) fn end_turn(&mut self, most: usize) {
+        self.is_collecting = false;
+        let is_local_due = self.local_queue.len() > 0 && self.local_queue.taken() == self.locals_taken;
+        self.locals_taken = self.local_queue.taken();
+        let events = self.event_queue.len() + usize::from(self.is_main_woken && self.is_main_event);
+        self.events_next = if is_local_due { 0 } else { events.min(most) };
+    }
+
+    /// Events were collected in the midst of a round: one runs next, and the others by turns.
     pub(crate) fn stop_collecting(&mut self) {
         self.is_collecting = false;
-        self.is_event_next = true;
+        self.events_next = self.events_next.max(1);
+    }
+
+    /// From now on entries are taken from both queues by turns.
+    pub(crate) fn take_turns(&mut self) {
+        self.events_next = self.events_next.min(1);
     }
 
     /// Returns how much is queued.
@@ -362,13 +381,13 @@ impl Tasks {
 
     #[inline(always)]
     fn pop(&mut self) -> Option<Id> {
-        if self.is_event_next {
+        if self.events_next > 0 {
             let Some(id) = self.event_queue.pop() else { return self.local_queue.pop() };
-            self.is_event_next = false;
+            self.events_next -= 1;
             return Some(id);
         }
         let Some(id) = self.local_queue.pop() else { return self.event_queue.pop() };
-        self.is_event_next = true;
+        self.events_next = 1;
         Some(id)
     }
 

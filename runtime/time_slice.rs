@@ -99,6 +99,12 @@ impl TimeSlice {
         Some(self.next_chunk())
     }
 
+    /// Returns whether half of the round's time or polls is over, as of the latest reading.
+    pub(crate) fn is_half_over(&self) -> bool {
+        let passed_ns = self.read_ns.unwrap_or(0).saturating_sub(self.begin_ns.unwrap_or(0));
+        passed_ns >= SLICE_NS / 2 || self.left < self.max_polls / 2
+    }
+
     /// Nothing more is queued, and of the polls up to the next reading so many are `unused`.
     #[inline]
     pub(crate) fn end(&mut self, unused: usize, now_ns: impl FnOnce() -> u64) {

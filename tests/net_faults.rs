@@ -644,7 +644,7 @@ fn a_flood_in_one_connection_does_not_keep_the_others_waiting() {
             .map(|_| {
                 spawn(async {
                     let (mut a, mut b) = pair().await?;
-                    for _ in 0..50 {
+                    for _ in 0..500 {
                         a.write_all(b"ping").await?;
                         b.read_exact(&mut [0; 4]).await?;
                         b.write_all(b"pong").await?;
