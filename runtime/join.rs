@@ -75,8 +75,10 @@ impl<T> JoinHandle<T> {
         AbortHandle { work }
     }
 
-    /// Whether the task has ended. On another thread than the task's own, for a task from
-    /// [`spawn`](crate::spawn), false as long as its runtime lives.
+    /// Returns whether the task has ended. If it has, the next poll of the handle is ready.
+    ///
+    /// For a task from [`spawn`](crate::spawn), on another thread than the task's own, this is false as long
+    /// as its runtime lives.
     pub fn is_finished(&self) -> bool {
         self.abort_handle().is_finished()
     }

@@ -111,9 +111,12 @@ impl Control {
         self.finished.load(Ordering::Acquire)
     }
 
-    /// Asks the work to end: a task in its next turn, a call on the pool if it has not begun.
+    /// Asks the work to end: a task in its next turn, a call on the pool if it has not begun. Only the first
+    /// call does anything, so that no number of them fills the inbox of a loop that does not turn.
     pub(crate) fn abort(&self) {
-        self.aborted.store(true, Ordering::SeqCst);
+        if self.aborted.swap(true, Ordering::SeqCst) {
+            return;
+        }
         let task = *self.task.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(task) = task {
             context::abort(task);
@@ -141,11 +144,14 @@ impl<T> Sender<T> {
 
     /// Leaves the result, and wakes who waits. Only the first result counts.
     pub(crate) fn send(&self, result: Result<T, JoinError>) {
-        if self.packet.control.finished.swap(true, Ordering::AcqRel) {
+        let mut state = self.packet.lock();
+        if self.control().is_finished() {
             return;
         }
-        let mut state = self.packet.lock();
         state.result = Some(result);
+        // After the result, and under the lock: a handle that is told that the work has finished finds the
+        // result in its next poll.
+        self.control().finished.store(true, Ordering::Release);
         let joiner = state.joiner.take();
         drop(state);
         self.packet.arrival.notify_all();
@@ -168,7 +174,9 @@ impl<T> Sender<T> {
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        self.send(Err(JoinError::cancelled(self.packet.control.id)));
+        if !self.control().is_finished() {
+            self.send(Err(JoinError::cancelled(self.control().id)));
+        }
     }
 }
 
@@ -209,5 +217,28 @@ impl<F: Future> Future for Sending<F> {
         unwind::contain(|| this.future.set(None));
         this.sender.send(result);
         Poll::Ready(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::packet;
+    use std::thread;
+
+    #[test]
+    fn the_work_has_not_finished_before_its_result_is_there() {
+        let (sender, packet) = packet();
+        let state = packet.lock();
+        thread::scope(|scope| {
+            scope.spawn(move || sender.send(Ok(7)));
+            // Time enough for the other thread to come to the lock.
+            for _ in 0..if cfg!(miri) { 10 } else { 10_000 } {
+                assert!(!packet.control().is_finished(), "the result cannot be there");
+                thread::yield_now();
+            }
+            drop(state);
+        });
+        assert!(packet.control().is_finished());
+        assert_eq!(packet.wait().unwrap(), 7);
     }
 }
