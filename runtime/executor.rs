@@ -21,7 +21,8 @@ use super::remote::Mail;
 use super::task::{BoxedTask, Failure};
 use super::tasks::{Next, Tasks};
 use super::{unwind, waker};
-use crate::task::coop;
+use crate::task::{Id as TaskId, coop};
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -144,8 +145,8 @@ impl Executor {
                     continue;
                 }
                 Some(Ok(Poll::Ready(()))) => task,
-                Some(Err(payload)) => replace(task, JoinError::panic(context.name(id), payload)),
-                None => replace(task, JoinError::cancelled(context.name(id))),
+                Some(Err(payload)) => replace(task, context.name(id), Some(payload)),
+                None => replace(task, context.name(id), None),
             };
             let mut tasks = context.tasks.borrow_mut();
             let mut leftovers = tasks.finish(id.slot(), task);
@@ -317,11 +318,19 @@ fn next_task(context: &Context, tasks: &mut Tasks) -> Option<Next> {
     tasks.next()
 }
 
-/// Drops a task that has failed, and leaves the reason in its place.
+/// Drops a task that has panicked or was aborted, and leaves the reason in its place: the panic of its poll,
+/// or else that of its drop, or else that it was aborted.
 #[cold]
-fn replace(task: BoxedTask, reason: JoinError) -> BoxedTask {
-    unwind::contain(|| drop(task));
-    Failure::boxed(reason)
+fn replace(task: BoxedTask, id: TaskId, panic: Option<Box<dyn Any + Send>>) -> BoxedTask {
+    let dropped = unwind::catch(|| drop(task));
+    Failure::boxed(match (panic, dropped) {
+        (Some(payload), dropped) => {
+            dropped.into_iter().for_each(unwind::discard);
+            JoinError::panic(id, payload)
+        }
+        (None, Some(payload)) => JoinError::panic(id, payload),
+        (None, None) => JoinError::cancelled(id),
+    })
 }
 
 /// Lifts the budget when `block_on` ends, however it ends.

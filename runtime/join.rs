@@ -58,9 +58,9 @@ impl<T> JoinHandle<T> {
         JoinHandle { work: Work::Away(packet) }
     }
 
-    /// Asks the task to end. It is dropped, on its own thread, in its next turn, and the handle
-    /// then gives an error that [`is_cancelled`](JoinError::is_cancelled). A task that has ended
-    /// keeps its output. A blocking call that has begun is not stopped.
+    /// Asks the task to end. It is dropped, on its own thread, in its next turn, and the handle then returns
+    /// an error that [`is_cancelled`](JoinError::is_cancelled), or the panic if the task panics while it is
+    /// dropped. A task that has ended keeps its output. A blocking call that has begun is not stopped.
     pub fn abort(&self) {
         self.abort_handle().abort();
     }

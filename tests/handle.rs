@@ -3,7 +3,7 @@
 mod common;
 
 use common::subjects::Gate;
-use common::{Count, message, panic_quietly, rounds, run, until, watchdog, yield_times};
+use common::{Count, OnDrop, message, panic_quietly, rounds, run, until, watchdog, yield_times};
 use runtime::task::{AbortHandle, JoinHandle, yield_now};
 use runtime::{Builder, Handle, Runtime, spawn, time};
 use std::future::{pending, poll_fn};
@@ -262,4 +262,37 @@ fn the_next_poll_after_a_task_has_finished_is_ready() {
     });
     runtime.block_on(until(|| asking.is_finished()));
     assert_eq!(asking.join().unwrap(), 0, "of {tasks} had finished, and were pending");
+}
+
+#[test]
+fn a_task_has_its_id_also_while_it_is_dropped() {
+    let (seen, ids) = channel();
+    let named = || {
+        let seen = seen.clone();
+        let guard = OnDrop::new(move || seen.send(runtime::task::try_id()).unwrap());
+        async move {
+            let _guard = guard;
+            pending::<()>().await;
+        }
+    };
+    let set = runtime::task::LocalSet::new();
+    let member = set.spawn_local(named());
+    run(async {
+        for polls in [0, 2] {
+            let task = Handle::current().spawn(named());
+            yield_times(polls).await;
+            task.abort();
+            let id = task.id();
+            assert!(task.await.unwrap_err().is_cancelled());
+            assert_eq!(ids.recv().unwrap(), Some(id));
+        }
+        // Within another task, which then has its own again.
+        let task = spawn(async {
+            drop(set);
+            runtime::task::id()
+        });
+        let id = task.id();
+        assert_eq!(task.await.unwrap(), id);
+        assert_eq!(ids.recv().unwrap(), Some(member.id()));
+    });
 }
