@@ -148,7 +148,7 @@ pub(crate) fn detach(of: TaskRef) {
             context.dispose(task);
         }
         // Dropped, not woken: who would have waited has just given up.
-        unwind::contain(|| drop(joiner));
+        unwind::drop_each(joiner);
     });
 }
 
@@ -170,7 +170,7 @@ impl Context {
         if tasks.is_closed() {
             let nobody = tasks.nobody();
             drop(tasks);
-            unwind::contain(|| drop(task));
+            unwind::drop(task);
             return nobody;
         }
         tasks.insert(task)

@@ -279,6 +279,8 @@ impl Executor {
         let wake = |waker: &Waker| context.wake_by(&mut tasks, waker);
         let result = context.reactor.borrow_mut().turn(timeout, wake, wakers);
         if let Err(error) = result {
+            drop(tasks);
+            self.wake(wakers);
             // So that the next wait fails as well, instead of being taken for one that has mail.
             context.remote.wake_up();
             panic!("the selector failed, was its descriptor closed? {error}");
@@ -347,12 +349,11 @@ impl Drop for Budget {
 impl Drop for Executor {
     fn drop(&mut self) {
         let context = &*self.context;
-        let _entered = context::enter(context);
-        let _time = context.time.enter();
+        let entered = (context::enter(context), context.time.enter());
         context.pool.close();
         let mut mail = self.mail.take();
         context.remote.close(&mut mail);
-        mail.calls.drain(..).for_each(|call| unwind::contain(|| drop(call)));
+        unwind::drop_each(mail.calls);
         let leftovers = context.tasks.borrow_mut().close();
         leftovers.into_iter().for_each(|leftovers| context.drop_and_wake(leftovers));
         let mut wakers = self.wakers.take();
@@ -362,7 +363,12 @@ impl Drop for Executor {
             if wakers.is_empty() {
                 break;
             }
-            wakers.drain(..).for_each(|waker| unwind::contain(|| drop(waker)));
+            unwind::drop_each(wakers.drain(..));
         }
+        // Wakers that come again without end are dropped once more, when they find no runtime to come to.
+        drop(entered);
+        context.time.clear(&mut wakers);
+        context.reactor.borrow_mut().clear(&mut wakers);
+        unwind::drop_each(wakers);
     }
 }

@@ -5,7 +5,7 @@ use super::join_error::JoinError;
 use super::packet::{Control, Packet};
 use super::task::BoxedTask;
 use super::tasks::{Joined, TaskRef};
-use super::{remote, waker};
+use super::{remote, unwind, waker};
 use crate::task::{Id, coop};
 use std::fmt;
 use std::pin::Pin;
@@ -140,13 +140,13 @@ impl<T: 'static> JoinHandle<T> {
         let failed = match joined {
             Some(Joined::Done(failed)) => failed,
             Some(Joined::Pending(earlier)) => {
-                drop(earlier);
+                unwind::drop_each(earlier);
                 return Poll::Pending;
             }
             Some(Joined::LeaveWaker) => {
                 let waker = cx.waker().clone();
                 let earlier = context::with(|context| context.tasks.borrow_mut().set_joiner(of, waker));
-                drop(earlier);
+                unwind::drop_each(earlier);
                 return Poll::Pending;
             }
             Some(Joined::Gone) => return self.cancelled(of.id),

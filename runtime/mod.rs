@@ -42,7 +42,7 @@ pub(crate) mod spawn;
 mod sync;
 mod task;
 mod tasks;
-mod unwind;
+pub(crate) mod unwind;
 pub(crate) mod waker;
 
 pub use builder::Builder;

@@ -5,8 +5,11 @@
 //! Without that a second panic of this kind would end the process: in drop glue, which goes on with the next
 //! field or element while it unwinds, and in every drop that happens while another panic unwinds.
 
+use pin_project_lite::pin_project;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 /// Runs `f`, and goes on if it panics.
 pub(crate) fn contain(f: impl FnOnce()) {
@@ -39,5 +42,48 @@ pub(crate) fn drop_each<T>(values: impl IntoIterator<Item = T>) {
 pub(crate) fn discard(payload: Box<dyn Any + Send>) {
     if let Some(payload) = catch(|| std::mem::drop(payload)) {
         std::mem::forget(payload);
+    }
+}
+
+pin_project! {
+    /// Holds a value, whose drop may panic: the panic then ends there.
+    pub(crate) struct Contained<T> {
+        // There until it is dropped.
+        #[pin]
+        value: Option<T>,
+    }
+
+    impl<T> PinnedDrop for Contained<T> {
+        fn drop(this: Pin<&mut Self>) {
+            this.clear();
+        }
+    }
+}
+
+impl<F: Future> Future for Contained<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.pinned().poll(cx)
+    }
+}
+
+impl<T> Contained<T> {
+    pub(crate) fn new(value: T) -> Contained<T> {
+        Contained { value: Some(value) }
+    }
+
+    pub(crate) fn get(&self) -> &T {
+        self.value.as_ref().expect("a contained value is there until it is dropped")
+    }
+
+    pub(crate) fn pinned(self: Pin<&mut Self>) -> Pin<&mut T> {
+        self.project().value.as_pin_mut().expect("a contained value is there until it is dropped")
+    }
+
+    /// Drops the value. It cannot be had any more.
+    pub(crate) fn clear(self: Pin<&mut Self>) {
+        let mut value = self.project().value;
+        contain(|| value.set(None));
     }
 }

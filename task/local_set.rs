@@ -7,7 +7,8 @@
 use super::{AbortHandle, JoinHandle};
 use crate::runtime::Runtime;
 use crate::runtime::spawn::{spawn, spawn_later};
-use crate::runtime::{context, waker};
+use crate::runtime::waker::Waiter;
+use crate::runtime::{context, unwind};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
@@ -15,7 +16,7 @@ use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 /// Tasks that end together.
 ///
@@ -54,7 +55,7 @@ struct Set {
     /// The set itself has gone; what still belongs to it is about to end.
     closed: Cell<bool>,
     /// Who awaits the set.
-    waiter: Cell<Option<Waker>>,
+    waiter: Waiter,
 }
 
 thread_local! {
@@ -119,7 +120,7 @@ impl Future for LocalSet {
         if is_empty() {
             return Poll::Ready(());
         }
-        waker::leave(&self.set.waiter, cx.waker());
+        self.set.waiter.leave(cx.waker());
         // A foreign waker's clone is user code, under which the last may have gone.
         if is_empty() { Poll::Ready(()) } else { Poll::Pending }
     }
@@ -128,8 +129,9 @@ impl Future for LocalSet {
 impl Drop for LocalSet {
     fn drop(&mut self) {
         self.set.closed.set(true);
-        // Those that have not started are dropped here and now.
-        drop(self.set.waiting.take());
+        // Those that have not started are dropped here and now. Their panics end there, and the others are
+        // aborted all the same.
+        unwind::drop_each(self.set.waiting.take());
         let left: Vec<AbortHandle> = self.set.members.borrow().values().flatten().cloned().collect();
         left.iter().for_each(AbortHandle::abort);
     }
@@ -170,7 +172,16 @@ impl Set {
     }
 
     /// Starts what has waited for a runtime.
+    ///
+    /// # Panics
+    ///
+    /// If there is something to start, and no runtime is entered on this thread.
     fn start(&self) {
+        if self.waiting.borrow().is_empty() {
+            return;
+        }
+        // Before anything is taken out, for this may panic.
+        context::with(|_| ());
         let waiting = self.waiting.take();
         waiting.into_iter().for_each(|start| start());
     }
@@ -207,8 +218,8 @@ impl Drop for Membership {
         members.remove(&self.key);
         let is_empty = members.is_empty();
         drop(members);
-        if is_empty && let Some(waiter) = self.set.waiter.take() {
-            waker::wake(waiter);
+        if is_empty {
+            self.set.waiter.wake();
         }
     }
 }

@@ -24,6 +24,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "runtime::lending",
             "runtime::reactor",
             "runtime::registered",
+            "runtime::unwind",
             "runtime::waker",
             "task",
             "time",
@@ -35,11 +36,19 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("task/id.rs", &["runtime::context"]),
     (
         "task/local_set.rs",
-        &["runtime::Runtime", "runtime::context", "runtime::spawn", "runtime::waker", "task"],
+        &[
+            "runtime::Runtime",
+            "runtime::context",
+            "runtime::spawn",
+            "runtime::unwind",
+            "runtime::waker",
+            "task",
+        ],
     ),
     ("task/mod.rs", &["runtime::join", "runtime::join_error", "runtime::spawn"]),
-    // Timers find their driver by a thread-local of their own, and never name the runtime.
-    ("time", &["task::coop"]),
+    // Timers find their driver by a thread-local of their own, and never name the runtime; but they drop
+    // foreign wakers as it does.
+    ("time", &["runtime::unwind", "task::coop"]),
     // The multiplexers know neither wakers nor tasks.
     ("runtime/selector", &["runtime::interest"]),
     ("runtime", &["task::Id", "task::coop", "time::Driver"]),
@@ -60,6 +69,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "runtime::context",
             "runtime::reactor",
             "runtime::registered",
+            "runtime::unwind",
             "runtime::waker",
             "task",
             "time",

@@ -8,6 +8,7 @@ use super::clock::Clock;
 use super::instant::Instant;
 use super::log::Log;
 use super::wheel::{Key, MAX_TICK, Wheel};
+use crate::runtime::unwind;
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
@@ -169,7 +170,7 @@ impl Driver {
     pub(crate) fn arm_at(&self, ns: u64, waker: Waker) -> Option<TimerId> {
         let mut timer = TimerId::NONE;
         let (polled, unused) = self.arm(&mut timer, self.clock.at(ns), waker);
-        drop(unused);
+        unwind::drop_each(unused);
         polled.is_pending().then_some(timer)
     }
 
@@ -286,7 +287,7 @@ impl TimerId {
         }
         let waker = cx.waker().clone();
         let (polled, unused) = current(|driver| driver.arm(self, deadline, waker));
-        drop(unused);
+        unwind::drop_each(unused);
         polled
     }
 
@@ -297,7 +298,7 @@ impl TimerId {
         if timer == TimerId::NONE {
             return;
         }
-        drop(try_current(|driver| driver.disarm(timer, deadline)));
+        unwind::drop_each(try_current(|driver| driver.disarm(timer, deadline)).flatten());
     }
 
     /// Moves an armed timer to another deadline, with its waker.

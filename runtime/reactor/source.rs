@@ -5,6 +5,7 @@
 
 use crate::runtime::selector::{Event, READ_END, READ_MORE, READABLE, WRITABLE, WRITE_CLOSED};
 use crate::runtime::slots::Tenant;
+use crate::runtime::unwind;
 use std::os::fd::RawFd;
 use std::task::Waker;
 
@@ -44,6 +45,18 @@ pub(super) struct Seats {
     // Boxed, since most sources never have any: a word instead of three.
     #[expect(clippy::box_collection)]
     own: Option<Box<Vec<(u64, Waker)>>>,
+}
+
+// Whatever drops a source drops several wakers, each of which may panic.
+impl Drop for Seats {
+    fn drop(&mut self) {
+        if let Some(waker) = self.shared.take() {
+            unwind::drop(waker);
+        }
+        if let Some(own) = self.own.take() {
+            unwind::drop_each(*own);
+        }
+    }
 }
 
 /// Those of callers' own come after the shared ones.

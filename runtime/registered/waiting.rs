@@ -5,6 +5,7 @@ use crate::runtime::context;
 use crate::runtime::deadlines::Until;
 use crate::runtime::id::Id;
 use crate::runtime::reactor::{Direction, Look, Seat};
+use crate::runtime::unwind;
 use crate::task::coop;
 use std::future::poll_fn;
 use std::io;
@@ -144,7 +145,7 @@ impl<T: AsFd> Registered<T> {
         let waker = cx.waker().clone();
         let (earlier, armed) =
             context::with(|context| context.reactor.borrow_mut().sit(id, direction, seat, waker));
-        drop(earlier);
+        unwind::drop_each(earlier);
         armed
     }
 }
@@ -189,6 +190,6 @@ impl<T: AsFd> Drop for Waiting<'_, T> {
         let waker = context::at_home(id.runtime(), |context| {
             context.reactor.borrow_mut().stand_up(id, self.direction, key)
         });
-        drop(waker);
+        unwind::drop_each(waker.flatten());
     }
 }
