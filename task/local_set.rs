@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::poll_fn;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -58,9 +59,29 @@ struct Set {
     waiter: Waiter,
 }
 
+/// The sets that are entered on a thread, with numbers that grow; what runs now belongs to the last one.
+type Entered = Vec<(usize, Rc<Set>)>;
+
 thread_local! {
-    /// The sets that are entered, with numbers that grow; what runs now belongs to the last one.
-    static ENTERED: RefCell<Vec<(usize, Rc<Set>)>> = const { RefCell::new(Vec::new()) };
+    // Not dropped by the thread's end, so that sets work in the destructors of other thread-locals.
+    static ENTERED: RefCell<ManuallyDrop<Entered>> = const { RefCell::new(ManuallyDrop::new(Vec::new())) };
+    static CLEANUP: Cleanup = const { Cleanup };
+}
+
+/// Empties [`ENTERED`] at the thread's end: of guards that were forgotten, and of its memory.
+struct Cleanup;
+
+impl Cleanup {
+    /// Has the thread's end empty it. False if that has come already.
+    fn register() -> bool {
+        CLEANUP.try_with(|_| ()).is_ok()
+    }
+}
+
+impl Drop for Cleanup {
+    fn drop(&mut self) {
+        drop(ManuallyDrop::into_inner(ENTERED.take()));
+    }
 }
 
 impl LocalSet {
@@ -233,6 +254,7 @@ pub struct LocalEnterGuard {
 }
 
 fn enter(set: Rc<Set>) -> LocalEnterGuard {
+    Cleanup::register();
     let number = ENTERED.with_borrow_mut(|entered| {
         let number = entered.last().map_or(0, |(last, _)| last + 1);
         entered.push((number, set));
@@ -243,11 +265,13 @@ fn enter(set: Rc<Set>) -> LocalEnterGuard {
 
 impl Drop for LocalEnterGuard {
     fn drop(&mut self) {
-        // Gone with the thread: then nobody asks any more.
-        let left = ENTERED.try_with(|entered| {
-            let mut entered = entered.borrow_mut();
+        let left = ENTERED.with_borrow_mut(|entered| {
             let index = entered.iter().rposition(|(number, _)| *number == self.number)?;
-            Some(entered.remove(index))
+            let left = entered.remove(index);
+            if entered.is_empty() && !Cleanup::register() {
+                entered.shrink_to_fit();
+            }
+            Some(left)
         });
         // Under no borrow: with the set may go what is yet to be started in it.
         drop(left);
