@@ -5,7 +5,7 @@
 //! are copied and while a seat is looked at, and never while a waker is cloned, dropped or woken: a
 //! waker may be anybody's code.
 
-use crate::runtime::waker;
+use crate::runtime::{unwind, waker};
 use crate::task::coop;
 use std::collections::VecDeque;
 use std::fmt;
@@ -104,7 +104,8 @@ impl Channel {
         let bytes = mem::take(&mut state.bytes);
         let (writer, reader) = (state.writer.take(), state.reader.take());
         drop(state);
-        drop((bytes, reader));
+        drop(bytes);
+        unwind::drop_each(reader);
         writer.into_iter().for_each(waker::wake);
     }
 
@@ -122,18 +123,21 @@ impl Channel {
             let mut state = self.lock();
             if let Some((result, waker)) = operation(&mut state) {
                 drop(state);
+                unwind::drop_each(own);
                 coop::spend();
                 waker.into_iter().for_each(waker::wake);
                 return Poll::Ready(result);
             }
             let seat = seat(&mut state);
             if seat.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                drop(state);
+                unwind::drop_each(own);
                 return Poll::Pending;
             }
             if let Some(own) = own.take() {
                 let earlier = seat.replace(own);
                 drop(state);
-                drop(earlier);
+                unwind::drop_each(earlier);
                 return Poll::Pending;
             }
             drop(state);
@@ -145,6 +149,13 @@ impl Channel {
     /// No code of others runs under the lock, so that nothing is left half done in there.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        unwind::drop_each([state.reader.take(), state.writer.take()]);
     }
 }
 

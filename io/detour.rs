@@ -24,6 +24,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use std::cell::Cell;
 use std::fs::File;
 use std::io;
+use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -48,12 +49,17 @@ enum Order {
 }
 
 thread_local! {
-    static ORDER: Cell<Option<Order>> = const { Cell::new(None) };
+    // Not dropped by the thread's end, so that copies work in the destructors of other thread-locals: who
+    // leaves an order takes it back.
+    static ORDER: Cell<ManuallyDrop<Option<Order>>> = const { Cell::new(ManuallyDrop::new(None)) };
 }
 
-/// At the end of a thread there are no orders.
 fn take() -> Option<Order> {
-    ORDER.try_with(Cell::take).ok().flatten()
+    ManuallyDrop::into_inner(ORDER.replace(ManuallyDrop::new(None)))
+}
+
+fn put(order: Order) {
+    drop(ManuallyDrop::into_inner(ORDER.replace(ManuallyDrop::new(Some(order)))));
 }
 
 /// Takes back an order that has been carried out, or not; also in a panic.
@@ -71,9 +77,9 @@ pub(crate) fn poll_read<T: Source>(io: &Registered<T>, cx: &mut Context<'_>) -> 
     match take() {
         Some(Order::Fill(_)) => {
             let filled = io.poll_io(cx, Direction::Read, |source| fill(source));
-            ORDER.set(Some(Order::Fill(Some(filled))));
+            put(Order::Fill(Some(filled)));
         }
-        Some(order) => ORDER.set(Some(order)),
+        Some(order) => put(order),
         None => {}
     }
     Poll::Ready(Ok(0))
@@ -85,13 +91,13 @@ pub(crate) fn poll_write<T: Sink>(io: &Registered<T>, cx: &mut Context<'_>) -> P
     match take() {
         Some(Order::Drain(mut pipe, _)) => {
             let drained = io.poll_io(cx, Direction::Write, |sink| pipe.drain(sink.as_fd()));
-            ORDER.set(Some(Order::Drain(pipe, Some(drained))));
+            put(Order::Drain(pipe, Some(drained)));
         }
         Some(Order::SendFile { file, offset, count, .. }) => {
             let sent = io.poll_io(cx, Direction::Write, |sink| send_file(sink.as_fd(), &file, offset, count));
-            ORDER.set(Some(Order::SendFile { file, offset, count, sent: Some(sent) }));
+            put(Order::SendFile { file, offset, count, sent: Some(sent) });
         }
-        Some(order) => ORDER.set(Some(order)),
+        Some(order) => put(order),
         None => {}
     }
     Poll::Ready(Ok(0))
@@ -124,7 +130,7 @@ pub(super) fn poll_fill<R: AsyncRead + ?Sized>(
     reader: Pin<&mut R>,
 ) -> Poll<io::Result<Filled>> {
     let outstanding = Outstanding;
-    ORDER.set(Some(Order::Fill(None)));
+    put(Order::Fill(None));
     let _ = reader.poll_read(cx, &mut []);
     let order = take();
     drop(outstanding);
@@ -141,7 +147,7 @@ pub(super) fn poll_drain<W: AsyncWrite + ?Sized>(
     writer: Pin<&mut W>,
 ) -> (Option<Pipe>, Poll<io::Result<Drained>>) {
     let outstanding = Outstanding;
-    ORDER.set(Some(Order::Drain(pipe, None)));
+    put(Order::Drain(pipe, None));
     let _ = writer.poll_write(cx, &[]);
     let order = take();
     drop(outstanding);
@@ -172,7 +178,7 @@ pub(super) fn poll_send_file<W: AsyncWrite + ?Sized>(
     writer: Pin<&mut W>,
 ) -> Poll<io::Result<Sent>> {
     let outstanding = Outstanding;
-    ORDER.set(Some(Order::SendFile { file: file.clone(), offset, count, sent: None }));
+    put(Order::SendFile { file: file.clone(), offset, count, sent: None });
     let _ = writer.poll_write(cx, &[]);
     let order = take();
     drop(outstanding);

@@ -14,7 +14,7 @@
 use super::id::{Id, RuntimeId, SourceId};
 use super::known::{Knowledge, Known};
 use super::reactor::{Direction, Source};
-use super::{context, remote, unwind};
+use super::{context, remote};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -143,7 +143,7 @@ impl Drop for Binding {
     fn drop(&mut self) {
         // Nobody can wait for a descriptor whose owner is dropped; wakers left by earlier, cancelled
         // calls are dropped with it.
-        self.release(Source::drop_wakers);
+        self.release(drop);
     }
 }
 
@@ -183,12 +183,5 @@ impl Source {
         let mut wakers = Vec::new();
         self.take_wakers(&mut wakers);
         wakers.into_iter().for_each(super::waker::wake);
-    }
-
-    /// Drops the wakers, of whom one that panics keeps none of the others from being dropped.
-    fn drop_wakers(mut self) {
-        let mut wakers = Vec::new();
-        self.take_wakers(&mut wakers);
-        wakers.into_iter().for_each(|waker| unwind::contain(|| drop(waker)));
     }
 }

@@ -5,7 +5,7 @@
 //! not wait for a call that is under way: its thread finishes it and leaves. Calls that have not
 //! begun are dropped, and their join handles report a cancellation.
 
-use super::unwind;
+use super::unwind::{self, Contained};
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
@@ -22,7 +22,9 @@ pub(crate) struct Hook(Arc<dyn Fn() + Send + Sync>);
 
 impl Hook {
     pub(crate) fn new(call: impl Fn() + Send + Sync + 'static) -> Hook {
-        Hook(Arc::new(call))
+        // Dropped by whichever thread holds it last.
+        let call = Contained::new(call);
+        Hook(Arc::new(move || call.get()()))
     }
 
     pub(crate) fn call(&self) {
@@ -84,7 +86,7 @@ impl Pool {
         let mut state = self.lock();
         if state.closed {
             drop(state);
-            drop(job);
+            unwind::drop(job);
             return Ok(());
         }
         state.jobs.push_back(job);
@@ -108,7 +110,7 @@ impl Pool {
         let jobs = std::mem::take(&mut state.jobs);
         state.active -= jobs.len();
         drop(state);
-        drop(jobs);
+        unwind::drop_each(jobs);
         Err(error)
     }
 
@@ -125,7 +127,7 @@ impl Pool {
         state.active -= jobs.len();
         drop(state);
         self.work.notify_all();
-        jobs.into_iter().for_each(|job| unwind::contain(|| drop(job)));
+        unwind::drop_each(jobs);
     }
 
     /// After [`close`](Pool::close): waits until every thread has left, or the time is up.

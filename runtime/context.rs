@@ -242,7 +242,7 @@ pub(crate) fn detach(of: TaskRef) {
             context.dispose(task);
         }
         // Dropped, not woken: who would have waited has just given up.
-        unwind::contain(|| drop(joiner));
+        unwind::drop_each(joiner);
     });
 }
 

@@ -22,8 +22,9 @@ use super::task::{BoxedTask, Failure};
 use super::tasks::Taken;
 use super::time_slice::TimeSlice;
 use super::{unwind, waker};
-use crate::task::coop;
+use crate::task::{Id as TaskId, coop};
 use crate::time::Driver;
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
@@ -179,8 +180,8 @@ impl Executor {
                     continue;
                 }
                 Some(Ok(Poll::Ready(()))) => task,
-                Some(Err(payload)) => replace(task, JoinError::panic(context.name(id), payload)),
-                None => replace(task, JoinError::cancelled(context.name(id))),
+                Some(Err(payload)) => replace(task, context.name(id), Some(payload)),
+                None => replace(task, context.name(id), None),
             };
             tasks = context.tasks.borrow_mut();
             let mut leftovers = tasks.finish(id.slot(), task);
@@ -328,6 +329,8 @@ impl Executor {
         let wake = |waker: &Waker| context.wake_by_event(&mut tasks, waker);
         let result = context.reactor.borrow_mut().turn(timeout, wake, wakers);
         if let Err(error) = result {
+            drop(tasks);
+            self.wake(wakers);
             // So that the next wait fails as well, instead of being taken for one that has mail.
             context.remote.wake_up();
             panic!("the selector failed, was its descriptor closed? {error}");
@@ -374,11 +377,19 @@ impl Executor {
     }
 }
 
-/// Drops a task that has failed, and leaves the reason in its place.
+/// Drops a task that has panicked or was aborted, and leaves the reason in its place: the panic of its poll,
+/// or else that of its drop, or else that it was aborted.
 #[cold]
-fn replace(task: BoxedTask, reason: JoinError) -> BoxedTask {
-    unwind::contain(|| drop(task));
-    Failure::boxed(reason)
+fn replace(task: BoxedTask, id: TaskId, panic: Option<Box<dyn Any + Send>>) -> BoxedTask {
+    let dropped = unwind::catch(|| drop(task));
+    Failure::boxed(match (panic, dropped) {
+        (Some(payload), dropped) => {
+            dropped.into_iter().for_each(unwind::discard);
+            JoinError::panic(id, payload)
+        }
+        (None, Some(payload)) => JoinError::panic(id, payload),
+        (None, None) => JoinError::cancelled(id),
+    })
 }
 
 /// A call of `block_on`, however it ends.
@@ -413,7 +424,7 @@ impl Drop for Executor {
         context.pool.close();
         let mut mail = self.mail.take();
         context.remote.close(&mut mail);
-        mail.calls.drain(..).for_each(|call| unwind::contain(|| drop(call)));
+        unwind::drop_each(mail.calls);
         let leftovers = context.tasks.borrow_mut().close();
         leftovers.into_iter().for_each(|leftovers| context.drop_and_wake(leftovers));
         let mut wakers = self.wakers.take();
@@ -424,10 +435,15 @@ impl Drop for Executor {
             if wakers.is_empty() && refused.is_empty() {
                 break;
             }
-            wakers.drain(..).for_each(|waker| unwind::contain(|| drop(waker)));
-            refused.into_iter().for_each(|task| unwind::contain(|| drop(task)));
+            unwind::drop_each(wakers.drain(..));
+            unwind::drop_each(refused);
         }
         drop(entered);
         context::deregister(&self.context);
+        // Wakers that come again without end are dropped once more, when they find no runtime to come to.
+        context.time.clear(&mut wakers);
+        context.reactor.borrow_mut().clear(&mut wakers);
+        unwind::drop_each(wakers);
+        unwind::drop_each(context.tasks.borrow_mut().take_refused());
     }
 }

@@ -206,7 +206,7 @@ impl Handle {
     /// thread waits for the loop to catch up, for a millisecond at most.
     ///
     /// If the runtime has gone, the future is dropped here and now, and the handle gives an error
-    /// that [`is_cancelled`](crate::task::JoinError::is_cancelled).
+    /// that [`is_cancelled`](crate::task::JoinError::is_cancelled), or the panic if that drop panics.
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,

@@ -5,7 +5,7 @@ use super::join_error::JoinError;
 use super::packet::{Control, Packet};
 use super::task::BoxedTask;
 use super::tasks::{Joined, TaskRef};
-use super::{remote, waker};
+use super::{remote, unwind, waker};
 use crate::task::{Id, coop};
 use std::fmt;
 use std::pin::Pin;
@@ -58,9 +58,9 @@ impl<T> JoinHandle<T> {
         JoinHandle { work: Work::Away(packet) }
     }
 
-    /// Asks the task to end. It is dropped, on its own thread, in its next turn, and the handle
-    /// then gives an error that [`is_cancelled`](JoinError::is_cancelled). A task that has ended
-    /// keeps its output. A blocking call that has begun is not stopped.
+    /// Asks the task to end. It is dropped, on its own thread, in its next turn, and the handle then returns
+    /// an error that [`is_cancelled`](JoinError::is_cancelled), or the panic if the task panics while it is
+    /// dropped. A task that has ended keeps its output. A blocking call that has begun is not stopped.
     pub fn abort(&self) {
         self.abort_handle().abort();
     }
@@ -75,8 +75,10 @@ impl<T> JoinHandle<T> {
         AbortHandle { work }
     }
 
-    /// Whether the task has ended. On another thread than the task's own, for a task from
-    /// [`spawn`](crate::spawn), false as long as its runtime lives.
+    /// Returns whether the task has ended. If it has, the next poll of the handle is ready.
+    ///
+    /// For a task from [`spawn`](crate::spawn), on another thread than the task's own, this is false as long
+    /// as its runtime lives.
     pub fn is_finished(&self) -> bool {
         self.abort_handle().is_finished()
     }
@@ -138,13 +140,13 @@ impl<T: 'static> JoinHandle<T> {
         let failed = match joined {
             Some(Joined::Done(failed)) => failed,
             Some(Joined::Pending(earlier)) => {
-                drop(earlier);
+                unwind::drop_each(earlier);
                 return Poll::Pending;
             }
             Some(Joined::LeaveWaker) => {
                 let waker = cx.waker().clone();
                 let earlier = context::with(|context| context.tasks.borrow_mut().set_joiner(of, waker));
-                drop(earlier);
+                unwind::drop_each(earlier);
                 return Poll::Pending;
             }
             Some(Joined::Gone) => return self.cancelled(of.id),

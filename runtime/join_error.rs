@@ -51,7 +51,7 @@ impl JoinError {
         !self.is_panic()
     }
 
-    /// Whether the task panicked.
+    /// Returns whether the task panicked: in a poll, or while it was dropped.
     pub fn is_panic(&self) -> bool {
         matches!(self.reason, Reason::Panic(_))
     }

@@ -45,7 +45,7 @@ mod sync;
 mod task;
 mod tasks;
 mod time_slice;
-mod unwind;
+pub(crate) mod unwind;
 pub(crate) mod waker;
 
 pub use builder::Builder;

@@ -7,6 +7,7 @@ use super::join_error::JoinError;
 use super::tasks::TaskRef;
 use super::{context, unwind};
 use crate::task::Id;
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -66,14 +67,13 @@ impl<T> Packet<T> {
         let waker = cx.waker().clone();
         let mut state = self.lock();
         if let Some(result) = state.result.take() {
-            // Before the result goes on its way, which a panic here would make it miss.
             drop(state);
-            drop(waker);
+            unwind::drop(waker);
             return Poll::Ready(result);
         }
         let earlier = state.joiner.replace(waker);
         drop(state);
-        drop(earlier);
+        unwind::drop_each(earlier);
         Poll::Pending
     }
 
@@ -82,8 +82,8 @@ impl<T> Packet<T> {
         let mut state = self.lock();
         let (result, joiner) = (state.result.take(), state.joiner.take());
         drop(state);
-        unwind::contain(|| drop(result));
-        unwind::contain(|| drop(joiner));
+        unwind::drop_each(result);
+        unwind::drop_each(joiner);
     }
 
     /// Blocks this thread until the result is there.
@@ -102,6 +102,15 @@ impl<T> Packet<T> {
     }
 }
 
+/// A result that came after the join handle had gone is dropped here.
+impl<T> Drop for Packet<T> {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        unwind::drop_each(state.result.take());
+        unwind::drop_each(state.joiner.take());
+    }
+}
+
 impl Control {
     pub(crate) fn id(&self) -> Id {
         self.id
@@ -111,9 +120,12 @@ impl Control {
         self.finished.load(Ordering::Acquire)
     }
 
-    /// Asks the work to end: a task in its next turn, a call on the pool if it has not begun.
+    /// Asks the work to end: a task in its next turn, a call on the pool if it has not begun. Only the first
+    /// call does anything, so that no number of them fills the inbox of a loop that does not turn.
     pub(crate) fn abort(&self) {
-        self.aborted.store(true, Ordering::SeqCst);
+        if self.aborted.swap(true, Ordering::SeqCst) {
+            return;
+        }
         let task = *self.task.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(task) = task {
             context::abort(task);
@@ -141,11 +153,15 @@ impl<T> Sender<T> {
 
     /// Leaves the result, and wakes who waits. Only the first result counts.
     pub(crate) fn send(&self, result: Result<T, JoinError>) {
-        if self.packet.control.finished.swap(true, Ordering::AcqRel) {
-            return;
-        }
         let mut state = self.packet.lock();
+        if self.control().is_finished() {
+            drop(state);
+            return unwind::drop(result);
+        }
         state.result = Some(result);
+        // After the result, and under the lock: a handle that is told that the work has finished finds the
+        // result in its next poll.
+        self.control().finished.store(true, Ordering::Release);
         let joiner = state.joiner.take();
         drop(state);
         self.packet.arrival.notify_all();
@@ -154,30 +170,73 @@ impl<T> Sender<T> {
         }
     }
 
-    /// Runs `f`, and leaves its result or its panic.
-    pub(crate) fn run(&self, f: impl FnOnce() -> T) {
-        if self.control().is_aborted() {
-            // Gone before its result can be seen, as when it has run.
-            drop(f);
-            return self.send(Err(JoinError::cancelled(self.control().id)));
-        }
-        let result = catch_unwind(AssertUnwindSafe(f));
-        self.send(result.map_err(|payload| JoinError::panic(self.control().id, payload)));
+    /// The work has panicked.
+    fn panicked(&self, payload: Box<dyn Any + Send>) {
+        self.send(Err(JoinError::panic(self.control().id, payload)));
     }
 }
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        self.send(Err(JoinError::cancelled(self.packet.control.id)));
+        if !self.control().is_finished() {
+            self.send(Err(JoinError::cancelled(self.control().id)));
+        }
+    }
+}
+
+/// A blocking call that leaves its result in a packet. Its closure is gone before its result can be seen,
+/// also if it is dropped without being made.
+pub(crate) struct Calling<F, T> {
+    call: Option<F>,
+    /// Shared, so that the reason can still be told when there is no thread for the call.
+    sender: Arc<Sender<T>>,
+}
+
+impl<F: FnOnce() -> T, T> Calling<F, T> {
+    pub(crate) fn new(call: F, sender: Arc<Sender<T>>) -> Calling<F, T> {
+        Calling { call: Some(call), sender }
+    }
+
+    /// Makes the call, unless it has been aborted.
+    pub(crate) fn run(mut self) {
+        if !self.sender.control().is_aborted()
+            && let Some(call) = self.call.take()
+        {
+            match catch_unwind(AssertUnwindSafe(call)) {
+                Ok(result) => self.sender.send(Ok(result)),
+                Err(payload) => self.sender.panicked(payload),
+            }
+        }
+    }
+}
+
+impl<F, T> Drop for Calling<F, T> {
+    fn drop(&mut self) {
+        if let Some(call) = self.call.take()
+            && let Some(payload) = unwind::catch(|| drop(call))
+        {
+            self.sender.panicked(payload);
+        }
     }
 }
 
 pin_project_lite::pin_project! {
-    /// A future that leaves its result in a packet.
+    /// A future that leaves its result in a packet. It is gone before its result can be seen, also if it is
+    /// dropped before it is ready; should that panic, the panic is the result.
     pub(crate) struct Sending<F: Future> {
         #[pin]
         future: Option<F>,
         sender: Sender<F::Output>,
+    }
+
+    impl<F: Future> PinnedDrop for Sending<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            let id = this.sender.control().id;
+            if let Some(payload) = named(id, || unwind::catch(|| this.future.set(None))) {
+                this.sender.panicked(payload);
+            }
+        }
     }
 }
 
@@ -196,18 +255,57 @@ impl<F: Future> Future for Sending<F> {
             return Poll::Ready(());
         };
         let id = this.sender.control().id;
-        // Inside, the task goes by the name that its join handle knows.
-        let local = context::with(|context| context.running.replace(id.bits()));
-        let result = catch_unwind(AssertUnwindSafe(|| future.poll(cx)));
-        context::with(|context| context.running.set(local));
-        let result = match result {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(output)) => Ok(output),
-            Err(payload) => Err(JoinError::panic(id, payload)),
-        };
-        // The future is gone before its result can be seen.
-        unwind::contain(|| this.future.set(None));
-        this.sender.send(result);
+        let result = named(id, || catch_unwind(AssertUnwindSafe(|| future.poll(cx))));
+        if matches!(result, Ok(Poll::Pending)) {
+            return Poll::Pending;
+        }
+        let dropped = named(id, || unwind::catch(|| this.future.set(None)));
+        match (result, dropped) {
+            // Of two panics the first counts.
+            (Err(payload), dropped) => {
+                dropped.into_iter().for_each(unwind::discard);
+                this.sender.panicked(payload);
+            }
+            (Ok(output), Some(payload)) => {
+                unwind::drop(output);
+                this.sender.panicked(payload);
+            }
+            (Ok(Poll::Ready(output)), None) => this.sender.send(Ok(output)),
+            (Ok(Poll::Pending), None) => {}
+        }
         Poll::Ready(())
+    }
+}
+
+/// Calls `f`, in which the task goes by the name that its join handle knows. `f` does not panic.
+fn named<R>(id: Id, f: impl FnOnce() -> R) -> R {
+    let outer = context::try_with(|context| context.running.replace(id.bits()));
+    let result = f();
+    if let Some(outer) = outer {
+        context::try_with(|context| context.running.set(outer));
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::packet;
+    use std::thread;
+
+    #[test]
+    fn the_work_has_not_finished_before_its_result_is_there() {
+        let (sender, packet) = packet();
+        let state = packet.lock();
+        thread::scope(|scope| {
+            scope.spawn(move || sender.send(Ok(7)));
+            // Time enough for the other thread to come to the lock.
+            for _ in 0..if cfg!(miri) { 10 } else { 10_000 } {
+                assert!(!packet.control().is_finished(), "the result cannot be there");
+                thread::yield_now();
+            }
+            drop(state);
+        });
+        assert!(packet.control().is_finished());
+        assert_eq!(packet.wait().unwrap(), 7);
     }
 }

@@ -4,7 +4,7 @@ use super::blocking::Pool;
 use super::context::{self, Context};
 use super::join::JoinHandle;
 use super::join_error::JoinError;
-use super::packet::{self, Sending};
+use super::packet::{self, Calling, Sending};
 use super::remote::Remote;
 use super::tasks::TaskRef;
 use std::sync::Arc;
@@ -143,13 +143,9 @@ where
     T: Send + 'static,
 {
     let (sender, packet) = packet::packet();
-    // Shared, so that the reason can still be told when the job could not be taken.
     let sender = Arc::new(sender);
-    let job = {
-        let sender = sender.clone();
-        Box::new(move || sender.run(call))
-    };
-    if let Err(error) = pool.spawn(job) {
+    let calling = Calling::new(call, sender.clone());
+    if let Err(error) = pool.spawn(Box::new(move || calling.run())) {
         sender.send(Err(JoinError::no_thread(packet.control().id(), error)));
     }
     JoinHandle::away(packet)

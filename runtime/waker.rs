@@ -63,11 +63,36 @@ pub(crate) fn wake(waker: Waker) {
     }
 }
 
-/// Leaves a waker where somebody will look for it. Cloned only if it is another than the last time. The
-/// place is empty meanwhile, so the caller looks once more afterwards.
-pub(crate) fn leave(place: &Cell<Option<Waker>>, waker: &Waker) {
-    let left = place.take().filter(|left| left.will_wake(waker)).unwrap_or_else(|| waker.clone());
-    drop(place.replace(Some(left)));
+/// The place of the one who waits for something: the latest to poll is woken.
+#[derive(Default)]
+pub(crate) struct Waiter(Cell<Option<Waker>>);
+
+impl Waiter {
+    /// Leaves a waker, which is cloned only if it is another than the last time. The clone is user code, so
+    /// the caller looks once more afterwards whether there is still something to wait for.
+    pub(crate) fn leave(&self, waker: &Waker) {
+        let left = self.0.take();
+        let is_there = left.as_ref().is_some_and(|left| left.will_wake(waker));
+        // Before the clone, which may panic: then the earlier one is still woken.
+        self.0.set(left);
+        if !is_there {
+            let waker = waker.clone();
+            unwind::drop_each(self.0.replace(Some(waker)));
+        }
+    }
+
+    /// Wakes the one who waits, if there is one.
+    pub(crate) fn wake(&self) {
+        if let Some(waker) = self.0.take() {
+            wake(waker);
+        }
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        unwind::drop_each(self.0.take());
+    }
 }
 
 #[cfg(test)]

@@ -7,15 +7,17 @@
 use super::{AbortHandle, JoinHandle};
 use crate::runtime::Runtime;
 use crate::runtime::spawn::{spawn, spawn_later};
-use crate::runtime::{context, waker};
+use crate::runtime::waker::Waiter;
+use crate::runtime::{context, unwind};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
 use std::future::poll_fn;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 /// Tasks that end together.
 ///
@@ -54,12 +56,32 @@ struct Set {
     /// The set itself has gone; what still belongs to it is about to end.
     closed: Cell<bool>,
     /// Who awaits the set.
-    waiter: Cell<Option<Waker>>,
+    waiter: Waiter,
 }
 
+/// The sets that are entered on a thread, with numbers that grow; what runs now belongs to the last one.
+type Entered = Vec<(usize, Rc<Set>)>;
+
 thread_local! {
-    /// The sets that are entered, with numbers that grow; what runs now belongs to the last one.
-    static ENTERED: RefCell<Vec<(usize, Rc<Set>)>> = const { RefCell::new(Vec::new()) };
+    // Not dropped by the thread's end, so that sets work in the destructors of other thread-locals.
+    static ENTERED: RefCell<ManuallyDrop<Entered>> = const { RefCell::new(ManuallyDrop::new(Vec::new())) };
+    static CLEANUP: Cleanup = const { Cleanup };
+}
+
+/// Empties [`ENTERED`] at the thread's end: of guards that were forgotten, and of its memory.
+struct Cleanup;
+
+impl Cleanup {
+    /// Has the thread's end empty it. False if that has come already.
+    fn register() -> bool {
+        CLEANUP.try_with(|_| ()).is_ok()
+    }
+}
+
+impl Drop for Cleanup {
+    fn drop(&mut self) {
+        drop(ManuallyDrop::into_inner(ENTERED.take()));
+    }
 }
 
 impl LocalSet {
@@ -119,7 +141,7 @@ impl Future for LocalSet {
         if is_empty() {
             return Poll::Ready(());
         }
-        waker::leave(&self.set.waiter, cx.waker());
+        self.set.waiter.leave(cx.waker());
         // A foreign waker's clone is user code, under which the last may have gone.
         if is_empty() { Poll::Ready(()) } else { Poll::Pending }
     }
@@ -128,8 +150,9 @@ impl Future for LocalSet {
 impl Drop for LocalSet {
     fn drop(&mut self) {
         self.set.closed.set(true);
-        // Those that have not started are dropped here and now.
-        drop(self.set.waiting.take());
+        // Those that have not started are dropped here and now. Their panics end there, and the others are
+        // aborted all the same.
+        unwind::drop_each(self.set.waiting.take());
         let left: Vec<AbortHandle> = self.set.members.borrow().values().flatten().cloned().collect();
         left.iter().for_each(AbortHandle::abort);
     }
@@ -170,7 +193,16 @@ impl Set {
     }
 
     /// Starts what has waited for a runtime.
+    ///
+    /// # Panics
+    ///
+    /// If there is something to start, and no runtime is entered on this thread.
     fn start(&self) {
+        if self.waiting.borrow().is_empty() {
+            return;
+        }
+        // Before anything is taken out, for this may panic.
+        context::with(|_| ());
         let waiting = self.waiting.take();
         waiting.into_iter().for_each(|start| start());
     }
@@ -207,8 +239,8 @@ impl Drop for Membership {
         members.remove(&self.key);
         let is_empty = members.is_empty();
         drop(members);
-        if is_empty && let Some(waiter) = self.set.waiter.take() {
-            waker::wake(waiter);
+        if is_empty {
+            self.set.waiter.wake();
         }
     }
 }
@@ -222,6 +254,7 @@ pub struct LocalEnterGuard {
 }
 
 fn enter(set: Rc<Set>) -> LocalEnterGuard {
+    Cleanup::register();
     let number = ENTERED.with_borrow_mut(|entered| {
         let number = entered.last().map_or(0, |(last, _)| last + 1);
         entered.push((number, set));
@@ -232,11 +265,13 @@ fn enter(set: Rc<Set>) -> LocalEnterGuard {
 
 impl Drop for LocalEnterGuard {
     fn drop(&mut self) {
-        // Gone with the thread: then nobody asks any more.
-        let left = ENTERED.try_with(|entered| {
-            let mut entered = entered.borrow_mut();
+        let left = ENTERED.with_borrow_mut(|entered| {
             let index = entered.iter().rposition(|(number, _)| *number == self.number)?;
-            Some(entered.remove(index))
+            let left = entered.remove(index);
+            if entered.is_empty() && !Cleanup::register() {
+                entered.shrink_to_fit();
+            }
+            Some(left)
         });
         // Under no borrow: with the set may go what is yet to be started in it.
         drop(left);

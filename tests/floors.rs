@@ -24,6 +24,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "runtime::lending",
             "runtime::reactor",
             "runtime::registered",
+            "runtime::unwind",
             "runtime::waker",
             "task",
             "time",
@@ -35,7 +36,14 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("task/id.rs", &["runtime::context"]),
     (
         "task/local_set.rs",
-        &["runtime::Runtime", "runtime::context", "runtime::spawn", "runtime::waker", "task"],
+        &[
+            "runtime::Runtime",
+            "runtime::context",
+            "runtime::spawn",
+            "runtime::unwind",
+            "runtime::waker",
+            "task",
+        ],
     ),
     ("task/mod.rs", &["runtime::join", "runtime::join_error", "runtime::spawn"]),
     // Timers find their driver by a thread-local of their own, and never name the runtime.
@@ -60,6 +68,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "runtime::context",
             "runtime::reactor",
             "runtime::registered",
+            "runtime::unwind",
             "runtime::waker",
             "task",
             "time",

@@ -3,14 +3,17 @@
 mod common;
 
 use common::subjects::Gate;
-use common::{Count, message, panic_quietly, run, until, watchdog, yield_times};
+use common::{Count, OnDrop, message, panic_quietly, rounds, run, until, watchdog, yield_times};
 use runtime::task::{AbortHandle, JoinHandle, yield_now};
 use runtime::{Builder, Handle, Runtime, spawn, time};
 use std::future::{pending, poll_fn};
+use std::hint;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -229,5 +232,67 @@ fn many_wait_for_one_task_by_turns() {
         .await
         .unwrap();
         assert!(polls.get() <= 6, "polled when it was left, and when it was woken");
+    });
+}
+
+/// Asked from another thread, while the result is on its way.
+#[test]
+fn the_next_poll_after_a_task_has_finished_is_ready() {
+    let _watchdog = watchdog();
+    let tasks = rounds(20_000, 5_000, 20);
+    let runtime = Runtime::new().unwrap();
+    let handle = runtime.handle().clone();
+    let asking = thread::spawn(move || {
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut pending = 0;
+        for round in 0..tasks {
+            let mut task = match round % 2 {
+                0 => handle.spawn(async move { round }),
+                _ => handle.spawn_blocking(move || round),
+            };
+            while !task.is_finished() {
+                hint::spin_loop();
+            }
+            match Pin::new(&mut task).poll(&mut cx) {
+                Poll::Ready(output) => assert_eq!(output.unwrap(), round),
+                Poll::Pending => pending += 1,
+            }
+        }
+        pending
+    });
+    runtime.block_on(until(|| asking.is_finished()));
+    assert_eq!(asking.join().unwrap(), 0, "of {tasks} had finished, and were pending");
+}
+
+#[test]
+fn a_task_has_its_id_also_while_it_is_dropped() {
+    let (seen, ids) = channel();
+    let named = || {
+        let seen = seen.clone();
+        let guard = OnDrop::new(move || seen.send(runtime::task::try_id()).unwrap());
+        async move {
+            let _guard = guard;
+            pending::<()>().await;
+        }
+    };
+    let set = runtime::task::LocalSet::new();
+    let member = set.spawn_local(named());
+    run(async {
+        for polls in [0, 2] {
+            let task = Handle::current().spawn(named());
+            yield_times(polls).await;
+            task.abort();
+            let id = task.id();
+            assert!(task.await.unwrap_err().is_cancelled());
+            assert_eq!(ids.recv().unwrap(), Some(id));
+        }
+        // Within another task, which then has its own again.
+        let task = spawn(async {
+            drop(set);
+            runtime::task::id()
+        });
+        let id = task.id();
+        assert_eq!(task.await.unwrap(), id);
+        assert_eq!(ids.recv().unwrap(), Some(member.id()));
     });
 }

@@ -4,7 +4,7 @@ mod common;
 
 use common::heap::{Counting, allocations, live_bytes};
 use common::process::in_child;
-use common::{own_waker, yield_times};
+use common::{own_waker, until, yield_times};
 use runtime::io::AsyncReadExt;
 use runtime::net::TcpListener;
 use runtime::task::{JoinHandle, yield_now};
@@ -14,6 +14,8 @@ use std::cell::Cell;
 use std::future::{pending, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -285,4 +287,29 @@ fn a_runtime_at_rest_is_small() {
         drop(runtime);
         assert!(live_bytes() - before <= 64, "and gives them back");
     });
+}
+
+/// However often a task is aborted while its loop does not turn: a call from elsewhere takes memory until the
+/// loop makes it.
+#[test]
+fn a_task_by_handle_that_is_aborted_again_and_again_takes_the_memory_of_once() {
+    let runtime = Runtime::new().unwrap();
+    let has_started = Arc::new(AtomicBool::new(false));
+    let starts = has_started.clone();
+    let task = runtime.handle().spawn(async move {
+        starts.store(true, Relaxed);
+        pending::<()>().await;
+    });
+    runtime.block_on(until(|| has_started.load(Relaxed)));
+    let abort = task.abort_handle();
+    task.abort();
+    let before = live_bytes();
+    for _ in 0..if cfg!(miri) { 100 } else { 100_000 } {
+        task.abort();
+        abort.abort();
+        abort.clone().abort();
+    }
+    assert_eq!(live_bytes() - before, 0);
+    assert!(!task.is_finished(), "the loop has not turned");
+    assert!(runtime.block_on(task).unwrap_err().is_cancelled());
 }

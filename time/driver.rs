@@ -9,7 +9,8 @@ use super::instant::Instant;
 use super::log::Log;
 use super::wheel::{Key, MAX_TICK, Wheel};
 use std::cell::{Cell, RefCell};
-use std::mem::ManuallyDrop;
+use std::mem::{self, ManuallyDrop};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::{Rc, Weak};
 use std::sync::OnceLock;
 use std::task::{Context, Poll, Waker};
@@ -68,6 +69,16 @@ thread_local! {
     static CURRENT: RefCell<ManuallyDrop<Option<Rc<Driver>>>> = const { RefCell::new(ManuallyDrop::new(None)) };
     /// The drivers that were made on this thread, for timers that are changed while theirs is not current.
     static LOCALS: RefCell<ManuallyDrop<Locals>> = const { RefCell::new(ManuallyDrop::new(Vec::new())) };
+}
+
+/// Drops a waker, which may run user code. A panic in it has been reported by the panic hook, and ends here.
+#[inline]
+fn drop_waker(waker: Option<Waker>) {
+    let discard = |payload| {
+        // The payload's own drop may panic in turn: that payload is leaked.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(payload))).map_err(mem::forget);
+    };
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(waker))).map_err(discard);
 }
 
 /// Calls `f` with the driver of this thread, if it has one. No user code may run in `f`.
@@ -195,7 +206,7 @@ impl Driver {
     pub(crate) fn arm_at(&self, ns: u64, waker: Waker) -> Option<(TimerId, Instant)> {
         let (mut timer, deadline) = (TimerId::NONE, self.clock.at(ns));
         let (polled, unused) = self.arm(&mut timer, deadline, waker);
-        drop(unused);
+        drop_waker(unused);
         polled.is_pending().then_some((timer, deadline))
     }
 
@@ -323,7 +334,7 @@ impl TimerId {
         let waker = cx.waker().clone();
         let earlier = *self;
         let (polled, unused) = current(|driver| driver.arm(self, deadline, waker));
-        drop(unused);
+        drop_waker(unused);
         if earlier.driver != self.driver && !earlier.is_none() {
             earlier.disarm_elsewhere(deadline);
         }
@@ -333,7 +344,7 @@ impl TimerId {
     /// Takes the timer out of its wheel, on whichever thread.
     #[inline]
     pub(crate) fn disarm(&mut self, deadline: Instant) {
-        let timer = std::mem::replace(self, TimerId::NONE);
+        let timer = mem::replace(self, TimerId::NONE);
         if timer.is_none() {
             return;
         }
@@ -342,7 +353,7 @@ impl TimerId {
             is_current.then(|| driver.disarm(timer, deadline))
         });
         match disarmed.flatten() {
-            Some(waker) => drop(waker),
+            Some(waker) => drop_waker(waker),
             None => timer.disarm_elsewhere(deadline),
         }
     }
@@ -358,7 +369,7 @@ impl TimerId {
                 }
             }
             None => {
-                let timer = std::mem::replace(self, TimerId::NONE);
+                let timer = mem::replace(self, TimerId::NONE);
                 RemoteTimer { timer, deadline, is_woken: true }.send();
             }
         }
@@ -368,7 +379,7 @@ impl TimerId {
     #[cold]
     fn disarm_elsewhere(self, deadline: Instant) {
         match Driver::local(self.driver) {
-            Some(driver) => drop(driver.disarm(self, deadline)),
+            Some(driver) => drop_waker(driver.disarm(self, deadline)),
             None => RemoteTimer { timer: self, deadline, is_woken: false }.send(),
         }
     }

@@ -1,6 +1,6 @@
 //! The word to the handlers that they should come to their end.
 
-use crate::runtime::waker;
+use crate::runtime::{unwind, waker};
 use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -41,6 +41,12 @@ pub struct Drain {
 struct State {
     started: Cell<bool>,
     waiters: RefCell<Slab<Waker>>,
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        unwind::drop_each(self.waiters.get_mut().drain());
+    }
 }
 
 impl Drain {
@@ -102,6 +108,7 @@ impl Future for Draining<'_> {
         if self.drain.is_started() {
             // All seats are gone with it.
             self.seat = None;
+            unwind::drop(waker);
             return Poll::Ready(());
         }
         let mut waiters = waiters.borrow_mut();
@@ -115,7 +122,7 @@ impl Future for Draining<'_> {
             }
         };
         drop(waiters);
-        drop(earlier);
+        unwind::drop_each(earlier);
         Poll::Pending
     }
 }
@@ -126,7 +133,7 @@ impl Drop for Draining<'_> {
             && !self.drain.is_started()
         {
             let waker = self.drain.state.waiters.borrow_mut().try_remove(seat);
-            drop(waker);
+            unwind::drop_each(waker);
         }
     }
 }

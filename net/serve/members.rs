@@ -1,13 +1,13 @@
 //! The tasks of one server: how many there are, and that none outlives it.
 
-use crate::runtime::waker;
+use crate::runtime::waker::Waiter;
 use crate::task::{self, AbortHandle};
 use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 /// Aborts its tasks when it is dropped.
 pub(super) struct Members {
@@ -22,7 +22,7 @@ struct State {
     /// From when on a task that has not finished was aborted.
     aborting: Cell<bool>,
     /// The server itself.
-    waiter: Cell<Option<Waker>>,
+    waiter: Waiter,
 }
 
 impl Members {
@@ -48,7 +48,7 @@ impl Members {
             if are_fewer() {
                 return Poll::Ready(());
             }
-            waker::leave(&self.state.waiter, cx.waker());
+            self.state.waiter.leave(cx.waker());
             // A foreign waker's clone is user code, under which one may have gone.
             if are_fewer() { Poll::Ready(()) } else { Poll::Pending }
         })
@@ -114,8 +114,6 @@ impl Drop for Seat {
             state.panicked.set(state.panicked.get() + 1);
         }
         state.tasks.borrow_mut().remove(self.key);
-        if let Some(waiter) = state.waiter.take() {
-            waker::wake(waiter);
-        }
+        state.waiter.wake();
     }
 }

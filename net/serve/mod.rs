@@ -22,6 +22,7 @@ pub use accept::Accept;
 pub use drain::{Drain, Draining};
 
 use super::pace::Rests;
+use crate::runtime::unwind::Contained;
 use crate::task;
 use crate::time::{self, Duration};
 use futures_lite::future::or;
@@ -141,15 +142,18 @@ impl<L: Accept, S: Future> Serve<L, S> {
     where
         H: AsyncFn(L::Stream, L::Addr) + 'static,
     {
-        let Serve { listener, max_connections, shutdown, grace, mut on_error, drain } = self;
-        let (members, handler) = (Members::new(), Rc::new(handler));
-        let mut shutdown = pin!(shutdown);
+        let Serve { listener, max_connections, shutdown, grace, on_error, drain } = self;
+        // The end comes also if one of these panics while it is dropped.
+        let mut listener = pin!(Contained::new(listener));
+        let mut shutdown = pin!(Contained::new(shutdown));
+        let mut on_error = pin!(Contained::new(on_error));
+        let (members, handler) = (Members::new(), Rc::new(Contained::new(handler)));
         let mut result = Ok(());
         let (mut rests, mut has_gained) = (Rests::default(), true);
         loop {
             let accept = async {
                 members.wait_for_fewer_than(max_connections).await;
-                Some(listener.accept().await)
+                Some(Contained::new(listener.get().accept()).await)
             };
             let end = async {
                 shutdown.as_mut().await;
@@ -160,11 +164,11 @@ impl<L: Accept, S: Future> Serve<L, S> {
                 Some(Ok((stream, peer))) => {
                     has_gained = true;
                     let handler = handler.clone();
-                    members.spawn(async move { handler(stream, peer).await });
+                    members.spawn(async move { handler.get()(stream, peer).await });
                 }
                 Some(Err(error)) if is_of_one_connection(&error) => task::yield_now().await,
                 Some(Err(error)) if is_shortage(&error) => {
-                    if let Some(report) = &mut on_error {
+                    if let Some(report) = &mut *on_error.as_mut().pinned() {
                         report(&error);
                     }
                     let rest = rests.next(std::mem::replace(&mut has_gained, false));
@@ -187,7 +191,7 @@ impl<L: Accept, S: Future> Serve<L, S> {
                 }
             }
         }
-        drop(listener);
+        listener.as_mut().clear();
         drain.start();
         let is_late = time::timeout(grace, members.wait_for_fewer_than(1)).await.is_err();
         let aborted = if is_late { members.abort() } else { 0 };

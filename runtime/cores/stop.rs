@@ -35,7 +35,7 @@ impl<E> Stop<E> {
         if state.first.is_some() {
             drop(state);
             // The payload of a panic, or an error of the user's.
-            return unwind::contain(|| drop(error));
+            return unwind::drop(error);
         }
         state.first = Some(error);
         // Before the wakers are taken: whoever leaves one later looks at this after that.

@@ -6,6 +6,7 @@ use super::error::CoreError;
 use super::stop::{Stop, UntilStopped};
 use crate::runtime::builder::Builder;
 use crate::runtime::handle::{Handle, Runtime};
+use crate::runtime::unwind;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -83,7 +84,10 @@ impl Plan<'_> {
             threads.into_iter().enumerate().map(join).collect()
         });
         match stop.into_first() {
-            Some(error) => Err(error),
+            Some(error) => {
+                unwind::drop_each(outputs);
+                Err(error)
+            }
             None => Ok(outputs.into_iter().flatten().collect()),
         }
     }

@@ -6,6 +6,7 @@
 use super::waiters::{WaiterKey, Waiters};
 use crate::runtime::selector::{Event, READ_END, READ_MORE, READABLE, WRITABLE, WRITE_CLOSED};
 use crate::runtime::slots::Tenant;
+use crate::runtime::unwind;
 use std::os::fd::RawFd;
 use std::task::Waker;
 
@@ -44,6 +45,20 @@ pub(super) struct Seats {
     shared: Option<Waker>,
     // Boxed, since most sources never have any.
     own: Option<Box<Waiters>>,
+}
+
+// Whatever drops a source drops several wakers, each of which may panic.
+impl Drop for Seats {
+    fn drop(&mut self) {
+        if let Some(waker) = self.shared.take() {
+            unwind::drop(waker);
+        }
+        if let Some(mut own) = self.own.take() {
+            let mut wakers = Vec::new();
+            own.take_all(&mut wakers);
+            unwind::drop_each(wakers);
+        }
+    }
 }
 
 /// Those of callers' own come after the shared ones.

@@ -145,7 +145,7 @@ impl<T: AsFd> Registered<T> {
         let waker = cx.waker().clone();
         let (earlier, armed) =
             context::with(|context| context.reactor.borrow_mut().sit(id.id, direction, seat, waker));
-        drop(earlier);
+        unwind::drop_each(earlier);
         armed
     }
 }

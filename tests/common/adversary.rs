@@ -33,6 +33,8 @@ pub(crate) enum Deed {
     DropRuntime,
     /// Panics at the call with that number, from 0.
     Panic(usize),
+    /// Panics at every call.
+    PanicAlways,
 }
 
 /// All that need nothing else, and do not panic.
@@ -87,6 +89,9 @@ impl Deed {
             }
             return true;
         }
+        if self == Deed::PanicAlways {
+            panic_quietly("a hostile panic");
+        }
         if runtime::Handle::try_current().is_err() || BUSY.replace(true) {
             return false;
         }
@@ -97,7 +102,7 @@ impl Deed {
 
     fn perform_now(self) {
         match self {
-            Deed::Nothing | Deed::Panic(_) => {}
+            Deed::Nothing | Deed::Panic(_) | Deed::PanicAlways => {}
             Deed::Spawn => drop(runtime::spawn(async {})),
             Deed::WakeAnother => {
                 let waker = BYSTANDER.with_borrow(Clone::clone);
@@ -220,7 +225,7 @@ impl Adversary {
         if on == self.on {
             let call = self.calls.fetch_add(1, SeqCst);
             // Counted in the panic, and not before and taken back: somebody may look meanwhile, elsewhere.
-            let is_meant = matches!(self.deed, Deed::Panic(_));
+            let is_meant = matches!(self.deed, Deed::Panic(_) | Deed::PanicAlways);
             let failure = (!is_meant).then(|| Failure(&self.failed));
             let performed = self.deed.perform(call);
             std::mem::forget(failure);

@@ -24,9 +24,9 @@ type PollFn = Box<dyn FnMut(&mut Context<'_>) -> Poll<()>>;
 
 /// Something that waits.
 pub(crate) struct Subject {
-    poll: PollFn,
+    pub(crate) poll: PollFn,
     /// Makes it ready, now or soon.
-    ready: Box<dyn FnOnce()>,
+    pub(crate) ready: Box<dyn FnOnce()>,
 }
 
 /// A function that sets up a subject, inside of a runtime.
@@ -35,7 +35,7 @@ pub(crate) type Make = fn() -> Subject;
 const SOON: Duration = Duration::from_micros(200);
 
 /// All of them, by name.
-pub(crate) fn subjects() -> impl Iterator<Item = &'static (&'static str, Make)> {
+pub(crate) fn subjects() -> impl Iterator<Item = &'static (&'static str, Make)> + Clone {
     SUBJECTS.iter().chain(streams::STREAMS)
 }
 
@@ -195,20 +195,40 @@ fn future<F: Future + 'static>(future: F, ready: impl FnOnce() + 'static) -> Sub
 
 /// Waits for [`Gate::open`], on any thread.
 #[derive(Clone, Default)]
-pub(crate) struct Gate(Arc<(AtomicBool, Mutex<Option<Waker>>)>);
+pub(crate) struct Gate(Arc<GateState>);
+
+#[derive(Default)]
+struct GateState {
+    is_open: AtomicBool,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl GateState {
+    /// A hostile waker's panic ends here: what is tested are the library's drops.
+    fn replace(&self, waker: Option<Waker>) {
+        let earlier = std::mem::replace(&mut *self.waker.lock().unwrap(), waker);
+        drop(catch_unwind(AssertUnwindSafe(|| drop(earlier))));
+    }
+}
+
+impl Drop for GateState {
+    fn drop(&mut self) {
+        self.replace(None);
+    }
+}
 
 impl Gate {
-    pub(crate) fn wait(&self) -> impl Future<Output = ()> + Send + 'static {
+    pub(crate) fn wait(&self) -> impl Future<Output = ()> + Send + use<> {
         let gate = self.clone();
         poll_fn(move |cx| {
-            gate.0.1.lock().unwrap().replace(cx.waker().clone());
-            if gate.0.0.load(SeqCst) { Poll::Ready(()) } else { Poll::Pending }
+            gate.0.replace(Some(cx.waker().clone()));
+            if gate.0.is_open.load(SeqCst) { Poll::Ready(()) } else { Poll::Pending }
         })
     }
 
     pub(crate) fn open(&self) {
-        self.0.0.store(true, SeqCst);
-        let waker = self.0.1.lock().unwrap().take();
+        self.0.is_open.store(true, SeqCst);
+        let waker = self.0.waker.lock().unwrap().take();
         waker.into_iter().for_each(Waker::wake);
     }
 }
