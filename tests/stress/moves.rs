@@ -20,9 +20,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::task::{Context, Poll};
 
-/// How often a stream moves at most. A descriptor that moves more often without an event in between is refused, as if two
-/// runtimes waited for it at once. Careful: to be raised once the runtime tells the two cases apart.
-const MOVES_AT_MOST: u64 = 8;
+/// How often a stream is handed on at most.
+const MOVES_AT_MOST: u64 = 40;
 
 /// The most that is written at once, which no socket takes whole.
 const BULK: u64 = 400_000;
