@@ -54,7 +54,7 @@ impl<F: Future> Future for Unconstrained<F> {
 }
 
 /// Puts back what was left of the budget, also when the future panics.
-struct Restore(u64);
+struct Restore(i64);
 
 impl Drop for Restore {
     fn drop(&mut self) {
