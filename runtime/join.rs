@@ -271,3 +271,30 @@ impl fmt::Debug for AbortHandle {
         f.debug_struct("AbortHandle").field("id", &self.id()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::runtime::id::RuntimeId;
+    use crate::runtime::task::boxed;
+    use crate::runtime::tasks::Tasks;
+
+    /// Numbers of runtimes come again, and after 256 times also the ids that users see of their tasks.
+    #[test]
+    fn a_task_is_told_from_one_of_the_same_id_in_a_later_runtime_of_that_number() {
+        let first_task = |epoch| {
+            let mut tasks = Tasks::new(RuntimeId::new(7, epoch));
+            let task = boxed(async {}, &mut tasks.recycled);
+            (tasks.insert(task), tasks)
+        };
+        let (earlier, _) = first_task(0);
+        for epoch in [1, 255, 256, 257, u32::MAX] {
+            let (later, mut tasks) = first_task(epoch);
+            assert_eq!(later.id == earlier.id, epoch % 256 == 0);
+            assert!(later != earlier && later.runtime() != earlier.runtime());
+            // So an abort looks for another runtime, and is not asked of this one.
+            tasks.abort(later);
+            let id = tasks.next().unwrap();
+            assert!(tasks.take(id).unwrap().is_aborted);
+        }
+    }
+}

@@ -1,52 +1,150 @@
-//! The numbers of runtimes come again, after 65,534 others. In a process of its own, so that it is known when.
+//! The numbers of runtimes come again, after 65,534 others: a *namesake* has the number of a runtime that has gone.
+//! What that has left means nothing there, nor on other threads. Each in a process of its own, where nothing else
+//! makes runtimes.
+#![cfg(not(miri))] // 65,536 runtimes are too many for an interpreter.
 
 mod common;
 
-use common::{run, watchdog, yield_times};
+use common::process::in_child;
+use common::{poll_once, yield_times};
 use runtime::io::{AsyncReadExt, AsyncWriteExt};
-use runtime::net::UnixStream;
-use runtime::{Runtime, spawn};
+use runtime::net::{AsyncFd, UnixStream};
+use runtime::task::{self, JoinHandle};
+use runtime::time::{self, Instant};
+use runtime::{Builder, Runtime, spawn};
 use std::future::pending;
-use std::pin::pin;
+use std::io::Write;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::pin::{Pin, pin};
 use std::task::{Context, Waker};
+use std::thread;
+use std::time::Duration;
 
-/// What is left of a runtime that has gone: the handle of a task, and sockets that wait there.
-#[test]
-#[cfg_attr(miri, ignore = "65,536 runtimes are too many for an interpreter")]
-fn what_a_runtime_has_left_means_nothing_in_its_namesake() {
-    let _watchdog = watchdog();
-    let runtime = Runtime::new().unwrap();
-    let (mut stream, mut other) = UnixStream::pair().unwrap();
-    let task = runtime.spawn(pending::<String>());
-    runtime.block_on(async {
-        let mut buffer = [0];
-        let reading = pin!(stream.read(&mut buffer));
-        assert!(reading.poll(&mut Context::from_waker(Waker::noop())).is_pending());
-    });
+fn noop() -> Context<'static> {
+    Context::from_waker(Waker::noop())
+}
+
+/// Drops a runtime, and makes others until the next one has its number.
+fn namesake(runtime: Runtime) -> Runtime {
     drop(runtime);
     (0..65_534).for_each(|_| drop(Runtime::new().unwrap()));
-    run(async {
-        // The first task, and the first socket, as there.
-        let namesake = spawn(async {
-            yield_times(2).await;
-            7
-        });
-        let number = |id: runtime::task::Id| id.to_string().split_once('.').unwrap().0.to_owned();
-        assert_eq!(number(namesake.id()), number(task.id()));
-        assert_ne!(namesake.id(), task.id());
-        task.abort();
-        assert!(task.is_finished());
-        assert!(task.await.unwrap_err().is_cancelled());
-        assert_eq!(namesake.await.unwrap(), 7);
+    // Only timers are told from one another by the clock: then it is to stand still.
+    Builder::new_current_thread().start_paused(true).build().unwrap()
+}
 
-        let (mut one, mut two) = UnixStream::pair().unwrap();
-        let reading = spawn(async move { one.read(&mut [0; 8]).await });
-        yield_times(2).await;
-        let reading_too = spawn(async move { stream.read(&mut [0; 8]).await });
-        yield_times(2).await;
-        two.write_all(b"one").await.unwrap();
-        assert_eq!(reading.await.unwrap().unwrap(), 3);
-        other.write_all(b"both").await.unwrap();
-        assert_eq!(reading_too.await.unwrap().unwrap(), 4);
+fn number(id: task::Id) -> String {
+    id.to_string().split_once('.').unwrap().0.to_owned()
+}
+
+/// The handles of tasks, and a socket that waits there.
+#[test]
+fn what_a_runtime_has_left_means_nothing_in_its_namesake() {
+    in_child(|| {
+        let runtime = Runtime::new().unwrap();
+        let (mut stream, mut other) = UnixStream::pair().unwrap();
+        let task = runtime.spawn(pending::<String>());
+        let away = [(); 2].map(|()| runtime.spawn(pending::<()>()));
+        runtime.block_on(async {
+            let mut buffer = [0];
+            let reading = pin!(stream.read(&mut buffer));
+            assert!(reading.poll(&mut noop()).is_pending());
+        });
+        namesake(runtime).block_on(async {
+            // The first task, and the first socket, as there.
+            let own = spawn(async {
+                yield_times(2).await;
+                7
+            });
+            assert_eq!(number(own.id()), number(task.id()));
+            assert_ne!(own.id(), task.id());
+            task.abort();
+            assert!(task.is_finished());
+            assert!(task.await.unwrap_err().is_cancelled());
+            assert_eq!(own.await.unwrap(), 7);
+            let own = [(); 3].map(|()| spawn(pending::<()>()));
+            task::yield_now().await;
+            thread::spawn(move || are_cancelled_elsewhere(away)).join().unwrap();
+            assert!(own.iter().all(|task| !task.is_finished()));
+
+            let (mut one, mut two) = UnixStream::pair().unwrap();
+            let reading = spawn(async move { one.read(&mut [0; 8]).await });
+            yield_times(2).await;
+            let reading_too = spawn(async move { stream.read(&mut [0; 8]).await });
+            yield_times(2).await;
+            two.write_all(b"one").await.unwrap();
+            assert_eq!(reading.await.unwrap().unwrap(), 3);
+            other.write_all(b"both").await.unwrap();
+            assert_eq!(reading_too.await.unwrap().unwrap(), 4);
+        });
+    });
+}
+
+/// On a thread that is not the namesake's either, with a runtime and without.
+fn are_cancelled_elsewhere([with, without]: [JoinHandle<()>; 2]) {
+    assert!(with.is_finished() && with.abort_handle().is_finished());
+    with.abort();
+    assert!(runtime::block_on(with).unwrap_err().is_cancelled());
+    assert!(futures_lite::future::block_on(without).unwrap_err().is_cancelled());
+}
+
+/// Armed as the first timers of their runtime, as are those of the namesake's tasks, which have the same deadline.
+#[test]
+fn a_stale_sleep_disturbs_no_timer_of_the_namesake() {
+    in_child(|| {
+        let deadline = Instant::now() + Duration::from_secs(3600);
+        let mut stale = [(); 3].map(|()| time::sleep_until(deadline));
+        let runtime = Runtime::new().unwrap();
+        runtime.block_on(async {
+            for sleep in &mut stale {
+                assert!(poll_once(sleep).await.is_none());
+            }
+        });
+        namesake(runtime).block_on(async {
+            let own = [(); 3].map(|()| spawn(time::sleep_until(deadline)));
+            task::yield_now().await;
+            let [dropped, mut polled, mut reset] = stale;
+            drop(dropped);
+            assert!(Pin::new(&mut polled).poll(&mut noop()).is_pending());
+            Pin::new(&mut reset).reset(Instant::now() + Duration::from_secs(1 << 40));
+            for (task, disturbed_by) in own.into_iter().zip(["a drop", "a poll", "a reset"]) {
+                let limit = Duration::from_secs(7200);
+                assert!(time::timeout(limit, task).await.is_ok(), "its timer was lost by {disturbed_by}");
+            }
+            assert!(Instant::now() < deadline + Duration::from_secs(1));
+        });
+    });
+}
+
+/// They have the same place as those of the namesake, and the same generation: the first one at once, the second
+/// one late, since generations have 16 bits and began elsewhere each time that numbers came again.
+#[test]
+fn a_stale_socket_that_is_dropped_deregisters_no_socket_of_the_namesake() {
+    const LATE: usize = 25_035;
+    fn pair() -> (StdUnixStream, StdUnixStream) {
+        let (one, other) = StdUnixStream::pair().unwrap();
+        one.set_nonblocking(true).unwrap();
+        (one, other)
+    }
+    async fn hears_though(own: AsyncFd<StdUnixStream>, mut other: StdUnixStream, dropped: impl Sized) {
+        let reading = spawn(async move { drop(own.readable().await.unwrap()) });
+        task::yield_now().await;
+        drop(dropped);
+        other.write_all(b"x").unwrap();
+        reading.await.unwrap();
+    }
+    in_child(|| {
+        let runtime = Runtime::new().unwrap();
+        let [(one, _one), (two, _two)] = [pair(), pair()];
+        let (one, two) = runtime.block_on(async { (AsyncFd::new(one).unwrap(), AsyncFd::new(two).unwrap()) });
+        namesake(runtime).block_on(async {
+            let [(first, first_other), (mut second, second_other)] = [pair(), pair()];
+            let (kept, _other) = pair();
+            hears_though(AsyncFd::new(first).unwrap(), first_other, one).await;
+            let _in_the_first_place = AsyncFd::new(kept).unwrap();
+            for _ in 2..LATE - 1 {
+                second = AsyncFd::new(second).unwrap().into_inner();
+            }
+            hears_though(AsyncFd::new(second).unwrap(), second_other, two).await;
+        });
     });
 }

@@ -21,17 +21,18 @@ pub use unconstrained::{Unconstrained, unconstrained};
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::ptr;
-use std::task::{Context, Poll, RawWakerVTable, Waker};
+use std::task::{Context, Poll, RawWakerVTable, Waker, ready};
 
 /// How many leaf operations may complete in one poll of a task: enough to make the bookkeeping
 /// vanish, and few enough that a hundred busy tasks still answer within a millisecond or so.
-const FULL: u64 = 128;
+const FULL: i64 = 128;
 
 /// Outside of a task there is nobody to yield to, hence no limit: this is never used up.
-const UNLIMITED: u64 = u64::MAX;
+const UNLIMITED: i64 = i64::MAX;
 
 struct Budget {
-    left: Cell<u64>,
+    /// Below zero is what others have taken since it was spent: each unit that they give back was one of those.
+    left: Cell<i64>,
     /// The two parts of the waker that the executor polls with.
     waker_data: Cell<*const ()>,
     waker_vtable: Cell<*const RawWakerVTable>,
@@ -64,12 +65,12 @@ pub(crate) fn lift() {
 }
 
 #[inline]
-fn left() -> u64 {
+fn left() -> i64 {
     BUDGET.with(|budget| budget.left.get())
 }
 
 #[inline]
-fn set_left(left: u64) {
+fn set_left(left: i64) {
     BUDGET.with(|budget| budget.left.set(left));
 }
 
@@ -92,7 +93,7 @@ fn poll_spent(cx: &mut Context<'_>) -> Poll<()> {
 /// Leaf futures call this before they try to complete, and [`spend`] once they have.
 #[inline]
 pub(crate) fn poll_budget(cx: &mut Context<'_>) -> Poll<()> {
-    if left() == 0 { poll_spent(cx) } else { Poll::Ready(()) }
+    if left() > 0 { Poll::Ready(()) } else { poll_spent(cx) }
 }
 
 /// Takes one unit: a leaf future has completed.
@@ -104,13 +105,9 @@ pub(crate) fn spend() {
 /// Both at once, for an operation that is as good as done; if it is not, [`refund`] is called.
 #[inline]
 pub(crate) fn poll_spend(cx: &mut Context<'_>) -> Poll<()> {
-    match left().checked_sub(1) {
-        Some(rest) => {
-            set_left(rest);
-            Poll::Ready(())
-        }
-        None => poll_spent(cx),
-    }
+    ready!(poll_budget(cx));
+    spend();
+    Poll::Ready(())
 }
 
 /// Gives back the unit of an operation that has to wait after all.
@@ -165,10 +162,5 @@ pub fn has_budget_remaining() -> bool {
 /// # });
 /// ```
 pub async fn consume_budget() {
-    poll_fn(|cx| {
-        std::task::ready!(poll_budget(cx));
-        spend();
-        Poll::Ready(())
-    })
-    .await
+    poll_fn(poll_spend).await
 }

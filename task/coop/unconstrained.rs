@@ -61,7 +61,7 @@ pub(crate) fn unlimited() -> Restore {
 }
 
 /// Puts back what was left of the budget, also during a panic.
-pub(crate) struct Restore(u64);
+pub(crate) struct Restore(i64);
 
 impl Drop for Restore {
     fn drop(&mut self) {

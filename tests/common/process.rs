@@ -19,12 +19,22 @@ pub(crate) fn in_child(body: impl FnOnce()) {
 
 /// As [`in_child`], for a body that ends its process; tells how it did.
 pub(crate) fn exit_of_child(body: impl FnOnce()) -> ExitStatus {
-    if std::env::var_os(MARK).is_some() {
+    exits_of_children(&[()], |()| body())[0]
+}
+
+/// The same for several cases, with a process for each.
+pub(crate) fn exits_of_children<T: Copy>(cases: &[T], body: impl FnOnce(T)) -> Vec<ExitStatus> {
+    if let Ok(index) = std::env::var(MARK) {
         let _watchdog = super::watchdog();
-        body();
+        body(cases[index.parse::<usize>().expect("the parent gives a number")]);
         unreachable!("the body ends the process");
     }
-    child().output().expect("a process can start itself").status
+    let end = |index: usize| {
+        let output = child().env(MARK, index.to_string()).output().expect("a process can start itself");
+        eprint!("{}", String::from_utf8_lossy(&output.stderr));
+        output.status
+    };
+    (0..cases.len()).map(end).collect()
 }
 
 fn child() -> Command {

@@ -1,0 +1,342 @@
+//! Law: the budget holds for what a task polls with its own waker, and for nothing else. A `block_on` inside of a
+//! poll waits for its own future alone; what runs outside of tasks has nobody to yield to.
+
+mod common;
+
+use common::{Count, OnDrop, run, until, watchdog, yield_times};
+use runtime::io::Interest;
+use runtime::net::AsyncFd;
+use runtime::task::coop::{self, consume_budget, has_budget_remaining, poll_proceed};
+use runtime::task::yield_now;
+use runtime::{Builder, Handle, Runtime, spawn, time};
+use std::future::{pending, poll_fn};
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
+use std::time::Duration;
+
+/// More than any budget.
+const MANY: usize = 1000;
+
+async fn consume(units: usize) {
+    for _ in 0..units {
+        consume_budget().await;
+    }
+}
+
+/// Spends what is left of the task's budget, in this poll.
+fn spend_all() {
+    let mut cx = Context::from_waker(Waker::noop());
+    while has_budget_remaining() {
+        assert!(pin!(consume_budget()).poll(&mut cx).is_ready());
+    }
+}
+
+#[test]
+fn a_block_on_inside_of_a_poll_comes_to_its_end() {
+    run(async {
+        let inside = || futures_lite::future::block_on(consume(MANY));
+        inside();
+        spawn(async move { inside() }).await.unwrap();
+        Handle::current().spawn(async move { inside() }).await.unwrap();
+        // And with nothing left from the beginning.
+        spawn(async move {
+            spend_all();
+            inside();
+        })
+        .await
+        .unwrap();
+    });
+}
+
+/// Timers, join handles and channels of this crate's, each ready at once.
+#[test]
+fn a_block_on_inside_of_a_poll_that_has_spent_its_budget_gets_what_is_ready() {
+    run(async {
+        let done: Vec<_> = (0..MANY).map(|_| spawn(async { 7 })).collect();
+        until(|| done.iter().all(|task| task.is_finished())).await;
+        let past = time::Instant::now() - Duration::from_secs(1);
+        let (reader, mut writer) = UnixStream::pair().unwrap();
+        let reader = AsyncFd::new(reader).unwrap();
+        writer.write_all(b"x").unwrap();
+        drop(reader.readable().await.unwrap());
+        let task = spawn(async move {
+            spend_all();
+            futures_lite::future::block_on(async {
+                for task in done {
+                    assert_eq!(task.await.unwrap(), 7);
+                }
+                for _ in 0..MANY {
+                    time::sleep_until(past).await;
+                    drop(reader.readable().await.unwrap());
+                }
+            });
+        });
+        task.await.unwrap();
+    });
+}
+
+#[test]
+fn a_block_on_in_a_drop_comes_to_its_end_when_the_budget_is_spent() {
+    let ended = Count::default();
+    let guard = || {
+        let ended = ended.clone();
+        OnDrop::new(move || {
+            futures_lite::future::block_on(consume(MANY));
+            ended.add();
+        })
+    };
+    run(async {
+        // In a poll; in the drop of an output, of a future that is done, and of one that is aborted.
+        let held = guard();
+        spawn(async move {
+            spend_all();
+            drop(held);
+        })
+        .await
+        .unwrap();
+        let (held, output) = (guard(), guard());
+        drop(spawn(async move {
+            let _held = held;
+            spend_all();
+            output
+        }));
+        yield_now().await;
+        assert_eq!(ended.get(), 3);
+        let held = guard();
+        let task = spawn(async move {
+            let _held = held;
+            pending::<()>().await;
+        });
+        yield_now().await;
+        spend_all();
+        task.abort();
+        assert!(task.await.unwrap_err().is_cancelled());
+        assert_eq!(ended.get(), 4);
+    });
+}
+
+/// Who polls with a waker of its own is somebody else, also within the task.
+#[test]
+fn who_is_polled_with_another_waker_is_not_made_to_wait_for_the_task() {
+    run(async {
+        spawn(async {
+            spend_all();
+            let (counting, waker) = common::CountingWaker::new();
+            let mut cx = Context::from_waker(&waker);
+            assert!((0..MANY).all(|_| pin!(consume_budget()).poll(&mut cx).is_ready()));
+            assert!((0..MANY).all(|_| matches!(poll_proceed(&mut cx), Poll::Ready(_))));
+            assert_eq!(counting.wakes(), 0);
+            // While the task's own poll is put off still, once, and woken.
+            poll_fn(|cx| {
+                assert!(pin!(consume_budget()).poll(cx).is_pending());
+                Poll::Ready(())
+            })
+            .await;
+            yield_now().await;
+            assert!(has_budget_remaining());
+        })
+        .await
+        .unwrap();
+    });
+}
+
+/// Wakes by another task's waker, which is of the same kind.
+#[test]
+fn a_waker_of_another_task_is_not_the_tasks_own() {
+    run(async {
+        let other = spawn(common::own_waker()).await.unwrap();
+        spawn(async move {
+            spend_all();
+            let mut cx = Context::from_waker(&other);
+            assert!((0..MANY).all(|_| pin!(consume_budget()).poll(&mut cx).is_ready()));
+        })
+        .await
+        .unwrap();
+    });
+}
+
+/// A budget that is spent in a task, then what runs next to it in the same turn.
+#[test]
+fn hooks_have_no_budget() {
+    let _watchdog = watchdog();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let look = |seen: &Arc<Mutex<Vec<bool>>>| {
+        let seen = seen.clone();
+        move || {
+            seen.lock().unwrap().push(has_budget_remaining());
+            futures_lite::future::block_on(consume(MANY));
+            seen.lock().unwrap().push(has_budget_remaining());
+        }
+    };
+    let runtime = Builder::new_current_thread()
+        .on_thread_park(look(&seen))
+        .on_thread_unpark(look(&seen))
+        .build()
+        .unwrap();
+    for _ in 0..3 {
+        runtime.block_on(async {
+            drop(spawn(async {
+                spend_all();
+            }));
+            let mut sleep = time::sleep(Duration::from_millis(1));
+            poll_fn(|cx| {
+                let polled = Pin::new(&mut sleep).poll(cx);
+                spend_all();
+                polled
+            })
+            .await;
+        });
+    }
+    let seen = seen.lock().unwrap();
+    assert!(seen.len() >= 4 * 3 && seen.iter().all(|has_budget| *has_budget), "{seen:?}");
+}
+
+/// A waker that tells what it saw when it was woken, and whether it was dropped.
+struct Looking(Mutex<Vec<bool>>);
+
+impl Wake for Looking {
+    fn wake(self: Arc<Self>) {
+        futures_lite::future::block_on(consume(MANY));
+        self.0.lock().unwrap().push(has_budget_remaining());
+    }
+}
+
+/// Timers, sockets and join handles wake it, each in another step of the turn.
+#[test]
+fn foreign_wakers_have_no_budget_when_the_loop_wakes_them() {
+    run(async {
+        let looking = Arc::new(Looking(Mutex::default()));
+        let waker = Waker::from(looking.clone());
+        let mut cx = Context::from_waker(&waker);
+        let mut sleep = time::sleep(Duration::from_millis(1));
+        assert!(Pin::new(&mut sleep).poll(&mut cx).is_pending());
+        let (reader, mut writer) = UnixStream::pair().unwrap();
+        let reader = AsyncFd::new(reader).unwrap();
+        assert!(reader.poll_read_ready(&mut cx).is_pending());
+        writer.write_all(b"x").unwrap();
+        poll_fn(|cx| {
+            spend_all();
+            if looking.0.lock().unwrap().len() == 2 {
+                return Poll::Ready(());
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+        assert_eq!(*looking.0.lock().unwrap(), [true, true]);
+    });
+}
+
+/// In the midst of tasks that have spent theirs, and between two turns.
+#[test]
+fn calls_made_for_other_threads_have_no_budget() {
+    run(async {
+        let (tell, told) = channel();
+        for _ in 0..20 {
+            let tell = tell.clone();
+            let task = spawn(async move {
+                OnDrop::new(move || {
+                    futures_lite::future::block_on(consume(MANY));
+                    tell.send((has_budget_remaining(), runtime::task::try_id())).unwrap();
+                })
+            });
+            until(|| task.is_finished()).await;
+            let other = thread::spawn(move || drop(task));
+            // The loop is busy, with polls that leave nothing.
+            let seen = poll_fn(|cx| {
+                spend_all();
+                cx.waker().wake_by_ref();
+                match told.try_recv() {
+                    Ok(seen) => Poll::Ready(seen),
+                    Err(_) => Poll::Pending,
+                }
+            })
+            .await;
+            assert_eq!(seen, (true, None));
+            other.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn drops_outside_of_tasks_have_no_budget() {
+    let _watchdog = watchdog();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let guard = || {
+        let seen = seen.clone();
+        OnDrop::new(move || {
+            futures_lite::future::block_on(consume(MANY));
+            seen.lock().unwrap().push(has_budget_remaining());
+        })
+    };
+    let runtime = Runtime::new().unwrap();
+    let (held, output) = (guard(), guard());
+    drop(runtime.spawn(async move {
+        let _held = held;
+        spend_all();
+        pending::<()>().await;
+    }));
+    let done = runtime.spawn(async move { output });
+    runtime.block_on(async {
+        yield_times(2).await;
+        spend_all();
+    });
+    assert!(has_budget_remaining(), "nor has the caller of block_on");
+    drop(done);
+    drop(runtime);
+    assert!(has_budget_remaining());
+    assert_eq!(*seen.lock().unwrap(), [true, true]);
+}
+
+/// The budget is the task's again when what was polled in between has had its own.
+#[test]
+fn a_task_keeps_its_budget_beside_others() {
+    run(async {
+        let steps = Count::default();
+        let counted = steps.clone();
+        drop(spawn(async move {
+            loop {
+                futures_lite::future::block_on(consume(3));
+                consume_budget().await;
+                counted.add();
+            }
+        }));
+        drop(spawn(coop::unconstrained(consume(MANY))));
+        yield_times(10).await;
+        assert!((1..=10 * 256).contains(&steps.get()), "{} steps in ten turns", steps.get());
+    });
+}
+
+/// A group of futures, which polls each of them with a waker of its own, waits beside something that is always
+/// ready. What the group tries in vain gives nothing back that it has not taken.
+#[test]
+fn what_waits_by_another_waker_gives_the_task_no_budget() {
+    run(async {
+        spawn(async {
+            spend_all();
+            let mut cx = Context::from_waker(Waker::noop());
+            for _ in 0..MANY {
+                assert!(pin!(coop::cooperative(pending::<()>())).poll(&mut cx).is_pending());
+                assert!(!has_budget_remaining());
+            }
+            let (quiet, _other) = UnixStream::pair().unwrap();
+            quiet.set_nonblocking(true).unwrap();
+            let quiet = AsyncFd::new(quiet).unwrap();
+            for _ in 0..MANY {
+                let read = quiet.async_io(Interest::READABLE, |mut quiet| quiet.read(&mut [0; 8]));
+                assert!(pin!(read).poll(&mut cx).is_pending());
+                assert!(!has_budget_remaining());
+            }
+            yield_now().await;
+            assert!(has_budget_remaining(), "for its next turn it has all again");
+        })
+        .await
+        .unwrap();
+    });
+}
