@@ -349,11 +349,11 @@ impl Drop for Budget {
 impl Drop for Executor {
     fn drop(&mut self) {
         let context = &*self.context;
-        let entered = (context::enter(context), context.time.enter());
+        let (entered, time) = (context::enter(context), context.time.enter());
         context.pool.close();
         let mut mail = self.mail.take();
         context.remote.close(&mut mail);
-        unwind::drop_each(mail.calls);
+        unwind::drop_each(mail.calls.drain(..));
         let leftovers = context.tasks.borrow_mut().close();
         leftovers.into_iter().for_each(|leftovers| context.drop_and_wake(leftovers));
         let mut wakers = self.wakers.take();
@@ -366,6 +366,7 @@ impl Drop for Executor {
             unwind::drop_each(wakers.drain(..));
         }
         // Wakers that come again without end are dropped once more, when they find no runtime to come to.
+        drop(time);
         drop(entered);
         context.time.clear(&mut wakers);
         context.reactor.borrow_mut().clear(&mut wakers);

@@ -53,8 +53,8 @@ impl Drop for Seats {
         if let Some(waker) = self.shared.take() {
             unwind::drop(waker);
         }
-        if let Some(own) = self.own.take() {
-            unwind::drop_each(*own);
+        while let Some((_, waker)) = self.own.as_mut().and_then(|own| own.pop()) {
+            unwind::drop(waker);
         }
     }
 }
