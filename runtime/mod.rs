@@ -35,6 +35,7 @@ mod queue;
 pub(crate) mod reactor;
 mod recycled;
 pub(crate) mod registered;
+mod registry;
 mod remote;
 pub mod selector;
 mod slots;

@@ -4,8 +4,8 @@
 //! breaks its wait. An awake loop looks into its inbox once per turn, so that it needs no notice:
 //! there is at most one write per sleep. The inbox holds each slot at most once, whoever floods it.
 //!
-//! A waker knows only the number of its runtime. It finds the rest in [`RUNTIMES`], and nothing
-//! there once the runtime has gone. Descriptors are closed with the runtime although handles may
+//! A waker knows only the number of its runtime. It finds the rest in the [registry](super::registry), and
+//! nothing there once the runtime has gone. Descriptors are closed with the runtime although handles may
 //! keep a `Remote` alive: whoever is just using one holds it by `Arc`, so that no number is
 //! written to after it may have been given away.
 //!
@@ -28,11 +28,13 @@
 //! The model at the foot of this file is checked with loom.
 
 use super::id::Id;
-use super::selector::{self, Kind, Notifier, Selector};
+use super::registry::{self, Name};
+pub(crate) use super::registry::{find, wake};
+use super::selector::{self, Kind, Notifier, Process, Selector};
 use crate::runtime::sync::atomic::{AtomicU8, Ordering};
 use std::io;
 use std::os::fd::RawFd;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A call that another thread asks the runtime's thread to make.
 pub(crate) type Call = Box<dyn FnOnce() + Send>;
@@ -76,10 +78,9 @@ impl Remote {
     ///
     /// When there are 65,535 runtimes already.
     pub(crate) fn new(selector: &Selector) -> io::Result<Arc<Remote>> {
-        let mut runtimes = RUNTIMES.write().unwrap_or_else(PoisonError::into_inner);
-        let (id, round) = runtimes.vacant()?;
+        let process = Process::counted()?;
         let descriptors = Descriptors { notifier: selector.notifier(), selector: selector.remote().clone() };
-        let remote = Arc::new(Remote {
+        registry::register(process, |Name { id, round }| Remote {
             id,
             round,
             selector: selector.kind(),
@@ -89,9 +90,7 @@ impl Remote {
                 calls: Vec::new(),
                 descriptors: Some(Arc::new(descriptors)),
             }),
-        });
-        runtimes.put(id, Some(remote.clone()));
-        Ok(remote)
+        })
     }
 
     pub(crate) fn id(&self) -> u16 {
@@ -175,7 +174,7 @@ impl Remote {
 
     /// The runtime is going: refuses whatever comes from now on, and hands out what is left.
     pub(crate) fn close(&self, mail: &mut Mail) {
-        RUNTIMES.write().unwrap_or_else(PoisonError::into_inner).put(self.id, None);
+        registry::deregister(self.id);
         let mut inbox = self.lock();
         inbox.wakes.take(mail);
         mail.calls.append(&mut inbox.calls);
@@ -273,58 +272,6 @@ impl Bell {
     }
 }
 
-/// All runtimes of the process, by number. Locked for a moment when a runtime is made or dropped,
-/// and read by wakers away from home.
-static RUNTIMES: RwLock<Runtimes> = RwLock::new(Runtimes { slots: Vec::new(), last: 0, round: 0 });
-
-/// The runtime of that number, unless it has gone.
-pub(crate) fn find(id: u16) -> Option<Arc<Remote>> {
-    let runtimes = RUNTIMES.read().unwrap_or_else(PoisonError::into_inner);
-    runtimes.slots.get(usize::from(id).checked_sub(1)?)?.clone()
-}
-
-/// Wakes by id, from any thread. Does nothing if the runtime has gone.
-pub(crate) fn wake(id: Id) {
-    // The lock is not held during the wake: it may be a system call.
-    if let Some(remote) = find(id.runtime()) {
-        remote.wake(id.slot());
-    }
-}
-
-struct Runtimes {
-    slots: Vec<Option<Arc<Remote>>>,
-    last: u16,
-    /// How often the numbers have come round.
-    round: u16,
-}
-
-impl Runtimes {
-    /// The next free number after the last one given, so that a number rests as long as possible
-    /// before it comes again: a waker of a runtime long gone then seldom finds another in its place.
-    /// With the [round](Remote::round) that it is given in.
-    fn vacant(&mut self) -> io::Result<(u16, u16)> {
-        let following = (self.last..=u16::MAX).skip(1).chain(1..=self.last);
-        for id in following.take(usize::from(u16::MAX)) {
-            if self.slots.get(usize::from(id) - 1).is_none_or(Option::is_none) {
-                if id <= self.last {
-                    self.round = self.round.wrapping_add(1);
-                }
-                self.last = id;
-                return Ok((id, self.round));
-            }
-        }
-        Err(io::Error::other("there are 65535 runtimes in this process already"))
-    }
-
-    fn put(&mut self, id: u16, remote: Option<Arc<Remote>>) {
-        let index = usize::from(id) - 1;
-        if index >= self.slots.len() {
-            self.slots.resize(index + 1, None);
-        }
-        self.slots[index] = remote;
-    }
-}
-
 #[cfg(all(test, not(runtime_loom)))]
 mod tests {
     use super::*;
@@ -340,19 +287,6 @@ mod tests {
         wakes.take(&mut mail);
         assert_eq!((mail.main, &mail.slots[..]), (true, &[3, 64, 1000][..]));
         assert!(wakes.insert(3), "taken out, it may come again");
-    }
-
-    #[test]
-    #[cfg_attr(miri, ignore = "65,536 numbers are too many for an interpreter")]
-    fn numbers_are_not_zero_and_come_round_late() {
-        let mut runtimes = Runtimes { slots: Vec::new(), last: 0, round: 0 };
-        for expected in 1..=u16::MAX {
-            assert_eq!(runtimes.vacant().unwrap(), (expected, 0));
-        }
-        for expected in 1..=u16::MAX {
-            assert_eq!(runtimes.vacant().unwrap(), (expected, 1));
-        }
-        assert_eq!(runtimes.vacant().unwrap(), (1, 2));
     }
 }
 

@@ -81,7 +81,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
 const RUNTIME: &[&[&str]] = &[
     &["futile", "id", "interest", "lending", "metrics", "selector", "slots", "sync", "unwind"],
     &["queue"],
-    &["blocking", "join_error", "reactor", "recycled", "remote", "task", "tasks"],
+    &["blocking", "join_error", "reactor", "recycled", "registry", "remote", "task", "tasks"],
     &["context", "waker"],
     &["binding", "deadlines", "join", "known", "packet", "registered", "spawn"],
     &["builder", "executor", "handle", "local"],
