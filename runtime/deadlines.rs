@@ -28,12 +28,13 @@
 
 use super::context::{self, Context};
 use super::id::Id;
+use super::mutex::Mutex;
 use super::reactor::Direction;
 use super::waker;
 use crate::time::{Sleep, TimerId, sleep};
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{self, Poll, Wake, Waker};
 use std::time::Duration;
 
@@ -150,11 +151,6 @@ impl Side {
         })
     }
 
-    fn alarm(&self) -> MutexGuard<'_, Alarm> {
-        // Nothing in here panics halfway.
-        self.alarm.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// A wait begins while no alarm is armed. False if its time is over already.
     #[cold]
     fn begin(self: &Arc<Self>, context: &Context, source: Id) -> bool {
@@ -169,20 +165,18 @@ impl Side {
     /// False if there is nothing to wait for.
     fn arm(self: &Arc<Self>, context: &Context, rings_ns: u64) -> bool {
         let timer = context.time.arm_at(rings_ns, Waker::from(self.clone()));
-        let mut alarm = self.alarm();
-        alarm.rings_ns = rings_ns;
-        alarm.timer = timer;
+        if let Some(mut alarm) = self.alarm.lock() {
+            alarm.rings_ns = rings_ns;
+            alarm.timer = timer;
+        }
         timer.is_some()
     }
 
     /// In another runtime's wheel the alarm stays until it rings, for nobody.
     fn disarm(&self) {
         self.armed.store(0, Relaxed);
-        let (timer, rings_ns) = {
-            let mut alarm = self.alarm();
-            (alarm.timer.take(), alarm.rings_ns)
-        };
-        if let Some(timer) = timer {
+        let alarm = self.alarm.lock().map(|mut alarm| (alarm.timer.take(), alarm.rings_ns));
+        if let Some((Some(timer), rings_ns)) = alarm {
             drop(context::try_with(|context| context.time.disarm_at(timer, rings_ns)));
         }
     }
@@ -190,7 +184,7 @@ impl Side {
     /// The alarm rings, in the runtime where it was armed.
     fn ring(self: &Arc<Self>, context: &Context) {
         let source = Id::from_bits(self.armed.load(Relaxed));
-        let rings_ns = self.alarm().rings_ns;
+        let Some(rings_ns) = self.alarm.lock().map(|alarm| alarm.rings_ns) else { return };
         // Careful: it may be an earlier one, that was left behind when the descriptor moved.
         if source.runtime() != context.id || context.time.turn_ns() < rings_ns {
             return;

@@ -30,6 +30,7 @@ mod local;
 #[cfg_attr(not(all(feature = "io-util", any(target_os = "linux", target_os = "android"))), allow(dead_code))]
 pub(crate) mod lending;
 mod metrics;
+pub(crate) mod mutex;
 mod packet;
 mod queue;
 pub(crate) mod reactor;

@@ -43,6 +43,8 @@ pub(crate) type Call = Box<dyn FnOnce() + Send>;
 pub(crate) struct Remote {
     id: u16,
     round: u16,
+    /// In a child of it, the runtime is gone: see [`Process`].
+    process: Process,
     selector: Kind,
     bell: Bell,
     inbox: Mutex<Inbox>,
@@ -83,6 +85,7 @@ impl Remote {
         registry::register(process, |Name { id, round }| Remote {
             id,
             round,
+            process,
             selector: selector.kind(),
             bell: Bell::new(),
             inbox: Mutex::new(Inbox {
@@ -124,6 +127,9 @@ impl Remote {
     ///
     /// Gives the call back if the runtime is gone.
     pub(crate) fn call(&self, call: Call) -> Result<(), Call> {
+        if !self.process.is_current() {
+            return Err(call);
+        }
         let mut inbox = self.lock();
         if inbox.descriptors.is_none() {
             drop(inbox);
@@ -145,7 +151,7 @@ impl Remote {
 
     /// Whether the runtime has gone.
     pub(crate) fn is_closed(&self) -> bool {
-        self.lock().descriptors.is_none()
+        !self.process.is_current() || self.lock().descriptors.is_none()
     }
 
     /// The loop is about to wait. False if there is mail: then it must not.
@@ -165,7 +171,7 @@ impl Remote {
 
     /// Takes everything out of the inbox. Costs one load when there is nothing.
     pub(crate) fn take_mail(&self, mail: &mut Mail) {
-        if self.bell.take_mail() {
+        if self.bell.take_mail() && self.process.is_current() {
             let mut inbox = self.lock();
             inbox.wakes.take(mail);
             mail.calls.append(&mut inbox.calls);
@@ -175,7 +181,9 @@ impl Remote {
     /// The runtime is going: refuses whatever comes from now on, and hands out what is left.
     pub(crate) fn close(&self, mail: &mut Mail) {
         registry::deregister(self.id);
-        let mut inbox = self.lock();
+        // In a child a thread that is not there may hold it.
+        let inbox = if self.process.is_current() { Some(self.lock()) } else { self.inbox.try_lock().ok() };
+        let Some(mut inbox) = inbox else { return };
         inbox.wakes.take(mail);
         mail.calls.append(&mut inbox.calls);
         let descriptors = inbox.descriptors.take();

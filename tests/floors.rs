@@ -22,6 +22,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "runtime::context",
             "runtime::interest",
             "runtime::lending",
+            "runtime::mutex",
             "runtime::reactor",
             "runtime::registered",
             "runtime::unwind",
@@ -55,7 +56,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     // Deadlines are timers of a kind.
     (
         "runtime/deadlines.rs",
-        &["runtime::context", "runtime::id", "runtime::reactor", "runtime::waker", "time"],
+        &["runtime::context", "runtime::id", "runtime::mutex", "runtime::reactor", "runtime::waker", "time"],
     ),
     // Of `io`, which stands on it, only how a stream serves copies and tokio's helpers: the one exception.
     (
@@ -79,7 +80,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
 
 /// The floors of `runtime/`, from the ground: a file names those of its own floor, and of those below.
 const RUNTIME: &[&[&str]] = &[
-    &["futile", "id", "interest", "lending", "metrics", "selector", "slots", "sync", "unwind"],
+    &["futile", "id", "interest", "lending", "metrics", "mutex", "selector", "slots", "sync", "unwind"],
     &["queue"],
     &["blocking", "join_error", "reactor", "recycled", "registry", "remote", "task", "tasks"],
     &["context", "waker"],

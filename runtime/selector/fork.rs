@@ -48,9 +48,18 @@ impl Process {
         }
     }
 
+    /// The same, where it is of no use without memory for the handler to say so.
+    #[inline]
+    pub(crate) fn counted_if_possible() -> Process {
+        if !COUNTING.load(Relaxed) {
+            count_forks();
+        }
+        Process::current()
+    }
+
     /// Whether it is the present process, and not a parent of that.
     #[inline]
-    pub(super) fn is_current(self) -> bool {
+    pub(crate) fn is_current(self) -> bool {
         self == Process::current()
     }
 
