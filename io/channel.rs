@@ -5,13 +5,13 @@
 //! are copied and while a seat is looked at, and never while a waker is cloned, dropped or woken: a
 //! waker may be anybody's code.
 
+use crate::runtime::mutex::Mutex;
 use crate::runtime::{unwind, waker};
 use crate::task::coop;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::mem;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 /// One direction. Grows with what is in it, up to its capacity.
@@ -89,7 +89,7 @@ impl Channel {
 
     /// The writer has said all. What is there can still be read.
     pub(super) fn close_writing(&self) {
-        let mut state = self.lock();
+        let Some(mut state) = self.state.lock() else { return };
         state.is_closed = true;
         // Also the writer's: by reference, a second one may wait while the first one closes.
         let wakers = (state.reader.take(), state.writer.take());
@@ -99,7 +99,7 @@ impl Channel {
 
     /// Nobody is going to read what is there.
     pub(super) fn close_reading(&self) {
-        let mut state = self.lock();
+        let Some(mut state) = self.state.lock() else { return };
         state.is_closed = true;
         let bytes = mem::take(&mut state.bytes);
         let (writer, reader) = (state.writer.take(), state.reader.take());
@@ -120,7 +120,10 @@ impl Channel {
         ready!(coop::poll_budget(cx));
         let mut own = None;
         loop {
-            let mut state = self.lock();
+            let Some(mut state) = self.state.lock() else {
+                unwind::drop_each(own);
+                return Poll::Ready(Err(is_lost()));
+            };
             if let Some((result, waker)) = operation(&mut state) {
                 drop(state);
                 unwind::drop_each(own);
@@ -145,25 +148,27 @@ impl Channel {
             own = Some(cx.waker().clone());
         }
     }
+}
 
-    /// No code of others runs under the lock, so that nothing is left half done in there.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+#[cold]
+fn is_lost() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::BrokenPipe,
+        "when this process was forked, a thread that is not here was using the stream",
+    )
 }
 
 impl Drop for Channel {
     fn drop(&mut self) {
-        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state.get_mut();
         unwind::drop_each([state.reader.take(), state.writer.take()]);
     }
 }
 
 impl fmt::Debug for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.lock();
-        let (length, is_closed) = (state.bytes.len(), state.is_closed);
-        drop(state);
+        let state = self.state.lock().map(|state| (state.bytes.len(), state.is_closed));
+        let (length, is_closed) = state.unwrap_or_default();
         f.debug_struct("Channel")
             .field("length", &length)
             .field("capacity", &self.capacity)

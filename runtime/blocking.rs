@@ -5,6 +5,7 @@
 //! not wait for a call that is under way: its thread finishes it and leaves. Calls that have not
 //! begun are dropped, and their join handles report a cancellation.
 
+use super::selector::Process;
 use super::unwind::{self, Contained};
 use std::collections::VecDeque;
 use std::fmt;
@@ -52,6 +53,8 @@ pub(crate) struct Pool {
     max_threads: usize,
     keep_alive: Duration,
     threads: Threads,
+    /// Whose threads they are. In a child of it there is none, and no call is made any more.
+    process: Process,
     state: Mutex<State>,
     /// A job has come, or the pool is closed.
     work: Condvar,
@@ -74,15 +77,20 @@ struct State {
 impl Pool {
     pub(crate) fn new(max_threads: usize, keep_alive: Duration, threads: Threads) -> Arc<Pool> {
         let (work, departure) = (Condvar::new(), Condvar::new());
-        Arc::new(Pool { max_threads, keep_alive, threads, state: Mutex::default(), work, departure })
+        let process = Process::current();
+        Arc::new(Pool { max_threads, keep_alive, threads, process, state: Mutex::default(), work, departure })
     }
 
-    /// Has a thread run `job`. After the pool is closed the job is dropped.
+    /// Has a thread run `job`. After the pool is closed, and in a child of its process, the job is dropped.
     ///
     /// # Errors
     ///
     /// If there is no thread, and none can be started. The job is dropped.
     pub(crate) fn spawn(self: &Arc<Pool>, job: Job) -> io::Result<()> {
+        if !self.process.is_current() {
+            unwind::drop(job);
+            return Ok(());
+        }
         let mut state = self.lock();
         if state.closed {
             drop(state);
@@ -116,12 +124,14 @@ impl Pool {
 
     /// Whether a job waits or is under way.
     pub(crate) fn is_active(&self) -> bool {
-        self.lock().active > 0
+        self.process.is_current() && self.lock().active > 0
     }
 
     /// Drops the jobs that have not begun, and sends idle threads home.
     pub(crate) fn close(&self) {
-        let mut state = self.lock();
+        // In a child a thread that is not there may hold it.
+        let state = if self.process.is_current() { Some(self.lock()) } else { self.state.try_lock().ok() };
+        let Some(mut state) = state else { return };
         state.closed = true;
         let jobs = std::mem::take(&mut state.jobs);
         state.active -= jobs.len();
@@ -132,6 +142,9 @@ impl Pool {
 
     /// After [`close`](Pool::close): waits until every thread has left, or the time is up.
     pub(crate) fn wait_until_empty(&self, timeout: Duration) {
+        if !self.process.is_current() {
+            return;
+        }
         let state = self.lock();
         let left = self.departure.wait_timeout_while(state, timeout, |state| state.threads > 0);
         drop(left);

@@ -28,13 +28,14 @@
 
 use super::context::{self, Context};
 use super::id::{Id, SourceId};
+use super::mutex::Mutex;
 use super::reactor::Direction;
 use super::tasks::QueuePosition;
 use super::waker;
 use crate::time::{Instant, Sleep, TimerId, sleep};
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{self, Poll, Wake, Waker};
 use std::time::Duration;
 
@@ -130,7 +131,7 @@ impl Deadlines {
         is_new: bool,
     ) -> Poll<io::Error> {
         let side = self.side(direction);
-        let rung = side.alarm().rung.take();
+        let rung = side.alarm.lock().and_then(|mut alarm| alarm.rung.take());
         context::with(|context| {
             let is_answer = !is_new && rung.is_some_and(|until| !context.tasks.borrow().has_reached(until));
             if is_answer || !side.begin(context, source.id) {
@@ -159,11 +160,6 @@ impl Side {
         })
     }
 
-    fn alarm(&self) -> MutexGuard<'_, Alarm> {
-        // Nothing in here panics halfway.
-        self.alarm.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// A wait begins while no alarm is armed. False if its time is over already.
     #[cold]
     fn begin(self: &Arc<Self>, context: &Context, source: Id) -> bool {
@@ -178,19 +174,19 @@ impl Side {
     /// False if there is nothing to wait for.
     fn arm(self: &Arc<Self>, context: &Context, rings_ns: u64) -> bool {
         let timer = context.time.arm_at(rings_ns, Waker::from(self.clone()));
-        let mut alarm = self.alarm();
-        alarm.rings_ns = rings_ns;
-        alarm.timer = timer;
+        if let Some(mut alarm) = self.alarm.lock() {
+            alarm.rings_ns = rings_ns;
+            alarm.timer = timer;
+        }
         timer.is_some()
     }
 
     fn disarm(&self) {
         self.armed.store(0, Relaxed);
-        let timer = {
-            let mut alarm = self.alarm();
+        let timer = self.alarm.lock().and_then(|mut alarm| {
             alarm.rung = None;
             alarm.timer.take()
-        };
+        });
         if let Some((mut timer, deadline)) = timer {
             timer.disarm(deadline);
         }
@@ -199,7 +195,7 @@ impl Side {
     /// The alarm rings, in the runtime where it was armed.
     fn ring(self: &Arc<Self>, context: &Context) {
         let source = Id::from_bits(self.armed.load(Relaxed));
-        let rings_ns = self.alarm().rings_ns;
+        let Some(rings_ns) = self.alarm.lock().map(|alarm| alarm.rings_ns) else { return };
         // Careful: it may be an earlier one, that was left behind when the descriptor moved.
         if source.runtime() != context.id.number() || context.time.turn_ns() < rings_ns {
             return;
@@ -214,7 +210,9 @@ impl Side {
         }
         self.armed.store(0, Relaxed);
         stir(SourceId { id: source, runtime: context.id }, self.direction);
-        self.alarm().rung = Some(context.tasks.borrow().position());
+        if let Some(mut alarm) = self.alarm.lock() {
+            alarm.rung = Some(context.tasks.borrow().position());
+        }
     }
 }
 

@@ -424,7 +424,7 @@ impl Drop for Executor {
         context.pool.close();
         let mut mail = self.mail.take();
         context.remote.close(&mut mail);
-        unwind::drop_each(mail.calls);
+        unwind::drop_each(mail.calls.drain(..));
         let leftovers = context.tasks.borrow_mut().close();
         leftovers.into_iter().for_each(|leftovers| context.drop_and_wake(leftovers));
         let mut wakers = self.wakers.take();

@@ -21,9 +21,27 @@ use std::time::Duration;
 /// called there. Dropping it drops every task, on this thread, and closes every descriptor it made;
 /// blocking calls under way are not waited for. Handles and wakers that are left do nothing then.
 ///
-/// After fork(2) it is the parent's alone. In the child [`block_on`](Runtime::block_on) panics when it comes to
-/// wait; what is dropped there changes nothing for the parent; and sockets that came along may be used in a
-/// runtime that the child makes, as long as the parent does not use them too.
+/// # After fork(2)
+///
+/// A runtime belongs to the process that made it. A forked child can make its own, whatever the other threads of
+/// the parent were doing with theirs. Of its parent's runtime, in the child:
+///
+/// - [`block_on`](Runtime::block_on) panics when it comes to wait, and [handles](Handle) are closed.
+/// - Join handles return an error that [`is_cancelled`](crate::task::JoinError::is_cancelled), unless the result
+///   had been sent to another thread, or from one, before the fork.
+/// - Sockets may be used in a runtime that the child makes, as long as the parent does not use them too.
+/// - Whatever is dropped changes nothing for the parent, and waits for no thread that is not in the child: the
+///   runtime, sockets, timers, wakers, join handles, in-memory streams. What a thread of the parent was just
+///   sending to the runtime is leaked.
+///
+/// A child that was forked inside of `block_on` is still inside: it drives a runtime of its own on another
+/// thread, or after it has returned from there.
+///
+/// This is what the library promises of itself. The destructors of the futures in the parent's tasks run in the
+/// child as well, and may wait for locks of their own. An object that another thread was using at that moment,
+/// such as a shared listener, may be locked for ever, and then a *use* of it in the child hangs. The same holds
+/// for what the child takes from elsewhere: the standard streams of std, and so the message of a panic; name
+/// look-ups of the C library; the allocator, unless it is made for it, as that of glibc is.
 ///
 /// # Examples
 ///
@@ -256,7 +274,7 @@ impl Handle {
         self.remote.selector()
     }
 
-    /// Whether the runtime has gone.
+    /// Returns whether the runtime has gone. In a forked child, the parent's runtime has.
     pub fn is_closed(&self) -> bool {
         self.remote.is_closed()
     }

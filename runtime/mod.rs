@@ -32,11 +32,13 @@ mod local;
 #[cfg_attr(not(all(feature = "io-util", any(target_os = "linux", target_os = "android"))), allow(dead_code))]
 pub(crate) mod lending;
 mod metrics;
+pub(crate) mod mutex;
 mod packet;
 mod queue;
 pub(crate) mod reactor;
 mod recycled;
 pub(crate) mod registered;
+mod registry;
 mod remote;
 pub mod selector;
 mod slots;

@@ -4,6 +4,8 @@
 //! [`Handle`]: super::Handle
 
 use super::join_error::JoinError;
+use super::mutex::Mutex;
+use super::selector::Process;
 use super::tasks::TaskRef;
 use super::{context, unwind};
 use crate::task::Id;
@@ -11,7 +13,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 /// Where the result is left, and who waits for it.
@@ -29,6 +31,8 @@ struct State<T> {
 /// What of the work can be seen and done without knowing the type of its result.
 pub(crate) struct Control {
     id: Id,
+    /// The process in which a thread or a loop elsewhere does the work: in a child of it nobody does.
+    elsewhere: Option<Process>,
     aborted: AtomicBool,
     finished: AtomicBool,
     /// The task that does the work, once it has been spawned.
@@ -40,10 +44,11 @@ pub(crate) struct Sender<T> {
     packet: Arc<Packet<T>>,
 }
 
-/// Makes a packet, and the half that will fill it.
-pub(crate) fn packet<T>() -> (Sender<T>, Arc<Packet<T>>) {
+/// Makes a packet, and the half that will fill it: here, or `elsewhere`, on another thread.
+pub(crate) fn packet<T>(elsewhere: bool) -> (Sender<T>, Arc<Packet<T>>) {
     let control = Control {
         id: Id::away(),
+        elsewhere: elsewhere.then(Process::current),
         aborted: AtomicBool::new(false),
         finished: AtomicBool::new(false),
         task: Mutex::new(None),
@@ -65,8 +70,12 @@ impl<T> Packet<T> {
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
         // Cloned before the lock: a foreign waker's clone is user code, and so is its drop below.
         let waker = cx.waker().clone();
-        let mut state = self.lock();
-        if let Some(result) = state.result.take() {
+        let Some(mut state) = self.state.lock() else {
+            unwind::drop(waker);
+            return Poll::Ready(self.lost());
+        };
+        let result = state.result.take().or_else(|| self.control.is_lost().then(|| self.lost()));
+        if let Some(result) = result {
             drop(state);
             unwind::drop(waker);
             return Poll::Ready(result);
@@ -79,7 +88,7 @@ impl<T> Packet<T> {
 
     /// Nobody waits any more.
     pub(crate) fn detach(&self) {
-        let mut state = self.lock();
+        let Some(mut state) = self.state.lock() else { return };
         let (result, joiner) = (state.result.take(), state.joiner.take());
         drop(state);
         unwind::drop_each(result);
@@ -88,7 +97,7 @@ impl<T> Packet<T> {
 
     /// Blocks this thread until the result is there.
     pub(crate) fn wait(&self) -> Result<T, JoinError> {
-        let mut state = self.lock();
+        let Some(mut state) = self.state.lock() else { return self.lost() };
         loop {
             if let Some(result) = state.result.take() {
                 return result;
@@ -97,15 +106,16 @@ impl<T> Packet<T> {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What becomes of the work in a child of its process.
+    fn lost(&self) -> Result<T, JoinError> {
+        Err(JoinError::cancelled(self.control.id))
     }
 }
 
 /// A result that came after the join handle had gone is dropped here.
 impl<T> Drop for Packet<T> {
     fn drop(&mut self) {
-        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state.get_mut();
         unwind::drop_each(state.result.take());
         unwind::drop_each(state.joiner.take());
     }
@@ -117,7 +127,12 @@ impl Control {
     }
 
     pub(crate) fn is_finished(&self) -> bool {
-        self.finished.load(Ordering::Acquire)
+        self.finished.load(Ordering::Acquire) || self.is_lost()
+    }
+
+    /// Whether this is a child of the process in which the work is done.
+    fn is_lost(&self) -> bool {
+        self.elsewhere.is_some_and(|process| !process.is_current())
     }
 
     /// Asks the work to end: a task in its next turn, a call on the pool if it has not begun. Only the first
@@ -126,7 +141,7 @@ impl Control {
         if self.aborted.swap(true, Ordering::SeqCst) {
             return;
         }
-        let task = *self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        let task = self.task.lock().and_then(|task| *task);
         if let Some(task) = task {
             context::abort(task);
         }
@@ -139,7 +154,9 @@ impl Control {
     /// Tells which task does the work. Whichever of this and [`abort`](Control::abort) comes later
     /// sees the other.
     pub(crate) fn runs_as(&self, task: TaskRef) {
-        *self.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
+        if let Some(mut place) = self.task.lock() {
+            *place = Some(task);
+        }
         if self.is_aborted() {
             context::abort(task);
         }
@@ -153,8 +170,10 @@ impl<T> Sender<T> {
 
     /// Leaves the result, and wakes who waits. Only the first result counts.
     pub(crate) fn send(&self, result: Result<T, JoinError>) {
-        let mut state = self.packet.lock();
-        if self.control().is_finished() {
+        let Some(mut state) = self.packet.state.lock() else {
+            return unwind::drop(result);
+        };
+        if self.control().finished.load(Ordering::Relaxed) {
             drop(state);
             return unwind::drop(result);
         }
@@ -294,8 +313,8 @@ mod tests {
 
     #[test]
     fn the_work_has_not_finished_before_its_result_is_there() {
-        let (sender, packet) = packet();
-        let state = packet.lock();
+        let (sender, packet) = packet(true);
+        let state = packet.state.lock();
         thread::scope(|scope| {
             scope.spawn(move || sender.send(Ok(7)));
             // Time enough for the other thread to come to the lock.

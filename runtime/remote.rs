@@ -7,8 +7,8 @@
 //! Other threads cannot flood the loop. The inbox holds each slot at most once, and each abort. The loop takes
 //! out a bounded portion at a time; a thread that sends more tasks than it comes to is made to wait.
 //!
-//! A waker knows only the number of its runtime. It finds the rest in [`RUNTIMES`], and nothing
-//! there once the runtime has gone. Descriptors are closed with the runtime although handles may
+//! A waker knows only the number of its runtime. It finds the rest in the [registry](super::registry), and
+//! nothing there once the runtime has gone. Descriptors are closed with the runtime although handles may
 //! keep a `Remote` alive: whoever is just using one holds it by `Arc`, so that no number is
 //! written to after it may have been given away.
 //!
@@ -31,13 +31,15 @@
 //! The model at the foot of this file is checked with loom.
 
 use super::id::{Id, RuntimeId};
-use super::selector::{self, Kind, Notifier, Selector};
+use super::registry;
+pub(crate) use super::registry::{find, wake};
+use super::selector::{self, Kind, Notifier, Process, Selector};
 use crate::runtime::sync::atomic::{AtomicU8, Ordering};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 /// A call that another thread asks the runtime's thread to make.
@@ -46,6 +48,8 @@ pub(crate) type Call = Box<dyn FnOnce() + Send>;
 /// The part of a runtime that other threads may touch.
 pub(crate) struct Remote {
     id: RuntimeId,
+    /// In a child of it, the runtime is gone: see [`Process`].
+    process: Process,
     selector: Kind,
     bell: Bell,
     inbox: Mutex<Inbox>,
@@ -100,11 +104,11 @@ impl Remote {
     ///
     /// When there are 65,535 runtimes already.
     pub(crate) fn new(selector: &Selector) -> io::Result<Arc<Remote>> {
-        let mut runtimes = RUNTIMES.write().unwrap_or_else(PoisonError::into_inner);
-        let id = runtimes.vacant()?;
+        let process = Process::counted()?;
         let descriptors = Descriptors { notifier: selector.notifier(), selector: selector.remote().clone() };
-        let remote = Arc::new(Remote {
+        registry::register(process, |id| Remote {
             id,
+            process,
             selector: selector.kind(),
             bell: Bell::new(),
             inbox: Mutex::new(Inbox {
@@ -116,9 +120,7 @@ impl Remote {
             }),
             room: Condvar::new(),
             is_running: AtomicBool::new(false),
-        });
-        runtimes.put(id.number(), Some(remote.clone()));
-        Ok(remote)
+        })
     }
 
     pub(crate) fn id(&self) -> RuntimeId {
@@ -157,20 +159,23 @@ impl Remote {
     ///
     /// Gives the call back if the runtime is gone.
     pub(crate) fn call(&self, call: Call) -> Result<(), Call> {
-        self.push(self.lock(), call)
+        self.push(call, false)
     }
 
     /// As [`call`](Remote::call). If calls come faster than the loop makes them, this waits for room first,
     /// but no longer than [`MAX_SENDER_WAIT`]. Not for the runtime's own thread.
     pub(crate) fn call_when_room(&self, call: Call) -> Result<(), Call> {
-        let mut inbox = self.lock();
-        if inbox.calls.len() >= CALLS_FULL {
-            inbox = self.wait_for_room(inbox);
-        }
-        self.push(inbox, call)
+        self.push(call, true)
     }
 
-    fn push(&self, mut inbox: MutexGuard<'_, Inbox>, call: Call) -> Result<(), Call> {
+    fn push(&self, call: Call, waits: bool) -> Result<(), Call> {
+        if !self.process.is_current() {
+            return Err(call);
+        }
+        let mut inbox = self.lock();
+        if waits && inbox.calls.len() >= CALLS_FULL {
+            inbox = self.wait_for_room(inbox);
+        }
         if inbox.descriptors.is_none() {
             drop(inbox);
             return Err(call);
@@ -209,7 +214,7 @@ impl Remote {
 
     /// Whether the runtime has gone.
     pub(crate) fn is_closed(&self) -> bool {
-        self.lock().descriptors.is_none()
+        !self.process.is_current() || self.lock().descriptors.is_none()
     }
 
     /// The loop is about to wait. False if there is mail: then it must not.
@@ -233,7 +238,7 @@ impl Remote {
     /// It does not wait for the lock: the thread that has it may have been preempted, and timers and sockets need
     /// not wait until that runs again. Returns false if that was so.
     pub(crate) fn take_mail(&self, limit: usize, mail: &mut Mail) -> bool {
-        if !self.bell.take_mail() {
+        if !self.bell.take_mail() || !self.process.is_current() {
             return true;
         }
         let mut inbox = match self.inbox.try_lock() {
@@ -259,8 +264,10 @@ impl Remote {
 
     /// The runtime is going: refuses whatever comes from now on, and hands out what is left.
     pub(crate) fn close(&self, mail: &mut Mail) {
-        RUNTIMES.write().unwrap_or_else(PoisonError::into_inner).put(self.id.number(), None);
-        let mut inbox = self.lock();
+        registry::deregister(self.id);
+        // In a child a thread that is not there may hold it.
+        let inbox = if self.process.is_current() { Some(self.lock()) } else { self.inbox.try_lock().ok() };
+        let Some(mut inbox) = inbox else { return };
         inbox.take(usize::MAX, mail);
         let descriptors = inbox.descriptors.take();
         drop(inbox);
@@ -376,59 +383,6 @@ impl Bell {
     }
 }
 
-/// All runtimes of the process, by number. Locked for a moment when a runtime is made or dropped,
-/// and read by wakers away from home.
-static RUNTIMES: RwLock<Runtimes> = RwLock::new(Runtimes { slots: Vec::new(), last: RuntimeId::new(0, 0) });
-
-/// Returns a runtime, unless it has been dropped.
-pub(crate) fn find(id: RuntimeId) -> Option<Arc<Remote>> {
-    find_number(id.number()).filter(|remote| remote.id == id)
-}
-
-/// Returns the runtime that has this number now.
-fn find_number(number: u16) -> Option<Arc<Remote>> {
-    let runtimes = RUNTIMES.read().unwrap_or_else(PoisonError::into_inner);
-    runtimes.slots.get(usize::from(number).checked_sub(1)?)?.clone()
-}
-
-/// Wakes by id, from any thread. Does nothing if the runtime has gone.
-pub(crate) fn wake(id: Id) {
-    // The lock is not held during the wake: it may be a system call.
-    if let Some(remote) = find_number(id.runtime()) {
-        remote.wake(id.slot());
-    }
-}
-
-struct Runtimes {
-    slots: Vec<Option<Arc<Remote>>>,
-    last: RuntimeId,
-}
-
-impl Runtimes {
-    /// Returns the next free number after the last one given out, so that it is as long as possible until a
-    /// number comes again: a waker of a runtime long gone then seldom finds another one in its place.
-    fn vacant(&mut self) -> io::Result<RuntimeId> {
-        let last = self.last.number();
-        let following = (last..=u16::MAX).skip(1).chain(1..=last);
-        for number in following.take(usize::from(u16::MAX)) {
-            if self.slots.get(usize::from(number) - 1).is_none_or(Option::is_none) {
-                let epoch = self.last.epoch().wrapping_add(u32::from(number <= last));
-                self.last = RuntimeId::new(number, epoch);
-                return Ok(self.last);
-            }
-        }
-        Err(io::Error::other("there are 65535 runtimes in this process already"))
-    }
-
-    fn put(&mut self, number: u16, remote: Option<Arc<Remote>>) {
-        let index = usize::from(number) - 1;
-        if index >= self.slots.len() {
-            self.slots.resize(index + 1, None);
-        }
-        self.slots[index] = remote;
-    }
-}
-
 #[cfg(all(test, not(runtime_loom)))]
 mod tests {
     use super::*;
@@ -448,18 +402,6 @@ mod tests {
         wakes.take(2, &mut mail);
         assert_eq!(mail.slots, [3, 64, 1000, 3]);
         assert!(wakes.is_empty());
-    }
-
-    #[test]
-    #[cfg_attr(miri, ignore = "65,536 numbers are too many for an interpreter")]
-    fn numbers_are_not_zero_and_come_round_late() {
-        let mut runtimes = Runtimes { slots: Vec::new(), last: RuntimeId::new(0, 0) };
-        for epoch in 0..2 {
-            for number in 1..=u16::MAX {
-                assert_eq!(runtimes.vacant().unwrap(), RuntimeId::new(number, epoch));
-            }
-        }
-        assert_eq!(runtimes.vacant().unwrap(), RuntimeId::new(1, 2));
     }
 }
 

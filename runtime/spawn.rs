@@ -73,7 +73,7 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let (handle, start) = spawn_later(future);
+    let (handle, start) = spawn_later(future, true);
     if context::is_current(remote.id()) {
         start();
     } else if context::local(remote.id()).is_some() {
@@ -86,14 +86,14 @@ where
     handle
 }
 
-/// A task that is started by a call, on the thread and in the runtime where that is made. Dropped
-/// instead, it reports a cancellation to the handle.
-pub(crate) fn spawn_later<F>(future: F) -> (JoinHandle<F::Output>, impl FnOnce())
+/// A task that is started by a call, on the thread and in the runtime where that is made: on another one if
+/// `elsewhere`. Dropped instead, it reports a cancellation to the handle.
+pub(crate) fn spawn_later<F>(future: F, elsewhere: bool) -> (JoinHandle<F::Output>, impl FnOnce())
 where
     F: Future + 'static,
     F::Output: 'static,
 {
-    let (sender, packet) = packet::packet();
+    let (sender, packet) = packet::packet(elsewhere);
     let control = packet.control().clone();
     let future = Sending::new(future, sender);
     let start = move || {
@@ -142,7 +142,7 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    let (sender, packet) = packet::packet();
+    let (sender, packet) = packet::packet(true);
     let sender = Arc::new(sender);
     let calling = Calling::new(call, sender.clone());
     if let Err(error) = pool.spawn(Box::new(move || calling.run())) {

@@ -27,7 +27,7 @@ pub(crate) fn catch(f: impl FnOnce()) -> Option<Box<dyn Any + Send>> {
 }
 
 /// Drops a value, and goes on if that panics.
-#[inline]
+#[inline(never)]
 pub(crate) fn drop<T>(value: T) {
     if std::mem::needs_drop::<T>() {
         contain(|| std::mem::drop(value));

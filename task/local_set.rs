@@ -172,7 +172,7 @@ impl Set {
     {
         if self.closed.get() {
             // Never started. Its drop is user code, as that of an argument is.
-            return spawn_later(future).0;
+            return spawn_later(future, false).0;
         }
         let key = self.last.get() + 1;
         self.last.set(key);
@@ -182,7 +182,7 @@ impl Set {
         let handle = if context::is_entered() {
             spawn(member)
         } else {
-            let (handle, start) = spawn_later(member);
+            let (handle, start) = spawn_later(member, false);
             self.waiting.borrow_mut().push(Box::new(start));
             handle
         };

@@ -22,6 +22,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "runtime::context",
             "runtime::interest",
             "runtime::lending",
+            "runtime::mutex",
             "runtime::reactor",
             "runtime::registered",
             "runtime::unwind",
@@ -54,7 +55,15 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     // Deadlines are timers of a kind.
     (
         "runtime/deadlines.rs",
-        &["runtime::context", "runtime::id", "runtime::reactor", "runtime::tasks", "runtime::waker", "time"],
+        &[
+            "runtime::context",
+            "runtime::id",
+            "runtime::mutex",
+            "runtime::reactor",
+            "runtime::tasks",
+            "runtime::waker",
+            "time",
+        ],
     ),
     // Of `io`, which stands on it, only how a stream serves copies and tokio's helpers: the one exception.
     (
@@ -85,6 +94,7 @@ const RUNTIME: &[&[&str]] = &[
         "interest",
         "lending",
         "metrics",
+        "mutex",
         "selector",
         "slots",
         "sync",
@@ -92,7 +102,7 @@ const RUNTIME: &[&[&str]] = &[
         "unwind",
     ],
     &["queue"],
-    &["blocking", "join_error", "reactor", "recycled", "remote", "task", "tasks"],
+    &["blocking", "join_error", "reactor", "recycled", "registry", "remote", "task", "tasks"],
     &["contention"],
     &["context", "waker"],
     &["binding", "deadlines", "join", "known", "packet", "registered", "spawn"],

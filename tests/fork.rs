@@ -6,13 +6,23 @@
 mod common;
 
 use common::process::in_child;
-use common::{message, poll_once, watchdog};
-use futures_lite::{AsyncReadExt, AsyncWriteExt};
-use runtime::net::{TcpListener, TcpStream};
+use common::{message, own_waker, poll_once, watchdog, yield_times};
+use futures_lite::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use runtime::io::DuplexStream;
+use runtime::net::{TcpListener, TcpStream, UnixStream};
 use runtime::selector::{Events, Kind, Selector};
-use runtime::{Builder, Runtime, time};
+use runtime::task::{JoinHandle, LocalSet};
+use runtime::{Builder, Handle, Runtime, time};
 use std::io::{self, Read, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::process::ExitStatus;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Condvar, Mutex};
+use std::task::{Context, Waker};
+use std::thread;
 use std::time::Duration;
 
 /// Runs `body` in a child, while the parent waits. What goes wrong there goes wrong here.
@@ -25,11 +35,7 @@ fn forked(body: impl FnOnce()) {
         // SAFETY: takes a number. No handler of the parent's is to be called here.
         unsafe { libc::_exit(if is_well { 0 } else { 1 }) };
     }
-    assert!(child > 0, "{}", io::Error::last_os_error());
-    let mut status = 0;
-    // SAFETY: the kernel writes one number.
-    let waited = unsafe { libc::waitpid(child, &mut status, 0) };
-    assert_eq!((waited, status), (child, 0), "the child failed");
+    assert_eq!(status_of(child), 0, "the child failed");
 }
 
 /// On every selector, in a process of its own.
@@ -173,4 +179,256 @@ fn a_selector_by_itself_is_its_makers() {
             assert_eq!(reader.read(&mut [0; 8]).unwrap(), 1);
         }
     });
+}
+
+/// The threads that make blocking calls are not there, nor is anybody who would take what is sent to the loop.
+#[test]
+fn a_child_waits_for_nobody_who_stayed_with_its_parent() {
+    on_each(|runtime| {
+        let (begun, has_begun) = channel();
+        let (release, released) = channel::<()>();
+        let call = runtime.spawn_blocking(move || {
+            begun.send(()).unwrap();
+            released.recv().is_ok()
+        });
+        has_begun.recv().unwrap();
+        let handle = runtime.handle().clone();
+        let sent = handle.spawn(async { 7 });
+        let number = |handle: &Handle| format!("{handle:?}").replace("true", "false");
+        let mut inherited = Some((runtime, call, sent));
+        forked(|| {
+            let _watchdog = watchdog();
+            let (runtime, call, sent) = inherited.take().unwrap();
+            let fresh = Runtime::new().unwrap();
+            assert_ne!(number(fresh.handle()), number(&handle));
+            assert!(handle.is_closed() && !fresh.handle().is_closed());
+            assert!(call.is_finished() && sent.is_finished());
+            fresh.block_on(async {
+                assert!(call.await.unwrap_err().is_cancelled());
+                assert!(sent.await.unwrap_err().is_cancelled());
+                assert!(handle.spawn_blocking(|| 7).await.unwrap_err().is_cancelled());
+            });
+            assert!(catch_unwind(AssertUnwindSafe(|| handle.block_on(async {}))).is_err());
+            runtime.shutdown_timeout(Duration::from_secs(3600));
+        });
+        let (runtime, call, sent) = inherited.unwrap();
+        release.send(()).unwrap();
+        runtime.block_on(async {
+            assert!(call.await.unwrap());
+            assert_eq!(sent.await.unwrap(), 7);
+        });
+    });
+}
+
+/// A set that was made before is used as it would have been without a fork.
+#[test]
+fn a_child_starts_the_tasks_that_it_has_inherited() {
+    on_each(|runtime| {
+        let set = LocalSet::new();
+        let member = set.spawn_local(async { 7 });
+        let mut inherited = Some((set, member));
+        forked(|| {
+            let (set, member) = inherited.take().unwrap();
+            let fresh = Runtime::new().unwrap();
+            fresh.block_on(set);
+            assert_eq!(fresh.block_on(member).unwrap(), 7);
+        });
+        let (set, member) = inherited.unwrap();
+        runtime.block_on(set);
+        assert_eq!(runtime.block_on(member).unwrap(), 7);
+    });
+}
+
+/// Forks while other threads are in the midst of whatever they may do to a runtime.
+///
+/// The child has their locks, as they held them, and not the threads. Nothing of it may be waited for, be it by
+/// a new runtime or by what the child drops of its parent's. It has twenty seconds for that, and prints nothing,
+/// for std's lock of the standard streams may be one of those.
+#[test]
+fn a_child_waits_for_no_lock_of_a_thread_that_it_does_not_have() {
+    const FORKS: usize = 150;
+    in_child(|| {
+        std::panic::set_hook(Box::new(|_| {}));
+        let runtime = Builder::new_current_thread().max_blocking_threads(2).build().unwrap();
+        let phase = Phase::default();
+        let (stream, mut end) = runtime::io::duplex(8);
+        let works = busy_threads(&runtime, stream);
+        let others: Vec<_> = works.into_iter().map(|work| phase.repeat(work)).collect();
+        let mut forks = 0;
+        let failed = loop {
+            let inherited = Inherited::new(&runtime);
+            phase.set(Some(true));
+            (0..forks % 16).for_each(|_| thread::yield_now());
+            // SAFETY: the child does not do what POSIX forbids it, but for malloc, which glibc allows.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                // SAFETY: takes a number. By default the signal ends the process.
+                unsafe { libc::alarm(20) };
+                let is_well = catch_unwind(AssertUnwindSafe(|| {
+                    uses_a_runtime_of_its_own();
+                    inherited.uses();
+                    drop((runtime, end));
+                    uses_a_runtime_of_its_own();
+                }));
+                // SAFETY: takes a number.
+                unsafe { libc::_exit(if is_well.is_ok() { 0 } else { 1 }) };
+            }
+            phase.set(Some(false));
+            let status = status_of(child);
+            forks += 1;
+            if status != 0 || forks == FORKS {
+                break (status != 0).then_some(status);
+            }
+            // What the others have sent.
+            runtime.block_on(yield_times(8));
+            drop(runtime.block_on(poll_once(end.read(&mut [0; 8]))));
+        };
+        phase.set(None);
+        others.into_iter().for_each(|thread| thread.join().unwrap());
+        drop(std::panic::take_hook());
+        let said = failed.map(|status| format!("child {forks} ended with {}", ExitStatus::from_raw(status)));
+        assert_eq!(said, None);
+    });
+}
+
+type Work = Box<dyn FnMut() + Send>;
+
+/// What other threads do to a runtime, and with their own.
+fn busy_threads(runtime: &Runtime, mut stream: DuplexStream) -> [Work; 4] {
+    let waker = runtime.block_on(own_waker());
+    let [handle, other] = [(); 2].map(|()| runtime.handle().clone());
+    let (sent, calls) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    [
+        Box::new(|| {
+            let runtime = Runtime::new().unwrap();
+            runtime.block_on(runtime.spawn(async {})).unwrap();
+        }),
+        Box::new(move || {
+            waker.wake_by_ref();
+            // No more than the loop comes to.
+            if sent.load(Relaxed) < 1000 {
+                sent.fetch_add(1, Relaxed);
+                let sent = sent.clone();
+                let task = handle.spawn(async move { sent.fetch_sub(1, Relaxed) });
+                task.abort_handle().is_finished();
+            }
+            assert!(!handle.is_closed());
+        }),
+        Box::new(move || {
+            if calls.load(Relaxed) < 1000 {
+                calls.fetch_add(1, Relaxed);
+                let calls = calls.clone();
+                drop(other.spawn_blocking(move || calls.fetch_sub(1, Relaxed)));
+            }
+        }),
+        Box::new(move || {
+            let mut cx = Context::from_waker(Waker::noop());
+            _ = Pin::new(&mut stream).poll_write(&mut cx, b"x").is_ready();
+            _ = Pin::new(&mut stream).poll_read(&mut cx, &mut [0; 8]).is_ready();
+        }),
+    ]
+}
+
+/// Whether the other threads are at work; none when they are to end. While a child is waited for they rest,
+/// so that it has a processor.
+#[derive(Clone)]
+struct Phase(Arc<(Mutex<Option<bool>>, Condvar)>);
+
+impl Default for Phase {
+    fn default() -> Phase {
+        Phase(Arc::new((Mutex::new(Some(false)), Condvar::new())))
+    }
+}
+
+impl Phase {
+    fn set(&self, phase: Option<bool>) {
+        *self.0.0.lock().unwrap() = phase;
+        self.0.1.notify_all();
+    }
+
+    fn repeat(&self, mut work: Work) -> thread::JoinHandle<()> {
+        let phase = self.clone();
+        thread::spawn(move || {
+            loop {
+                let rests = |phase: &mut Option<bool>| *phase == Some(false);
+                let now = *phase.0.1.wait_while(phase.0.0.lock().unwrap(), rests).unwrap();
+                if now.is_none() {
+                    return;
+                }
+                work();
+            }
+        })
+    }
+}
+
+/// What a child has of its parent's, besides the runtime: each of them is of use to another thread as well.
+struct Inherited {
+    handle: Handle,
+    waker: Waker,
+    local: JoinHandle<()>,
+    /// They are on their way, and nobody takes them further in the child.
+    sent: JoinHandle<()>,
+    called: JoinHandle<()>,
+    stream: TcpStream,
+    other: std::net::TcpStream,
+}
+
+impl Inherited {
+    fn new(runtime: &Runtime) -> Inherited {
+        let (stream, other) = runtime.block_on(waiting_pair());
+        stream.set_read_timeout(Some(Duration::from_secs(3600))).unwrap();
+        let handle = runtime.handle().clone();
+        Inherited {
+            waker: runtime.block_on(own_waker()),
+            local: runtime.spawn(std::future::pending()),
+            sent: handle.spawn(std::future::pending()),
+            called: handle.spawn_blocking(|| thread::sleep(Duration::from_micros(10))),
+            handle,
+            stream,
+            other,
+        }
+    }
+
+    /// In the child.
+    fn uses(self) {
+        let Inherited { handle, waker, local, sent, called, mut stream, mut other } = self;
+        waker.wake();
+        assert!(handle.is_closed());
+        sent.abort();
+        local.abort();
+        let late = (handle.spawn(async {}), handle.spawn_blocking(|| {}));
+        runtime::block_on(async {
+            assert!(late.0.await.unwrap_err().is_cancelled());
+            assert!(late.1.await.unwrap_err().is_cancelled());
+            assert!(local.await.unwrap_err().is_cancelled());
+            assert!(sent.is_finished());
+            assert!(sent.await.unwrap_err().is_cancelled());
+            // It may have been made before the fork.
+            drop(called.await);
+            hears(&mut stream, &mut other).await;
+        });
+    }
+}
+
+fn uses_a_runtime_of_its_own() {
+    let runtime = Runtime::new().unwrap();
+    runtime.block_on(async {
+        time::sleep(Duration::from_micros(10)).await;
+        let (mut one, mut other) = UnixStream::pair().unwrap();
+        let said = runtime::spawn(async move { one.write_all(b"here").await });
+        other.read_exact(&mut [0; 4]).await.unwrap();
+        said.await.unwrap().unwrap();
+        assert_eq!(runtime::task::spawn_blocking(|| 7).await.unwrap(), 7);
+        assert_eq!(Handle::current().spawn(async { 7 }).await.unwrap(), 7);
+    });
+}
+
+/// How a child has ended.
+fn status_of(child: libc::pid_t) -> i32 {
+    assert!(child > 0, "{}", io::Error::last_os_error());
+    let mut status = 0;
+    // SAFETY: the kernel writes one number.
+    let waited = unsafe { libc::waitpid(child, &mut status, 0) };
+    assert_eq!(waited, child);
+    status
 }

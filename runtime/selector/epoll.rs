@@ -79,7 +79,7 @@ impl Epoll {
         let fd = syscall!(epoll_create1(libc::EPOLL_CLOEXEC))?;
         // SAFETY: the call has just made this descriptor, and nobody else has it.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-        let set = Arc::new(EpollSet { fd, process: Process::current()? });
+        let set = Arc::new(EpollSet { fd, process: Process::counted()? });
         let channel = Arc::new(channel);
         // By edge in either case, so that an eventfd need not be read.
         let mask = EDGE | libc::EPOLLIN as u32;

@@ -129,12 +129,12 @@ use {kqueue::Kqueue, queue::Queue};
 
 pub use event::{Event, Events};
 pub(crate) use event::{READ_END, READ_MORE, READABLE, WRITABLE, WRITE_CLOSED};
+pub(crate) use fork::Process;
 pub use kind::{Kind, ParseKindError};
 pub use notifier::Notifier;
 pub(crate) use remote::Remote;
 
 use crate::runtime::interest::Interest;
-use fork::Process;
 use poll::Poll;
 use select::Select;
 use std::fmt;
@@ -234,7 +234,7 @@ impl Selector {
             return Err(kind.unsupported());
         }
         let room = room.min(MOST_EVENTS);
-        let process = Process::current()?;
+        let process = Process::counted()?;
         let backend = backend(kind, room)?;
         let remote = dispatch!(&backend, backend => backend.remote());
         Ok(Selector { backend, kind, room, listed: Vec::new(), remote, process })

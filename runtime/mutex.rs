@@ -1,0 +1,136 @@
+//! A mutex that is not waited for in vain after fork(2).
+//!
+//! The child has the mutexes of its parent, but only the thread that forked: what another thread had locked at
+//! that moment stays locked in the child for ever. So a mutex of the parent is only tried there. If that
+//! succeeds it is as good as a new one; if not, what is in it is lost to the child, and whoever comes for it
+//! does without.
+
+use super::selector::Process;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{self, MutexGuard, PoisonError, TryLockError};
+use std::thread;
+
+/// How often a mutex of the parent is tried: another thread of the child may be the first to take it.
+const TRIES: usize = 64;
+
+pub(crate) struct Mutex<T> {
+    /// The [number](Process::number) of the process in which it is known to be waited for by none but those
+    /// who are there.
+    process: AtomicU32,
+    inner: sync::Mutex<T>,
+}
+
+impl<T> Mutex<T> {
+    pub(crate) fn new(value: T) -> Mutex<T> {
+        let process = Process::counted_if_possible();
+        Mutex { process: AtomicU32::new(process.number()), inner: sync::Mutex::new(value) }
+    }
+
+    /// Locks it. `None` in a child if a thread that is not there holds it.
+    ///
+    /// Nothing that can panic runs under such a lock.
+    #[inline]
+    pub(crate) fn lock(&self) -> Option<MutexGuard<'_, T>> {
+        if self.process.load(Relaxed) != Process::current().number() {
+            return self.lock_inherited();
+        }
+        Some(self.inner.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    #[cold]
+    fn lock_inherited(&self) -> Option<MutexGuard<'_, T>> {
+        for _ in 0..TRIES {
+            match self.inner.try_lock() {
+                Ok(guard) => return Some(self.take_over(guard)),
+                Err(TryLockError::Poisoned(error)) => return Some(self.take_over(error.into_inner())),
+                Err(TryLockError::WouldBlock) => thread::yield_now(),
+            }
+            if self.process.load(Relaxed) == Process::current().number() {
+                return self.lock();
+            }
+        }
+        None
+    }
+
+    /// Whoever holds it from now on is there.
+    fn take_over<'a>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        self.process.store(Process::current().number(), Relaxed);
+        guard
+    }
+
+    pub(crate) fn get_mut(&mut self) -> &mut T {
+        self.inner.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T: Default> Default for Mutex<T> {
+    fn default() -> Mutex<T> {
+        Mutex::new(T::default())
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(miri))] // No fork there.
+mod tests {
+    #![expect(unsafe_code, reason = "fork, waitpid and _exit")]
+
+    use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::mpsc::channel;
+
+    /// Runs `body` in a child, in which it must not print.
+    fn in_fork(body: impl FnOnce()) {
+        // SAFETY: the child does not do what POSIX forbids it, but for malloc, which glibc allows.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            // SAFETY: takes a number. The signal ends the process.
+            unsafe { libc::alarm(10) };
+            let is_well = catch_unwind(AssertUnwindSafe(body)).is_ok();
+            // SAFETY: takes a number.
+            unsafe { libc::_exit(if is_well { 0 } else { 1 }) };
+        }
+        let mut status = 0;
+        // SAFETY: the kernel writes one number.
+        let waited = unsafe { libc::waitpid(child, &mut status, 0) };
+        assert_eq!((waited, status), (child, 0), "the child failed");
+    }
+
+    fn check(holds: bool) {
+        if !holds {
+            // Without a message: the lock of the standard streams may be held by a thread that is not there.
+            std::panic::resume_unwind(Box::new(()));
+        }
+    }
+
+    #[test]
+    fn a_child_does_not_wait_for_a_thread_that_it_does_not_have() {
+        let (free, held) = (Mutex::new(1), Mutex::new(2));
+        let (has_locked, is_locked) = channel();
+        let (unlock, unlocked) = channel::<()>();
+        thread::scope(|scope| {
+            let held = &held;
+            scope.spawn(move || {
+                let guard = held.lock();
+                has_locked.send(()).unwrap();
+                drop((unlocked.recv(), guard));
+            });
+            is_locked.recv().unwrap();
+            in_fork(|| {
+                check(held.lock().is_none());
+                let guard = free.lock();
+                check(guard.as_deref() == Some(&1));
+                // It is the child's now: another thread waits for its turn.
+                thread::scope(|scope| {
+                    let other = scope.spawn(|| free.lock().is_some_and(|guard| *guard == 3));
+                    if let Some(mut guard) = guard {
+                        *guard = 3;
+                    }
+                    check(other.join().is_ok_and(|waited| waited));
+                });
+            });
+            drop(unlock);
+        });
+        assert_eq!(held.lock().as_deref(), Some(&2));
+        assert_eq!(free.lock().as_deref(), Some(&1), "the child has another one");
+    }
+}

@@ -1,0 +1,187 @@
+//! The list of all runtimes of the process, by number: where a waker away from home finds its runtime.
+//!
+//! Numbers are given out in turn, so that one rests as long as possible before it comes again: a waker of a
+//! runtime long gone then seldom finds another in its place. How often they have come round is the runtime's
+//! epoch.
+//!
+//! # After fork(2)
+//!
+//! The child has the list as it was, and locks of threads that it does not have. So there is no lock around the
+//! whole, but one in each slot; and next to it stands the process that took the slot. A runtime of the parent is
+//! not to be found in the child, where nobody drives it, and so its lock is never waited for. Its number stays
+//! taken until the child drops it, and the count goes on: no runtime of the child has the name of one that
+//! it has inherited.
+
+use super::id::{Id, RuntimeId};
+use super::remote::Remote;
+use super::selector::Process;
+use std::io;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// How many numbers there are: from 1 to this.
+const NUMBERS: usize = u16::MAX as usize;
+
+/// How many numbers have been given out or passed over.
+static COUNT: AtomicU64 = AtomicU64::new(0);
+
+/// For each number what it stands for. Only as many pages are ever touched as there are runtimes.
+static SLOTS: [Slot<Remote>; NUMBERS] = [const { Slot::vacant() }; NUMBERS];
+
+struct Slot<T> {
+    /// The [number](Process::number) of the process that took it; zero if it is vacant.
+    process: AtomicU32,
+    /// Locked for a moment when a runtime is made or dropped, and read by wakers away from home.
+    runtime: RwLock<Option<Arc<T>>>,
+}
+
+/// Gives a new runtime a name, and makes it known by its number.
+///
+/// # Errors
+///
+/// When there are 65,535 runtimes already.
+pub(super) fn register(process: Process, make: impl FnOnce(RuntimeId) -> Remote) -> io::Result<Arc<Remote>> {
+    let taken = Slot::take(&SLOTS, &COUNT, process, make);
+    taken.ok_or_else(|| io::Error::other("there are 65535 runtimes in this process already"))
+}
+
+/// Returns a runtime, unless it has been dropped.
+pub(crate) fn find(id: RuntimeId) -> Option<Arc<Remote>> {
+    find_number(id.number()).filter(|remote| remote.id() == id)
+}
+
+/// Returns the runtime that has this number now.
+fn find_number(number: u16) -> Option<Arc<Remote>> {
+    SLOTS.get(usize::from(number).checked_sub(1)?)?.find(Process::current())
+}
+
+/// Wakes by id, from any thread. Does nothing if the runtime has gone.
+pub(crate) fn wake(id: Id) {
+    // The lock is not held during the wake: it may be a system call.
+    if let Some(remote) = find_number(id.runtime()) {
+        remote.wake(id.slot());
+    }
+}
+
+/// The runtime of that number is going.
+pub(super) fn deregister(id: RuntimeId) {
+    SLOTS[usize::from(id.number()) - 1].vacate(Process::current());
+}
+
+impl<T> Slot<T> {
+    const fn vacant() -> Slot<T> {
+        Slot { process: AtomicU32::new(0), runtime: RwLock::new(None) }
+    }
+
+    /// Takes the next vacant slot.
+    fn take(
+        slots: &[Slot<T>],
+        count: &AtomicU64,
+        process: Process,
+        make: impl FnOnce(RuntimeId) -> T,
+    ) -> Option<Arc<T>> {
+        for _ in 0..slots.len() {
+            let count = count.fetch_add(1, Ordering::Relaxed);
+            let (index, epoch) = (count as usize % slots.len(), count / slots.len() as u64);
+            let slot = &slots[index];
+            let taken =
+                slot.process.compare_exchange(0, process.number(), Ordering::AcqRel, Ordering::Relaxed);
+            if taken.is_err() {
+                continue;
+            }
+            // A thread may be looking for a runtime that has gone. If that was a thread of the parent, which is
+            // not there in the child, the number is passed over each time.
+            let Ok(mut runtime) = slot.runtime.try_write() else {
+                slot.process.store(0, Ordering::Release);
+                continue;
+            };
+            let made = Arc::new(make(RuntimeId::new(index as u16 + 1, epoch as u32)));
+            *runtime = Some(made.clone());
+            return Some(made);
+        }
+        None
+    }
+
+    fn find(&self, process: Process) -> Option<Arc<T>> {
+        if self.process.load(Ordering::Acquire) != process.number() {
+            return None;
+        }
+        // Nothing that can panic runs under this lock.
+        self.runtime.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn vacate(&self, process: Process) {
+        let is_own = self.process.load(Ordering::Acquire) == process.number();
+        let runtime = match is_own {
+            true => Some(self.runtime.write().unwrap_or_else(PoisonError::into_inner)),
+            false => self.runtime.try_write().ok(),
+        };
+        // If a thread of the parent was just looking, the number stays taken in the child.
+        let Some(mut runtime) = runtime else { return };
+        let gone = runtime.take();
+        drop(runtime);
+        self.process.store(0, Ordering::Release);
+        drop(gone);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Slots = Vec<Slot<RuntimeId>>;
+
+    fn slots() -> Slots {
+        (0..NUMBERS).map(|_| Slot::vacant()).collect()
+    }
+
+    fn name(number: u16, epoch: u32) -> RuntimeId {
+        RuntimeId::new(number, epoch)
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "65,536 numbers are too many for an interpreter")]
+    fn numbers_are_not_zero_and_come_round_late() {
+        let (slots, count, process) = (slots(), AtomicU64::new(0), Process::current());
+        for round in 0..2 {
+            for id in 1..=u16::MAX {
+                let taken = Slot::take(&slots, &count, process, |name| name).unwrap();
+                assert_eq!(*taken, name(id, round));
+                slots[usize::from(id) - 1].vacate(process);
+            }
+        }
+        assert_eq!(*Slot::take(&slots, &count, process, |name| name).unwrap(), name(1, 2));
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "65,536 numbers are too many for an interpreter")]
+    fn a_number_that_is_taken_is_passed_over() {
+        let (slots, count, process) = (slots(), AtomicU64::new(0), Process::current());
+        let take = || Slot::take(&slots, &count, process, |name| name).map(|name| *name);
+        assert_eq!(take(), Some(name(1, 0)));
+        for id in 2..=u16::MAX {
+            assert_eq!(take(), Some(name(id, 0)));
+        }
+        assert_eq!(take(), None, "all are taken");
+        for id in [7, 9] {
+            slots[id - 1].vacate(process);
+        }
+        // In vain it has come round once more.
+        assert_eq!((take(), take(), take()), (Some(name(7, 2)), Some(name(9, 2)), None));
+        assert!(slots[6].find(process).is_some_and(|found| *found == name(7, 2)));
+        slots[6].vacate(process);
+        assert!(slots[6].find(process).is_none());
+    }
+
+    /// A thread that looks for a runtime that has gone does not hold up a new one.
+    #[test]
+    fn a_number_whose_slot_is_being_looked_at_is_passed_over() {
+        let slots: Slots = (0..3).map(|_| Slot::vacant()).collect();
+        let (count, process) = (AtomicU64::new(0), Process::current());
+        let take = || Slot::take(&slots, &count, process, |name| name).map(|name| name.number());
+        let looks = slots[0].runtime.read();
+        assert_eq!((take(), take(), take()), (Some(2), Some(3), None));
+        drop(looks);
+        assert_eq!(take(), Some(1));
+    }
+}
