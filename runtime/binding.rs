@@ -20,8 +20,10 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// How often a descriptor may be taken back by a wait that has just lost it.
-const MAX_ANSWERS: u8 = 8;
+/// How often in a row a descriptor may be taken back by a wait that has just lost it. A task that is handed a
+/// descriptor just when its loop hears of the loss, and has waited for it before, looks like one that has waited all
+/// the time; but that is seldom so several times in a row. Each move is a wake of another thread.
+const MAX_ANSWERS: u16 = 32;
 
 /// Whose source a descriptor is. To be dropped before the descriptor is closed.
 pub(crate) struct Binding {
@@ -38,8 +40,10 @@ pub(crate) struct Binding {
 struct State {
     /// The descriptor's number when it was registered last.
     fd: RawFd,
+    /// How often the registration has moved from one runtime to another. It wraps.
+    moves: u16,
     /// How many moves in a row were answers to a loss.
-    answers: u8,
+    answers: u16,
 }
 
 impl Binding {
@@ -49,7 +53,7 @@ impl Binding {
             id: AtomicU64::new(SourceId::NONE.id.bits()),
             runtime: AtomicU64::new(SourceId::NONE.runtime.bits()),
             knowledge: Knowledge::default(),
-            state: Mutex::new(State { fd, answers: 0 }),
+            state: Mutex::new(State { fd, moves: 0, answers: 0 }),
         }
     }
 
@@ -81,7 +85,7 @@ impl Binding {
         earlier: SourceId,
         direction: Option<Direction>,
     ) -> io::Result<SourceId> {
-        let (id, earlier_fd) = context::with(|context| {
+        let (id, earlier_fd, moves) = context::with(|context| {
             let mut state = self.lock();
             if self.id() != earlier {
                 // Another thread was first.
@@ -104,10 +108,14 @@ impl Binding {
             self.knowledge.reset(id);
             self.id.store(id.bits(), Ordering::Relaxed);
             self.runtime.store(context.id.bits(), Ordering::Release);
+            if has_rival {
+                state.moves = state.moves.wrapping_add(1);
+                context.losses.borrow_mut().arrived(fd.as_raw_fd(), state.moves);
+            }
             let id = SourceId { id, runtime: context.id };
-            Ok((id, std::mem::replace(&mut state.fd, fd.as_raw_fd())))
+            Ok((id, std::mem::replace(&mut state.fd, fd.as_raw_fd()), state.moves))
         })?;
-        release(earlier, earlier_fd, Source::wake);
+        release(earlier, earlier_fd, moves, Source::wake);
         Ok(id)
     }
 
@@ -123,7 +131,7 @@ impl Binding {
         *self.runtime.get_mut() = SourceId::NONE.runtime.bits();
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         state.answers = 0;
-        release(earlier, state.fd, finish);
+        release(earlier, state.fd, state.moves, finish);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -148,31 +156,31 @@ impl Drop for Binding {
 }
 
 /// Deregisters a descriptor, which is still open, from the runtime it is bound to, and does with
-/// the wakers left there what `finish` says. That is user code, and runs under no borrow.
-fn release(id: SourceId, fd: RawFd, finish: fn(Source)) {
+/// the wakers left there what `finish` says. That is user code, and runs under no borrow. `moves` is the number of the
+/// latest move.
+fn release(id: SourceId, fd: RawFd, moves: u16, finish: fn(Source)) {
     if id.is_none() {
         return;
     }
     match context::local(id.runtime) {
         Some(context) => {
             let source = context.reactor.borrow_mut().deregister(id.id);
+            context.losses.borrow_mut().departed(fd);
             source.map(finish);
         }
-        None => release_remotely(id, fd, finish),
+        None => release_remotely(id, fd, moves, finish),
     }
 }
 
 #[cold]
-fn release_remotely(id: SourceId, fd: RawFd, finish: fn(Source)) {
+fn release_remotely(id: SourceId, fd: RawFd, moves: u16, finish: fn(Source)) {
     if let Some(remote) = remote::find(id.runtime) {
         remote.deregister(fd);
         context::call_on(id.runtime, move |context| {
             let Some(source) = context.reactor.borrow_mut().forget(id.id) else { return };
             let is_awaited = source.is_awaited();
             finish(source);
-            if is_awaited {
-                context.losses.borrow_mut().add(fd, &context.tasks.borrow());
-            }
+            context.losses.borrow_mut().lost(fd, moves, is_awaited, &context.tasks.borrow());
         });
     }
 }

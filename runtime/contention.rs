@@ -6,22 +6,48 @@
 //! once: then two runtimes wait for it at the same time, and would take it from each other for ever.
 //!
 //! So a loss is remembered until the tasks that it has woken have been polled. What takes the descriptor back
-//! within that time is an answer to the loss.
+//! within that time is an answer to the loss. The loop hears of a loss some time after it: if the descriptor has
+//! come back by then, nobody answers that loss any more.
+//!
+//! A descriptor's moves are numbered, so that it is known which came first.
 
 use super::tasks::{QueuePosition, Tasks};
+use std::collections::BTreeMap;
 use std::os::fd::RawFd;
 
-/// The losses of one runtime that have not been answered yet.
+/// What one runtime knows of the descriptors that move to it and away.
 #[derive(Default)]
 pub(crate) struct Losses {
+    /// Those that have not been answered yet.
     losses: Vec<(RawFd, QueuePosition)>,
+    /// Descriptors that have come from another runtime and are here still: by which move.
+    arrivals: BTreeMap<RawFd, u16>,
 }
 
 impl Losses {
-    /// Another runtime has taken a descriptor, and whoever waited for it here is queued now.
-    pub(crate) fn add(&mut self, fd: RawFd, tasks: &Tasks) {
+    /// A move has brought a descriptor here.
+    pub(crate) fn arrived(&mut self, fd: RawFd, moves: u16) {
+        self.arrivals.insert(fd, moves);
+    }
+
+    /// A descriptor is not registered here any more.
+    pub(crate) fn departed(&mut self, fd: RawFd) {
+        self.arrivals.remove(&fd);
+    }
+
+    /// The loop hears that a descriptor was taken away after so many moves. If it `is_awaited`, whoever waits for it
+    /// here is queued now.
+    pub(crate) fn lost(&mut self, fd: RawFd, moves: u16, is_awaited: bool, tasks: &Tasks) {
         self.losses.retain(|(lost, until)| *lost != fd && !tasks.has_reached(*until));
-        self.losses.push((fd, tasks.position()));
+        // The numbers wrap.
+        let is_later = |arrival: &u16| (arrival.wrapping_sub(moves) as i16) > 0;
+        if self.arrivals.get(&fd).is_some_and(is_later) {
+            return;
+        }
+        self.departed(fd);
+        if is_awaited {
+            self.losses.push((fd, tasks.position()));
+        }
     }
 
     /// A descriptor comes back. Returns whether that is an answer to its loss.
@@ -29,5 +55,30 @@ impl Losses {
         let Some(index) = self.losses.iter().position(|(lost, _)| *lost == fd) else { return false };
         let (_, until) = self.losses.swap_remove(index);
         !tasks.has_reached(until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::id::RuntimeId;
+
+    #[test]
+    fn a_loss_that_is_heard_of_when_the_descriptor_has_come_back_has_no_answer() {
+        let (mut losses, tasks) = (Losses::default(), Tasks::new(RuntimeId::new(1, 0)));
+        for moves in [0, u16::MAX - 2, u16::MAX - 1, u16::MAX] {
+            let [first, second, third] = [1, 2, 3].map(|step| moves.wrapping_add(step));
+            losses.lost(7, first, false, &tasks);
+            assert!(!losses.take(7, &tasks), "nobody has waited");
+            losses.lost(7, first, true, &tasks);
+            assert!(losses.take(7, &tasks), "it comes back in time");
+            assert!(!losses.take(7, &tasks), "once");
+            losses.arrived(7, second);
+            losses.lost(7, first, true, &tasks);
+            assert!(!losses.take(7, &tasks), "it has been back before");
+            losses.lost(7, third, true, &tasks);
+            assert!(losses.take(7, &tasks), "it has been lost again");
+            assert!(losses.arrivals.is_empty());
+        }
     }
 }

@@ -46,7 +46,7 @@ impl<T: AsFd> Registered<T> {
                     has_looked = true;
                 }
                 Some(Look::Seated) => return self.poll_overdue(direction, belief),
-                _ => return self.poll_transfer_apart(cx, direction, is_all, operation),
+                _ => return self.poll_transfer_apart(cx, direction, None, is_all, operation),
             }
         }
         ready!(coop::poll_spend(cx));
@@ -62,8 +62,8 @@ impl<T: AsFd> Registered<T> {
                 Poll::Ready(Ok(count))
             }
             Err(error) => {
-                self.failed(belief, direction, error)?;
-                self.poll_transfer_apart(cx, direction, is_all, operation)
+                let bound = self.failed(belief, direction, error)?;
+                self.poll_transfer_apart(cx, direction, bound, is_all, operation)
             }
         }
     }
@@ -75,21 +75,23 @@ impl<T: AsFd> Registered<T> {
         &self,
         cx: &mut Context<'_>,
         direction: Direction,
+        bound: Option<Belief>,
         is_all: impl Fn(&T, usize) -> bool,
         mut operation: impl FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        self.poll_transfer_at_length(cx, direction, &is_all, &mut operation)
+        self.poll_transfer_at_length(cx, direction, bound, &is_all, &mut operation)
     }
 
     pub(super) fn poll_transfer_at_length(
         &self,
         cx: &mut Context<'_>,
         direction: Direction,
+        mut bound: Option<Belief>,
         is_all: &dyn Fn(&T, usize) -> bool,
         operation: &mut dyn FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         loop {
-            let belief = ready!(self.poll_belief(cx, direction, &mut Place::shared()))?;
+            let belief = ready!(self.poll_belief(cx, direction, &mut Place::shared(), bound))?;
             ready!(coop::poll_spend(cx));
             match operation(&self.io) {
                 Ok(count) => {
@@ -98,7 +100,7 @@ impl<T: AsFd> Registered<T> {
                     }
                     return Poll::Ready(Ok(count));
                 }
-                Err(error) => self.failed(belief, direction, error)?,
+                Err(error) => bound = self.failed(belief, direction, error)?,
             }
         }
     }
@@ -152,30 +154,36 @@ impl<T: AsFd> Registered<T> {
         place: &mut Place,
         mut operation: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
+        let mut bound = None;
         loop {
-            let belief = ready!(self.poll_belief(cx, direction, place))?;
+            let belief = ready!(self.poll_belief(cx, direction, place, bound))?;
             ready!(coop::poll_spend(cx));
             match operation(&self.io) {
                 Ok(result) => return Poll::Ready(Ok(result)),
-                Err(error) => self.failed(belief, direction, error)?,
+                Err(error) => bound = self.failed(belief, direction, error)?,
             }
         }
     }
 
-    /// What to do about an error: wait, try again, or hand it out.
+    /// What to do about an error: wait, try again, or hand it out. If the descriptor has been registered here for that,
+    /// returns what is known of it.
     #[cold]
-    pub(super) fn failed(&self, belief: Belief, direction: Direction, error: io::Error) -> io::Result<()> {
+    pub(super) fn failed(
+        &self,
+        belief: Belief,
+        direction: Direction,
+        error: io::Error,
+    ) -> io::Result<Option<Belief>> {
+        let mut bound = None;
         match error.kind() {
             io::ErrorKind::WouldBlock if context::is_current(belief.id.runtime) => {
                 self.drained(belief.id, direction, Known::not_ready);
             }
-            io::ErrorKind::WouldBlock => {
-                self.bind_drained(direction, belief.id)?;
-            }
+            io::ErrorKind::WouldBlock => bound = Some(self.bind_drained(direction, belief.id)?),
             io::ErrorKind::Interrupted => {}
             _ => return Err(error),
         }
         coop::refund();
-        Ok(())
+        Ok(bound)
     }
 }

@@ -68,18 +68,22 @@ impl<T: AsFd> Registered<T> {
     }
 
     /// Ready if an operation is worth a try.
+    ///
+    /// If the caller has just `bound` the descriptor, this waits for that registration, although another runtime may
+    /// have taken it meanwhile: the loop is about to hear of that, and wakes the caller.
     #[inline]
     pub(super) fn poll_belief(
         &self,
         cx: &mut Context<'_>,
         direction: Direction,
         place: &mut Place,
+        bound: Option<Belief>,
     ) -> Poll<io::Result<Belief>> {
-        let belief = self.belief();
+        let belief = bound.unwrap_or_else(|| self.belief());
         if !belief.known.is_drained(direction) {
             return Poll::Ready(Ok(belief));
         }
-        self.poll_drained(cx, direction, place)
+        self.poll_drained(cx, direction, place, belief)
     }
 
     /// Ready if there has been an event; else the waker is left, where the descriptor is to be registered.
@@ -88,8 +92,8 @@ impl<T: AsFd> Registered<T> {
         cx: &mut Context<'_>,
         direction: Direction,
         place: &mut Place,
+        mut belief: Belief,
     ) -> Poll<io::Result<Belief>> {
-        let mut belief = self.belief();
         loop {
             let id = belief.id;
             place.move_to(id);
@@ -131,7 +135,7 @@ impl<T: AsFd> Registered<T> {
             }
         }
         self.not_ready(direction, belief);
-        self.poll_drained(cx, direction, place)
+        self.poll_drained(cx, direction, place, self.belief())
     }
 
     /// The waker is cloned, and an earlier one dropped, under no borrow: either may be user code.

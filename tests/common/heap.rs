@@ -4,11 +4,14 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::sync::atomic::{AtomicIsize, Ordering::Relaxed};
 
 /// Counts each allocation with what malloc makes of it: its usable size, and a header in front.
 pub(crate) struct Counting;
 
 const HEADER: usize = 8;
+
+static LIVE_OF_PROCESS: AtomicIsize = AtomicIsize::new(0);
 
 thread_local! {
     static LIVE: Cell<isize> = const { Cell::new(0) };
@@ -20,6 +23,11 @@ pub(crate) fn live_bytes() -> isize {
     LIVE.get()
 }
 
+/// The same for all threads together. What one has allocated another may free.
+pub(crate) fn live_bytes_of_process() -> isize {
+    LIVE_OF_PROCESS.load(Relaxed)
+}
+
 /// How many allocations this thread has made.
 pub(crate) fn allocations() -> usize {
     ALLOCATIONS.get()
@@ -27,10 +35,12 @@ pub(crate) fn allocations() -> usize {
 
 fn allocated(bytes: usize) {
     LIVE.set(LIVE.get() + bytes as isize);
+    LIVE_OF_PROCESS.fetch_add(bytes as isize, Relaxed);
 }
 
 fn freed(bytes: usize) {
     LIVE.set(LIVE.get() - bytes as isize);
+    LIVE_OF_PROCESS.fetch_sub(bytes as isize, Relaxed);
 }
 
 #[cfg(not(all(any(target_os = "linux", target_os = "android", target_os = "freebsd"), not(miri))))]
