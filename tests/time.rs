@@ -249,6 +249,23 @@ fn a_clock_that_is_stopped_and_let_go() {
 }
 
 #[test]
+fn a_clock_that_is_moved_to_its_end_stands_there() {
+    run(async {
+        for _ in 0..8 {
+            time::pause();
+            let before = Instant::now();
+            advance(Duration::MAX).await;
+            sleep(HOUR).await;
+            assert!(timeout(HOUR, pending::<()>()).await.is_err());
+            time::resume();
+            assert!(Instant::now() >= before);
+        }
+        sleep(ms(1)).await;
+        interval(ms(1)).tick().await;
+    });
+}
+
+#[test]
 fn advance_fires_in_the_order_of_deadlines() {
     let trace = Trace::default();
     run_paused(async {

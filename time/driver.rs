@@ -5,7 +5,7 @@
 //! it clones and drops no waker while the wheel is borrowed: that may be user code.
 
 use super::clock::Clock;
-use super::instant::Instant;
+use super::instant::{Instant, nanoseconds};
 use super::log::Log;
 use super::wheel::{Key, MAX_TICK, Wheel};
 use std::cell::{Cell, RefCell};
@@ -149,8 +149,7 @@ impl Driver {
         if next_ns <= now_ns {
             return Some(Duration::ZERO);
         }
-        let slack_ns = u64::try_from(slack.as_nanos()).unwrap_or(u64::MAX);
-        let quiet_ns = self.fired_ns.get().map_or(0, |fired_ns| fired_ns.saturating_add(slack_ns));
+        let quiet_ns = self.fired_ns.get().map_or(0, |fired_ns| fired_ns.saturating_add(nanoseconds(slack)));
         Some(Duration::from_nanos(next_ns.max(quiet_ns) - now_ns))
     }
 
