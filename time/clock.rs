@@ -4,12 +4,23 @@
 //! another host may find its clock some milliseconds back, and so may a thread on another processor. This clock then
 //! stands still until the system's has caught up, so that no timer fires early. A step of more than
 //! [`MAX_STANDSTILL_NS`] is not waited out: the clock goes on from where it stands, so that no timer hangs for an hour.
+//!
+//! A reading costs as much as the rest of what a poll of a sleep does, and most sleeps are far from their deadline when
+//! they are polled. So for a deadline more than [`FAR_NS`] after the latest reading the clock is not read again, unless
+//! the loop has slept or turned since then, or has trusted that reading [`TRUSTED`] times. Only while a poll of a task
+//! blocks the loop for longer than that can it be wrong, and then until the next turn.
 
 use super::instant::Instant;
 use std::cell::Cell;
 
 /// The clock stands still for a second at most.
 const MAX_STANDSTILL_NS: u64 = 1_000_000_000;
+
+/// A deadline so long after a reading is not expected to have passed within the same turn: a second.
+const FAR_NS: u64 = 1_000_000_000;
+
+/// So many times a reading is trusted at most: a future may poll a sleep for ever without giving the loop a turn.
+const TRUSTED: u32 = 64;
 
 /// Counts nanoseconds from its making on.
 pub(crate) struct Clock {
@@ -19,12 +30,20 @@ pub(crate) struct Clock {
     ahead_ns: Cell<u64>,
     /// The latest reading. A stopped clock stands there.
     latest: Cell<Instant>,
+    /// How many more times the latest reading is trusted.
+    trusted: Cell<u32>,
 }
 
 impl Clock {
     pub(crate) fn new(paused: bool) -> Clock {
         let origin = Instant::real_now();
-        Clock { origin, is_paused: Cell::new(paused), ahead_ns: Cell::new(0), latest: Cell::new(origin) }
+        Clock {
+            origin,
+            is_paused: Cell::new(paused),
+            ahead_ns: Cell::new(0),
+            latest: Cell::new(origin),
+            trusted: Cell::new(0),
+        }
     }
 
     /// Reads the clock.
@@ -47,7 +66,41 @@ impl Clock {
             return self.stand_still(now, real);
         }
         self.latest.set(now);
+        self.trusted.set(TRUSTED);
         now
+    }
+
+    /// Whether the clock says `instant` by now. Reads it unless the latest reading is enough to know.
+    #[inline]
+    pub(crate) fn has_reached(&self, instant: Instant) -> bool {
+        self.had_reached(instant) || (!self.is_far(instant) && self.reads_at_least(instant))
+    }
+
+    #[inline(never)]
+    fn reads_at_least(&self, instant: Instant) -> bool {
+        instant <= self.now()
+    }
+
+    /// Whether the clock said `instant` when it was last read.
+    #[inline]
+    pub(crate) fn had_reached(&self, instant: Instant) -> bool {
+        instant <= self.latest.get()
+    }
+
+    #[inline]
+    fn is_far(&self, instant: Instant) -> bool {
+        let trusted = self.trusted.get();
+        let is_far = trusted > 0 && instant.ns_since(self.latest.get()) > FAR_NS;
+        if is_far {
+            self.trusted.set(trusted - 1);
+        }
+        is_far
+    }
+
+    /// The loop turns, or sleeps: the latest reading does not tell anything about now.
+    #[inline]
+    pub(crate) fn forget(&self) {
+        self.trusted.set(0);
     }
 
     /// The system's clock has stepped back; or this one is at its end, beyond which no instants can be told.
@@ -57,6 +110,7 @@ impl Clock {
         if latest.ns_since(now) > MAX_STANDSTILL_NS {
             self.go_on_from_latest(real);
         }
+        self.trusted.set(TRUSTED);
         latest
     }
 
@@ -145,6 +199,18 @@ mod tests {
         let hour = 3_600_000;
         let readings = [hour, 101, 121, 141, hour + 100].map(|ms| read(&clock, ms * MS) / MS);
         assert_eq!(readings, [hour, hour, hour + 20, hour + 40, 2 * hour - 1], "20 ms are 20 ms");
+    }
+
+    #[test]
+    fn a_reading_is_trusted_for_what_is_far_a_few_times_in_one_turn() {
+        let clock = going();
+        let far = clock.at(1101 * MS);
+        assert!((0..TRUSTED).all(|_| !clock.is_far(clock.at(1100 * MS)) && clock.is_far(far)));
+        assert!(!clock.is_far(far), "it has to be read again");
+        assert!(!clock.has_reached(far), "it has been read");
+        assert!(clock.is_far(clock.latest.get().after_ns(FAR_NS + 1)));
+        clock.forget();
+        assert!(!clock.is_far(clock.at(u64::MAX)));
     }
 
     #[test]

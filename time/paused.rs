@@ -91,7 +91,7 @@ pub async fn advance(duration: Duration) {
     let mut last = sleep_until(last_tick);
     let mut has_waited = false;
     poll_fn(|cx| {
-        let fired = last.poll_unbudgeted(cx);
+        let fired = last.poll_fired(cx);
         driver::current(|driver| driver.clock().move_to(until_ns));
         if fired.is_ready() && !std::mem::replace(&mut has_waited, true) {
             // Nothing more becomes due. What has been woken before still has its turn.
