@@ -282,7 +282,7 @@ fn a_runtime_may_be_dropped_in_a_task_of_another() {
                 // Here the inner one is entered: what is spawned goes down with it.
                 seen.set(format!("{:?}", Handle::current()) != outer);
                 drop(spawn(async { panic_quietly("polled by the wrong runtime") }));
-                assert!(pin!(time::sleep(Duration::ZERO)).poll(&mut noop()).is_pending());
+                assert!(pin!(time::sleep(Duration::from_secs(1))).poll(&mut noop()).is_pending());
             }
         });
         drop(inner.spawn(async move {
@@ -333,9 +333,10 @@ fn handles_that_outlive_their_runtime_are_harmless() {
     let runtime = Runtime::new().unwrap();
     let (mut sleep, mut interval, task, handle) = runtime.block_on(async {
         let mut cx = Context::from_waker(&waker);
-        let mut sleep = time::sleep(Duration::from_millis(1));
+        let soon = time::Instant::now() + Duration::from_millis(50);
+        let mut sleep = time::sleep_until(soon);
         assert!(Pin::new(&mut sleep).poll(&mut cx).is_pending());
-        let mut interval = time::interval(Duration::from_millis(1));
+        let mut interval = time::interval_at(soon, Duration::from_millis(1));
         assert!(interval.poll_tick(&mut cx).is_pending());
         let mut task = spawn(pending::<()>());
         assert!(Pin::new(&mut task).poll(&mut cx).is_pending());
@@ -427,7 +428,7 @@ fn leave_a_runtime(driven_first: bool) -> usize {
             let guard = OnDrop::new(move || {
                 // It may use the runtime to the last.
                 drop(spawn(async {}));
-                assert!(pin!(time::sleep(Duration::ZERO)).poll(&mut noop()).is_pending());
+                assert!(pin!(time::sleep(Duration::from_secs(1))).poll(&mut noop()).is_pending());
                 sender.send("task").unwrap();
             });
             let runtime = &kept.get().unwrap().0;

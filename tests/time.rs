@@ -15,11 +15,11 @@ use runtime::time::{
     timeout_at,
 };
 use runtime::{Builder, Runtime, spawn};
-use std::future::{pending, ready};
+use std::future::{pending, poll_fn, ready};
 use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
-use std::task::Context;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 
@@ -129,7 +129,7 @@ fn a_timer_that_is_dropped_wakes_nobody() {
     let runtime = Runtime::new().unwrap();
     runtime.block_on(async {
         let (counting, waker) = CountingWaker::new();
-        let mut gone = sleep(ms(1));
+        let mut gone = sleep(ms(15));
         assert!(Pin::new(&mut gone).poll(&mut Context::from_waker(&waker)).is_pending());
         assert!(timeout(ms(1), yield_now()).await.is_ok());
         drop(gone);
@@ -161,6 +161,40 @@ fn a_sleep_that_is_reset_wakes_its_task_at_the_new_time() {
         yield_times(300).await;
         assert_eq!(counting.wakes(), 2, "a time that has passed is now");
         assert!(one.as_mut().poll(&mut cx).is_ready());
+    });
+}
+
+/// A combinator that polls again what has woken itself gives the loop no turn in which a timer could fire.
+#[test]
+fn a_sleep_ends_within_one_poll_of_its_task() {
+    async fn yield_for_ever() {
+        loop {
+            yield_now().await;
+        }
+    }
+    async fn within_one_poll(length: Duration, future: impl Future) {
+        let start = std::time::Instant::now();
+        let mut future = pin!(future);
+        poll_fn(|cx| {
+            while future.as_mut().poll(cx).is_pending() {
+                assert!(start.elapsed() < length + Duration::from_secs(20), "it does not end");
+            }
+            Poll::Ready(())
+        })
+        .await;
+    }
+    run(async {
+        // Beyond a second the clock is not read for each poll.
+        for length in [ms(20), ms(1100)] {
+            let start = std::time::Instant::now();
+            within_one_poll(length, or(sleep(length), yield_for_ever())).await;
+            assert!(start.elapsed() >= length);
+        }
+        within_one_poll(ms(20), timeout(ms(20), yield_for_ever())).await;
+        let mut reset = sleep(HOUR);
+        assert!(poll_once(&mut reset).await.is_none());
+        Pin::new(&mut reset).reset(Instant::now() + ms(20));
+        within_one_poll(ms(20), or(reset, yield_for_ever())).await;
     });
 }
 
@@ -245,6 +279,23 @@ fn a_clock_that_is_stopped_and_let_go() {
         let start = std::time::Instant::now();
         sleep(ms(2)).await;
         assert!(start.elapsed() >= ms(2), "real again");
+    });
+}
+
+#[test]
+fn a_clock_that_is_moved_to_its_end_stands_there() {
+    run(async {
+        for _ in 0..8 {
+            time::pause();
+            let before = Instant::now();
+            advance(Duration::MAX).await;
+            sleep(HOUR).await;
+            assert!(timeout(HOUR, pending::<()>()).await.is_err());
+            time::resume();
+            assert!(Instant::now() >= before);
+        }
+        sleep(ms(1)).await;
+        interval(ms(1)).tick().await;
     });
 }
 

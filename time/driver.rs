@@ -5,7 +5,7 @@
 //! it clones and drops no waker while the wheel is borrowed: that may be user code.
 
 use super::clock::Clock;
-use super::instant::Instant;
+use super::instant::{Instant, nanoseconds};
 use super::log::Log;
 use super::wheel::{Key, MAX_TICK, Wheel};
 use std::cell::{Cell, RefCell};
@@ -55,9 +55,22 @@ pub(crate) struct RemoteTimer {
 /// Sends to the thread of a driver. The runtime sets it, which is not known here.
 static SENDER: OnceLock<fn(RemoteTimer)> = OnceLock::new();
 
+/// What tells whether a deadline has passed.
+#[derive(Clone, Copy)]
+pub(crate) enum Asks {
+    /// The clock does.
+    Clock,
+    /// The latest reading of the clock does, for it was made just now.
+    LatestReading,
+    /// The wheel alone does, when the timer fires.
+    Wheel,
+}
+
 /// What a `Sleep` learns.
 enum Check {
     Fired,
+    /// The deadline has passed, and the timer has yet to be taken out of the wheel.
+    Passed,
     /// Armed, with this very waker.
     Armed,
     /// The waker has yet to be left, by [`Driver::arm`].
@@ -139,6 +152,7 @@ impl Driver {
     pub(crate) fn fire(&self, limit: usize, wakers: &mut Vec<Waker>) {
         let mut wheel = self.wheel.borrow_mut();
         if wheel.is_empty() {
+            self.clock.forget();
             return wheel.rest();
         }
         let now_ns = self.clock.now_ns();
@@ -155,13 +169,13 @@ impl Driver {
     /// How long to wait for the next timer, as of the latest [`fire`](Driver::fire); `None` without
     /// one. At least until `slack` after timers last fired.
     pub(crate) fn next_wait(&self, slack: Duration) -> Option<Duration> {
+        self.clock.forget();
         let next_ns = self.wheel.borrow_mut().next_tick()?.saturating_mul(NS_PER_TICK);
         let now_ns = self.now_ns.get();
         if next_ns <= now_ns {
             return Some(Duration::ZERO);
         }
-        let slack_ns = u64::try_from(slack.as_nanos()).unwrap_or(u64::MAX);
-        let quiet_ns = self.fired_ns.get().map_or(0, |fired_ns| fired_ns.saturating_add(slack_ns));
+        let quiet_ns = self.fired_ns.get().map_or(0, |fired_ns| fired_ns.saturating_add(nanoseconds(slack)));
         Some(Duration::from_nanos(next_ns.max(quiet_ns) - now_ns))
     }
 
@@ -205,8 +219,9 @@ impl Driver {
     /// Returns the timer and its deadline.
     pub(crate) fn arm_at(&self, ns: u64, waker: Waker) -> Option<(TimerId, Instant)> {
         let (mut timer, deadline) = (TimerId::NONE, self.clock.at(ns));
-        let (polled, unused) = self.arm(&mut timer, deadline, waker);
-        drop_waker(unused);
+        let mut waker = Some(waker);
+        let polled = self.arm(&mut timer, deadline, &mut waker, Asks::Wheel);
+        drop_waker(waker);
         polled.is_pending().then_some((timer, deadline))
     }
 
@@ -260,33 +275,52 @@ impl Driver {
         (timer.driver == self.id).then_some(timer.key)
     }
 
-    fn check(&self, timer: TimerId, deadline: Instant, waker: &Waker) -> Check {
+    #[inline(never)]
+    fn check(&self, timer: TimerId, deadline: Instant, waker: &Waker, asks: Asks) -> Check {
         let tick = self.tick_of(deadline);
         let mut wheel = self.wheel.borrow_mut();
-        let has_passed = tick <= wheel.elapsed();
-        let entry = self.key_of(timer).and_then(|key| wheel.find(key, tick));
-        match entry {
-            Some(entry) if entry.waker.as_ref().is_some_and(|earlier| earlier.will_wake(waker)) => {
-                Check::Armed
+        let elapsed = wheel.elapsed();
+        let Some(key) = self.key_of(timer) else {
+            return Check::LeaveWaker;
+        };
+        match wheel.find(key, tick) {
+            Some(entry) if !self.has_passed(deadline, asks) => {
+                match entry.waker.as_ref().is_some_and(|earlier| earlier.will_wake(waker)) {
+                    true => Check::Armed,
+                    false => Check::LeaveWaker,
+                }
             }
-            None if has_passed => Check::Fired,
-            _ => Check::LeaveWaker,
+            Some(_) => Check::Passed,
+            None if tick <= elapsed => Check::Fired,
+            None => Check::LeaveWaker,
         }
     }
 
-    /// Leaves the waker, unless the deadline has passed. Gives back a waker to be dropped, if any.
-    fn arm(&self, timer: &mut TimerId, deadline: Instant, waker: Waker) -> (Poll<()>, Option<Waker>) {
+    #[inline]
+    fn has_passed(&self, deadline: Instant, asks: Asks) -> bool {
+        match asks {
+            Asks::Clock => self.clock.has_reached(deadline),
+            Asks::LatestReading => self.clock.had_reached(deadline),
+            Asks::Wheel => false,
+        }
+    }
+
+    /// Leaves the waker, unless the deadline has passed. What is left in `waker` is to be dropped.
+    fn arm(&self, timer: &mut TimerId, deadline: Instant, waker: &mut Option<Waker>, asks: Asks) -> Poll<()> {
         let tick = self.tick_of(deadline);
         let mut wheel = self.wheel.borrow_mut();
         if let Some(entry) = self.key_of(*timer).and_then(|key| wheel.find(key, tick)) {
-            return (Poll::Pending, entry.waker.replace(waker));
+            std::mem::swap(&mut entry.waker, waker);
+            return Poll::Pending;
         }
-        if tick <= wheel.elapsed() {
-            return (Poll::Ready(()), Some(waker));
+        if tick <= wheel.elapsed() || self.has_passed(deadline, asks) {
+            return Poll::Ready(());
         }
-        let key = wheel.insert(tick, waker);
-        *timer = TimerId { driver: self.id, key };
-        (Poll::Pending, None)
+        if let Some(waker) = waker.take() {
+            let key = wheel.insert(tick, waker);
+            *timer = TimerId { driver: self.id, key };
+        }
+        Poll::Pending
     }
 
     /// Takes a timer out of the wheel, if it is there. Gives back the waker to be dropped.
@@ -317,24 +351,28 @@ impl TimerId {
         self.driver == 0
     }
 
-    /// Ready if the deadline has passed, as of the latest turn; else the waker is left.
+    /// Ready if the deadline has passed, or the timer has fired; else the waker is left.
     #[inline]
     #[track_caller]
-    pub(crate) fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>, asks: Asks) -> Poll<()> {
         if !self.is_none() {
-            match current(|driver| driver.check(*self, deadline, cx.waker())) {
+            match current(|driver| driver.check(*self, deadline, cx.waker(), asks)) {
                 Check::Armed => return Poll::Pending,
                 Check::Fired => {
                     *self = TimerId::NONE;
                     return Poll::Ready(());
                 }
+                Check::Passed => {
+                    self.disarm(deadline);
+                    return Poll::Ready(());
+                }
                 Check::LeaveWaker => {}
             }
         }
-        let waker = cx.waker().clone();
+        let mut waker = Some(cx.waker().clone());
         let earlier = *self;
-        let (polled, unused) = current(|driver| driver.arm(self, deadline, waker));
-        drop_waker(unused);
+        let polled = current(|driver| driver.arm(self, deadline, &mut waker, asks));
+        drop_waker(waker);
         if earlier.driver != self.driver && !earlier.is_none() {
             earlier.disarm_elsewhere(deadline);
         }

@@ -101,6 +101,51 @@ fn dropped_or_reset_it_leaves_nothing() {
 }
 
 #[test]
+fn a_sleep_whose_deadline_has_passed_is_ready_when_it_is_polled() {
+    let (driver, _entered) = paused();
+    let count = Arc::new(Count::default());
+    let (waker, other) = (Waker::from(count.clone()), Waker::from(count.clone()));
+    let advance = |by| driver.clock.move_to(driver.clock.now_ns() + Duration::as_nanos(&by) as u64);
+    let check = |sleep: &mut Sleep, waker: &Waker| {
+        assert!(sleep.is_elapsed());
+        assert!(poll(sleep, waker) && poll(sleep, waker), "ready, and stays so");
+        assert!(driver.wheel.borrow().is_empty(), "it has left nothing");
+        assert_eq!(Arc::strong_count(&count), 3, "its waker was dropped");
+    };
+    for length in [Duration::from_micros(1), ms(5), ms(5000)] {
+        // Never polled before.
+        let mut one = sleep(length);
+        advance(length);
+        check(&mut one, &waker);
+        // Armed, and polled with the same waker and with another one.
+        for second in [&waker, &other] {
+            let mut one = sleep(length);
+            assert!(!poll(&mut one, &waker));
+            advance(length - Duration::from_nanos(1));
+            assert!(!poll(&mut one, second));
+            advance(Duration::from_nanos(1));
+            check(&mut one, second);
+        }
+        // Armed, and reset to the past.
+        for deadline in [Instant::now(), Instant::now() - length, Instant::now() - ms(10_000)] {
+            let mut one = sleep(length);
+            assert!(!poll(&mut one, &waker));
+            Pin::new(&mut one).reset(deadline);
+            check(&mut one, &waker);
+        }
+        // Fired, but for a limit on how many fire at once.
+        let mut sleeps = [sleep(length), sleep(length)];
+        assert!(sleeps.iter_mut().all(|sleep| !poll(sleep, &waker)));
+        advance(length);
+        driver.fire(1, &mut Vec::new());
+        check(&mut sleeps[1], &waker);
+        check(&mut sleeps[0], &waker);
+    }
+    pass(&driver, ms(10));
+    assert_eq!(count.0.load(Relaxed), 0);
+}
+
+#[test]
 fn only_the_latest_waker_is_woken() {
     let (driver, _entered) = paused();
     let (first, second) = (Arc::new(Count::default()), Arc::new(Count::default()));

@@ -30,6 +30,8 @@ fn origin() -> std::time::Instant {
 
 impl Instant {
     /// What the clock says now: the one of this thread's runtime if it is paused, or has been.
+    ///
+    /// Within a runtime it never goes back: if the system's clock does, this one stands still, for a second at most.
     #[inline]
     #[must_use]
     pub fn now() -> Instant {
@@ -39,7 +41,7 @@ impl Instant {
     /// What the system's clock says now.
     #[inline]
     pub(super) fn real_now() -> Instant {
-        Instant(ORIGIN_NS + nanoseconds(std::time::Instant::now().duration_since(origin())))
+        Instant(ORIGIN_NS.saturating_add(nanoseconds(std::time::Instant::now().duration_since(origin()))))
     }
 
     /// From an instant of the standard library.
@@ -55,10 +57,12 @@ impl Instant {
     /// Into an instant of the standard library.
     #[must_use]
     pub fn into_std(self) -> std::time::Instant {
-        match self.0.checked_sub(ORIGIN_NS) {
-            Some(after) => origin() + Duration::from_nanos(after),
-            None => origin() - Duration::from_nanos(ORIGIN_NS - self.0),
-        }
+        let instant = match self.0.checked_sub(ORIGIN_NS) {
+            Some(after) => origin().checked_add(Duration::from_nanos(after)),
+            None => origin().checked_sub(Duration::from_nanos(ORIGIN_NS - self.0)),
+        };
+        // On 64-bit Unix std can tell them all.
+        instant.unwrap_or_else(origin)
     }
 
     /// Nanoseconds from a fixed instant on.
@@ -77,6 +81,12 @@ impl Instant {
     #[inline]
     pub(super) fn after_ns(self, ns: u64) -> Instant {
         Instant(self.0.saturating_add(ns))
+    }
+
+    /// Later by so many nanoseconds modulo 2^64, and so perhaps earlier.
+    #[inline]
+    pub(super) fn wrapping_add_ns(self, ns: u64) -> Instant {
+        Instant(self.0.wrapping_add(ns))
     }
 
     /// How long after `earlier` this is; zero if it is before.
@@ -209,6 +219,9 @@ mod tests {
         assert_eq!(now.checked_add(Duration::MAX), None);
         assert_eq!(now.checked_sub(Duration::MAX), None);
         assert_eq!(now - (now + Duration::from_secs(1)), Duration::ZERO);
-        let _ = now.saturating_add(Duration::MAX).into_std();
+        for extreme in [now + Duration::MAX, now - Duration::MAX] {
+            assert_eq!(Instant::from_std(extreme.into_std()), extreme);
+            assert!(!format!("{extreme:?}").is_empty());
+        }
     }
 }

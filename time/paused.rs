@@ -84,15 +84,14 @@ pub async fn advance(duration: Duration) {
     let clock_was_paused = driver::current(|driver| driver.is_paused());
     assert!(clock_was_paused, "the clock is not paused: call pause before advance");
     let (until_ns, last_tick) = driver::current(|driver| {
-        let duration_ns = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        let until_ns = driver.clock().now_ns().saturating_add(duration_ns);
+        let until_ns = driver.clock().ns_of(driver.clock().now().saturating_add(duration));
         (until_ns, driver.last_tick(until_ns))
     });
     // A timer behind all others that are due by then: it fires last, and its task is polled after theirs.
     let mut last = sleep_until(last_tick);
     let mut has_waited = false;
     poll_fn(|cx| {
-        let fired = last.poll_unbudgeted(cx);
+        let fired = last.poll_fired(cx);
         driver::current(|driver| driver.clock().move_to(until_ns));
         if fired.is_ready() && !std::mem::replace(&mut has_waited, true) {
             // Nothing more becomes due. What has been woken before still has its turn.

@@ -1,6 +1,6 @@
 //! Sleeping until a deadline.
 
-use super::driver::TimerId;
+use super::driver::{Asks, TimerId};
 use super::instant::Instant;
 use crate::task::coop;
 use std::fmt;
@@ -37,8 +37,7 @@ pub fn sleep(duration: Duration) -> Sleep {
     sleep_until(Instant::now().saturating_add(duration))
 }
 
-/// Waits until `deadline`. As [`sleep`] otherwise; a deadline that has passed may take a turn of
-/// the loop.
+/// Waits until `deadline`. As [`sleep`] otherwise; with a deadline that has passed it completes at the first poll.
 ///
 /// # Examples
 ///
@@ -57,6 +56,9 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
 
 /// The future of [`sleep`] and [`sleep_until`]. It is `Unpin`, and may be polled again once
 /// complete: it then still is.
+///
+/// Once its deadline has passed it is ready when it is polled, even if the loop has had no turn since. Only if a task
+/// has just blocked the thread for more than a second, a poll may not notice it; the loop then does in its next turn.
 ///
 /// It is armed by its first poll, in the runtime on whose thread that happens. When it is polled in another
 /// runtime it is armed there instead. It may be reset and dropped on any thread.
@@ -78,7 +80,8 @@ impl Sleep {
     }
 
     /// Sets another deadline, without the cost of a new timer. A task that waits for it is woken at
-    /// the new deadline, with no further poll needed; one in the past counts as now.
+    /// the new deadline, with no further poll needed. With one in the past the task is woken in the next turn of the loop,
+    /// and a poll before that is ready.
     ///
     /// # Examples
     ///
@@ -102,7 +105,18 @@ impl Sleep {
 
     /// As `poll`, whatever is left of the budget.
     pub(crate) fn poll_unbudgeted(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.timer.poll(self.deadline, cx)
+        self.timer.poll(self.deadline, cx, Asks::Clock)
+    }
+
+    /// As `poll_unbudgeted`, right after the clock has been read.
+    pub(super) fn poll_at_reading(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.timer.poll(self.deadline, cx, Asks::LatestReading)
+    }
+
+    /// Ready when the timer has fired, which is behind all those of earlier deadlines, and behind those of the same
+    /// tick that were armed before.
+    pub(super) fn poll_fired(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.timer.poll(self.deadline, cx, Asks::Wheel)
     }
 }
 

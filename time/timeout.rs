@@ -102,14 +102,17 @@ impl<F: Future> Future for Timeout<F> {
         if let Poll::Ready(output) = this.future.poll(cx) {
             return Poll::Ready(Ok(output));
         }
-        if let Limit::Within(duration) = *this.limit {
-            *this.limit = Limit::Until(sleep_until(Instant::now().saturating_add(duration)));
-        }
         // Whatever is left of the budget: a future that uses it up in each poll has its limit too.
-        match this.limit {
-            Limit::Until(sleep) => sleep.poll_unbudgeted(cx).map(|()| Err(Elapsed(()))),
-            Limit::Within(_) => Poll::Pending,
-        }
+        let elapsed = match this.limit {
+            Limit::Until(sleep) => sleep.poll_unbudgeted(cx),
+            Limit::Within(duration) => {
+                let mut sleep = sleep_until(Instant::now().saturating_add(*duration));
+                let elapsed = sleep.poll_at_reading(cx);
+                *this.limit = Limit::Until(sleep);
+                elapsed
+            }
+        };
+        elapsed.map(|()| Err(Elapsed(())))
     }
 }
 

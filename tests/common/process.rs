@@ -1,17 +1,23 @@
 //! What concerns the whole process: children in which nothing else happens, and counts of what the
 //! process holds.
 
+use std::ffi::OsStr;
 use std::process::{Command, ExitStatus};
 
 const MARK: &str = "RUNTIME_LAW_CHILD";
 
 /// Runs `body` in a process of its own, in which nothing else happens: this very test, again.
 pub(crate) fn in_child(body: impl FnOnce()) {
-    if std::env::var_os(MARK).is_some() {
+    in_child_with(&[], body);
+}
+
+/// As [`in_child`], with additional environment variables.
+pub(crate) fn in_child_with(variables: &[(&str, &OsStr)], body: impl FnOnce()) {
+    if is_child() {
         let _watchdog = super::watchdog();
         return body();
     }
-    let output = child().output().expect("a process can start itself");
+    let output = child().envs(variables.iter().copied()).output().expect("a process can start itself");
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "the child ended with {}:\n{text}", output.status);
     assert!(text.contains("1 passed"), "the child ran no test:\n{text}");
@@ -35,6 +41,11 @@ pub(crate) fn exits_of_children<T: Copy>(cases: &[T], body: impl FnOnce(T)) -> V
         output.status
     };
     (0..cases.len()).map(end).collect()
+}
+
+/// Returns whether this process is such a child.
+pub(crate) fn is_child() -> bool {
+    std::env::var_os(MARK).is_some()
 }
 
 fn child() -> Command {
