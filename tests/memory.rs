@@ -210,7 +210,7 @@ fn what_is_joined_is_freed() {
 fn a_task_is_one_allocation_and_wakers_and_timers_are_none() {
     in_child(|| {
         block_on(async {
-            let warm: Vec<_> = (0..256).map(|_| spawn(sleep(Duration::from_micros(1)))).collect();
+            let warm: Vec<_> = (0..256).map(|_| spawn(sleep(Duration::from_millis(5)))).collect();
             for task in warm {
                 task.await.unwrap();
             }
