@@ -178,9 +178,12 @@ fn release_remotely(id: SourceId, fd: RawFd, moves: u16, finish: fn(Source)) {
         remote.deregister(fd);
         context::call_on(id.runtime, move |context| {
             let Some(source) = context.reactor.borrow_mut().forget(id.id) else { return };
+            let queued = context.tasks.borrow().queued();
             let is_awaited = source.is_awaited();
             finish(source);
-            context.losses.borrow_mut().lost(fd, moves, is_awaited, &context.tasks.borrow());
+            // A task that was queued already was woken for another reason: it may have been handed the descriptor.
+            let has_woken = is_awaited && context.tasks.borrow().queued() != queued;
+            context.losses.borrow_mut().lost(fd, moves, has_woken, &context.tasks.borrow());
         });
     }
 }

@@ -35,9 +35,9 @@ impl Losses {
         self.arrivals.remove(&fd);
     }
 
-    /// The loop hears that a descriptor was taken away after so many moves. If it `is_awaited`, whoever waits for it
-    /// here is queued now.
-    pub(crate) fn lost(&mut self, fd: RawFd, moves: u16, is_awaited: bool, tasks: &Tasks) {
+    /// The loop hears that a descriptor was taken away after so many moves. If that `has_woken` a task that waits for
+    /// it here, the task is queued now.
+    pub(crate) fn lost(&mut self, fd: RawFd, moves: u16, has_woken: bool, tasks: &Tasks) {
         self.losses.retain(|(lost, until)| *lost != fd && !tasks.has_reached(*until));
         // The numbers wrap.
         let is_later = |arrival: &u16| (arrival.wrapping_sub(moves) as i16) > 0;
@@ -45,7 +45,7 @@ impl Losses {
             return;
         }
         self.departed(fd);
-        if is_awaited {
+        if has_woken {
             self.losses.push((fd, tasks.position()));
         }
     }
