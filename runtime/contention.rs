@@ -12,7 +12,6 @@
 //! A descriptor's moves are numbered, so that it is known which came first.
 
 use super::tasks::{QueuePosition, Tasks};
-use std::collections::BTreeMap;
 use std::os::fd::RawFd;
 
 /// What one runtime knows of the descriptors that move to it and away.
@@ -20,19 +19,28 @@ use std::os::fd::RawFd;
 pub(crate) struct Losses {
     /// Those that have not been answered yet.
     losses: Vec<(RawFd, QueuePosition)>,
-    /// Descriptors that have come from another runtime and are here still: by which move.
-    arrivals: BTreeMap<RawFd, u16>,
+    /// Descriptors that have come from another runtime and are here still, in order, and by which move they came.
+    arrivals: Vec<(RawFd, u16)>,
 }
 
 impl Losses {
     /// A move has brought a descriptor here.
     pub(crate) fn arrived(&mut self, fd: RawFd, moves: u16) {
-        self.arrivals.insert(fd, moves);
+        match self.find(fd) {
+            Ok(index) => self.arrivals[index].1 = moves,
+            Err(index) => self.arrivals.insert(index, (fd, moves)),
+        }
     }
 
     /// A descriptor is not registered here any more.
     pub(crate) fn departed(&mut self, fd: RawFd) {
-        self.arrivals.remove(&fd);
+        if let Ok(index) = self.find(fd) {
+            self.arrivals.remove(index);
+        }
+    }
+
+    fn find(&self, fd: RawFd) -> Result<usize, usize> {
+        self.arrivals.binary_search_by_key(&fd, |(arrived, _)| *arrived)
     }
 
     /// The loop hears that a descriptor was taken away after so many moves. If that `has_woken` a task that waits for
@@ -40,8 +48,8 @@ impl Losses {
     pub(crate) fn lost(&mut self, fd: RawFd, moves: u16, has_woken: bool, tasks: &Tasks) {
         self.losses.retain(|(lost, until)| *lost != fd && !tasks.has_reached(*until));
         // The numbers wrap.
-        let is_later = |arrival: &u16| (arrival.wrapping_sub(moves) as i16) > 0;
-        if self.arrivals.get(&fd).is_some_and(is_later) {
+        let is_later = |index: usize| (self.arrivals[index].1.wrapping_sub(moves) as i16) > 0;
+        if self.find(fd).is_ok_and(is_later) {
             return;
         }
         self.departed(fd);

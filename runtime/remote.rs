@@ -35,7 +35,7 @@ use super::registry;
 pub(crate) use super::registry::{find, wake};
 use super::selector::{self, Kind, Notifier, Process, Selector};
 use crate::runtime::sync::atomic::{AtomicU8, Ordering};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -71,8 +71,7 @@ const MAX_SENDER_WAIT: Duration = Duration::from_millis(1);
 /// What other threads have left. `descriptors` is gone once the runtime is.
 struct Inbox {
     wakes: Wakes,
-    /// Tasks that are to end: the serial number for each slot. An earlier task of the slot has ended already.
-    aborts: BTreeMap<u32, u64>,
+    aborts: Aborts,
     calls: VecDeque<Call>,
     /// Senders that wait for room among the calls.
     blocked_senders: usize,
@@ -113,7 +112,7 @@ impl Remote {
             bell: Bell::new(),
             inbox: Mutex::new(Inbox {
                 wakes: Wakes::default(),
-                aborts: BTreeMap::new(),
+                aborts: Aborts::default(),
                 calls: VecDeque::new(),
                 blocked_senders: 0,
                 descriptors: Some(Arc::new(descriptors)),
@@ -148,8 +147,7 @@ impl Remote {
         if inbox.descriptors.is_none() {
             return;
         }
-        let latest = inbox.aborts.entry(slot).or_insert(serial);
-        *latest = serial.max(*latest);
+        inbox.aborts.insert(slot, serial);
         self.deliver(inbox);
     }
 
@@ -299,10 +297,46 @@ impl Inbox {
 
     fn take(&mut self, limit: usize, mail: &mut Mail) {
         self.wakes.take(limit, mail);
-        mail.aborts.extend(std::iter::from_fn(|| self.aborts.pop_first()).take(limit));
-        mail.calls.extend(self.calls.drain(..limit.min(self.calls.len())));
+        self.aborts.take(limit, mail);
+        mail.calls.extend(std::iter::from_fn(|| self.calls.pop_front()).take(limit));
         if self.calls.is_empty() && self.calls.capacity() > CALLS_FULL {
             self.calls = VecDeque::new();
+        }
+    }
+}
+
+/// Tasks that are to end, each at most once: a list of their slots, and for each slot the serial number of the latest
+/// one, zero if there is none. An earlier task of the slot has ended already.
+#[derive(Default)]
+struct Aborts {
+    slots: VecDeque<u32>,
+    serials: Vec<u64>,
+}
+
+impl Aborts {
+    fn insert(&mut self, slot: u32, serial: u64) {
+        let index = slot as usize;
+        if index >= self.serials.len() {
+            self.serials.resize(index + 1, 0);
+        }
+        let latest = &mut self.serials[index];
+        if *latest == 0 {
+            self.slots.push_back(slot);
+        }
+        *latest = serial.max(*latest);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    fn take(&mut self, limit: usize, mail: &mut Mail) {
+        for _ in 0..limit {
+            let Some(slot) = self.slots.pop_front() else {
+                // The room of many is given back.
+                return *self = Aborts::default();
+            };
+            mail.aborts.push((slot, std::mem::take(&mut self.serials[slot as usize])));
         }
     }
 }
@@ -339,7 +373,7 @@ impl Wakes {
 
     fn take(&mut self, limit: usize, mail: &mut Mail) {
         mail.main |= std::mem::take(&mut self.main);
-        for slot in self.slots.drain(..limit.min(self.slots.len())) {
+        for slot in std::iter::from_fn(|| self.slots.pop_front()).take(limit) {
             self.present[slot as usize / 64] &= !(1 << (slot % 64));
             mail.slots.push(slot);
         }

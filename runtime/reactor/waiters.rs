@@ -1,7 +1,8 @@
 //! The waiters of one direction of a source that have a waker each: those of `async` functions.
 //!
-//! A waiter is found by its key in constant time, however many there are. A key that is out of date finds
-//! nothing: its number is given out once in a runtime.
+//! Waiters are numbered, and lie in the order of their numbers: so one is found quickly, however many there are, and
+//! they are woken in the order in which they came. A key that is out of date finds nothing: its number is given out once
+//! in a runtime.
 
 use std::mem;
 use std::task::Waker;
@@ -9,63 +10,59 @@ use std::task::Waker;
 /// Names a waiter, as long as it is there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct WaiterKey {
-    index: u32,
     number: u64,
 }
 
+/// This many places may be empty whatever the number of waiters.
+const FEW: usize = 8;
+
 #[derive(Default)]
 pub(super) struct Waiters {
-    /// A place is vacant if it has no waker.
+    /// A place is empty if it has no waker.
     entries: Vec<(u64, Option<Waker>)>,
-    vacant: Vec<u32>,
+    /// How many have one.
+    count: usize,
 }
 
 impl Waiters {
     pub(super) fn is_empty(&self) -> bool {
-        self.entries.len() == self.vacant.len()
+        self.count == 0
     }
 
     /// `number` is larger than that of any earlier waiter.
     pub(super) fn insert(&mut self, number: u64, waker: Waker) -> WaiterKey {
-        let entry = (number, Some(waker));
-        let index = match self.vacant.pop() {
-            Some(index) => {
-                self.entries[index as usize] = entry;
-                index
-            }
-            None => {
-                self.entries.push(entry);
-                (self.entries.len() - 1) as u32
-            }
-        };
-        WaiterKey { index, number }
+        debug_assert!(self.entries.last().is_none_or(|(last, _)| *last < number));
+        self.entries.push((number, Some(waker)));
+        self.count += 1;
+        WaiterKey { number }
     }
 
     pub(super) fn get_mut(&mut self, key: WaiterKey) -> Option<&mut Waker> {
-        let (number, waker) = self.entries.get_mut(key.index as usize)?;
-        if *number == key.number { waker.as_mut() } else { None }
+        self.place(key)?.as_mut()
     }
 
     pub(super) fn remove(&mut self, key: WaiterKey) -> Option<Waker> {
-        let (number, waker) = self.entries.get_mut(key.index as usize)?;
-        let waker = if *number == key.number { waker.take() } else { None };
-        if waker.is_some() {
-            self.vacant.push(key.index);
-            if self.is_empty() {
-                // The room of many is given back.
-                *self = Waiters::default();
-            }
+        let waker = self.place(key)?.take()?;
+        self.count -= 1;
+        if self.entries.len() > 2 * self.count + FEW {
+            self.entries.retain(|(_, waker)| waker.is_some());
         }
-        waker
+        if self.is_empty() {
+            // The room of many is given back.
+            self.entries = Vec::new();
+        }
+        Some(waker)
     }
 
     /// Takes out every waiter, in the order in which they came.
     pub(super) fn take_all(&mut self, wakers: &mut Vec<Waker>) {
-        let mut entries = mem::take(&mut self.entries);
-        self.vacant.clear();
-        // Out of order are those that came into the place of one that had gone.
-        entries.sort_by_key(|(number, _)| *number);
-        wakers.extend(entries.into_iter().filter_map(|(_, waker)| waker));
+        self.count = 0;
+        wakers.extend(mem::take(&mut self.entries).into_iter().filter_map(|(_, waker)| waker));
+    }
+
+    fn place(&mut self, key: WaiterKey) -> Option<&mut Option<Waker>> {
+        let index = self.entries.binary_search_by_key(&key.number, |(number, _)| *number).ok()?;
+        Some(&mut self.entries[index].1)
     }
 }
 
@@ -97,7 +94,6 @@ mod tests {
         assert!(waiters.get_mut(keys[1]).unwrap().will_wake(&wakers[1]));
         assert!(waiters.remove(keys[1]).is_some());
         let later = waiters.insert(4, waker());
-        assert_eq!(later.index, keys[1].index, "the place is used again");
         assert!(waiters.get_mut(keys[1]).is_none() && waiters.remove(keys[1]).is_none());
         assert!(waiters.remove(later).is_some());
         assert!(!waiters.is_empty());
@@ -126,7 +122,7 @@ mod tests {
             let key = waiters.insert(number, waker());
             assert!(waiters.remove(key).is_some());
         }
-        assert_eq!(waiters.entries.len(), 2);
+        assert!(waiters.entries.len() <= FEW + 2);
         waiters.remove(staying);
         assert_eq!(waiters.entries.capacity(), 0);
     }
