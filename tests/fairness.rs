@@ -311,8 +311,8 @@ fn who_tries_again_and_again_to_connect_or_bind_lets_others_have_their_turn() {
                     yield_now().await;
                 }
             }));
-            // Its own timeout fires as well.
-            assert!(timeout(Duration::from_millis(5), retry(what)).await.is_err());
+            // Its own timeout fires as well. A budget of calls takes milliseconds on a busy machine.
+            assert!(timeout(Duration::from_millis(100), retry(what)).await.is_err());
             assert!(others.get() >= 2, "{what}: {} turns of others", others.get());
         });
     }
