@@ -33,7 +33,7 @@ const UNLIMITED: i64 = i64::MAX;
 struct Budget {
     /// Below zero is what others have taken since it was spent: each unit that they give back was one of those.
     left: Cell<i64>,
-    /// The two parts of the waker that the executor polls with.
+    /// The two parts of the waker that the executor polls with. The first is null between polls.
     waker_data: Cell<*const ()>,
     waker_vtable: Cell<*const RawWakerVTable>,
 }
@@ -61,7 +61,15 @@ pub(crate) fn refill(waker: &Waker) {
 /// Lifts the limit for code that runs outside of any task, and for the caller that `block_on` returns to.
 #[inline]
 pub(crate) fn lift() {
-    set_left(UNLIMITED);
+    BUDGET.with(|budget| {
+        budget.left.set(UNLIMITED);
+        budget.waker_data.set(ptr::null());
+    });
+}
+
+/// Tells polls of tasks apart: the data of the waker that the latest one was made with, or null if that is over.
+fn present_poll() -> *const () {
+    BUDGET.with(|budget| budget.waker_data.get())
 }
 
 #[inline]

@@ -1,6 +1,6 @@
 //! A future that is not interrupted.
 
-use super::{UNLIMITED, left, set_left};
+use super::{UNLIMITED, left, present_poll, set_left};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -55,16 +55,22 @@ impl<F: Future> Future for Unconstrained<F> {
 /// Lifts the limit until the guard is dropped.
 #[inline]
 pub(crate) fn unlimited() -> Restore {
-    let restore = Restore(left());
+    let restore = Restore { left: left(), poll: present_poll() };
     set_left(UNLIMITED);
     restore
 }
 
-/// Puts back what was left of the budget, also during a panic.
-pub(crate) struct Restore(i64);
+/// Puts back what was left of the budget, also during a panic, unless the poll that had it is over: guards on the
+/// stack of a coroutine are dropped late.
+pub(crate) struct Restore {
+    left: i64,
+    poll: *const (),
+}
 
 impl Drop for Restore {
     fn drop(&mut self) {
-        set_left(self.0);
+        if self.poll == present_poll() {
+            set_left(self.left);
+        }
     }
 }
