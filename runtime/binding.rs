@@ -60,8 +60,23 @@ impl Binding {
     /// Returns the source that the descriptor is, in whichever runtime.
     #[inline]
     pub(crate) fn id(&self) -> SourceId {
+        let source = self.load();
+        // Careful: between the two words there may have been a move. The one would name another source in the
+        // runtime that is named by the other.
+        if source.id.runtime() == source.runtime.number() { source } else { self.id_after_move() }
+    }
+
+    #[inline]
+    fn load(&self) -> SourceId {
         let runtime = RuntimeId::from_bits(self.runtime.load(Ordering::Acquire));
         SourceId { id: Id::from_bits(self.id.load(Ordering::Relaxed)), runtime }
+    }
+
+    /// Waits for the move that is under way.
+    #[cold]
+    fn id_after_move(&self) -> SourceId {
+        let _state = self.lock();
+        self.load()
     }
 
     /// What is known of that source.
@@ -87,7 +102,7 @@ impl Binding {
     ) -> io::Result<SourceId> {
         let (id, earlier_fd, moves) = context::with(|context| {
             let mut state = self.lock();
-            if self.id() != earlier {
+            if self.load() != earlier {
                 // Another thread was first.
                 return Err(in_use());
             }
@@ -194,5 +209,41 @@ impl Source {
         let mut wakers = Vec::new();
         self.take_wakers(&mut wakers);
         wakers.into_iter().for_each(super::waker::wake);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+
+    #[test]
+    fn the_id_of_one_runtime_is_not_taken_for_one_of_another_during_a_move() {
+        let binding = Binding::new(-1);
+        let sources =
+            [1, 2].map(|number| SourceId { id: Id::new(number, 5, 7), runtime: RuntimeId::new(number, 0) });
+        let set_runtime = |source: SourceId| binding.runtime.store(source.runtime.bits(), Ordering::Release);
+        let set_id = |source: SourceId| binding.id.store(source.id.bits(), Ordering::Relaxed);
+        set_id(sources[0]);
+        set_runtime(sources[0]);
+        assert!(binding.id() == sources[0]);
+        std::thread::scope(|scope| {
+            let (begin, begun) = channel();
+            let moving = binding.lock();
+            set_id(sources[1]);
+            let binding = &binding;
+            let reading = scope.spawn(move || {
+                begin.send(()).unwrap();
+                binding.id()
+            });
+            begun.recv().unwrap();
+            // It has time to see the one without the other.
+            (0..1000).for_each(|_| std::thread::yield_now());
+            set_runtime(sources[1]);
+            drop(moving);
+            assert!(reading.join().unwrap() == sources[1]);
+        });
+        // There is none to release.
+        binding.id.store(0, Ordering::Relaxed);
     }
 }
