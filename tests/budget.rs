@@ -1,5 +1,6 @@
 //! Law: the budget holds for what a task polls with its own waker, and for nothing else. A `block_on` inside of a
 //! poll waits for its own future alone; what runs outside of tasks has nobody to yield to.
+#![cfg(not(miri))] // Too many polls for an interpreter.
 
 mod common;
 
