@@ -199,6 +199,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "too many polls for an interpreter")]
     fn fast_polls_are_counted_and_rarely_measured() {
         let mut looping = Loop::new();
         for _ in 0..1000 {
@@ -254,6 +255,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "too many polls for an interpreter")]
     fn chunks_grow_again_although_rounds_are_short() {
         let mut looping = Loop::new();
         looping.endless(std::iter::repeat(1_000 * US));
