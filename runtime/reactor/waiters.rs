@@ -85,13 +85,18 @@ mod tests {
         Waker::from(Arc::new(Count(AtomicUsize::new(0))))
     }
 
+    /// Not by `will_wake`: an interpreter gives tables of functions an address for each use.
+    fn is_same(one: &Waker, other: &Waker) -> bool {
+        one.data() == other.data()
+    }
+
     #[test]
     fn a_key_finds_its_waiter_and_no_later_one() {
         let mut waiters = Waiters::default();
         let wakers: Vec<Waker> = (0..3).map(|_| waker()).collect();
         let keys: Vec<WaiterKey> =
             wakers.iter().zip(1..).map(|(waker, number)| waiters.insert(number, waker.clone())).collect();
-        assert!(waiters.get_mut(keys[1]).unwrap().will_wake(&wakers[1]));
+        assert!(is_same(waiters.get_mut(keys[1]).unwrap(), &wakers[1]));
         assert!(waiters.remove(keys[1]).is_some());
         let later = waiters.insert(4, waker());
         assert!(waiters.get_mut(keys[1]).is_none() && waiters.remove(keys[1]).is_none());
@@ -110,7 +115,7 @@ mod tests {
         let mut taken = Vec::new();
         waiters.take_all(&mut taken);
         assert_eq!(taken.len(), 2);
-        assert!(taken.iter().zip(expected.drain(..)).all(|(taken, expected)| taken.will_wake(&expected)));
+        assert!(taken.iter().zip(expected.drain(..)).all(|(taken, expected)| is_same(taken, &expected)));
         assert!(waiters.is_empty());
     }
 
