@@ -89,6 +89,8 @@ pub(crate) struct Tasks {
     is_main_event: bool,
     /// Its place: when so many entries have been taken from its queue.
     main_place: u64,
+    /// It was all that was queued locally when the latest turn ended, and has not been polled since.
+    is_main_overdue: bool,
     pub(crate) recycled: Recycled,
     last_serial: u64,
     closed: bool,
@@ -190,6 +192,7 @@ impl Tasks {
             is_main_woken: false,
             is_main_event: false,
             main_place: 0,
+            is_main_overdue: false,
             recycled: Recycled::default(),
             last_serial: u64::from(runtime.epoch()) << TASKS_BITS,
             closed: false,
@@ -291,6 +294,7 @@ impl Tasks {
         }
         debug_assert!(self.is_main_next());
         self.is_main_woken = false;
+        self.is_main_overdue = false;
         self.events_next = if self.is_main_event { self.events_next.saturating_sub(1) } else { 1 };
         true
     }
@@ -317,7 +321,11 @@ impl Tasks {
     /// from both queues by turns. But if no entry was taken from the local queue since the turn before, one is now.
     pub(crate) fn end_turn(&mut self, most: usize) {
         self.is_collecting = false;
-        let is_local_due = self.local_queue.len() > 0 && self.local_queue.taken() == self.locals_taken;
+        let is_main_alone = self.is_main_woken && !self.is_main_event && self.local_queue.len() == 0;
+        let is_main_due = is_main_alone && self.is_main_overdue;
+        self.is_main_overdue = is_main_alone;
+        let has_stopped = self.local_queue.len() > 0 && self.local_queue.taken() == self.locals_taken;
+        let is_local_due = has_stopped || is_main_due;
         self.locals_taken = self.local_queue.taken();
         let events = self.event_queue.len() + usize::from(self.is_main_woken && self.is_main_event);
         self.events_next = if is_local_due { 0 } else { events.min(most) };

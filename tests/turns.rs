@@ -233,7 +233,7 @@ fn neither_events_nor_what_yields_starves() {
 #[test]
 #[cfg_attr(miri, ignore = "many polls")]
 fn neither_starves_though_each_round_is_one_poll() {
-    for yielding in [1, 10] {
+    for yielding in [0, 1, 10] {
         neither_starves(1, yielding, 500, || {});
         neither_starves(128, yielding, 50, || {
             // Longer than the loop lets tasks run between two looks.
