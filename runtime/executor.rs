@@ -392,20 +392,21 @@ fn replace(task: BoxedTask, id: TaskId, panic: Option<Box<dyn Any + Send>>) -> B
     })
 }
 
-/// A call of `block_on`, however it ends.
-struct Running<'a> {
-    context: &'a Context,
+/// A call of `block_on`, however it ends: also when its frame is unwound, on the stack of a coroutine, after the
+/// runtime has been destroyed with a thread-local. So it owns the context.
+struct Running {
+    context: Rc<Context>,
 }
 
-impl<'a> Running<'a> {
-    fn begin(context: &'a Context) -> Running<'a> {
+impl Running {
+    fn begin(context: &Rc<Context>) -> Running {
         context.remote.set_running(true);
         context.tasks.borrow_mut().begin_main();
-        Running { context }
+        Running { context: context.clone() }
     }
 }
 
-impl Drop for Running<'_> {
+impl Drop for Running {
     fn drop(&mut self) {
         self.context.remote.set_running(false);
         self.context.running.set(0);

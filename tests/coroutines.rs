@@ -305,6 +305,24 @@ fn a_call_that_never_ends_leaves_no_destroyed_runtime_entered() {
     ended.join().unwrap();
 }
 
+/// Its stack is unwound by the destructor of another thread-local, when the one with the runtime has gone.
+#[test]
+fn a_call_that_is_unwound_after_its_runtime_enters_nothing_that_was_freed() {
+    let _watchdog = watchdog();
+    let ended = thread::spawn(|| {
+        keep(OnDrop(assert_none_is_entered));
+        keep(suspended(|yielder| {
+            RUNTIME.with(|runtime| {
+                runtime.get_or_init(|| Runtime::new().unwrap()).block_on(async {
+                    let _things = things();
+                    yielder.suspend(());
+                });
+            });
+        }));
+    });
+    ended.join().unwrap();
+}
+
 #[test]
 fn a_process_exits_inside_of_a_call_or_while_it_is_suspended() {
     let ends = exits_of_children(&["inside", "outside"], |place| {
