@@ -21,7 +21,8 @@ use super::lending::Lending;
 use super::reactor::Reactor;
 use super::remote::{self, Remote};
 use super::task::{self, BoxedTask};
-use super::tasks::{Leftovers, TaskRef, Tasks};
+use super::task_ref::TaskRef;
+use super::tasks::{Leftovers, Tasks};
 use super::unwind;
 use crate::task::Id as TaskId;
 use crate::time::{Driver, RemoteTimer};
@@ -228,7 +229,7 @@ pub(crate) fn abort(of: TaskRef) {
         Some(context) => context.tasks.borrow_mut().abort(of),
         None => {
             if let Some(remote) = remote::find(of.runtime()) {
-                remote.abort(of.slot(), of.id.serial());
+                remote.abort(of.slot(), of.id().serial());
             }
         }
     }
@@ -236,14 +237,17 @@ pub(crate) fn abort(of: TaskRef) {
 
 /// The join handle of a task is gone, on any thread.
 pub(crate) fn detach(of: TaskRef) {
-    call_on(of.runtime(), move |context| {
-        let Leftovers { task, joiner } = context.tasks.borrow_mut().detach(of);
-        if let Some(task) = task {
-            context.dispose(task);
-        }
-        // Dropped, not woken: who would have waited has just given up.
-        unwind::drop_each(joiner);
-    });
+    let is_detached = with_entered(of.runtime(), |context| context.tasks.borrow_mut().detach_running(of));
+    if is_detached != Some(true) {
+        call_on(of.runtime(), move |context| {
+            let Leftovers { task, joiner } = context.tasks.borrow_mut().detach(of);
+            if let Some(task) = task {
+                context.dispose(task);
+            }
+            // Dropped, not woken: who would have waited has just given up.
+            unwind::drop_each(joiner);
+        });
+    }
 }
 
 /// Drops the tasks that the entered runtime has refused. That is user code.
@@ -347,7 +351,7 @@ impl Context {
     /// User code runs in here: the drop of a future or an output.
     #[inline]
     fn dispose(&self, mut task: BoxedTask) {
-        unwind::contain(|| task.as_mut().clear());
+        task.as_mut().clear();
         self.tasks.borrow_mut().recycle(task);
     }
 

@@ -129,7 +129,8 @@ impl Executor {
         let queued = self.context.tasks.borrow().queued();
         let mut left = self.slice.borrow_mut().begin(queued, Driver::real_ns);
         loop {
-            left = self.run_tasks(left);
+            let is_main_next;
+            (left, is_main_next) = self.run_tasks(left);
             if left == 0 {
                 let mut slice = self.slice.borrow_mut();
                 match slice.check(Driver::real_ns) {
@@ -139,7 +140,7 @@ impl Executor {
                 if slice.is_half_over() {
                     self.context.tasks.borrow_mut().take_turns();
                 }
-            } else if self.context.tasks.borrow_mut().take_main() {
+            } else if is_main_next {
                 self.context.running.set(0);
                 coop::refill(cx.waker());
                 self.polls.set(self.polls.get() + 1);
@@ -155,13 +156,12 @@ impl Executor {
     }
 
     /// Runs tasks until none is queued, `left` have run, or it is the turn of the future of `block_on`. Returns
-    /// what is left.
-    fn run_tasks(&self, mut left: usize) -> usize {
+    /// what is left, and in the last case true: the caller polls that future now.
+    fn run_tasks(&self, mut left: usize) -> (usize, bool) {
         let context = &*self.context;
         let mut tasks = context.tasks.borrow_mut();
-        while left > 0
-            && let Some(id) = tasks.next()
-        {
+        while left > 0 {
+            let Some(id) = tasks.next() else { return (left, tasks.take_main()) };
             let Some(Taken { mut task, is_aborted }) = tasks.take(id) else {
                 continue;
             };
@@ -192,7 +192,7 @@ impl Executor {
                 tasks = context.tasks.borrow_mut();
             }
         }
-        left
+        (0, false)
     }
 
     /// A future that panics is not polled again: nobody sees it broken.

@@ -4,7 +4,8 @@ use super::context;
 use super::join_error::JoinError;
 use super::packet::{Control, Packet};
 use super::task::BoxedTask;
-use super::tasks::{Joined, TaskRef};
+use super::task_ref::TaskRef;
+use super::tasks::Joined;
 use super::{remote, unwind, waker};
 use crate::task::{Id, coop};
 use std::fmt;
@@ -41,12 +42,11 @@ pub struct JoinHandle<T> {
 }
 
 enum Work<T> {
-    /// A task of the runtime on this thread.
+    /// A task of the runtime on this thread; or one of any kind that has [ended](TaskRef::ended), when its output
+    /// has been given out.
     Local(TaskRef),
     /// Its output comes from another thread, or goes to one.
     Away(Arc<Packet<T>>),
-    /// The output has been given out.
-    Joined(Id),
 }
 
 impl<T> JoinHandle<T> {
@@ -70,7 +70,6 @@ impl<T> JoinHandle<T> {
         let work = match &self.work {
             Work::Local(of) => AbortWork::Local(*of),
             Work::Away(packet) => AbortWork::Away(packet.control().clone()),
-            Work::Joined(id) => AbortWork::Joined(*id),
         };
         AbortHandle { work }
     }
@@ -87,16 +86,15 @@ impl<T> JoinHandle<T> {
     pub(crate) fn wait(self) -> Result<T, JoinError> {
         match &self.work {
             Work::Away(packet) => packet.wait(),
-            Work::Local(TaskRef { id, .. }) | Work::Joined(id) => Err(JoinError::cancelled(*id)),
+            Work::Local(of) => Err(JoinError::cancelled(of.id())),
         }
     }
 
     /// Which task it is.
     pub fn id(&self) -> Id {
         match &self.work {
-            Work::Local(of) => of.id,
+            Work::Local(of) => of.id(),
             Work::Away(packet) => packet.control().id(),
-            Work::Joined(id) => *id,
         }
     }
 
@@ -105,7 +103,6 @@ impl<T> JoinHandle<T> {
         match &self.work {
             Work::Local(of) => context::detach(*of),
             Work::Away(packet) => packet.detach(),
-            Work::Joined(_) => {}
         }
     }
 }
@@ -116,16 +113,18 @@ impl<T: 'static> Future for JoinHandle<T> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         ready!(coop::poll_budget(cx));
-        if let Work::Local(of) = self.work {
-            return self.poll_local(of, cx);
+        match &self.work {
+            Work::Local(of) => {
+                let of = *of;
+                self.poll_local(of, cx)
+            }
+            Work::Away(packet) => {
+                let result = ready!(packet.poll(cx));
+                let of = TaskRef::of_ended(packet.control().id());
+                self.give_out(of);
+                Poll::Ready(result)
+            }
         }
-        let result = match &self.work {
-            Work::Away(packet) => ready!(packet.poll(cx)),
-            _ => panic!("a join handle was polled after it had given its output"),
-        };
-        let id = self.id();
-        self.joined(id);
-        Poll::Ready(result)
     }
 }
 
@@ -149,37 +148,36 @@ impl<T: 'static> JoinHandle<T> {
                 unwind::drop_each(earlier);
                 return Poll::Pending;
             }
-            Some(Joined::Gone) => return self.cancelled(of.id),
-            None => {
-                assert_gone(of);
-                return self.cancelled(of.id);
+            Some(Joined::Gone) | None => {
+                assert!(!of.is_ended(), "a join handle was polled after it had given its output");
+                if joined.is_none() {
+                    assert_gone(of);
+                }
+                self.give_out(of);
+                return Poll::Ready(Err(JoinError::cancelled(of.id())));
             }
         };
-        self.joined(of.id);
+        self.give_out(of);
         match output {
             Some(output) => Poll::Ready(Ok(output)),
-            None => self.failed(of.id, failed),
+            None => Poll::Ready(Err(failure(of.id(), failed))),
         }
     }
+}
 
-    #[cold]
-    fn failed(&mut self, id: Id, task: Option<BoxedTask>) -> Poll<Result<T, JoinError>> {
-        let error = task.and_then(|mut task| task.as_mut().failure());
-        Poll::Ready(Err(error.unwrap_or_else(|| JoinError::cancelled(id))))
-    }
-
-    #[cold]
-    fn cancelled(&mut self, id: Id) -> Poll<Result<T, JoinError>> {
-        self.joined(id);
-        Poll::Ready(Err(JoinError::cancelled(id)))
-    }
-
-    /// The output is given out now.
+impl<T> JoinHandle<T> {
+    /// The output of a task is given out now.
     #[inline]
-    fn joined(&mut self, id: Id) {
-        self.work = Work::Joined(id);
+    fn give_out(&mut self, of: TaskRef) {
+        self.work = Work::Local(of.ended());
         coop::spend();
     }
+}
+
+#[cold]
+fn failure(id: Id, task: Option<BoxedTask>) -> JoinError {
+    let error = task.and_then(|mut task| task.as_mut().failure());
+    error.unwrap_or_else(|| JoinError::cancelled(id))
 }
 
 /// The runtime is not the one on this thread: it has gone, or this is a mistake.
@@ -189,14 +187,14 @@ fn assert_gone(of: TaskRef) {
         remote::find(of.runtime()).is_none(),
         "the join handle of task {} was polled away from its runtime's thread: \
          await it there, or spawn the task by Handle::spawn",
-        of.id
+        of.id()
     );
 }
 
 impl<T> Drop for JoinHandle<T> {
     #[inline]
     fn drop(&mut self) {
-        if !matches!(self.work, Work::Joined(_)) {
+        if !matches!(self.work, Work::Local(of) if of.is_ended()) {
             self.detach();
         }
     }
@@ -230,7 +228,6 @@ pub struct AbortHandle {
 enum AbortWork {
     Local(TaskRef),
     Away(Arc<Control>),
-    Joined(Id),
 }
 
 impl AbortHandle {
@@ -239,29 +236,27 @@ impl AbortHandle {
         match &self.work {
             AbortWork::Local(of) => context::abort(*of),
             AbortWork::Away(control) => control.abort(),
-            AbortWork::Joined(_) => {}
         }
     }
 
     /// As [`JoinHandle::is_finished`].
     pub fn is_finished(&self) -> bool {
         match &self.work {
+            AbortWork::Local(of) if of.is_ended() => true,
             AbortWork::Local(of) => {
                 let local = context::local(of.runtime());
                 let finished = local.map(|context| context.tasks.borrow_mut().is_finished(*of));
                 finished.unwrap_or_else(|| remote::find(of.runtime()).is_none())
             }
             AbortWork::Away(control) => control.is_finished(),
-            AbortWork::Joined(_) => true,
         }
     }
 
     /// Which task it is.
     pub fn id(&self) -> Id {
         match &self.work {
-            AbortWork::Local(of) => of.id,
+            AbortWork::Local(of) => of.id(),
             AbortWork::Away(control) => control.id(),
-            AbortWork::Joined(id) => *id,
         }
     }
 }
@@ -289,7 +284,7 @@ mod tests {
         let (earlier, _) = first_task(0);
         for epoch in [1, 255, 256, 257, u32::MAX] {
             let (later, mut tasks) = first_task(epoch);
-            assert_eq!(later.id == earlier.id, epoch % 256 == 0);
+            assert_eq!(later.id() == earlier.id(), epoch % 256 == 0);
             assert!(later != earlier && later.runtime() != earlier.runtime());
             // So an abort looks for another runtime, and is not asked of this one.
             tasks.abort(later);

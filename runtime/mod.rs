@@ -45,6 +45,7 @@ mod slots;
 pub(crate) mod spawn;
 mod sync;
 mod task;
+mod task_ref;
 mod tasks;
 mod time_slice;
 pub(crate) mod unwind;

@@ -6,7 +6,7 @@
 use super::join_error::JoinError;
 use super::mutex::Mutex;
 use super::selector::Process;
-use super::tasks::TaskRef;
+use super::task_ref::TaskRef;
 use super::{context, unwind};
 use crate::task::Id;
 use std::any::Any;

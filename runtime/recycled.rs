@@ -54,24 +54,32 @@ where
 
 impl Recycled {
     /// Keeps an empty box, or frees it. As it is empty, that runs no user code.
-    #[inline]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn push<F>(&mut self, task: Pin<Box<Stage<F>>>)
     where
         F: Future + 'static,
         F::Output: 'static,
     {
-        if size_of::<Stage<F>>() > LARGEST {
-            return;
-        }
-        let place = &mut self.shelves[place::<F>()];
-        if let Some(shelf) = place
-            && let Some(Boxes(boxes)) = (&mut **shelf as &mut dyn Any).downcast_mut::<Boxes<F>>()
-        {
-            if boxes.len() < MOST_BYTES / size_of::<Stage<F>>() {
-                self.is_used = true;
+        match self.boxes::<F>() {
+            Some(boxes) if boxes.len() < MOST_BYTES / size_of::<Stage<F>>() => {
                 boxes.push(task);
+                self.is_used = true;
             }
-        } else if place.as_ref().is_none_or(|shelf| shelf.is_empty()) {
+            Some(_) => {}
+            None => self.push_first(task),
+        }
+    }
+
+    /// Keeps the first box of a type, if there is a place for a shelf.
+    #[cold]
+    #[inline(never)]
+    fn push_first<F>(&mut self, task: Pin<Box<Stage<F>>>)
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        let place = &mut self.shelves[place::<F>()];
+        if size_of::<Stage<F>>() <= LARGEST && place.as_ref().is_none_or(|shelf| shelf.is_empty()) {
             *place = Some(Box::new(Boxes(vec![task])));
             self.is_used = true;
         }
@@ -84,11 +92,20 @@ impl Recycled {
         F: Future + 'static,
         F::Output: 'static,
     {
+        self.boxes::<F>()?.pop()
+    }
+
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn boxes<F>(&mut self) -> Option<&mut Vec<Pin<Box<Stage<F>>>>>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
         if size_of::<Stage<F>>() > LARGEST {
             return None;
         }
         let shelf: &mut dyn Any = self.shelves[place::<F>()].as_deref_mut()?;
-        shelf.downcast_mut::<Boxes<F>>()?.0.pop()
+        Some(&mut shelf.downcast_mut::<Boxes<F>>()?.0)
     }
 
     /// Frees them all.

@@ -9,6 +9,8 @@
 //! is more than their own size: what was allocated last lies at the end of the heap, and keeps all
 //! that was freed before it from going back to the system.
 
+use super::task_ref::MAX_SLOTS;
+
 /// So many slots are always kept: some tens of kilobytes.
 pub(crate) const KEPT: usize = 1024;
 
@@ -38,9 +40,6 @@ pub(crate) struct Slots<T> {
 }
 
 impl<T: Tenant> Slots<T> {
-    /// One slot fewer than there are numbers: the last is never anybody's.
-    const MOST: usize = u32::MAX as usize;
-
     pub(crate) fn new() -> Slots<T> {
         Slots { slots: Vec::new(), vacant: Vec::new(), below: usize::MAX, rests: 0 }
     }
@@ -88,7 +87,7 @@ impl<T: Tenant> Slots<T> {
     #[inline]
     fn grow(&mut self) -> u32 {
         let slot = self.slots.len();
-        assert!(slot < Self::MOST, "fewer than 2^32 - 1 tasks or sockets at a time");
+        assert!(slot < MAX_SLOTS, "fewer than 2^32 - 2 tasks or sockets at a time");
         self.slots.push(T::VACANT);
         slot as u32
     }

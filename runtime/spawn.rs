@@ -6,7 +6,7 @@ use super::join::JoinHandle;
 use super::join_error::JoinError;
 use super::packet::{self, Calling, Sending};
 use super::remote::Remote;
-use super::tasks::TaskRef;
+use super::task_ref::TaskRef;
 use std::sync::Arc;
 
 /// Starts a task on the runtime of this thread. It runs from the next turn on, also if its handle

@@ -15,8 +15,10 @@
 
 use super::join_error::JoinError;
 use super::recycled::Recycled;
+use super::unwind;
 use pin_project_lite::pin_project;
 use std::any::Any;
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -35,7 +37,7 @@ pub(crate) trait Task {
     /// Why it has failed.
     fn failure(self: Pin<&mut Self>) -> Option<JoinError>;
 
-    /// Drops whatever is left: the box is empty then.
+    /// Drops whatever is left: the box is empty then. A panic of that drop ends here.
     fn clear(self: Pin<&mut Self>);
 
     /// Leaves the box, which is empty, for another task.
@@ -87,7 +89,7 @@ where
         debug_assert!(output.is_some(), "a join handle of another type");
         if let (StageProjection::Output { output: from }, Some(to)) = (self.as_mut().project(), output) {
             // Forgotten, not dropped, for there is nothing.
-            std::mem::forget(std::mem::replace(to, from.take()));
+            mem::forget(mem::replace(to, from.take()));
         }
         recycled.push(self);
         None
@@ -98,7 +100,11 @@ where
     }
 
     fn clear(mut self: Pin<&mut Self>) {
-        self.set(Stage::Output { output: None });
+        if matches!(*self, Stage::Output { .. }) && !mem::needs_drop::<F::Output>() {
+            self.set(Stage::Output { output: None });
+        } else {
+            unwind::contain(|| self.set(Stage::Output { output: None }));
+        }
     }
 
     fn recycle(self: Pin<Box<Self>>, recycled: &mut Recycled) {
@@ -129,7 +135,7 @@ impl Task for Failure {
     }
 
     fn clear(mut self: Pin<&mut Self>) {
-        self.0 = None;
+        unwind::drop_each(self.0.take());
     }
 
     fn recycle(self: Pin<Box<Self>>, _: &mut Recycled) {}

@@ -24,42 +24,10 @@ use super::queue::Queue;
 use super::recycled::Recycled;
 use super::slots::{Slots, Tenant};
 use super::task::BoxedTask;
+use super::task_ref::TaskRef;
 use crate::task::Id as TaskId;
 use std::any::Any;
 use std::task::Waker;
-
-/// Names a task exactly: no other task of the process ever has the same name.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct TaskRef {
-    /// The epoch of its runtime, whose number is in `id`, above the number of its slot. In one word, since a
-    /// word that is stored in two halves and loaded right after stalls the processor.
-    epoch_slot: u64,
-    pub(crate) id: TaskId,
-}
-
-impl TaskRef {
-    #[inline]
-    fn new(epoch: u32, slot: u32, id: TaskId) -> TaskRef {
-        TaskRef { epoch_slot: u64::from(epoch) << 32 | u64::from(slot), id }
-    }
-
-    #[inline]
-    pub(crate) fn slot(self) -> u32 {
-        self.epoch_slot as u32
-    }
-
-    /// Returns whether the task was [refused](Tasks::refuse).
-    #[inline]
-    pub(crate) fn is_refused(self) -> bool {
-        self.slot() == REFUSED
-    }
-
-    /// Returns the runtime that the task belongs to.
-    #[inline]
-    pub(crate) fn runtime(self) -> RuntimeId {
-        RuntimeId::new(self.id.runtime(), (self.epoch_slot >> 32) as u32)
-    }
-}
 
 /// How far the run queues have to come.
 #[derive(Clone, Copy)]
@@ -70,8 +38,7 @@ pub(crate) struct QueuePosition {
 
 /// All tasks of one runtime.
 pub(crate) struct Tasks {
-    runtime: u16,
-    epoch: u32,
+    runtime: RuntimeId,
     slots: Slots<Slot>,
     /// Ids of the slots that are to run, as their wakers have them. One that is out of date is skipped,
     /// or makes for one spurious poll.
@@ -81,6 +48,8 @@ pub(crate) struct Tasks {
     events_next: usize,
     /// How many had been taken from the local queue at the end of the latest turn of the loop.
     locals_taken: u64,
+    /// Neither an event nor the future of `block_on` is queued, so the next entry is one of the local queue.
+    is_only_local: bool,
     /// A turn of the loop is collecting events: what is woken goes to the event queue.
     is_collecting: bool,
     /// The future of `block_on` is to be polled.
@@ -113,9 +82,6 @@ struct Slot {
 /// hours, before they reach those above. There the serial numbers of runtimes with the same number begin apart,
 /// so that the ids that users see do not repeat soon. Nothing rests on that: see [`TaskRef`].
 const TASKS_BITS: u32 = 40;
-
-/// The slot of a task that has been refused: nobody's.
-const REFUSED: u32 = u32::MAX;
 
 /// In the run queue; or done, so that no wake puts it there.
 const QUEUED: u8 = 1;
@@ -181,13 +147,13 @@ impl Leftovers {
 impl Tasks {
     pub(crate) fn new(runtime: RuntimeId) -> Tasks {
         Tasks {
-            runtime: runtime.number(),
-            epoch: runtime.epoch(),
+            runtime,
             slots: Slots::new(),
             local_queue: Queue::new(),
             event_queue: Queue::new(),
             events_next: 0,
             locals_taken: 0,
+            is_only_local: false,
             is_collecting: false,
             is_main_woken: false,
             is_main_event: false,
@@ -212,7 +178,7 @@ impl Tasks {
     pub(crate) fn refuse(&mut self, task: BoxedTask) -> TaskRef {
         self.refused.push(task);
         self.last_serial += 1;
-        TaskRef::new(self.epoch, REFUSED, TaskId::new(self.runtime, self.last_serial))
+        TaskRef::refused(self.runtime, self.last_serial)
     }
 
     /// Hands out the tasks that were [refused](Tasks::refuse).
@@ -224,8 +190,7 @@ impl Tasks {
     #[inline]
     pub(crate) fn insert(&mut self, task: BoxedTask) -> TaskRef {
         self.last_serial += 1;
-        let id = TaskId::new(self.runtime, self.last_serial);
-        let serial = id.serial();
+        let serial = self.last_serial;
         // Filled in where it is: a value made up field by field is slow to be moved as a whole.
         let (slot, tenant) = self.slots.occupy();
         tenant.serial_low = serial as u32;
@@ -233,8 +198,8 @@ impl Tasks {
         tenant.flags = QUEUED | JOINED;
         tenant.done = false;
         tenant.put(task);
-        self.push(Id::new(self.runtime, serial as u16, slot));
-        TaskRef::new(self.epoch, slot, id)
+        self.push(Id::new(self.runtime.number(), serial as u16, slot));
+        TaskRef::new(self.runtime, serial, slot)
     }
 
     /// Queues the task that an id of this runtime names. False if the id has no slot here.
@@ -247,7 +212,10 @@ impl Tasks {
     #[inline(always)]
     pub(crate) fn wake_by_event(&mut self, id: Id) -> bool {
         debug_assert!(self.is_collecting);
-        self.wake_in(id, |tasks, id| tasks.event_queue.push(id))
+        self.wake_in(id, |tasks, id| {
+            tasks.is_only_local = false;
+            tasks.event_queue.push(id);
+        })
     }
 
     #[inline(always)]
@@ -263,7 +231,7 @@ impl Tasks {
     /// Queues whichever task is in a slot.
     pub(crate) fn wake_slot(&mut self, slot: u32) {
         if let Some(tenant) = self.slots.get(slot) {
-            self.wake(Id::new(self.runtime, tenant.serial_low as u16, slot));
+            self.wake(Id::new(self.runtime.number(), tenant.serial_low as u16, slot));
         }
     }
 
@@ -271,6 +239,7 @@ impl Tasks {
     /// of the loop.
     pub(crate) fn begin_main(&mut self) {
         self.is_collecting = false;
+        self.is_only_local = false;
         self.events_next = 1;
         (self.is_main_woken, self.is_main_event, self.main_place) = (true, true, 0);
     }
@@ -280,6 +249,7 @@ impl Tasks {
     pub(crate) fn wake_main(&mut self) {
         if !self.is_main_woken {
             self.is_main_woken = true;
+            self.is_only_local = false;
             self.is_main_event = self.is_collecting;
             self.main_place =
                 if self.is_collecting { self.event_queue.put() } else { self.local_queue.put() };
@@ -384,10 +354,11 @@ impl Tasks {
 
     #[inline(never)]
     fn push_event(&mut self, id: Id) {
+        self.is_only_local = false;
         self.event_queue.push(id);
     }
 
-    #[inline(always)]
+    #[inline]
     fn pop(&mut self) -> Option<Id> {
         if self.events_next > 0 {
             let Some(id) = self.event_queue.pop() else { return self.local_queue.pop() };
@@ -403,10 +374,19 @@ impl Tasks {
     /// `block_on`.
     #[inline(always)]
     pub(crate) fn next(&mut self) -> Option<Id> {
-        if self.is_main_woken && self.is_main_next() {
-            return None;
+        if self.is_only_local { self.local_queue.pop() } else { self.next_of_all() }
+    }
+
+    #[inline(always)]
+    fn next_of_all(&mut self) -> Option<Id> {
+        if self.is_main_woken {
+            return if self.is_main_next() { None } else { self.pop() };
         }
-        self.pop()
+        if self.event_queue.len() > 0 {
+            return self.pop();
+        }
+        self.is_only_local = true;
+        self.local_queue.pop()
     }
 
     /// Takes the task of an entry out of its slot, unless the entry is out of date.
@@ -458,7 +438,7 @@ impl Tasks {
 
     /// The same for the task of a serial number, by which another thread has named it.
     pub(crate) fn abort_serial(&mut self, slot: u32, serial: u64) {
-        self.abort(TaskRef::new(self.epoch, slot, TaskId::new(self.runtime, serial)));
+        self.abort(TaskRef::new(self.runtime, serial, slot));
     }
 
     /// Whether the task has ended.
@@ -510,12 +490,25 @@ impl Tasks {
         Leftovers { task: None, joiner: tenant.joiner.take() }
     }
 
+    /// The same for a task that has not ended and is waited for by nobody, so that nothing is left to be dropped.
+    /// Returns whether it is one.
+    #[inline]
+    pub(crate) fn detach_running(&mut self, of: TaskRef) -> bool {
+        match self.tenant(of) {
+            Some(tenant) if !tenant.done && tenant.joiner.is_none() => {
+                tenant.flags &= !JOINED;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// The exact name of the task that an id names, if it still has its slot.
     pub(crate) fn name(&self, id: Id) -> Option<TaskId> {
         let tenant = self.slots.get(id.slot())?;
         let serial = u64::from(tenant.serial_high) << 32 | u64::from(tenant.serial_low);
         // Zero is nobody's.
-        (serial != 0 && serial as u16 == id.generation()).then(|| TaskId::new(self.runtime, serial))
+        (serial != 0 && serial as u16 == id.generation()).then(|| TaskId::new(self.runtime.number(), serial))
     }
 
     /// How many tasks have not ended.
@@ -567,11 +560,9 @@ impl Tasks {
     /// The tenant of a slot, if it is the one that is meant.
     #[inline]
     fn tenant(&mut self, of: TaskRef) -> Option<&mut Slot> {
-        debug_assert_eq!(of.runtime(), RuntimeId::new(self.runtime, self.epoch));
-        let serial = of.id.serial();
-        self.slots.get_mut(of.slot()).filter(|tenant| {
-            tenant.serial_low == serial as u32 && tenant.serial_high == (serial >> 32) as u16
-        })
+        debug_assert_eq!(of.runtime(), self.runtime);
+        let serial_parts = of.serial_parts();
+        self.slots.get_mut(of.slot()).filter(|tenant| (tenant.serial_high, tenant.serial_low) == serial_parts)
     }
 }
 

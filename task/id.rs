@@ -40,6 +40,12 @@ impl Id {
         NonZeroU64::new(bits).map(Id)
     }
 
+    /// The same for the bits of an id, which are not zero.
+    #[inline]
+    pub(crate) fn from_nonzero_bits(bits: u64) -> Id {
+        Id(NonZeroU64::new(bits).unwrap_or(NonZeroU64::MIN))
+    }
+
     pub(crate) fn bits(self) -> u64 {
         self.0.get()
     }

@@ -27,8 +27,9 @@ use std::task::{Context, Poll, RawWakerVTable, Waker, ready};
 /// vanish, and few enough that a hundred busy tasks still answer within a millisecond or so.
 const FULL: i64 = 128;
 
-/// Outside of a task there is nobody to yield to, hence no limit: this is never used up.
-const UNLIMITED: i64 = i64::MAX;
+/// Outside of a task there is nobody to yield to, hence no limit: this is never used up. Units may also be given
+/// back that were taken from a task's budget.
+const UNLIMITED: i64 = i64::MAX / 2;
 
 struct Budget {
     /// Below zero is what others have taken since it was spent: each unit that they give back was one of those.
@@ -107,7 +108,7 @@ pub(crate) fn poll_budget(cx: &mut Context<'_>) -> Poll<()> {
 /// Takes one unit: a leaf future has completed.
 #[inline]
 pub(crate) fn spend() {
-    set_left(left().saturating_sub(1));
+    set_left(left() - 1);
 }
 
 /// Both at once, for an operation that is as good as done; if it is not, [`refund`] is called.
@@ -120,7 +121,7 @@ pub(crate) fn poll_spend(cx: &mut Context<'_>) -> Poll<()> {
 
 /// Gives back the unit of an operation that has to wait after all.
 pub(crate) fn refund() {
-    set_left(left().saturating_add(1));
+    set_left(left() + 1);
 }
 
 /// Whether the task may go on, as far as its budget is concerned. Outside of a task, always.
