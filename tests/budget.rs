@@ -5,7 +5,7 @@
 mod common;
 
 use common::{Count, OnDrop, run, until, watchdog, yield_times};
-use runtime::io::Interest;
+use runtime::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use runtime::net::AsyncFd;
 use runtime::task::coop::{self, consume_budget, has_budget_remaining, poll_proceed};
 use runtime::task::yield_now;
@@ -130,9 +130,11 @@ fn who_is_polled_with_another_waker_is_not_made_to_wait_for_the_task() {
             spend_all();
             let (counting, waker) = common::CountingWaker::new();
             let mut cx = Context::from_waker(&waker);
-            assert!((0..MANY).all(|_| pin!(consume_budget()).poll(&mut cx).is_ready()));
+            let interrupted = (0..MANY).filter(|_| pin!(consume_budget()).poll(&mut cx).is_pending()).count();
+            assert!((1..=MANY / 128).contains(&interrupted), "{interrupted}");
+            assert_eq!(counting.wakes(), interrupted, "it may go on at once");
+            // What takes nothing is not interrupted.
             assert!((0..MANY).all(|_| matches!(poll_proceed(&mut cx), Poll::Ready(_))));
-            assert_eq!(counting.wakes(), 0);
             // While the task's own poll is put off still, once, and woken.
             poll_fn(|cx| {
                 assert!(pin!(consume_budget()).poll(cx).is_pending());
@@ -155,10 +157,36 @@ fn a_waker_of_another_task_is_not_the_tasks_own() {
         spawn(async move {
             spend_all();
             let mut cx = Context::from_waker(&other);
-            assert!((0..MANY).all(|_| pin!(consume_budget()).poll(&mut cx).is_ready()));
+            assert!((0..100).all(|_| pin!(consume_budget()).poll(&mut cx).is_ready()));
         })
         .await
         .unwrap();
+    });
+}
+
+/// As groups of futures do. What is always ready gets out to the group, and the group to the task.
+#[test]
+fn a_future_with_a_waker_of_its_own_does_not_keep_its_task_from_yielding() {
+    struct Child(Waker);
+    impl Wake for Child {
+        fn wake(self: Arc<Self>) {
+            self.0.wake_by_ref();
+        }
+    }
+    run(async {
+        let mut child = Box::pin(async {
+            let (mut one, mut other) = runtime::net::UnixStream::pair().unwrap();
+            loop {
+                other.write_all(&[0; 64]).await.unwrap();
+                one.read_exact(&mut [0; 64]).await.unwrap();
+            }
+        });
+        let group = spawn(poll_fn(move |cx| -> Poll<()> {
+            let waker = Waker::from(Arc::new(Child(cx.waker().clone())));
+            child.as_mut().poll(&mut Context::from_waker(&waker))
+        }));
+        time::sleep(Duration::from_millis(1)).await;
+        group.abort();
     });
 }
 

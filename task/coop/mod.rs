@@ -5,9 +5,10 @@
 //! so that the loop gets its turn. An operation that has to wait spends nothing: a task that polls
 //! a thousand quiet sockets reaches the last one as surely as the first.
 //!
-//! The budget holds for what is polled with the task's own waker. Who polls a future with another one, as a
-//! `block_on` inside of a poll does, waits for that future alone, and would wait for ever if it were pending
-//! for the sake of other tasks.
+//! A future may be polled with another waker than the task's own. A group of futures does so, which polls each that
+//! was woken, and is to get out to its task now and then. A `block_on` inside of a poll does so too, which waits for
+//! that future alone, and would wait for ever if it were pending until the task's next turn. So when the budget is
+//! spent, a poll with another waker is interrupted once in as many units, and goes on when it is made again.
 //!
 //! This is the ground floor: it knows neither tasks nor timers nor sockets.
 
@@ -83,7 +84,8 @@ fn set_left(left: i64) {
     BUDGET.with(|budget| budget.left.set(left));
 }
 
-/// The budget is spent: wakes the task for its next turn, unless it is somebody else who polls.
+/// The budget is spent: wakes the task for its next turn. If it is somebody else who polls, that is so once in
+/// [`FULL`] units.
 #[cold]
 fn poll_spent(cx: &mut Context<'_>) -> Poll<()> {
     let waker = cx.waker();
@@ -91,7 +93,10 @@ fn poll_spent(cx: &mut Context<'_>) -> Poll<()> {
         budget.waker_data.get() == waker.data() && ptr::eq(budget.waker_vtable.get(), waker.vtable())
     });
     if !is_own {
-        return Poll::Ready(());
+        if left() > -FULL {
+            return Poll::Ready(());
+        }
+        set_left(0);
     }
     waker.wake_by_ref();
     Poll::Pending
