@@ -24,7 +24,7 @@ use super::task::{self, BoxedTask};
 use super::task_ref::TaskRef;
 use super::tasks::{Leftovers, Tasks};
 use super::unwind;
-use crate::task::Id as TaskId;
+use crate::task::{Id as TaskId, coop};
 use crate::time::{Driver, RemoteTimer};
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
@@ -98,6 +98,8 @@ pub(crate) fn deregister(context: &Rc<Context>) {
     while let Some(left) = STACK.with(|stack| stack.remove_value(context)) {
         set_current();
         drop(left);
+        // Nor does a poll go on in which it was left.
+        coop::lift();
     }
 }
 

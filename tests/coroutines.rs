@@ -85,16 +85,6 @@ fn end(mut coroutine: Suspended, how: End) {
     drop(coroutine);
 }
 
-/// No runtime is entered, and nobody polls.
-fn assert_all_is_over() {
-    assert!(
-        (0..1000)
-            .all(|_| pin!(coop::consume_budget()).poll(&mut Context::from_waker(Waker::noop())).is_ready())
-    );
-    assert!(coop::has_budget_remaining());
-    assert_none_is_entered();
-}
-
 /// What belongs to the runtime that is entered.
 fn things() -> impl Any {
     let mut cx = Context::from_waker(Waker::noop());
@@ -111,6 +101,11 @@ fn things() -> impl Any {
 /// No runtime is entered, and the next one is none the worse for it.
 fn assert_none_is_entered() {
     assert!(Handle::try_current().is_err());
+    assert!(
+        (0..1000)
+            .all(|_| pin!(coop::consume_budget()).poll(&mut Context::from_waker(Waker::noop())).is_ready())
+    );
+    assert!(coop::has_budget_remaining());
     assert!(catch_unwind(|| drop(spawn(async {}))).is_err());
     assert!(try_id().is_none());
     run(async {
@@ -128,7 +123,7 @@ fn a_call_is_suspended_and_ends() {
         let coroutine = suspended_call(1);
         assert!(Handle::try_current().is_ok(), "it is entered as long as the call lasts");
         end(coroutine, how);
-        assert_all_is_over();
+        assert_none_is_entered();
     }
 }
 
@@ -155,7 +150,7 @@ fn a_call_ends_in_the_midst_of_the_drop_of_another_runtime() {
         drop(other.spawn(async move { drop(guard) }));
         drop(other);
         assert!(seen.get(), "{how:?}");
-        assert_all_is_over();
+        assert_none_is_entered();
     }
 }
 
@@ -174,7 +169,7 @@ fn a_call_goes_on_in_the_midst_of_the_drop_of_another_runtime() {
         drop(other);
         assert!(Handle::try_current().is_ok());
         end(Rc::into_inner(coroutine).unwrap().into_inner(), how);
-        assert_all_is_over();
+        assert_none_is_entered();
     }
 }
 
@@ -200,7 +195,7 @@ fn a_call_ends_in_the_midst_of_the_drops_of_several_runtimes() {
         }
         innermost();
         assert_eq!(ended.get(), 5);
-        assert_all_is_over();
+        assert_none_is_entered();
     }
 }
 
@@ -236,7 +231,7 @@ fn a_runtime_is_used_from_outside_while_its_call_is_suspended() {
     assert_eq!(steps.get(), 3);
     assert!(task.is_finished());
     drop(runtime);
-    assert_all_is_over();
+    assert_none_is_entered();
 }
 
 /// A task awaits by suspending a stack that it owns, which is unwound when the task is dropped.
@@ -283,7 +278,7 @@ fn a_task_awaits_on_a_stack_of_its_own() {
     });
     drop(runtime);
     assert_eq!(dropped.get(), 3);
-    assert_all_is_over();
+    assert_none_is_entered();
 }
 
 /// The runtime is destroyed at the end of the thread, before what is kept of it.
