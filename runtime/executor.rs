@@ -19,7 +19,7 @@ use super::id::Id;
 use super::join_error::JoinError;
 use super::remote::Mail;
 use super::task::{BoxedTask, Failure};
-use super::tasks::Taken;
+use super::tasks::{QueuePosition, Taken};
 use super::time_slice::TimeSlice;
 use super::{unwind, waker};
 use crate::task::{Id as TaskId, coop};
@@ -71,6 +71,9 @@ pub(crate) struct Executor {
     /// Counts calls of `block_on`, so that a waker of an earlier one is told from the present one's.
     mains: Cell<u16>,
     slice: RefCell<TimeSlice>,
+    /// A whole portion of calls has been made: no more are, until what they have spawned, and all that was queued
+    /// before, has had its turn. Otherwise tasks that live for more than one turn would become more and more.
+    flooded: Cell<Option<QueuePosition>>,
     /// Another thread had the inbox when the loop last looked into it.
     is_inbox_locked: Cell<bool>,
     pub(crate) turns: Cell<u64>,
@@ -86,6 +89,7 @@ impl Executor {
             wakers: RefCell::new(Vec::with_capacity(config.wakers)),
             slice: RefCell::new(TimeSlice::new(config.event_interval)),
             config,
+            flooded: Cell::new(None),
             is_inbox_locked: Cell::new(false),
             mains: Cell::new(0),
             turns: Cell::new(0),
@@ -344,8 +348,11 @@ impl Executor {
             return;
         }
         let mut mail = self.mail.take();
-        let is_taken = context.remote.take_mail(MAIL_PORTION, &mut mail);
+        let is_flooded = self.flooded.get().is_some_and(|until| !context.tasks.borrow().has_reached(until));
+        let most_calls = if is_flooded { 0 } else { MAIL_PORTION };
+        let is_taken = context.remote.take_mail(MAIL_PORTION, most_calls, &mut mail);
         self.is_inbox_locked.set(!is_taken);
+        let is_full = mail.calls.len() == MAIL_PORTION;
         {
             let mut tasks = context.tasks.borrow_mut();
             if std::mem::take(&mut mail.main) {
@@ -356,6 +363,9 @@ impl Executor {
         }
         mail.calls.drain(..).for_each(unwind::contain);
         self.mail.replace(mail);
+        if !is_flooded {
+            self.flooded.set(is_full.then(|| context.tasks.borrow().position()));
+        }
     }
 
     /// Step 2 in the midst of step 1. The calls are no task's.

@@ -230,12 +230,12 @@ impl Remote {
         self.bell.has_mail()
     }
 
-    /// Takes up to `limit` wakes, as many aborts and as many calls out of the inbox. What is left is there for
-    /// the next time, as if it had just come. Costs one load when there is nothing.
+    /// Takes up to `limit` wakes and as many aborts out of the inbox, and up to `most_calls` calls. What is left is
+    /// there for the next time, as if it had just come. Costs one load when there is nothing.
     ///
     /// It does not wait for the lock: the thread that has it may have been preempted, and timers and sockets need
     /// not wait until that runs again. Returns false if that was so.
-    pub(crate) fn take_mail(&self, limit: usize, mail: &mut Mail) -> bool {
+    pub(crate) fn take_mail(&self, limit: usize, most_calls: usize, mail: &mut Mail) -> bool {
         if !self.bell.take_mail() || !self.process.is_current() {
             return true;
         }
@@ -247,7 +247,7 @@ impl Remote {
                 return false;
             }
         };
-        inbox.take(limit, mail);
+        inbox.take(limit, most_calls, mail);
         if !inbox.is_empty() {
             // The loop is awake, so nobody has to be notified.
             self.bell.ring();
@@ -266,7 +266,7 @@ impl Remote {
         // In a child a thread that is not there may hold it.
         let inbox = if self.process.is_current() { Some(self.lock()) } else { self.inbox.try_lock().ok() };
         let Some(mut inbox) = inbox else { return };
-        inbox.take(usize::MAX, mail);
+        inbox.take(usize::MAX, usize::MAX, mail);
         let descriptors = inbox.descriptors.take();
         drop(inbox);
         self.room.notify_all();
@@ -295,10 +295,10 @@ impl Inbox {
         self.wakes.is_empty() && self.aborts.is_empty() && self.calls.is_empty()
     }
 
-    fn take(&mut self, limit: usize, mail: &mut Mail) {
+    fn take(&mut self, limit: usize, most_calls: usize, mail: &mut Mail) {
         self.wakes.take(limit, mail);
         self.aborts.take(limit, mail);
-        mail.calls.extend(std::iter::from_fn(|| self.calls.pop_front()).take(limit));
+        mail.calls.extend(std::iter::from_fn(|| self.calls.pop_front()).take(most_calls));
         if self.calls.is_empty() && self.calls.capacity() > CALLS_FULL {
             self.calls = VecDeque::new();
         }

@@ -246,13 +246,14 @@ fn senders_that_wait_for_room_go_on_when_the_runtime_is_dropped() {
     }
 }
 
-/// What is spawned in a flood waits its turn, and so do timers and others, but not for long.
+/// What is spawned in a flood waits its turn, and so do timers and others, but not for long. The tasks yield, so that
+/// they are there for some turns.
 #[test]
 fn a_flood_of_spawns_starves_nobody() {
     let _watchdog = watchdog();
     let runtime = Runtime::new().unwrap();
     let handle = runtime.handle().clone();
-    let stop = flood(2, move || drop(handle.spawn(async {})));
+    let stop = flood(2, move || drop(handle.spawn(yield_times(3))));
     runtime.block_on(async {
         let turns = Count::default();
         let counted = turns.clone();
@@ -267,6 +268,8 @@ fn a_flood_of_spawns_starves_nobody() {
             time::sleep(Duration::from_millis(1)).await;
             assert_eq!(Handle::current().spawn(async { 7 }).await.unwrap(), 7);
             until(|| turns.get() > before).await;
+            let tasks = live_tasks(&runtime);
+            assert!(tasks <= 2000, "{tasks} tasks at a time");
         }
     });
     stop();
