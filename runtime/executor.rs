@@ -145,13 +145,18 @@ impl Executor {
                     self.context.tasks.borrow_mut().take_turns();
                 }
             } else if is_main_next {
-                self.context.running.set(0);
-                coop::refill(cx.waker());
-                self.polls.set(self.polls.get() + 1);
-                if let Poll::Ready(output) = future.as_mut().poll(cx) {
-                    return Poll::Ready(output);
+                loop {
+                    self.context.running.set(0);
+                    coop::refill(cx.waker());
+                    self.polls.set(self.polls.get() + 1);
+                    if let Poll::Ready(output) = future.as_mut().poll(cx) {
+                        return Poll::Ready(output);
+                    }
+                    left -= 1;
+                    if left == 0 || !self.context.tasks.borrow_mut().take_main_alone() {
+                        break;
+                    }
                 }
-                left -= 1;
             } else {
                 self.slice.borrow_mut().end(left, Driver::real_ns);
                 return Poll::Pending;

@@ -269,6 +269,12 @@ impl Tasks {
         true
     }
 
+    /// Takes the future of `block_on` if it is queued and nothing else is.
+    #[inline]
+    pub(crate) fn take_main_alone(&mut self) -> bool {
+        self.is_main_woken && self.local_queue.len() == 0 && self.event_queue.len() == 0 && self.take_main()
+    }
+
     /// Returns whether it is the turn of the future of `block_on`, if that is queued.
     #[inline]
     fn is_main_next(&self) -> bool {
