@@ -19,8 +19,9 @@ use std::io;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// How many numbers there are: from 1 to this.
-const NUMBERS: usize = u16::MAX as usize;
+/// How many numbers there are: from 1 to this. An interpreter, which keeps account of each reference into the list,
+/// takes seconds for a look into a long one.
+const NUMBERS: usize = if cfg!(miri) { 64 } else { u16::MAX as usize };
 
 /// How many numbers have been given out or passed over.
 static COUNT: AtomicU64 = AtomicU64::new(0);
@@ -42,7 +43,7 @@ struct Slot<T> {
 /// When there are 65,535 runtimes already.
 pub(super) fn register(process: Process, make: impl FnOnce(RuntimeId) -> Remote) -> io::Result<Arc<Remote>> {
     let taken = Slot::take(&SLOTS, &COUNT, process, make);
-    taken.ok_or_else(|| io::Error::other("there are 65535 runtimes in this process already"))
+    taken.ok_or_else(|| io::Error::other(format!("there are {NUMBERS} runtimes in this process already")))
 }
 
 /// Returns a runtime, unless it has been dropped.
