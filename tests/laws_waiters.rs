@@ -4,6 +4,7 @@
 
 mod common;
 
+use common::temp_path::TempPath;
 use common::{CountingWaker, run, until};
 use runtime::io::Interest;
 use runtime::net::{AsyncFd, TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream};
@@ -51,14 +52,13 @@ fn accepting(mixed: bool) -> Thing {
 }
 
 fn unix_accepting() -> Thing {
-    let path = std::env::temp_dir().join(format!("runtime-waiters-{}", std::process::id()));
-    drop(std::fs::remove_file(&path));
-    let listener = Rc::new(UnixListener::bind(&path).unwrap());
+    let path = TempPath::new();
+    let listener = Rc::new(UnixListener::bind(&*path).unwrap());
     let wait = move || -> Wait {
         let listener = listener.clone();
         Box::pin(async move { drop(listener.accept().await.unwrap()) })
     };
-    (Box::new(wait), Box::new(move || drop(std::os::unix::net::UnixStream::connect(&path).unwrap())))
+    (Box::new(wait), Box::new(move || drop(std::os::unix::net::UnixStream::connect(&*path).unwrap())))
 }
 
 fn udp() -> Thing {

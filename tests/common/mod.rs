@@ -7,6 +7,7 @@ pub(crate) mod guards;
 pub(crate) mod heap;
 pub(crate) mod process;
 pub(crate) mod subjects;
+pub(crate) mod temp_path;
 mod watchdog;
 
 use std::cell::{Cell, RefCell};

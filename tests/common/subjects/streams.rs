@@ -1,6 +1,7 @@
 //! More subjects: sockets of the other kinds, pipes, what is within the process, copies, and what is made
 //! of several of these.
 
+use super::super::temp_path::TempPath;
 use super::{Make, Subject, future};
 use futures_lite::AsyncWriteExt;
 use runtime::io::{AsyncRead, AsyncReadExt, AsyncWrite, copy, copy_bidirectional, duplex, split};
@@ -14,7 +15,6 @@ use std::future::poll_fn;
 use std::io::Write;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -71,22 +71,14 @@ fn unix_datagram() -> Subject {
     future(async move { drop(one.recv_from(&mut [0; 8]).await) }, move || _ = other.send(b"hello").unwrap())
 }
 
-/// A name that nobody else has.
-fn name() -> std::path::PathBuf {
-    static LAST: AtomicUsize = AtomicUsize::new(0);
-    let number = LAST.fetch_add(1, Relaxed);
-    std::env::temp_dir().join(format!("runtime-subject-{}-{number}", std::process::id()))
-}
-
 /// The receiver's queue is full, of which there is no event: it waits by time.
 fn unix_datagram_full() -> Subject {
-    let path = name();
-    let receiver = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    let path = TempPath::new();
+    let receiver = std::os::unix::net::UnixDatagram::bind(&*path).unwrap();
     let sender = UnixDatagram::unbound().unwrap();
-    while sender.try_send_to(b"x", &path).is_ok() {}
+    while sender.try_send_to(b"x", &*path).is_ok() {}
     let sending = async move {
-        drop(sender.send_to(b"x", &path).await);
-        drop(std::fs::remove_file(&path));
+        drop(sender.send_to(b"x", &*path).await);
     };
     future(
         sending,
@@ -123,27 +115,22 @@ fn full<S: AsyncWrite + Unpin + 'static>(pair: (S, S)) -> Subject {
 }
 
 fn unix_accept() -> Subject {
-    let path = name();
-    let listener = UnixListener::bind(&path).unwrap();
-    let client = path.clone();
-    let accepting = async move {
-        drop(listener.accept().await);
-        drop(std::fs::remove_file(&path));
-    };
-    future(accepting, move || drop(std::os::unix::net::UnixStream::connect(client).unwrap()))
+    let path = TempPath::new();
+    let listener = UnixListener::bind(&*path).unwrap();
+    let accepting = async move { drop(listener.accept().await) };
+    future(accepting, move || drop(std::os::unix::net::UnixStream::connect(&*path).unwrap()))
 }
 
 /// The queue is full, of which there is no event either.
 fn unix_connect() -> Subject {
-    let path = name();
+    let path = TempPath::new();
     let socket = UnixSocket::new_stream().unwrap();
-    socket.bind(&path).unwrap();
+    socket.bind(&*path).unwrap();
     let listener = socket.listen(0).unwrap();
-    let held = std::os::unix::net::UnixStream::connect(&path).unwrap();
+    let held = std::os::unix::net::UnixStream::connect(&*path).unwrap();
     let connecting = async move {
         let _held = held;
-        drop(UnixStream::connect(&path).await);
-        drop(std::fs::remove_file(&path));
+        drop(UnixStream::connect(&*path).await);
     };
     future(connecting, move || drop(listener))
 }
