@@ -495,15 +495,94 @@ fn a_future_that_is_ready_wins_over_its_timeout() {
         assert!(timeout(Duration::ZERO, ready(())).await.is_ok());
         assert!(timeout(Duration::ZERO, pending::<()>()).await.is_err());
         assert!(timeout_at(start, pending::<()>()).await.is_err());
-        // Counted from its first poll.
+        // Counted from the call.
         let late = timeout(ms(10), sleep_until(start + ms(25)));
         advance(ms(7)).await;
-        assert!(late.await.is_ok());
+        assert!(late.await.is_err());
+        assert_eq!(start.elapsed(), ms(20));
         let first = or(async { timeout(ms(1), sleep(ms(3))).await.is_ok() }, async {
             sleep(ms(2)).await;
             true
         });
         assert!(!first.await);
+    });
+}
+
+/// Between the call and the first poll the loop has timers, or has none and would not read its clock.
+#[test]
+fn a_timeout_that_is_polled_late_counts_from_its_call() {
+    run(async {
+        for has_timer in [true, false] {
+            let over = timeout(ms(20), pending::<()>());
+            let start = Instant::now();
+            let slow = timeout(ms(200), pending::<()>());
+            match has_timer {
+                true => sleep(ms(120)).await,
+                false => spawn_blocking(|| thread::sleep(ms(120))).await.unwrap(),
+            }
+            assert!(matches!(poll_once(over).await, Some(Err(_))), "with a timer: {has_timer}");
+            assert!(slow.await.is_err());
+            assert!(start.elapsed() >= ms(200), "never early");
+        }
+    });
+}
+
+#[test]
+fn a_timeout_that_is_made_outside_of_a_runtime_counts_from_its_call() {
+    let over = timeout(ms(5), pending::<()>());
+    let slow = timeout(HOUR, pending::<()>());
+    thread::sleep(ms(6));
+    run(async {
+        assert!(matches!(poll_once(over).await, Some(Err(_))));
+        assert!(poll_once(slow).await.is_none());
+    });
+}
+
+#[test]
+fn a_timeout_that_is_polled_in_a_later_block_on_counts_from_its_call() {
+    let _watchdog = watchdog();
+    let runtime = Runtime::new().unwrap();
+    let (over, slow) =
+        runtime.block_on(async { (timeout(ms(20), pending::<()>()), timeout(HOUR, pending::<()>())) });
+    thread::sleep(ms(120));
+    runtime.block_on(async {
+        assert!(matches!(poll_once(over).await, Some(Err(_))));
+        assert!(poll_once(slow).await.is_none());
+    });
+}
+
+#[test]
+fn a_timeout_counts_from_its_call_when_the_clock_is_stopped_or_let_go_meanwhile() {
+    run(async {
+        let over = timeout(ms(100), pending::<()>());
+        time::pause();
+        advance(ms(120)).await;
+        assert!(matches!(poll_once(over).await, Some(Err(_))));
+        let (over, slow) = (timeout(ms(100), pending::<()>()), timeout(HOUR, pending::<()>()));
+        let start = Instant::now();
+        advance(ms(120)).await;
+        time::resume();
+        assert!(matches!(poll_once(over).await, Some(Err(_))));
+        let after = timeout(HOUR, pending::<()>());
+        time::pause();
+        assert!(slow.await.is_err());
+        assert_eq!(start.elapsed(), HOUR);
+        assert!(after.await.is_err());
+        assert!(start.elapsed() >= HOUR + ms(120));
+    });
+}
+
+/// What another runtime's turns were is not known here.
+#[test]
+fn a_timeout_that_is_made_in_another_runtime_is_never_early() {
+    let made = run(async {
+        let start = Instant::now();
+        (start, timeout(ms(30), pending::<()>()))
+    });
+    run(async {
+        let (start, made) = made;
+        assert!(made.await.is_err());
+        assert!(start.elapsed() >= ms(30));
     });
 }
 

@@ -7,6 +7,7 @@
 use super::clock::Clock;
 use super::instant::{Instant, nanoseconds};
 use super::log::Log;
+use super::moment::{self, Moment};
 use super::wheel::{Key, MAX_TICK, Wheel};
 use std::cell::{Cell, RefCell};
 use std::mem::{self, ManuallyDrop};
@@ -24,9 +25,9 @@ pub(crate) struct Driver {
     id: u64,
     clock: Clock,
     wheel: RefCell<Wheel>,
-    /// What the clock said in the latest turn that had a timer.
+    /// What the clock said in the latest turn that had to know.
     now_ns: Cell<u64>,
-    /// How many turns have had one, which numbers the readings.
+    /// The number of that reading. It goes from one.
     turn: Cell<u64>,
     /// When they were; only once somebody wants to know.
     log: RefCell<Option<Box<Log>>>,
@@ -66,6 +67,17 @@ pub(crate) enum Asks {
     Wheel,
 }
 
+impl Asks {
+    #[inline]
+    fn has_passed(self, clock: &Clock, deadline: Instant) -> bool {
+        match self {
+            Asks::Clock => clock.has_reached(deadline),
+            Asks::LatestReading => clock.had_reached(deadline),
+            Asks::Wheel => false,
+        }
+    }
+}
+
 /// What a `Sleep` learns.
 enum Check {
     Fired,
@@ -86,7 +98,7 @@ thread_local! {
 
 /// Drops a waker, which may run user code. A panic in it has been reported by the panic hook, and ends here.
 #[inline]
-fn drop_waker(waker: Option<Waker>) {
+pub(super) fn drop_waker(waker: Option<Waker>) {
     let discard = |payload| {
         // The payload's own drop may panic in turn: that payload is leaked.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(payload))).map_err(mem::forget);
@@ -113,14 +125,15 @@ pub(crate) fn current<R>(f: impl FnOnce(&Rc<Driver>) -> R) -> R {
 }
 
 impl Driver {
-    /// Makes a driver. `id` is not zero, and no other driver of the process ever has it.
+    /// Makes a driver. `id` is not zero, and no other driver of the process ever has it. No driver that lives has
+    /// the same in its low 16 bits.
     pub(crate) fn new(id: u64, paused: bool) -> Rc<Driver> {
         let driver = Rc::new(Driver {
             id,
             clock: Clock::new(paused),
             wheel: RefCell::new(Wheel::new(0)),
             now_ns: Cell::new(0),
-            turn: Cell::new(0),
+            turn: Cell::new(1),
             log: RefCell::new(None),
             fired_ns: Cell::new(None),
             inhibitors: Cell::new(0),
@@ -131,6 +144,12 @@ impl Driver {
 
     /// Makes a driver the one of this thread, or none.
     pub(crate) fn set_current(driver: Option<Rc<Driver>>) {
+        // What was noted in this turn must not be dated to when the driver next turns.
+        try_current(|driver| driver.end_noted_turn());
+        match &driver {
+            Some(driver) => moment::enter(driver.id, driver.noted_turn()),
+            None => moment::leave(),
+        }
         drop(ManuallyDrop::into_inner(CURRENT.replace(ManuallyDrop::new(driver))));
     }
 
@@ -150,20 +169,66 @@ impl Driver {
     /// Moves the wakers of at most `limit` timers that are due into `wakers`, in the order of their
     /// deadlines. Reads the clock if there is any timer. The rest comes with the next call.
     pub(crate) fn fire(&self, limit: usize, wakers: &mut Vec<Waker>) {
+        let is_read = self.end_noted_turn();
         let mut wheel = self.wheel.borrow_mut();
         if wheel.is_empty() {
             self.clock.forget();
             return wheel.rest();
         }
+        if !is_read {
+            self.begin_turn();
+        }
+        let now_ns = self.now_ns.get();
+        if wheel.expire(now_ns / NS_PER_TICK, limit, wakers) > 0 {
+            self.fired_ns.set(Some(now_ns));
+        }
+    }
+
+    /// Reads the clock, so that what comes from now on is told from what was before.
+    fn begin_turn(&self) {
         let now_ns = self.clock.now_ns();
         self.now_ns.set(now_ns);
         self.turn.set(self.turn.get() + 1);
         if let Some(log) = self.log.borrow_mut().as_mut() {
             log.note(self.turn.get(), now_ns);
         }
-        if wheel.expire(now_ns / NS_PER_TICK, limit, wakers) > 0 {
-            self.fired_ns.set(Some(now_ns));
+        self.show_turn();
+    }
+
+    /// Begins a turn if a [`Moment`] has been noted in this one. Returns whether it has.
+    #[inline]
+    fn end_noted_turn(&self) -> bool {
+        let is_noted = moment::is_entered(self.id) && moment::take_noted();
+        if is_noted {
+            self.keep_log();
+            self.begin_turn();
         }
+        is_noted
+    }
+
+    /// Has moments noted by the present turn from now on.
+    fn show_turn(&self) {
+        if moment::is_entered(self.id) {
+            moment::enter(self.id, self.noted_turn());
+        }
+    }
+
+    /// The turn to note moments by. A stopped clock is read for each instead.
+    fn noted_turn(&self) -> Option<u64> {
+        (!self.is_paused()).then(|| self.turn.get())
+    }
+
+    /// Stops the clock.
+    pub(crate) fn pause(&self) {
+        self.end_noted_turn();
+        self.clock.pause();
+        self.show_turn();
+    }
+
+    /// Lets a stopped clock go.
+    pub(crate) fn resume(&self) {
+        self.clock.resume();
+        self.show_turn();
     }
 
     /// How long to wait for the next timer, as of the latest [`fire`](Driver::fire); `None` without
@@ -179,7 +244,7 @@ impl Driver {
         Some(Duration::from_nanos(next_ns.max(quiet_ns) - now_ns))
     }
 
-    /// The number of the latest turn that had a timer, to date things by. It is no later than now.
+    /// The number of the latest turn that had to know the time, to date things by. It is no later than now.
     #[inline]
     pub(crate) fn turn(&self) -> u64 {
         self.turn.get()
@@ -208,6 +273,7 @@ impl Driver {
 
     /// When something was that happened after the reading of a turn, and before the next: not earlier
     /// than it was, and later by a small part of the time since. To be asked while there are timers.
+    #[inline(never)]
     pub(crate) fn after_turn_ns(&self, turn: u64) -> u64 {
         match self.log.borrow().as_ref() {
             Some(log) if turn < self.turn.get() => log.after(turn),
@@ -276,7 +342,7 @@ impl Driver {
     }
 
     #[inline(never)]
-    fn check(&self, timer: TimerId, deadline: Instant, waker: &Waker, asks: Asks) -> Check {
+    fn check(&self, timer: TimerId, deadline: Instant, waker: &Waker) -> Check {
         let tick = self.tick_of(deadline);
         let mut wheel = self.wheel.borrow_mut();
         let elapsed = wheel.elapsed();
@@ -284,7 +350,7 @@ impl Driver {
             return Check::LeaveWaker;
         };
         match wheel.find(key, tick) {
-            Some(entry) if !self.has_passed(deadline, asks) => {
+            Some(entry) if !self.clock.has_reached(deadline) => {
                 match entry.waker.as_ref().is_some_and(|earlier| earlier.will_wake(waker)) {
                     true => Check::Armed,
                     false => Check::LeaveWaker,
@@ -296,24 +362,29 @@ impl Driver {
         }
     }
 
-    #[inline]
-    fn has_passed(&self, deadline: Instant, asks: Asks) -> bool {
-        match asks {
-            Asks::Clock => self.clock.has_reached(deadline),
-            Asks::LatestReading => self.clock.had_reached(deadline),
-            Asks::Wheel => false,
-        }
+    /// Whether a timer is in the wheel, with this very waker.
+    pub(super) fn is_armed(&self, timer: TimerId, deadline: Instant, waker: &Waker) -> bool {
+        let tick = self.tick_of(deadline);
+        let mut wheel = self.wheel.borrow_mut();
+        let entry = self.key_of(timer).and_then(|key| wheel.find(key, tick));
+        entry.and_then(|entry| entry.waker.as_ref()).is_some_and(|earlier| earlier.will_wake(waker))
     }
 
     /// Leaves the waker, unless the deadline has passed. What is left in `waker` is to be dropped.
-    fn arm(&self, timer: &mut TimerId, deadline: Instant, waker: &mut Option<Waker>, asks: Asks) -> Poll<()> {
+    pub(super) fn arm(
+        &self,
+        timer: &mut TimerId,
+        deadline: Instant,
+        waker: &mut Option<Waker>,
+        asks: Asks,
+    ) -> Poll<()> {
         let tick = self.tick_of(deadline);
         let mut wheel = self.wheel.borrow_mut();
         if let Some(entry) = self.key_of(*timer).and_then(|key| wheel.find(key, tick)) {
             std::mem::swap(&mut entry.waker, waker);
             return Poll::Pending;
         }
-        if tick <= wheel.elapsed() || self.has_passed(deadline, asks) {
+        if tick <= wheel.elapsed() || asks.has_passed(&self.clock, deadline) {
             return Poll::Ready(());
         }
         if let Some(waker) = waker.take() {
@@ -321,6 +392,23 @@ impl Driver {
             *timer = TimerId { driver: self.id, key };
         }
         Poll::Pending
+    }
+
+    /// As [`arm`](Driver::arm), with the deadline `duration` after a moment, which is returned too. Reads the clock.
+    pub(super) fn arm_after(
+        &self,
+        timer: &mut TimerId,
+        moment: Moment,
+        duration: Duration,
+        waker: &mut Option<Waker>,
+    ) -> (Instant, Poll<()>) {
+        let mut since = self.clock.now();
+        // Of this very turn, or of another runtime's, nothing better is known.
+        if let Some(turn) = moment.turn_of(self.id).filter(|turn| *turn < self.turn.get()) {
+            since = since.min(self.clock.at(self.after_turn_ns(turn)));
+        }
+        let deadline = since.saturating_add(duration);
+        (deadline, self.arm(timer, deadline, waker, Asks::LatestReading))
     }
 
     /// Takes a timer out of the wheel, if it is there. Gives back the waker to be dropped.
@@ -354,9 +442,9 @@ impl TimerId {
     /// Ready if the deadline has passed, or the timer has fired; else the waker is left.
     #[inline]
     #[track_caller]
-    pub(crate) fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>, asks: Asks) -> Poll<()> {
+    pub(crate) fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
         if !self.is_none() {
-            match current(|driver| driver.check(*self, deadline, cx.waker(), asks)) {
+            match current(|driver| driver.check(*self, deadline, cx.waker())) {
                 Check::Armed => return Poll::Pending,
                 Check::Fired => {
                     *self = TimerId::NONE;
@@ -371,7 +459,7 @@ impl TimerId {
         }
         let mut waker = Some(cx.waker().clone());
         let earlier = *self;
-        let polled = current(|driver| driver.arm(self, deadline, &mut waker, asks));
+        let polled = current(|driver| driver.arm(self, deadline, &mut waker, Asks::Clock));
         drop_waker(waker);
         if earlier.driver != self.driver && !earlier.is_none() {
             earlier.disarm_elsewhere(deadline);

@@ -353,6 +353,57 @@ fn a_timeout_touches_no_timer_while_its_future_is_ready() {
 }
 
 #[test]
+fn a_timeout_counts_from_its_call() {
+    let (driver, _entered) = paused();
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut late = pin!(time::timeout(ms(100), std::future::pending::<()>()));
+    pass(&driver, ms(60));
+    assert!(late.as_mut().poll(&mut cx).is_pending());
+    pass(&driver, ms(39));
+    assert!(late.as_mut().poll(&mut cx).is_pending());
+    pass(&driver, ms(1));
+    assert!(late.as_mut().poll(&mut cx).is_ready());
+    let over = pin!(time::timeout(ms(100), std::future::pending::<()>()));
+    pass(&driver, ms(120));
+    assert!(matches!(over.poll(&mut cx), Poll::Ready(Err(_))));
+}
+
+#[test]
+fn a_driver_without_timers_reads_its_clock_only_for_moments() {
+    let driver = Driver::new(1, false);
+    let _entered = enter(&driver);
+    let readings = || {
+        let before = driver.turn();
+        (0..3).for_each(|_| driver.fire(8, &mut Vec::new()));
+        driver.turn() - before
+    };
+    assert_eq!(readings(), 0);
+    let noted = Moment::now().expect("the clock goes");
+    assert_eq!(readings(), 1);
+    assert!(driver.after_turn_ns(noted.turn_of(1).unwrap()) <= driver.turn_ns());
+    // A timeout that is polled right away does not need to know.
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut polled = Box::pin(time::timeout(ms(1), std::future::pending::<()>()));
+    assert!(polled.as_mut().poll(&mut cx).is_pending());
+    drop(polled);
+    assert!(pin!(time::timeout(ms(1), async {})).poll(&mut cx).is_ready());
+    assert_eq!(readings(), 0);
+    // So that it is not dated to when the driver is current again.
+    drop(time::timeout(ms(1), std::future::pending::<()>()));
+    let before = driver.turn();
+    {
+        let other = Driver::new(2, true);
+        let _entered = enter(&other);
+        assert_eq!(driver.turn() - before, 1);
+        assert!(Moment::now().is_none(), "a stopped clock is read");
+    }
+    assert_eq!(readings(), 0);
+    Driver::set_current(None);
+    assert!(Moment::now().is_none());
+}
+
+#[test]
 fn a_sleep_is_small() {
     assert_eq!(size_of::<Sleep>(), 24);
+    assert_eq!(size_of::<time::Timeout<()>>(), 32);
 }

@@ -27,6 +27,7 @@ pub mod error;
 mod instant;
 mod interval;
 mod log;
+mod moment;
 mod paused;
 mod sleep;
 mod timeout;

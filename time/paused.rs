@@ -33,7 +33,7 @@ use std::time::Duration;
 pub fn pause() {
     let clock_was_paused = driver::current(|driver| {
         let was_paused = driver.is_paused();
-        driver.clock().pause();
+        driver.pause();
         was_paused
     });
     assert!(!clock_was_paused, "the clock is paused already: pause once, or call resume first");
@@ -49,7 +49,7 @@ pub fn resume() {
     let clock_was_paused = driver::current(|driver| {
         let was_paused = driver.is_paused();
         if was_paused {
-            driver.clock().resume();
+            driver.resume();
         }
         was_paused
     });

@@ -1,7 +1,8 @@
 //! Sleeping until a deadline.
 
-use super::driver::{Asks, TimerId};
+use super::driver::{self, Asks, TimerId};
 use super::instant::Instant;
+use super::moment::Moment;
 use crate::task::coop;
 use std::fmt;
 use std::pin::Pin;
@@ -79,8 +80,8 @@ impl Sleep {
         self.deadline <= Instant::now()
     }
 
-    /// Sets another deadline, without the cost of a new timer. A task that waits for it is woken at
-    /// the new deadline, with no further poll needed. With one in the past the task is woken in the next turn of the loop,
+    /// Sets another deadline, without the cost of a new timer. A task that waits for it is woken at the new
+    /// deadline, with no further poll needed. With one in the past the task is woken in the next turn of the loop,
     /// and a poll before that is ready.
     ///
     /// # Examples
@@ -105,18 +106,31 @@ impl Sleep {
 
     /// As `poll`, whatever is left of the budget.
     pub(crate) fn poll_unbudgeted(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.timer.poll(self.deadline, cx, Asks::Clock)
+        self.timer.poll(self.deadline, cx)
     }
 
-    /// As `poll_unbudgeted`, right after the clock has been read.
-    pub(super) fn poll_at_reading(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.timer.poll(self.deadline, cx, Asks::LatestReading)
+    /// Makes a sleep that ends `duration` after a moment, and polls it, whatever is left of the budget.
+    #[inline]
+    pub(super) fn poll_after(moment: Moment, duration: Duration, cx: &mut Context<'_>) -> (Sleep, Poll<()>) {
+        let mut timer = TimerId::NONE;
+        let mut waker = Some(cx.waker().clone());
+        let (deadline, polled) =
+            driver::current(|driver| driver.arm_after(&mut timer, moment, duration, &mut waker));
+        driver::drop_waker(waker);
+        (Sleep { deadline, timer }, polled)
     }
 
     /// Ready when the timer has fired, which is behind all those of earlier deadlines, and behind those of the same
     /// tick that were armed before.
     pub(super) fn poll_fired(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.timer.poll(self.deadline, cx, Asks::Wheel)
+        if driver::current(|driver| driver.is_armed(self.timer, self.deadline, cx.waker())) {
+            return Poll::Pending;
+        }
+        let mut waker = Some(cx.waker().clone());
+        let polled =
+            driver::current(|driver| driver.arm(&mut self.timer, self.deadline, &mut waker, Asks::Wheel));
+        driver::drop_waker(waker);
+        polled
     }
 }
 

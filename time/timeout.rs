@@ -1,7 +1,8 @@
 //! A limit on how long a future may take.
 
 use super::instant::Instant;
-use super::sleep::{Sleep, sleep_until};
+use super::moment::Moment;
+use super::sleep::{Sleep, sleep, sleep_until};
 use pin_project_lite::pin_project;
 use std::fmt;
 use std::io;
@@ -11,10 +12,14 @@ use std::time::Duration;
 
 /// Awaits `future`, for `duration` at most.
 ///
-/// The time counts from the first poll in which the future is pending: one that is ready at once
-/// costs neither a timer nor a look at the clock. The future is polled first, so it wins if it is
-/// ready when its time is up. When the time is up the future is not polled again, and is dropped
-/// with the [`Timeout`]. [`Duration::MAX`] means no limit.
+/// The time counts from this call. A future that is ready at once costs neither a timer nor a look at the clock:
+/// only the turn of the loop is noted in which the call was made. When the future turns out to be pending, the
+/// time is counted from the end of that turn at the latest, and never from before the call. (If the first poll is
+/// much later than the call, the loop knows the end of that turn to a 32nd of the time since. If it is in another
+/// runtime, the time counts from that poll.)
+///
+/// The future is polled first, so it wins if it is ready when its time is up. When the time is up the future
+/// is not polled again, and is dropped with the [`Timeout`]. [`Duration::MAX`] means no limit.
 ///
 /// # Cancel safety
 ///
@@ -40,8 +45,13 @@ use std::time::Duration;
 /// assert!(timeout(Duration::from_millis(1), never).await.is_err());
 /// # });
 /// ```
+#[inline]
 pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoFuture> {
-    Timeout { future: future.into_future(), limit: Limit::Within(duration) }
+    let limit = match Moment::now() {
+        Some(call) => Limit::After(call, duration),
+        None => Limit::Until(sleep(duration)),
+    };
+    Timeout { future: future.into_future(), limit }
 }
 
 /// Awaits `future`, until `deadline` at most. As [`timeout`] otherwise.
@@ -71,8 +81,8 @@ pin_project! {
 }
 
 enum Limit {
-    /// Not pending yet, so the time does not count yet.
-    Within(Duration),
+    /// Not pending yet: the limit is so long after the call.
+    After(Moment, Duration),
     Until(Sleep),
 }
 
@@ -99,15 +109,17 @@ impl<F: Future> Future for Timeout<F> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        if let Limit::After(call, _) = this.limit {
+            call.forget();
+        }
         if let Poll::Ready(output) = this.future.poll(cx) {
             return Poll::Ready(Ok(output));
         }
         // Whatever is left of the budget: a future that uses it up in each poll has its limit too.
         let elapsed = match this.limit {
             Limit::Until(sleep) => sleep.poll_unbudgeted(cx),
-            Limit::Within(duration) => {
-                let mut sleep = sleep_until(Instant::now().saturating_add(*duration));
-                let elapsed = sleep.poll_at_reading(cx);
+            Limit::After(call, duration) => {
+                let (sleep, elapsed) = Sleep::poll_after(*call, *duration, cx);
                 *this.limit = Limit::Until(sleep);
                 elapsed
             }
