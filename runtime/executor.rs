@@ -257,6 +257,7 @@ impl Executor {
     fn park(&self) {
         if let Some(hook) = &self.config.on_park {
             hook.call();
+            self.context.time.look();
         }
     }
 

@@ -6,10 +6,13 @@ use common::subjects::Gate;
 use common::watchdog;
 use runtime::task::{spawn_blocking, yield_now};
 use runtime::{Builder, Handle, time};
+use std::future::poll_fn;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -147,6 +150,36 @@ fn a_loop_does_not_sleep_over_what_its_hook_has_brought_forth() {
         let runtime = Builder::new_current_thread().on_thread_park(hook).build().unwrap();
         runtime.block_on(opened);
     }
+}
+
+/// The loop has had no timer, and so has not read its clock, when the hook arms one.
+#[test]
+fn a_timer_that_is_armed_before_the_sleep_is_not_late_by_the_time_since_the_last_look() {
+    const LENGTH: Duration = Duration::from_millis(20);
+    let _watchdog = watchdog();
+    let armed: Arc<Mutex<Option<Pin<Box<time::Sleep>>>>> = Arc::default();
+    let waits: Arc<Mutex<Option<Waker>>> = Arc::default();
+    let hook = {
+        let (armed, waits) = (armed.clone(), waits.clone());
+        move || {
+            if let Some(waker) = waits.lock().unwrap().take() {
+                // What else a hook does takes its time.
+                thread::sleep(Duration::from_millis(700));
+                let mut sleep = Box::pin(time::sleep(LENGTH));
+                assert!(sleep.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+                *armed.lock().unwrap() = Some(sleep);
+            }
+        }
+    };
+    let runtime = Builder::new_current_thread().on_thread_park(hook).build().unwrap();
+    let late = runtime.block_on(poll_fn(|cx| match &mut *armed.lock().unwrap() {
+        None => {
+            *waits.lock().unwrap() = Some(cx.waker().clone());
+            Poll::Pending
+        }
+        Some(sleep) => sleep.as_mut().poll(cx).map(|()| sleep.deadline().elapsed()),
+    }));
+    assert!(late < Duration::from_millis(500), "late by {late:?}");
 }
 
 /// A program that hands out work whenever the loop has none would otherwise never hear of its sockets.

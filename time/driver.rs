@@ -184,6 +184,14 @@ impl Driver {
         }
     }
 
+    /// Reads the clock again, if there is any timer. For a wait that comes after code of the user's, which may
+    /// have taken its time, and armed timers.
+    pub(crate) fn look(&self) {
+        if !self.end_noted_turn() && !self.wheel.borrow().is_empty() {
+            self.begin_turn();
+        }
+    }
+
     /// Reads the clock, so that what comes from now on is told from what was before.
     fn begin_turn(&self) {
         let now_ns = self.clock.now_ns();
@@ -231,8 +239,8 @@ impl Driver {
         self.show_turn();
     }
 
-    /// How long to wait for the next timer, as of the latest [`fire`](Driver::fire); `None` without
-    /// one. At least until `slack` after timers last fired.
+    /// How long to wait for the next timer, as of the latest [`fire`](Driver::fire) or [`look`](Driver::look);
+    /// `None` without one. At least until `slack` after timers last fired.
     pub(crate) fn next_wait(&self, slack: Duration) -> Option<Duration> {
         self.clock.forget();
         let next_ns = self.wheel.borrow_mut().next_tick()?.saturating_mul(NS_PER_TICK);

@@ -238,6 +238,20 @@ fn slack_holds_back_only_after_timers_have_fired() {
     assert_eq!(driver.next_wait(slack), Some(Duration::from_micros(80)));
 }
 
+#[test]
+fn a_wait_counts_from_the_latest_look() {
+    let (driver, _entered) = paused();
+    driver.fire(8, &mut Vec::new());
+    driver.clock.move_to(Duration::from_secs(5).as_nanos() as u64);
+    let mut late = sleep(ms(20));
+    assert!(!poll(&mut late, Waker::noop()));
+    driver.look();
+    assert_eq!(driver.next_wait(Duration::ZERO), Some(ms(20)));
+    drop(late);
+    driver.look();
+    assert_eq!(driver.next_wait(Duration::ZERO), None);
+}
+
 /// A waker whose clone and drop are user code of the nasty kind: they arm and drop timers.
 mod reentrant {
     #![allow(unsafe_code, reason = "a hand-made waker, whose functions never use their data word")]
