@@ -41,7 +41,7 @@ use proc_macro::TokenStream;
 ///
 /// | option | meaning |
 /// |---|---|
-/// | `start_paused`, `event_interval`, `max_io_events_per_tick`, `timer_slack`, `name`, `max_blocking_threads`, `thread_keep_alive` | that of the builder's method of the same name |
+/// | `start_paused`, `auto_advance_grace`, `event_interval`, `max_io_events_per_tick`, `timer_slack`, `name`, `max_blocking_threads`, `thread_keep_alive` | that of the builder's method of the same name |
 /// | `crate` | where the crate `runtime` is found, if under another name: a path, or a string with one |
 /// | `selector` | that of the builder's method; also a name in quotes: `"epoll"`, `"epoll-level"`, `"kqueue"`, `"poll"`, `"select"` |
 /// | `flavor` | may be `"current_thread"` or `"local"`: both name the only one there is |
@@ -105,7 +105,8 @@ pub fn main(arguments: TokenStream, function: TokenStream) -> TokenStream {
 /// It stands in the place of `#[test]`; `#[should_panic]` and `#[ignore]` go with it, and a
 /// `Result` may be returned as from any test. The options are those of [`macro@main`]. With
 /// `start_paused = true` the clock stands still while anything can run, and jumps to the next
-/// deadline when nothing can: a test of timeouts takes no time.
+/// deadline when nothing can: a test of timeouts takes no time. While a socket or a blocking call is waited for, it
+/// jumps after 10 ms of real time; `auto_advance_grace` sets another limit.
 ///
 /// # Panics
 ///

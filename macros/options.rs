@@ -16,10 +16,11 @@ use std::iter::Peekable;
 type Tokens = Peekable<proc_macro::token_stream::IntoIter>;
 
 /// Every option with an example of its value. All but the first two are methods of the builder.
-const OPTIONS: [(&str, &str); 10] = [
+const OPTIONS: [(&str, &str); 11] = [
     ("crate", "some::path"),
     ("flavor", "\"current_thread\""),
     ("start_paused", "true"),
+    ("auto_advance_grace", "Duration::from_secs(1)"),
     ("event_interval", "61"),
     ("max_io_events_per_tick", "1024"),
     ("timer_slack", "Duration::from_micros(100)"),

@@ -24,6 +24,10 @@ const MAX_IO_EVENTS: usize = 1024;
 /// See [`Builder::timer_slack`].
 const TIMER_SLACK: Duration = Duration::from_micros(100);
 
+/// See [`Builder::auto_advance_grace`]: loopback and short calls answer well within, and a test that only waits for
+/// timers does not get slow.
+const AUTO_ADVANCE_GRACE: Duration = Duration::from_millis(10);
+
 /// As in tokio: calls that block are often many and mostly asleep.
 const MAX_BLOCKING_THREADS: usize = 512;
 
@@ -53,6 +57,7 @@ pub struct Builder {
     max_io_events: usize,
     timer_slack: Duration,
     start_paused: bool,
+    auto_advance_grace: Duration,
     name: Option<String>,
     max_blocking_threads: usize,
     thread_keep_alive: Duration,
@@ -71,6 +76,7 @@ impl Builder {
             max_io_events: MAX_IO_EVENTS,
             timer_slack: TIMER_SLACK,
             start_paused: false,
+            auto_advance_grace: AUTO_ADVANCE_GRACE,
             name: None,
             max_blocking_threads: MAX_BLOCKING_THREADS,
             thread_keep_alive: THREAD_KEEP_ALIVE,
@@ -135,8 +141,38 @@ impl Builder {
     }
 
     /// Whether the runtime starts with its clock paused, as after [`time::pause`](crate::time::pause).
+    ///
+    /// While a socket or a blocking call is waited for, the clock moves to the next deadline only after 10 ms of real
+    /// time; see [`auto_advance_grace`](Builder::auto_advance_grace).
     pub fn start_paused(&mut self, start_paused: bool) -> &mut Builder {
         self.start_paused = start_paused;
+        self
+    }
+
+    /// Sets how long the loop waits in real time before it moves a paused clock to the next deadline, while a
+    /// socket has a waiter or a blocking call is under way. The default is 10 ms.
+    ///
+    /// An answer that takes longer than this loses against any timeout. So a test of a slow peer wants more;
+    /// [`Duration::MAX`] lets the clock stand for as long as anything is waited for that may still come. Each jump of
+    /// the clock then takes this long if nothing comes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use runtime::time::{Duration, timeout};
+    ///
+    /// let runtime = runtime::Builder::new_current_thread()
+    ///     .start_paused(true)
+    ///     .auto_advance_grace(Duration::from_secs(10))
+    ///     .build()?;
+    /// runtime.block_on(async {
+    ///     let slow = runtime::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(30)));
+    ///     assert!(timeout(Duration::from_secs(1), slow).await.is_ok());
+    /// });
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn auto_advance_grace(&mut self, grace: Duration) -> &mut Builder {
+        self.auto_advance_grace = grace;
         self
     }
 
@@ -307,6 +343,7 @@ impl Builder {
         let config = Config {
             event_interval,
             timer_slack: self.timer_slack,
+            auto_advance_grace: self.auto_advance_grace,
             on_park: self.on_park.clone(),
             on_unpark: self.on_unpark.clone(),
             wakers: self.max_io_events.min(MAX_IO_EVENTS) + event_interval.min(MAX_IO_EVENTS),

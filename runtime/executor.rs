@@ -33,11 +33,6 @@ use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-/// While the clock is paused and a socket has a waiter or a blocking call is under way, the loop
-/// waits this long in earnest before it moves the clock: loopback and short calls answer well
-/// within, and a test that is only waiting for timers does not get slow.
-const GRACE: Duration = Duration::from_millis(10);
-
 /// Polls between two looks at the inbox while tasks run: one load each. A wake from another thread
 /// then does not wait for the end of the round.
 const MAIL_INTERVAL: usize = 16;
@@ -55,6 +50,9 @@ pub(crate) struct Config {
     pub(crate) event_interval: usize,
     /// The loop sleeps at least this long after a turn that fired timers.
     pub(crate) timer_slack: Duration,
+    /// While the clock is paused and a socket has a waiter or a blocking call is under way, the loop waits this long in
+    /// real time before it moves the clock.
+    pub(crate) auto_advance_grace: Duration,
     /// Called before and after the loop sleeps.
     pub(crate) on_park: Option<Hook>,
     pub(crate) on_unpark: Option<Hook>,
@@ -325,7 +323,7 @@ impl Executor {
             if !context.remote.fall_asleep() {
                 return;
             }
-            self.wait(Some(GRACE), wakers);
+            self.wait(Some(self.config.auto_advance_grace), wakers);
             context.remote.wake_up();
         }
         if wakers.is_empty() && !self.is_runnable() && !context.remote.has_mail() {

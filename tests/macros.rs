@@ -44,6 +44,9 @@ mod recorder {
             pub(crate) fn start_paused(self, value: bool) -> Builder {
                 record("start_paused", &value)
             }
+            pub(crate) fn auto_advance_grace(self, value: std::time::Duration) -> Builder {
+                record("auto_advance_grace", &value)
+            }
             pub(crate) fn event_interval(self, value: u32) -> Builder {
                 record("event_interval", &value)
             }
@@ -115,6 +118,7 @@ fn options_are_calls_on_the_builder_in_their_order() {
         timer_slack = { let micros = 50; Duration::from_micros(micros) },
         max_blocking_threads = <Vec<(u8, u8)> as IntoIterator>::into_iter(vec![(1, 2)]).count(),
         start_paused = 1 < 2,
+        auto_advance_grace = Duration::MAX.min(Duration::from_secs(1)),
     )]
     async fn main() {}
 
@@ -131,6 +135,7 @@ fn options_are_calls_on_the_builder_in_their_order() {
             "timer_slack 50µs",
             "max_blocking_threads 1",
             "start_paused true",
+            "auto_advance_grace 1s",
             "build ()",
             "block_on ()",
         ]

@@ -8,7 +8,7 @@ use common::{
 };
 use futures_lite::future::or;
 use runtime::io::{AsyncReadExt, AsyncWriteExt};
-use runtime::net::{TcpListener, TcpStream};
+use runtime::net::{AsyncFd, TcpListener, TcpStream};
 use runtime::task::{spawn_blocking, yield_now};
 use runtime::time::{
     self, Instant, MissedTickBehavior, advance, interval, interval_at, sleep, sleep_until, timeout,
@@ -420,6 +420,36 @@ fn a_stopped_clock_does_not_run_ahead_of_a_peer_on_another_thread() {
             timeout(HOUR, stream.read_exact(&mut [0; 4])).await.expect("the clock waited").unwrap();
         }
         peer.join().unwrap();
+    });
+}
+
+/// A test of something slow says for how long the clock is to wait.
+#[test]
+fn a_stopped_clock_waits_for_an_answer_as_long_as_it_is_told() {
+    let _watchdog = watchdog();
+    let paused_with =
+        |grace| Builder::new_current_thread().start_paused(true).auto_advance_grace(grace).build().unwrap();
+    for grace in [Duration::from_secs(60), Duration::MAX] {
+        paused_with(grace).block_on(async {
+            let start = Instant::now();
+            let call = spawn_blocking(|| thread::sleep(ms(40)));
+            timeout(ms(1), call).await.expect("the clock waited for the call").unwrap();
+            let (ours, mut other) = std::os::unix::net::UnixStream::pair().unwrap();
+            let peer = thread::spawn(move || {
+                thread::sleep(ms(40));
+                other.write_all(b"x").unwrap();
+            });
+            let ours = AsyncFd::new(ours).unwrap();
+            drop(timeout(ms(1), ours.readable()).await.expect("the clock waited for the peer").unwrap());
+            peer.join().unwrap();
+            assert_eq!(start.elapsed(), Duration::ZERO);
+        });
+    }
+    paused_with(Duration::ZERO).block_on(async {
+        let (sender, receiver) = std::sync::mpsc::channel::<()>();
+        let call = spawn_blocking(move || receiver.recv());
+        assert!(timeout(HOUR, call).await.is_err());
+        sender.send(()).unwrap();
     });
 }
 

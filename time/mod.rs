@@ -17,7 +17,8 @@
 //! [`pause`] stops the clock, so that a test of long timeouts is over at once: whenever nothing is
 //! left to do, the clock jumps to the next deadline. Unlike tokio's, it does not run ahead of real
 //! I/O: it jumps only after the selector had nothing, and, while a socket has a waiter or a
-//! blocking call is under way, only after a short wait in earnest. [`inhibit_auto_advance`]
+//! blocking call is under way, only after it has waited for 10 ms of real time, or for what
+//! [`Builder::auto_advance_grace`](crate::Builder::auto_advance_grace) says. [`inhibit_auto_advance`]
 //! forbids it altogether, for wakes that other threads owe.
 
 mod clock;

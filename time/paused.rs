@@ -10,8 +10,10 @@ use std::time::Duration;
 /// Stops the clock of this thread's runtime. It then moves by [`advance`], and by itself to the
 /// next deadline whenever nothing is left to do.
 ///
-/// The module's page says how it keeps from running ahead of real I/O. See also
-/// [`Builder::start_paused`](crate::Builder::start_paused) and `#[runtime::test(start_paused = true)]`.
+/// It does not run ahead of real I/O: while a socket has a waiter or a blocking call is under way, it moves by
+/// itself only after the loop has waited for 10 ms of real time. An answer that takes longer loses against any
+/// timeout, unless [`Builder::auto_advance_grace`](crate::Builder::auto_advance_grace) sets another limit. See
+/// also [`Builder::start_paused`](crate::Builder::start_paused) and `#[runtime::test(start_paused = true)]`.
 ///
 /// # Panics
 ///
