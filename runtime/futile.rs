@@ -1,94 +1,144 @@
-//! Reports that lead nowhere, of level-triggered selectors, and how often one hears of them.
+//! Reports of level-triggered selectors after which nobody can do anything, and when to stop listening to them.
 //!
-//! Whoever waits for a closed side, or one with an error, is woken and finds the end or the error: then it
-//! waits no more. But some states no read or write clears: an error queue that nobody empties
-//! (`IP_RECVERR`, see ip(7)), a datagram socket shut for reading by way of a duplicate. There the try
-//! says `EAGAIN`, the next wait reports the state again at once, and the loop would turn for ever. So
-//! a source about which waiters are told such a thing too often *rests*, watched by nobody; then who waits
-//! for it is to try, and has it watched again.
+//! A task that waits for a side is woken when the side is closed or has an error. It finds the end or the error
+//! and waits no more. But no read or write clears some states: an error queue that nobody reads (`IP_RECVERR`,
+//! `MSG_ZEROCOPY`, see ip(7)), or a datagram socket that is shut for reading through a duplicate. There the
+//! operation says `EAGAIN`, and the next wait reports the same state again at once, so the loop would never sleep.
+//!
+//! So such a source is *muted*: the selector does not watch it for a while, then the waiting tasks try again and
+//! the source is watched again. How long it is muted depends on how long nothing has succeeded. An operation that
+//! succeeds ends that time, and the source is watched again at once. So what a muted source reports late, it
+//! reports at most about twice as late, and never by more than [`LONGEST`].
+//!
+//! This module does not know who waits, and what an operation is. The owner of a descriptor tells what succeeds,
+//! see `registered/operations.rs`.
 
 use super::id::Id;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-/// The time in which reports are counted, at the end of which those that rest are tried.
-const PERIOD: Duration = Duration::from_millis(10);
+/// The time without a success in which every report is passed on. It bounds what one success costs, and a timeout
+/// of the kernel is hardly more exact (see `PR_SET_TIMERSLACK` in prctl(2)).
+const GRACE: Duration = Duration::from_micros(100);
 
-/// So often within it a source may be reported closed to waiters. In vain that is 800 tries a second, which
-/// are not felt; and whoever gets an error for each datagram that he sends gets as many.
-const MOST: u32 = 8;
+/// The number of reports that are passed on in any case, for machines on which a turn takes longer than [`GRACE`].
+const LEAST_REPORTS: u32 = 8;
+
+/// The longest time for which a source is muted. A hundred futile tries a second cost little.
+const LONGEST: Duration = Duration::from_millis(10);
+
+/// After this time without a report an earlier one says nothing about the present.
+const FORGOTTEN: Duration = Duration::from_millis(50);
 
 /// Counts such reports.
 #[derive(Default)]
 pub(crate) struct Futile {
-    /// How many there have been of each source, until `end`. In the order of the ids' bits.
-    counts: Vec<(u64, u32)>,
-    end: Option<Instant>,
-    /// Those that are to rest, and those that do.
-    tired: Vec<Id>,
-    resting: Vec<Id>,
+    /// By the bits of the source's id.
+    records: BTreeMap<u64, Record>,
+    /// Sources that the selector is to stop watching.
+    to_mute: Vec<Id>,
+    /// Muted sources, by the end of that.
+    muted: BTreeSet<(Instant, u64)>,
+}
+
+/// What has been reported about a source since an operation on it succeeded.
+struct Record {
+    reports: u32,
+    first: Instant,
+    latest: Instant,
+    muted_until: Option<Instant>,
 }
 
 impl Futile {
-    /// Somebody who waits for a side is about to be told that it is closed. Whether that is once too
-    /// often: then it is not told, and the source rests.
+    /// Notes that a closed side or an error is reported to a waiting task. Returns whether the source is to be
+    /// muted instead.
     #[cold]
     pub(crate) fn is_too_much(&mut self, id: Id, now: Instant) -> bool {
-        if self.is_over(now) && self.is_awake() {
-            self.counts.clear();
-            self.end = Some(now + PERIOD);
+        let new = || Record { reports: 0, first: now, latest: now, muted_until: None };
+        let record = self.records.entry(id.bits()).or_insert_with(new);
+        if record.muted_until.is_none() && now.saturating_duration_since(record.latest) > FORGOTTEN {
+            *record = new();
         }
-        let place = match self.counts.binary_search_by_key(&id.bits(), |(of, _)| *of) {
-            Ok(place) => place,
-            Err(place) => {
-                self.counts.insert(place, (id.bits(), 0));
-                place
-            }
-        };
-        self.counts[place].1 += 1;
-        let is_too_much = self.counts[place].1 > MOST;
-        if is_too_much {
-            self.tired.push(id);
+        record.latest = now;
+        record.reports = record.reports.saturating_add(1);
+        let futile_time = now.saturating_duration_since(record.first);
+        if record.reports <= LEAST_REPORTS || futile_time < GRACE {
+            return false;
         }
-        is_too_much
+        // A new waiter may have had it watched again in the meantime.
+        if record.muted_until.is_none() {
+            let until = now + futile_time.min(LONGEST);
+            record.muted_until = Some(until);
+            self.muted.insert((until, id.bits()));
+        }
+        self.to_mute.push(id);
+        true
     }
 
-    /// Whether none rests, nor is to.
+    /// Notes that an operation on a source has succeeded. If the source is muted, that ends now.
+    #[cold]
+    pub(crate) fn succeeded(&mut self, id: Id) {
+        if let Some(record) = self.records.remove(&id.bits())
+            && let Some(until) = record.muted_until
+        {
+            self.muted.remove(&(until, id.bits()));
+            self.muted.insert((record.first, id.bits()));
+        }
+    }
+
+    /// Forgets a source that is deregistered.
     #[inline]
-    pub(crate) fn is_awake(&self) -> bool {
-        self.resting.is_empty() && self.tired.is_empty()
-    }
-
-    /// The next one that is not to be watched from now on.
-    pub(crate) fn next_tired(&mut self) -> Option<Id> {
-        let id = self.tired.pop()?;
-        self.resting.push(id);
-        Some(id)
-    }
-
-    /// Those that have rested: each is to be tried once.
-    pub(crate) fn rested(&mut self, now: Instant) -> Vec<Id> {
-        if !self.is_over(now) {
-            return Vec::new();
+    pub(crate) fn forget(&mut self, id: Id) {
+        if !self.records.is_empty() {
+            self.remove(id);
         }
-        self.end = Some(now + PERIOD);
-        self.counts.clear();
-        std::mem::take(&mut self.resting)
-    }
-
-    /// A timeout that is over when the rest is, at the latest.
-    #[inline]
-    pub(crate) fn limit(&self, timeout: Option<Duration>) -> Option<Duration> {
-        if self.resting.is_empty() { timeout } else { self.limit_by_rest(timeout) }
     }
 
     #[cold]
-    fn limit_by_rest(&self, timeout: Option<Duration>) -> Option<Duration> {
-        let rest = self.end.map_or(Duration::ZERO, |end| end.saturating_duration_since(Instant::now()));
-        Some(timeout.map_or(rest, |timeout| timeout.min(rest)))
+    fn remove(&mut self, id: Id) {
+        if let Some(record) = self.records.remove(&id.bits())
+            && let Some(until) = record.muted_until
+        {
+            self.muted.remove(&(until, id.bits()));
+        }
     }
 
-    fn is_over(&self, now: Instant) -> bool {
-        self.end.is_none_or(|end| end <= now)
+    /// Returns whether no source is muted or to be muted.
+    #[inline]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.muted.is_empty() && self.to_mute.is_empty()
+    }
+
+    /// Takes out the next source that is not to be watched any longer.
+    pub(crate) fn next_to_mute(&mut self) -> Option<Id> {
+        self.to_mute.pop()
+    }
+
+    /// Takes out a source that has been muted long enough: its waiters are to try again.
+    pub(crate) fn next_over(&mut self, now: Instant) -> Option<Id> {
+        let (until, bits) = *self.muted.first()?;
+        if until > now {
+            return None;
+        }
+        self.muted.pop_first();
+        if let Some(record) = self.records.get_mut(&bits) {
+            record.muted_until = None;
+            record.latest = now;
+        }
+        Some(Id::from_bits(bits))
+    }
+
+    /// Returns a timeout that ends when the next source is no longer muted, at the latest.
+    #[inline(never)]
+    pub(crate) fn limit(&self, timeout: Option<Duration>) -> Option<Duration> {
+        if self.muted.is_empty() { timeout } else { self.limit_by_muted(timeout) }
+    }
+
+    #[cold]
+    fn limit_by_muted(&self, timeout: Option<Duration>) -> Option<Duration> {
+        let (until, _) = self.muted.first()?;
+        let left = until.saturating_duration_since(Instant::now());
+        Some(timeout.map_or(left, |timeout| timeout.min(left)))
     }
 }
 
@@ -100,34 +150,80 @@ mod tests {
         Id::new(1, 1, slot)
     }
 
+    /// Reports a source as often as it may be, within no time.
+    fn exhaust(futile: &mut Futile, id: Id, now: Instant) {
+        assert!((0..LEAST_REPORTS).all(|_| !futile.is_too_much(id, now)));
+    }
+
     #[test]
-    fn a_source_that_is_reported_too_often_rests_and_is_tried_after_that() {
-        let (mut futile, mut now) = (Futile::default(), Instant::now());
-        for _ in 0..5 {
-            assert!((0..MOST).all(|_| !futile.is_too_much(id(1), now)));
-            assert!(!futile.is_too_much(id(2), now), "each is counted by itself");
-            assert!(futile.is_awake());
-            assert_eq!(futile.limit(None), None);
+    fn a_source_is_muted_for_as_long_as_nothing_has_succeeded() {
+        let (mut futile, start) = (Futile::default(), Instant::now());
+        exhaust(&mut futile, id(1), start);
+        assert!(!futile.is_too_much(id(1), start), "many reports, but within no time");
+        assert!(futile.is_idle());
+        assert_eq!(futile.limit(None), None);
+        let mut now = start + GRACE;
+        let mut total = GRACE;
+        while total < 20 * LONGEST {
+            let before = now;
             assert!(futile.is_too_much(id(1), now));
-            assert!(!futile.is_awake());
-            assert_eq!((futile.next_tired(), futile.next_tired()), (Some(id(1)), None));
-            assert_eq!(futile.rested(now), []);
+            assert_eq!((futile.next_to_mute(), futile.next_to_mute()), (Some(id(1)), None));
             assert!(futile.limit(None).is_some());
             assert_eq!(futile.limit(Some(Duration::ZERO)), Some(Duration::ZERO));
-            now += PERIOD;
-            // Another one does not prolong the rest.
-            futile.is_too_much(id(2), now);
-            assert_eq!(futile.rested(now), [id(1)]);
+            let length = total.min(LONGEST);
+            assert_eq!(futile.next_over(now + length - Duration::from_nanos(1)), None);
+            now += length;
+            assert_eq!((futile.next_over(now), futile.next_over(now)), (Some(id(1)), None));
+            assert!(futile.is_idle());
+            total += now - before;
         }
     }
 
     #[test]
-    fn what_is_reported_now_and_then_does_not_rest() {
-        let (mut futile, mut now) = (Futile::default(), Instant::now());
-        for _ in 0..10 * MOST {
-            assert!(!futile.is_too_much(id(1), now));
-            now += PERIOD / MOST;
+    fn a_success_ends_it_at_once() {
+        let mut futile = Futile::default();
+        for _ in 0..5 {
+            let now = Instant::now();
+            exhaust(&mut futile, id(1), now);
+            let later = now + GRACE;
+            assert!(futile.is_too_much(id(1), later));
+            futile.succeeded(id(1));
+            assert_eq!(futile.next_to_mute(), Some(id(1)));
+            assert_eq!(futile.limit(None), Some(Duration::ZERO), "its waiters try again in the same turn");
+            assert_eq!((futile.next_over(later), futile.next_over(later)), (Some(id(1)), None));
         }
-        assert!(futile.is_awake());
+        let start = Instant::now();
+        for n in 0..100 {
+            assert!(!futile.is_too_much(id(1), start + n * GRACE));
+            futile.succeeded(id(1));
+        }
+        assert!(futile.is_idle());
+    }
+
+    #[test]
+    fn sources_are_counted_apart_and_forgotten_when_they_go() {
+        let (mut futile, now) = (Futile::default(), Instant::now());
+        for slot in 0..3 {
+            exhaust(&mut futile, id(slot), now);
+        }
+        futile.forget(id(2));
+        exhaust(&mut futile, id(2), now + GRACE);
+        for slot in 0..2 {
+            assert!(futile.is_too_much(id(slot), now + GRACE));
+        }
+        // One that is reported again while it is muted, since another task waits now, is not muted for longer.
+        assert!(futile.is_too_much(id(0), now + GRACE));
+        futile.forget(id(1));
+        assert_eq!((futile.next_over(now + 2 * GRACE), futile.next_over(now + LONGEST)), (Some(id(0)), None));
+    }
+
+    #[test]
+    fn what_is_reported_now_and_then_is_not_muted() {
+        let (mut futile, mut now) = (Futile::default(), Instant::now());
+        for _ in 0..10 * LEAST_REPORTS {
+            assert!(!futile.is_too_much(id(1), now));
+            now += FORGOTTEN + Duration::from_millis(1);
+        }
+        assert!(futile.is_idle());
     }
 }

@@ -24,8 +24,10 @@ const HEARD: u64 = 2;
 const CLOSED: u64 = 4;
 /// Somebody waits, or has waited, with a deadline, and there has been no event since.
 const WAITED: u64 = 8;
+/// The latest event went to a caller that waits for readiness, and no operation has been tried since.
+const FRESH: u64 = 16;
 /// The rest counts events, so that readiness is only cleared by who has seen the latest one.
-const EVENT: u64 = 16;
+const EVENT: u64 = 32;
 /// Where the count runs over, which is not to reach the neighbour.
 const OVER: u64 = 1 << 15;
 
@@ -56,12 +58,39 @@ impl Known {
         if self.0 & CLOSED << shift(direction) == 0 { self.not_ready(direction) } else { self }
     }
 
+    /// Returns whether an error or a closed side has been reported of either direction.
+    pub(crate) fn is_closed(self) -> bool {
+        self.0 & (CLOSED << shift(Direction::Read) | CLOSED << shift(Direction::Write)) != 0
+    }
+
     /// There was an event.
     #[inline]
     pub(crate) fn event(self, direction: Direction, closed: bool) -> Known {
         let flags = HEARD | if closed { CLOSED } else { 0 };
         let counted = (self.0 + (EVENT << shift(direction))) | flags << shift(direction);
-        Known(counted & !((DRAINED | WAITED | OVER) << shift(direction)))
+        Known(counted & !((DRAINED | WAITED | FRESH | OVER) << shift(direction)))
+    }
+
+    /// Marks the latest event as told to a caller that waits for readiness.
+    pub(crate) fn fresh(self, direction: Direction) -> Known {
+        Known(self.0 | FRESH << shift(direction))
+    }
+
+    /// An operation has been tried since that event.
+    pub(crate) fn tried(self, direction: Direction) -> Known {
+        Known(self.0 & !(FRESH << shift(direction)))
+    }
+
+    /// Returns whether an operation that succeeds has something to end: a wait, or what is fresh.
+    #[inline]
+    pub(crate) fn is_waited_or_fresh(self, direction: Direction) -> bool {
+        self.0 & (WAITED | FRESH) << shift(direction) != 0
+    }
+
+    /// Returns whether no operation has been tried since a caller was told of the latest event.
+    #[inline]
+    pub(crate) fn is_fresh(self, direction: Direction) -> bool {
+        self.0 & FRESH << shift(direction) != 0
     }
 
     /// Somebody has begun to wait who has a deadline.
@@ -83,7 +112,7 @@ impl Known {
 
     /// Whether the same is known of a side, as of the same event.
     pub(crate) fn is_same(self, other: Known, direction: Direction) -> bool {
-        (self.0 ^ other.0) & (REGISTRATION | (SIDE & !WAITED) << shift(direction)) == 0
+        (self.0 ^ other.0) & (REGISTRATION | (SIDE & !(WAITED | FRESH)) << shift(direction)) == 0
     }
 
     #[inline]
@@ -178,6 +207,12 @@ mod tests {
             assert!(waited.is_waited(direction) && waited.is_same(waited.unwaited(direction), direction));
             assert!(!waited.unwaited(direction).is_waited(direction));
             assert!(!waited.event(direction, false).is_waited(direction));
+            // So does it end what is fresh, which is no other state of what is ready either.
+            let fresh = heard.fresh(direction);
+            assert!(fresh.is_fresh(direction) && fresh.is_same(fresh.tried(direction), direction));
+            assert!(!fresh.tried(direction).is_fresh(direction));
+            assert!(!fresh.event(direction, false).is_fresh(direction));
+            assert!(!fresh.is_closed() && fresh.event(direction, true).is_closed());
             // The end of the stream is still to be read.
             let closed = heard.event(direction, true);
             assert!(!closed.short(direction).is_drained(direction));

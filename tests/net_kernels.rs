@@ -310,3 +310,198 @@ fn an_error_that_nobody_takes_does_not_turn_the_loop() {
         assert!(started.elapsed() < Duration::from_millis(500), "{:?}", started.elapsed());
     });
 }
+
+// Reports of an error that stays, while other operations succeed.
+
+/// How long many round trips may take, with a lot of room for a busy machine. If the socket rested for 10 ms
+/// after each eight of them, they would take more than two seconds.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const FLUENT: Duration = Duration::from_millis(1200);
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn switch_on(socket: &impl std::os::fd::AsRawFd, level: libc::c_int, option: libc::c_int) {
+    let on: libc::c_int = 1;
+    // SAFETY: the option is one number, which is only read.
+    let set = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            level,
+            option,
+            (&raw const on).cast(),
+            size_of_val(&on) as libc::socklen_t,
+        )
+    };
+    assert_eq!(set, 0);
+}
+
+/// Takes one error out of a socket's queue of them, see ip(7).
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn take_from_error_queue(socket: &impl std::os::fd::AsRawFd) -> std::io::Result<()> {
+    let mut data = [0u8; 64];
+    let mut control = [0u64; 64];
+    let mut piece = libc::iovec { iov_base: data.as_mut_ptr().cast(), iov_len: data.len() };
+    // SAFETY: a structure of numbers and pointers, for which all zeros are a value; then it points to memory
+    // of the lengths that it says, and the kernel writes no further.
+    let count = unsafe {
+        let mut message: libc::msghdr = std::mem::zeroed();
+        message.msg_iov = &raw mut piece;
+        message.msg_iovlen = 1;
+        message.msg_control = control.as_mut_ptr().cast();
+        message.msg_controllen = size_of_val(&control) as _;
+        libc::recvmsg(socket.as_raw_fd(), &raw mut message, libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT)
+    };
+    if count < 0 { Err(std::io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// A socket with an error in its queue, which nobody takes.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+async fn with_an_error_in_its_queue() -> UdpSocket {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    switch_on(&socket, libc::IPPROTO_IP, libc::IP_RECVERR);
+    let nobody = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    socket.send_to(b"to nobody", nobody).await.unwrap();
+    // The error itself is told once. What is in the queue stays.
+    let refused = socket.recv(&mut [0; 8]).await.unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+    socket
+}
+
+#[test]
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn an_error_that_nobody_takes_does_not_slow_round_trips_down() {
+    net_support::run(async {
+        let socket = with_an_error_in_its_queue().await;
+        let other = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let (address, peer) = (socket.local_addr().unwrap(), other.local_addr().unwrap());
+        spawn(async move {
+            let mut buffer = [0; 8];
+            while let Ok(count) = other.recv(&mut buffer).await {
+                other.send_to(&buffer[..count], address).await.unwrap();
+            }
+        });
+        let started = Instant::now();
+        for _ in 0..2000 {
+            socket.send_to(b"ping", peer).await.unwrap();
+            assert_eq!(socket.recv(&mut [0; 8]).await.unwrap(), 4);
+        }
+        assert!(started.elapsed() < FLUENT, "{:?}", started.elapsed());
+    });
+}
+
+/// While the answer is on its way the loop has the time for many reports that lead nowhere.
+#[test]
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn an_error_that_nobody_takes_does_not_slow_round_trips_to_another_thread_down() {
+    let other = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let peer = other.local_addr().unwrap();
+    let thread = thread::spawn(move || {
+        let mut buffer = [0; 8];
+        while let Ok((4, from)) = other.recv_from(&mut buffer) {
+            thread::sleep(Duration::from_micros(100));
+            other.send_to(&buffer[..4], from).unwrap();
+        }
+    });
+    net_support::run(async {
+        let socket = with_an_error_in_its_queue().await;
+        let started = Instant::now();
+        for _ in 0..300 {
+            socket.send_to(b"ping", peer).await.unwrap();
+            assert_eq!(socket.recv(&mut [0; 8]).await.unwrap(), 4);
+        }
+        assert!(started.elapsed() < FLUENT, "{:?}", started.elapsed());
+        socket.send_to(b"end", peer).await.unwrap();
+    });
+    thread.join().unwrap();
+}
+
+/// `MSG_ZEROCOPY` tells by the queue of errors when the memory is free again. Who does not care does not ask.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_completion_that_nobody_takes_does_not_slow_a_connection_down() {
+    net_support::run(async {
+        let (mut client, mut server) = pair().await.unwrap();
+        switch_on(&client, libc::SOL_SOCKET, libc::SO_ZEROCOPY);
+        static DATA: [u8; 4] = *b"zero";
+        // SAFETY: what is sent lives as long as the program.
+        let sent = unsafe {
+            let fd = std::os::fd::AsRawFd::as_raw_fd(&client);
+            libc::send(fd, DATA.as_ptr().cast(), DATA.len(), libc::MSG_ZEROCOPY)
+        };
+        assert_eq!(sent, 4);
+        server.read_exact(&mut [0; 4]).await.unwrap();
+        spawn(async move {
+            let mut buffer = [0; 64];
+            while let Ok(count @ 1..) = server.read(&mut buffer).await {
+                server.write_all(&buffer[..count]).await.unwrap();
+            }
+        });
+        let started = Instant::now();
+        for size in [4, 64].repeat(1000) {
+            let mut buffer = vec![7; size];
+            client.write_all(&buffer).await.unwrap();
+            client.read_exact(&mut buffer).await.unwrap();
+        }
+        assert!(started.elapsed() < FLUENT, "{:?}", started.elapsed());
+    });
+}
+
+/// Each report is of an error that the operation then takes: none of them is in vain.
+#[test]
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn errors_that_are_taken_are_told_as_fast_as_they_come() {
+    net_support::run(async {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let nobody = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        socket.connect(nobody).await.unwrap();
+        // Refusals, one for each datagram.
+        let started = Instant::now();
+        for _ in 0..2000 {
+            let (refused, sent) = zip(socket.recv(&mut [0; 8]), async {
+                yield_now().await;
+                socket.send(b"to nobody").await
+            })
+            .await;
+            assert_eq!(refused.unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused);
+            sent.unwrap();
+        }
+        assert!(started.elapsed() < FLUENT, "{:?}", started.elapsed());
+
+        // And errors that are taken out of the queue, by a call of the user's own.
+        switch_on(&socket, libc::IPPROTO_IP, libc::IP_RECVERR);
+        let started = Instant::now();
+        for _ in 0..2000 {
+            let take = || take_from_error_queue(&socket);
+            let (taken, sent) = zip(socket.async_io(runtime::io::Interest::READABLE, take), async {
+                yield_now().await;
+                socket.send(b"to nobody").await
+            })
+            .await;
+            taken.unwrap();
+            sent.unwrap();
+            drop(socket.take_error());
+        }
+        assert!(started.elapsed() < FLUENT, "{:?}", started.elapsed());
+
+        // With a guard, which the call is not made by.
+        let fd = runtime::net::AsyncFd::new(socket.into_std().unwrap()).unwrap();
+        let started = Instant::now();
+        for _ in 0..2000 {
+            let take = async {
+                loop {
+                    let mut guard = fd.readable().await.unwrap();
+                    match take_from_error_queue(fd.get_ref()) {
+                        Ok(()) => break,
+                        Err(_) => guard.clear_ready(),
+                    }
+                }
+            };
+            let send = async {
+                yield_now().await;
+                fd.get_ref().send(b"to nobody").unwrap();
+            };
+            zip(take, send).await;
+            drop(fd.get_ref().take_error());
+        }
+        assert!(started.elapsed() < FLUENT, "{:?}", started.elapsed());
+    });
+}

@@ -36,9 +36,10 @@ use std::task::{Context, Poll, ready};
 /// the descriptor counts as ready from its first event on.
 ///
 /// An error counts as readiness of both sides. Where no read or write collects it, as with a socket's queue
-/// of errors (`IP_RECVERR`, see ip(7)), the operation should: what stays there wakes who waits with each
-/// new error if the [selector](crate::selector) is edge-triggered, and otherwise again and again, up to 800
-/// times a second.
+/// of errors (`IP_RECVERR`, see ip(7)), the operation should. Otherwise what stays there wakes the waiting tasks with
+/// each new error if the [selector](crate::selector) is edge-triggered. With a level-triggered one it wakes them
+/// again and again while they wait: all the time for 0.1 ms, then ever more seldom, up to a hundred times a second.
+/// Then they hear of other events late, by at most the time that they have waited already, and 10 ms.
 ///
 /// [`async_io`]: AsyncFd::async_io
 /// [`readable`]: AsyncFd::readable

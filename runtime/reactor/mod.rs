@@ -64,7 +64,7 @@ struct Level {
 }
 
 impl Level {
-    /// Whether those who wait are to be told of an event. Not if they have been told so in vain too often.
+    /// Returns whether the waiters are told of an event, which they are not if its source is to be muted.
     #[inline(never)]
     fn tells(&mut self, id: Id, source: &Source, event: Event) -> bool {
         let awaited = source.awaited();
@@ -116,20 +116,21 @@ impl Reactor {
         if is_edge { Ok(()) } else { self.settle_level(wakers) }
     }
 
-    /// Watches no longer what nobody waits for, nor what was reported in vain. Who waits for that is to try
-    /// when it has rested, and has it watched again.
+    /// Stops watching what nobody waits for, and what is to be muted. The waiters of a source that has been muted
+    /// for long enough try again, which has it watched again.
     #[inline(never)]
     fn settle_level(&mut self, wakers: &mut Vec<Waker>) -> io::Result<()> {
         while let Some(id) = self.level.unwanted.pop() {
             self.disarm(id, Source::awaited)?;
         }
-        if self.level.futile.is_awake() {
+        if self.level.futile.is_idle() {
             return Ok(());
         }
-        while let Some(id) = self.level.futile.next_tired() {
+        while let Some(id) = self.level.futile.next_to_mute() {
             self.disarm(id, |_| 0)?;
         }
-        for id in self.level.futile.rested(Instant::now()) {
+        let now = Instant::now();
+        while let Some(id) = self.level.futile.next_over(now) {
             if let Some(source) = find(&mut self.sources, id) {
                 source.flags |= source.awaited();
                 source.take_wakers(wakers);
@@ -193,7 +194,13 @@ impl Reactor {
     pub(crate) fn forget(&mut self, id: Id) -> Option<Source> {
         let source = std::mem::replace(find(&mut self.sources, id)?, Source::VACANT);
         self.sources.vacate(id.slot());
+        self.level.futile.forget(id);
         Some(source)
+    }
+
+    /// Notes that an operation on a source has succeeded, so that the source is not muted.
+    pub(crate) fn succeeded(&mut self, id: Id) {
+        self.level.futile.succeeded(id);
     }
 
     /// Takes note of the event that has come for a side since the last look; if there is none, tells

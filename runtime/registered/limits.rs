@@ -92,7 +92,7 @@ impl<T: AsFd> Registered<T> {
     pub(super) fn end_wait(&self, direction: Direction) {
         let Belief { id, known } = self.belief();
         if context::is_current(id.runtime) {
-            self.binding.learn(known.unwaited(direction));
+            self.binding.learn(known.unwaited(direction).tried(direction));
         }
     }
 }

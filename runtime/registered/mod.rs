@@ -131,6 +131,21 @@ impl<T: AsFd> Registered<T> {
         Belief { known, ..belief }
     }
 
+    /// A side was believed ready since an earlier call, and an operation has now found nothing to do, or a caller
+    /// asks for it again. So something has succeeded since the event, whose report was not futile.
+    #[inline]
+    fn acquit(&self, belief: Belief) {
+        if belief.known.is_closed() {
+            self.succeeded(belief.id);
+        }
+    }
+
+    /// Has a level-triggered selector watch what it has reported in vain.
+    #[cold]
+    fn succeeded(&self, id: SourceId) {
+        context::with_entered(id.runtime, |context| context.reactor.borrow_mut().succeeded(id.id));
+    }
+
     /// An operation that was just tried took all there was. It has seen what was reported until now.
     #[inline(never)]
     fn drained(&self, id: SourceId, direction: Direction, end: fn(Known, Direction) -> Known) {

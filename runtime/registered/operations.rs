@@ -62,7 +62,7 @@ impl<T: AsFd> Registered<T> {
                 Poll::Ready(Ok(count))
             }
             Err(error) => {
-                let bound = self.failed(belief, direction, error)?;
+                let bound = self.failed(belief, direction, error, has_looked)?;
                 self.poll_transfer_apart(cx, direction, bound, is_all, operation)
             }
         }
@@ -91,7 +91,11 @@ impl<T: AsFd> Registered<T> {
         operation: &mut dyn FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         loop {
-            let belief = ready!(self.poll_belief(cx, direction, &mut Place::shared(), bound))?;
+            let mut belief = bound.unwrap_or_else(|| self.belief());
+            let has_looked = belief.known.is_drained(direction);
+            if has_looked {
+                belief = ready!(self.poll_drained(cx, direction, &mut Place::shared(), belief))?;
+            }
             ready!(coop::poll_spend(cx));
             match operation(&self.io) {
                 Ok(count) => {
@@ -100,7 +104,7 @@ impl<T: AsFd> Registered<T> {
                     }
                     return Poll::Ready(Ok(count));
                 }
-                Err(error) => bound = self.failed(belief, direction, error)?,
+                Err(error) => bound = self.failed(belief, direction, error, has_looked)?,
             }
         }
     }
@@ -123,10 +127,11 @@ impl<T: AsFd> Registered<T> {
         direction: Direction,
         operation: impl FnOnce(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        let belief = self.belief();
-        if belief.known.is_drained(direction) {
+        let mut belief = self.belief();
+        let was_drained = belief.known.is_drained(direction);
+        if was_drained {
             match self.take_event(belief.id, direction) {
-                Some(Some(closed)) => drop(self.hear(belief, direction, closed)),
+                Some(Some(closed)) => belief = self.hear(belief, direction, closed),
                 Some(None) if self.is_armed(belief.id, direction) => {
                     return Err(io::ErrorKind::WouldBlock.into());
                 }
@@ -137,10 +142,13 @@ impl<T: AsFd> Registered<T> {
         let result = operation(&self.io);
         match &result {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if !was_drained && !belief.known.is_fresh(direction) {
+                    self.acquit(belief);
+                }
                 self.drained(belief.id, direction, Known::not_ready);
             }
-            // Without an event: it was tried although it was not watched.
-            Ok(_) if belief.known.is_waited(direction) => self.end_wait(direction),
+            // It was tried without an event, although it was not watched; or it is the first since an event.
+            Ok(_) if belief.known.is_waited_or_fresh(direction) => self.end_wait(direction),
             _ => {}
         }
         result
@@ -156,27 +164,35 @@ impl<T: AsFd> Registered<T> {
     ) -> Poll<io::Result<R>> {
         let mut bound = None;
         loop {
-            let belief = ready!(self.poll_belief(cx, direction, place, bound))?;
+            let mut belief = bound.unwrap_or_else(|| self.belief());
+            let has_looked = belief.known.is_drained(direction);
+            if has_looked {
+                belief = ready!(self.poll_drained(cx, direction, place, belief))?;
+            }
             ready!(coop::poll_spend(cx));
             match operation(&self.io) {
                 Ok(result) => return Poll::Ready(Ok(result)),
-                Err(error) => bound = self.failed(belief, direction, error)?,
+                Err(error) => bound = self.failed(belief, direction, error, has_looked)?,
             }
         }
     }
 
     /// What to do about an error: wait, try again, or hand it out. If the descriptor has been registered here for that,
-    /// returns what is known of it.
+    /// returns what is known of it. `has_looked` if the belief is of this very call.
     #[cold]
     pub(super) fn failed(
         &self,
         belief: Belief,
         direction: Direction,
         error: io::Error,
+        has_looked: bool,
     ) -> io::Result<Option<Belief>> {
         let mut bound = None;
         match error.kind() {
             io::ErrorKind::WouldBlock if context::is_current(belief.id.runtime) => {
+                if !has_looked {
+                    self.acquit(belief);
+                }
                 self.drained(belief.id, direction, Known::not_ready);
             }
             io::ErrorKind::WouldBlock => bound = Some(self.bind_drained(direction, belief.id)?),

@@ -67,26 +67,10 @@ impl<T: AsFd> Registered<T> {
         .await
     }
 
-    /// Ready if an operation is worth a try.
-    ///
-    /// If the caller has just `bound` the descriptor, this waits for that registration, although another runtime may
-    /// have taken it meanwhile: the loop is about to hear of that, and wakes the caller.
-    #[inline]
-    pub(super) fn poll_belief(
-        &self,
-        cx: &mut Context<'_>,
-        direction: Direction,
-        place: &mut Place,
-        bound: Option<Belief>,
-    ) -> Poll<io::Result<Belief>> {
-        let belief = bound.unwrap_or_else(|| self.belief());
-        if !belief.known.is_drained(direction) {
-            return Poll::Ready(Ok(belief));
-        }
-        self.poll_drained(cx, direction, place, belief)
-    }
-
     /// Ready if there has been an event; else the waker is left, where the descriptor is to be registered.
+    ///
+    /// If the caller has just bound the descriptor and `belief` is of that, this waits for that registration, although
+    /// another runtime may have taken it meanwhile: the loop is about to hear of that, and wakes the caller.
     pub(super) fn poll_drained(
         &self,
         cx: &mut Context<'_>,
@@ -129,13 +113,31 @@ impl<T: AsFd> Registered<T> {
         let belief = self.belief();
         if belief.known.is_ready(direction) {
             match self.take_event(belief.id, direction) {
-                Some(Some(closed)) => return Poll::Ready(Ok(self.hear(belief, direction, closed))),
-                Some(None) => return Poll::Ready(Ok(belief)),
+                Some(Some(closed)) => {
+                    let belief = self.hear(belief, direction, closed);
+                    return Poll::Ready(Ok(self.told(belief, direction)));
+                }
+                Some(None) => {
+                    self.acquit(belief);
+                    return Poll::Ready(Ok(belief));
+                }
                 None => {}
             }
         }
         self.not_ready(direction, belief);
-        self.poll_drained(cx, direction, place, self.belief())
+        let belief = ready!(self.poll_drained(cx, direction, place, self.belief()))?;
+        Poll::Ready(Ok(self.told(belief, direction)))
+    }
+
+    /// The caller is told of an event, and is to try an operation of its own. Nobody asks about that as long as
+    /// there is no error.
+    fn told(&self, belief: Belief, direction: Direction) -> Belief {
+        if !belief.known.is_closed() {
+            return belief;
+        }
+        let known = belief.known.fresh(direction);
+        self.binding.learn(known);
+        Belief { known, ..belief }
     }
 
     /// The waker is cloned, and an earlier one dropped, under no borrow: either may be user code.
