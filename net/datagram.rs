@@ -12,8 +12,8 @@
 use std::io;
 use std::os::fd::AsFd;
 
-/// What datagrams go through. Each function is one system call that never blocks, and raises no
-/// `SIGPIPE` where the system can do without.
+/// What datagrams go through. Each function is one system call that never blocks, even if the descriptor says so,
+/// and raises no `SIGPIPE` where the system can do without.
 pub(crate) trait Packets: AsFd {
     /// What std calls it.
     type Std;
@@ -38,7 +38,8 @@ macro_rules! datagram_methods {
         take_error { $(#[$take_error:meta])* }
     ) => {
         impl $type {
-            /// Takes a socket of std's. It is made non-blocking, and so are its clones: they share that.
+            /// Takes a socket of std's. It is made non-blocking, and so are its clones: they share that. If a clone
+            /// is made blocking again, receiving and sending still do not block the loop (`MSG_DONTWAIT`).
             ///
             /// # Errors
             ///

@@ -5,6 +5,7 @@
 //! so that nothing here pretends that it is initialised.
 #![expect(unsafe_code, reason = "the room of a BufMut is lent as what it is, and grown by what was written")]
 
+use crate::net::sys::RECEIVE;
 use bytes::BufMut;
 use socket2::{SockAddr, SockRef};
 use std::io;
@@ -21,7 +22,7 @@ pub(crate) trait Receive: AsFd {
 
 /// Receives one datagram behind what the buffer holds, into its next chunk.
 pub(crate) fn recv(socket: &impl Receive, buffer: &mut impl BufMut) -> io::Result<usize> {
-    let received = fill(buffer, |room| Ok((SockRef::from(socket).recv(room)?, ())));
+    let received = fill(buffer, |room| Ok((SockRef::from(socket).recv_with_flags(room, RECEIVE)?, ())));
     or_end(socket, received).map(|(count, _)| count)
 }
 
@@ -30,7 +31,7 @@ pub(crate) fn recv_from(
     socket: &impl Receive,
     buffer: &mut impl BufMut,
 ) -> io::Result<(usize, Option<SockAddr>)> {
-    or_end(socket, fill(buffer, |room| SockRef::from(socket).recv_from(room)))
+    or_end(socket, fill(buffer, |room| SockRef::from(socket).recv_from_with_flags(room, RECEIVE)))
 }
 
 fn or_end<R>(socket: &impl Receive, received: io::Result<(usize, R)>) -> io::Result<(usize, Option<R>)> {

@@ -72,6 +72,10 @@ impl<T: AsFd> AsyncFd<T> {
     /// Takes a descriptor, and registers it if a runtime is entered on this thread; otherwise that
     /// is left to the first wait.
     ///
+    /// The descriptor has to be non-blocking for as long as it is read and written here. Duplicates share that: if
+    /// one of them is made blocking elsewhere, a call that finds nothing to do blocks the loop. On a socket, recv(2)
+    /// and send(2) with `MSG_DONTWAIT` do not.
+    ///
     /// # Errors
     ///
     /// Those of registration: `EPERM` if the descriptor cannot be waited for, as it is of a regular

@@ -174,6 +174,9 @@ impl TcpListener {
 
     /// Takes a listener of std's. It is made non-blocking, and so are its clones: they share that.
     ///
+    /// A clone must not be made blocking again: accept(2) has no flag against that, and would block the loop while
+    /// there is no connection.
+    ///
     /// # Errors
     ///
     /// Those of fcntl(2).

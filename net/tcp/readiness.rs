@@ -2,8 +2,10 @@
 
 use super::stream::TcpStream;
 use crate::net::methods::{deadline_methods, read_methods, ready_methods, write_methods};
+use crate::net::sys;
 use crate::runtime::reactor::Direction;
 use std::io;
+use std::os::fd::AsFd;
 use std::task::{Context, Poll};
 
 read_methods! {
@@ -88,7 +90,7 @@ impl TcpStream {
         if buffer.is_empty() {
             return Ok(0);
         }
-        self.io.try_io(Direction::Read, |stream| stream.peek(buffer))
+        self.io.try_io(Direction::Read, |stream| sys::peek(stream.as_fd(), buffer))
     }
 
     /// Waits for something to read, and reads it without taking it away. 0 is the end of the stream.
@@ -108,7 +110,7 @@ impl TcpStream {
         if buffer.is_empty() {
             return Ok(0);
         }
-        self.io.async_io(Direction::Read, |stream| stream.peek(buffer)).await
+        self.io.async_io(Direction::Read, |stream| sys::peek(stream.as_fd(), buffer)).await
     }
 
     /// As [`peek`](TcpStream::peek), for a future of one's own. Only the latest caller is woken, of
@@ -125,6 +127,6 @@ impl TcpStream {
         if buffer.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        self.io.poll_io(cx, Direction::Read, |stream| stream.peek(buffer))
+        self.io.poll_io(cx, Direction::Read, |stream| sys::peek(stream.as_fd(), buffer))
     }
 }

@@ -59,7 +59,8 @@ impl TcpSocket {
     }
 
     /// Takes a socket of std's, which need not be connected in spite of its name. It is made
-    /// non-blocking, and so are its clones: they share that.
+    /// non-blocking, and so are its clones: they share that. They must not be made blocking again before
+    /// [`connect`](TcpSocket::connect) returns, which would block the loop.
     ///
     /// For sockets with options that are not here, made by `socket2`.
     ///

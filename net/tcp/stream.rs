@@ -120,6 +120,9 @@ impl TcpStream {
 
     /// Takes a connection of std's. It is made non-blocking, and so are its clones: they share that.
     ///
+    /// If a clone is made blocking again, reads and writes still do not block the loop (`MSG_DONTWAIT`). But copies
+    /// that the kernel makes would: splice(2) and sendfile(2) have no such flag for sockets.
+    ///
     /// # Errors
     ///
     /// Those of fcntl(2).
@@ -269,7 +272,13 @@ impl Source for std::net::TcpStream {
     }
 
     fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        io::Read::read_vectored(&mut &*self, buffers)
+        sys::recv_vectored(self.as_fd(), sys::uninit_slices(buffers)).map(|(count, _)| count)
+    }
+
+    #[cfg(feature = "tokio-io")]
+    #[inline]
+    fn read_uninit(&self, room: &mut [std::mem::MaybeUninit<u8>]) -> io::Result<usize> {
+        sys::recv_uninit(self.as_fd(), room)
     }
 }
 
@@ -281,7 +290,7 @@ impl Sink for std::net::TcpStream {
 
     /// Unlike std's, which is writev(2), this raises no `SIGPIPE` where that is not ignored.
     fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        SockRef::from(self).send_vectored_with_flags(buffers, libc::MSG_NOSIGNAL)
+        SockRef::from(self).send_vectored_with_flags(buffers, sys::SEND)
     }
 }
 

@@ -1,10 +1,11 @@
 //! Looking at the next datagram, which stays where it is.
 
-use super::socket::{Socket, UdpSocket, no_sender};
+use super::socket::{Socket, UdpSocket, with_sender};
+use crate::net::sys;
 use crate::runtime::reactor::Direction;
-use socket2::SockRef;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::task::{Context, Poll};
 
 impl UdpSocket {
@@ -23,7 +24,7 @@ impl UdpSocket {
     ///
     /// If it has to wait and no runtime is entered on this thread.
     pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.io.async_io(Direction::Read, |io| io.socket.peek(buffer)).await
+        self.io.async_io(Direction::Read, |io| sys::peek(io.as_fd(), buffer)).await
     }
 
     /// As [`peek`](UdpSocket::peek), without waiting.
@@ -32,7 +33,7 @@ impl UdpSocket {
     ///
     /// As [`try_recv`](UdpSocket::try_recv).
     pub fn try_peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.io.try_io(Direction::Read, |io| io.socket.peek(buffer))
+        self.io.try_io(Direction::Read, |io| sys::peek(io.as_fd(), buffer))
     }
 
     /// As [`peek`](UdpSocket::peek), for a future of one's own. Only the latest caller is woken, of
@@ -46,7 +47,7 @@ impl UdpSocket {
     ///
     /// If it has to wait and no runtime is entered on this thread.
     pub fn poll_peek(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        self.io.poll_io(cx, Direction::Read, |io| io.socket.peek(buffer))
+        self.io.poll_io(cx, Direction::Read, |io| sys::peek(io.as_fd(), buffer))
     }
 
     /// As [`peek`](UdpSocket::peek), and tells who sent it.
@@ -63,7 +64,7 @@ impl UdpSocket {
     ///
     /// If it has to wait and no runtime is entered on this thread.
     pub async fn peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.io.async_io(Direction::Read, |io| io.socket.peek_from(buffer)).await
+        self.io.async_io(Direction::Read, |io| with_sender(sys::peek_from(io.as_fd(), buffer)?)).await
     }
 
     /// As [`peek_from`](UdpSocket::peek_from), without waiting.
@@ -72,7 +73,7 @@ impl UdpSocket {
     ///
     /// As [`try_recv_from`](UdpSocket::try_recv_from).
     pub fn try_peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.io.try_io(Direction::Read, |io| io.socket.peek_from(buffer))
+        self.io.try_io(Direction::Read, |io| with_sender(sys::peek_from(io.as_fd(), buffer)?))
     }
 
     /// As [`peek_from`](UdpSocket::peek_from), for a future of one's own. Only the latest caller is
@@ -90,7 +91,7 @@ impl UdpSocket {
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<(usize, SocketAddr)>> {
-        self.io.poll_io(cx, Direction::Read, |io| io.socket.peek_from(buffer))
+        self.io.poll_io(cx, Direction::Read, |io| with_sender(sys::peek_from(io.as_fd(), buffer)?))
     }
 
     /// Waits for a datagram, leaves it there, and tells who sent it.
@@ -135,5 +136,5 @@ impl UdpSocket {
 }
 
 fn sender(socket: &Socket) -> io::Result<SocketAddr> {
-    SockRef::from(socket).peek_sender()?.as_socket().ok_or_else(no_sender)
+    with_sender(sys::peek_from(socket.as_fd(), &mut [])?).map(|(_, sender)| sender)
 }

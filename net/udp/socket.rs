@@ -6,8 +6,10 @@ use super::segments::{LeftOver, Offload};
 use crate::net::addr::{ToSocketAddrs, lookup_host, no_address, try_each};
 use crate::net::datagram::{Packets, datagram_methods};
 use crate::net::methods::ready_methods;
+use crate::net::sys;
 use crate::runtime::reactor::Direction;
 use crate::runtime::registered::Registered;
+use socket2::SockAddr;
 use std::fmt;
 use std::future::ready;
 use std::io;
@@ -142,7 +144,7 @@ impl UdpSocket {
     /// If it has to wait, or a name is to be looked up, and no runtime is entered on this thread.
     pub async fn send_to(&self, data: &[u8], target: impl ToSocketAddrs) -> io::Result<usize> {
         let target = lookup_host(target).await?.next().ok_or_else(no_address)?;
-        self.send_by(|io| io.socket.send_to(data, target)).await
+        self.send_by(|io| io.send_to(data, target)).await
     }
 
     /// As [`send_to`](UdpSocket::send_to), without waiting.
@@ -151,7 +153,7 @@ impl UdpSocket {
     ///
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) if there is no room, and those of sendto(2).
     pub fn try_send_to(&self, data: &[u8], target: SocketAddr) -> io::Result<usize> {
-        self.try_send_by(|io| io.socket.send_to(data, target))
+        self.try_send_by(|io| io.send_to(data, target))
     }
 
     /// As [`send_to`](UdpSocket::send_to), for a future of one's own. Only the latest caller is woken,
@@ -170,7 +172,7 @@ impl UdpSocket {
         data: &[u8],
         target: SocketAddr,
     ) -> Poll<io::Result<usize>> {
-        self.poll_send_by(cx, |io| io.socket.send_to(data, target))
+        self.poll_send_by(cx, |io| io.send_to(data, target))
     }
 
     async fn send_by(&self, send: impl FnMut(&Socket) -> io::Result<usize>) -> io::Result<usize> {
@@ -262,6 +264,19 @@ pub(super) fn no_sender() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "the system does not say who sent the datagram")
 }
 
+/// Takes the sender's address out of what socket2 has told.
+#[inline]
+pub(super) fn with_sender<R>((received, sender): (R, SockAddr)) -> io::Result<(R, SocketAddr)> {
+    Ok((received, sender.as_socket().ok_or_else(no_sender)?))
+}
+
+impl Socket {
+    #[inline]
+    fn send_to(&self, data: &[u8], target: SocketAddr) -> io::Result<usize> {
+        sys::send_to(self.as_fd(), data, &target.into())
+    }
+}
+
 impl Packets for Socket {
     type Std = std::net::UdpSocket;
     type Address = SocketAddr;
@@ -276,17 +291,17 @@ impl Packets for Socket {
 
     #[inline]
     fn send(&self, data: &[u8]) -> io::Result<usize> {
-        self.socket.send(data)
+        sys::send(self.as_fd(), data)
     }
 
     #[inline]
     fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.socket.recv(buffer)
+        sys::recv(self.as_fd(), buffer)
     }
 
     #[inline]
     fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.socket.recv_from(buffer)
+        with_sender(sys::recv_from(self.as_fd(), buffer)?)
     }
 }
 

@@ -73,6 +73,6 @@ impl Sink for Connection {
     }
 
     fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        SockRef::from(self).send_vectored_with_flags(buffers, libc::MSG_NOSIGNAL)
+        SockRef::from(self).send_vectored_with_flags(buffers, crate::net::sys::SEND)
     }
 }

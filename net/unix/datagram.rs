@@ -4,9 +4,10 @@ use super::addr::SocketAddr;
 use super::patience::{self, Events::ByAddress, Events::Connected};
 use crate::net::datagram::{Packets, datagram_methods};
 use crate::net::methods::ready_methods;
+use crate::net::sys;
 use crate::runtime::reactor::Direction;
 use crate::runtime::registered::Registered;
-use socket2::SockRef;
+use socket2::SockAddr;
 use std::fmt;
 use std::io;
 use std::net::Shutdown;
@@ -221,8 +222,8 @@ impl UnixDatagram {
         data: &[u8],
         path: impl AsRef<Path>,
     ) -> Poll<io::Result<usize>> {
-        let address = SocketAddr::of_path(path.as_ref())?;
-        self.patience.poll(cx, &self.io, ByAddress, |io| io.socket.send_to_addr(data, address.as_std()))
+        let to = SocketAddr::of_path(path.as_ref())?.to_call()?;
+        self.patience.poll(cx, &self.io, ByAddress, |io| io.send_to(data, &to))
     }
 
     /// As [`send_to`](UnixDatagram::send_to), to an address.
@@ -239,7 +240,8 @@ impl UnixDatagram {
     ///
     /// If it has to wait and no runtime is entered on this thread.
     pub async fn send_to_addr(&self, data: &[u8], address: &SocketAddr) -> io::Result<usize> {
-        patience::send(&self.io, ByAddress, |io| io.socket.send_to_addr(data, address.as_std())).await
+        let to = address.to_call()?;
+        patience::send(&self.io, ByAddress, |io| io.send_to(data, &to)).await
     }
 
     /// As [`send_to_addr`](UnixDatagram::send_to_addr), without waiting.
@@ -248,7 +250,8 @@ impl UnixDatagram {
     ///
     /// As [`try_send_to`](UnixDatagram::try_send_to).
     pub fn try_send_to_addr(&self, data: &[u8], address: &SocketAddr) -> io::Result<usize> {
-        self.try_send_by(|io| io.socket.send_to_addr(data, address.as_std()))
+        let to = address.to_call()?;
+        self.try_send_by(|io| io.send_to(data, &to))
     }
 
     /// Shuts down receiving, sending, or both. Whoever waits on the side is woken: receiving then
@@ -327,6 +330,10 @@ impl Socket {
         result
     }
 
+    fn send_to(&self, data: &[u8], to: &SockAddr) -> io::Result<usize> {
+        sys::send_to(self.as_fd(), data, to)
+    }
+
     pub(super) fn is_shut(&self) -> bool {
         self.is_shut.load(Relaxed)
     }
@@ -339,6 +346,11 @@ impl Socket {
 /// The address of one who has none.
 pub(super) fn nobody() -> io::Result<SocketAddr> {
     SocketAddr::of_path(Path::new(""))
+}
+
+/// A path that fills the whole address is none to std. The datagram is not to be lost for that.
+pub(super) fn told(sender: &SockAddr) -> io::Result<SocketAddr> {
+    SocketAddr::of_told(sender).or_else(|_| nobody())
 }
 
 impl Packets for Socket {
@@ -355,20 +367,23 @@ impl Packets for Socket {
 
     /// Unlike std's, which is write(2), this raises no `SIGPIPE` where that is not ignored.
     fn send(&self, data: &[u8]) -> io::Result<usize> {
-        SockRef::from(self).send_with_flags(data, libc::MSG_NOSIGNAL)
+        sys::send(self.as_fd(), data)
     }
 
     fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.socket.recv(buffer) {
+        match sys::recv(self.as_fd(), buffer) {
             Err(error) if self.is_end(&error) => Ok(0),
             received => received,
         }
     }
 
     fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        match self.socket.recv_from(buffer) {
+        match sys::recv_from(self.as_fd(), buffer) {
             Err(error) if self.is_end(&error) => Ok((0, nobody()?)),
-            received => received.map(|(count, sender)| (count, sender.into())),
+            received => {
+                let (count, sender) = received?;
+                Ok((count, told(&sender)?))
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Receiving into buffers that grow.
 
 use super::addr::SocketAddr;
-use super::datagram::{Socket, UnixDatagram, nobody};
+use super::datagram::{Socket, UnixDatagram, nobody, told};
 use super::{OwnedReadHalf, ReadHalf};
 use crate::io::read_buf::read_buf_method;
 use crate::net::UnixStream;
@@ -41,9 +41,5 @@ recv_buf_methods! {
 }
 
 fn with_sender((count, sender): (usize, Option<SockAddr>)) -> io::Result<(usize, SocketAddr)> {
-    // A path that fills the whole address is none to std. The datagram is not to be lost for that.
-    match sender.map(|sender| SocketAddr::of_told(&sender)) {
-        Some(Ok(sender)) => Ok((count, sender)),
-        _ => Ok((count, nobody()?)),
-    }
+    Ok((count, sender.map_or_else(nobody, |sender| told(&sender))?))
 }

@@ -1,8 +1,9 @@
 //! The system calls that neither std nor socket2 makes: who a peer is, how a descriptor was
 //! opened, and whether a read ends at a mark.
-#![expect(unsafe_code, reason = "recvmsg, getsockopt of who the peer is, and fcntl(F_GETFL); one call each")]
+#![expect(unsafe_code, reason = "getsockopt of who the peer is, and fcntl(F_GETFL); one call each")]
 
 use super::cred::UCred;
+use crate::net::sys::{recv_vectored, uninit_slices};
 use socket2::{Domain, MaybeUninitSlice, Socket, Type};
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -28,9 +29,7 @@ pub(super) const TELLS_OF_MARKS: bool = cfg!(any(target_os = "linux", target_os 
 /// asked for, and is thrown away.
 #[inline]
 pub(super) fn receive(fd: BorrowedFd<'_>, buffers: &mut [IoSliceMut<'_>]) -> io::Result<(usize, bool)> {
-    let (vectors, count) = (buffers.as_mut_ptr().cast::<MaybeUninitSlice<'_>>(), buffers.len());
-    // SAFETY: by their documentation both are an iovec, and the kernel makes nothing uninitialised.
-    receive_into(fd, unsafe { std::slice::from_raw_parts_mut(vectors, count) })
+    receive_into(fd, uninit_slices(buffers))
 }
 
 /// As [`receive`], into memory that need not be initialised.
@@ -42,16 +41,8 @@ pub(super) fn receive_uninit(
     receive_into(fd, &mut [MaybeUninitSlice::new(room)])
 }
 
-/// recvmsg(2), without room for control messages.
 fn receive_into(fd: BorrowedFd<'_>, buffers: &mut [MaybeUninitSlice<'_>]) -> io::Result<(usize, bool)> {
-    // SAFETY: a structure of numbers and pointers, for which all zeros are a value: of nothing.
-    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-    message.msg_iov = buffers.as_mut_ptr().cast();
-    message.msg_iovlen = buffers.len() as _;
-    // SAFETY: the descriptor is open while it is borrowed, and the kernel writes to what the buffers lend.
-    let count = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, 0) };
-    let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
-    Ok((count, message.msg_flags & libc::MSG_CTRUNC != 0))
+    recv_vectored(fd, buffers).map(|(count, flags)| (count, flags & libc::MSG_CTRUNC != 0))
 }
 
 /// How a descriptor was opened: its access mode and status flags, see fcntl(2).

@@ -6,6 +6,7 @@
 #![expect(unsafe_code, reason = "recvmmsg and sendmmsg, which std and socket2 do not make")]
 
 use super::{Header, Outcome, single};
+use crate::net::sys::{RECEIVE, SEND};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::{io, ptr};
 
@@ -16,7 +17,13 @@ use std::{io, ptr};
 pub(super) unsafe fn receive(socket: BorrowedFd<'_>, headers: &mut [Header]) -> Outcome {
     // SAFETY: the caller vouches for what the headers point to, and the slice for how many they are.
     let count = unsafe {
-        libc::recvmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), headers.len() as _, 0, ptr::null_mut())
+        libc::recvmmsg(
+            socket.as_raw_fd(),
+            headers.as_mut_ptr(),
+            headers.len() as _,
+            RECEIVE as _,
+            ptr::null_mut(),
+        )
     };
     match usize::try_from(count) {
         Ok(count) => Ok((count, None)),
@@ -34,7 +41,8 @@ pub(super) unsafe fn receive(socket: BorrowedFd<'_>, headers: &mut [Header]) -> 
 // SAFETY: as its own documentation says.
 pub(super) unsafe fn send(socket: BorrowedFd<'_>, headers: &mut [Header]) -> Outcome {
     // SAFETY: the caller vouches for what the headers point to, and the slice for how many they are.
-    let count = unsafe { libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), headers.len() as _, 0) };
+    let count =
+        unsafe { libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), headers.len() as _, SEND as _) };
     match usize::try_from(count) {
         Ok(count) => Ok((count, None)),
         Err(_) => match io::Error::last_os_error() {

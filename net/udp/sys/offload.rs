@@ -4,6 +4,7 @@
 //! The size of the segments goes with the datagram, as a control message, see cmsg(3).
 #![expect(unsafe_code, reason = "control messages, and options that socket2 does not know")]
 
+use crate::net::sys::SEND;
 use socket2::{MsgHdr, SockAddr, SockRef};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -85,7 +86,7 @@ pub(in super::super) fn send_segmented(
         Some(to) => header.with_addr(to),
         None => header,
     };
-    SockRef::from(&socket).sendmsg(&header, 0)
+    SockRef::from(&socket).sendmsg(&header, SEND)
 }
 
 /// Whether the kernel knows how to. One that does not would not look at the size, and send it whole.

@@ -7,6 +7,7 @@
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "netbsd"))]
 use super::Header;
 use super::Outcome;
+use crate::net::sys::{RECEIVE, SEND};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -24,7 +25,7 @@ pub(super) struct Header {
 pub(super) unsafe fn receive(socket: BorrowedFd<'_>, headers: &mut [Header]) -> Outcome {
     one_by_one(headers, |header| {
         // SAFETY: the caller vouches for what the header points to.
-        unsafe { libc::recvmsg(socket.as_raw_fd(), &mut header.msg_hdr, 0) }
+        unsafe { libc::recvmsg(socket.as_raw_fd(), &mut header.msg_hdr, RECEIVE) }
     })
 }
 
@@ -35,7 +36,7 @@ pub(super) unsafe fn receive(socket: BorrowedFd<'_>, headers: &mut [Header]) -> 
 pub(super) unsafe fn send(socket: BorrowedFd<'_>, headers: &mut [Header]) -> Outcome {
     one_by_one(headers, |header| {
         // SAFETY: the caller vouches for what the header points to.
-        unsafe { libc::sendmsg(socket.as_raw_fd(), &header.msg_hdr, 0) }
+        unsafe { libc::sendmsg(socket.as_raw_fd(), &header.msg_hdr, SEND) }
     })
 }
 

@@ -16,7 +16,7 @@ macro_rules! end_methods {
             }
 
             #[doc = concat!("Takes the ", $verb, " end of a pipe from elsewhere. It is made non-blocking, for all who share")]
-            /// the open file.
+            /// the open file. They must not make it blocking again: read(2) and write(2) would block the loop.
             ///
             /// # Errors
             ///
