@@ -103,6 +103,12 @@ impl Batch {
         self.count = 0;
     }
 
+    /// As if the kernel had said so.
+    #[cfg(test)]
+    pub(super) fn set_unclear(&mut self, index: usize) {
+        self.arrivals[index].is_unclear = true;
+    }
+
     /// One system call.
     pub(super) fn receive(&mut self, socket: impl AsFd) -> Outcome {
         let (count, error) = receive(socket, &mut self.memory, self.size, &mut self.arrivals)?;
@@ -170,9 +176,13 @@ impl<'a> Received<'a> {
         self.arrival.from
     }
 
-    /// Whether it was longer than there was room for, and has been cut off.
+    /// Returns whether it was longer than there was room for, and has been cut off.
+    ///
+    /// It is also `true` if the datagram may be several in one, and the system had no room to say where each of them
+    /// ends. Such a datagram is lost: it has no [segments](Received::segments). On a Linux that has no more to tell
+    /// along with a datagram than 6.18 this does not happen.
     pub fn is_truncated(&self) -> bool {
-        self.arrival.is_truncated
+        self.arrival.is_truncated || self.arrival.is_unclear
     }
 
     /// If it is several datagrams of one sender in one, how many bytes each of them has; the last may
@@ -181,10 +191,12 @@ impl<'a> Received<'a> {
         self.arrival.segment_size.map(NonZeroUsize::get)
     }
 
-    /// The datagrams as they were sent: most often it is one.
+    /// The datagrams as they were sent: most often it is one. None if it [cannot be known](Received::is_truncated)
+    /// where they end.
     pub fn segments(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         // An empty datagram is one as well.
         let (one, many) = match self.arrival.segment_size {
+            _ if self.arrival.is_unclear => (None, [].chunks(1)),
             Some(size) if size.get() < self.data.len() => (None, self.data.chunks(size.get())),
             _ => (Some(self.data), [].chunks(1)),
         };

@@ -61,3 +61,20 @@ fn an_error_is_left_over_once() {
     assert_eq!(ours.try_recv_many(&mut batch).unwrap_err().kind(), io::ErrorKind::WouldBlock);
     assert!(Socket::of_std(ours.into_std().unwrap()).left_over.take().is_none());
 }
+
+#[test]
+#[cfg_attr(miri, ignore = "it has no UDP")]
+fn a_received_datagram_has_no_segments_if_it_cannot_be_taken_apart() {
+    let (ours, other) = pair();
+    other.connect(ours.local_addr().unwrap()).unwrap();
+    other.send(b"maybe several").unwrap();
+    let mut batch = super::super::Batch::new(1, 100);
+    while ours.try_recv_many(&mut batch).is_err() {}
+    let segments = |batch: &super::super::Batch| {
+        let received = batch.get(0).unwrap();
+        (received.is_truncated(), received.segments().count())
+    };
+    assert_eq!(segments(&batch), (false, 1));
+    batch.set_unclear(0);
+    assert_eq!(segments(&batch), (true, 0));
+}

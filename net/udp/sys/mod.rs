@@ -29,7 +29,7 @@ use many as calls;
 )))]
 use single::{self as calls, Header};
 
-use offload::Control;
+use offload::{Control, is_coalescing};
 pub(super) use offload::{can_segment, send_segmented, set_coalescing};
 use socket2::{SockAddr, SockAddrStorage};
 use std::mem::{self, MaybeUninit};
@@ -39,7 +39,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::{io, ptr};
 
 /// How many datagrams go in one call: more make each of them hardly cheaper, and the headers of so
-/// many still fit on a stack, in some 9 KiB.
+/// many still fit on a stack, in some 15 KiB.
 pub(super) const MOST: usize = 32;
 
 /// A call that goes over headers, and says how many of them it has dealt with; the error is that of
@@ -58,6 +58,22 @@ pub(super) struct Arrival {
     pub(super) is_truncated: bool,
     /// Several of this size, in one.
     pub(super) segment_size: Option<NonZeroUsize>,
+    /// Maybe several in one, and nobody knows where each of them ends.
+    pub(super) is_unclear: bool,
+}
+
+/// How a datagram was put together, as its control messages say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    not(any(target_os = "linux", target_os = "android")),
+    expect(dead_code, reason = "there is only one way")
+)]
+enum Segments {
+    /// It was sent as it is.
+    None,
+    OfSize(NonZeroUsize),
+    /// The message that would say it has been cut off.
+    CutOff,
 }
 
 impl Arrival {
@@ -66,6 +82,7 @@ impl Arrival {
         from: SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
         is_truncated: false,
         segment_size: None,
+        is_unclear: false,
     };
 }
 
@@ -99,7 +116,8 @@ fn receive_by(
     let mut count = 0;
     for ((piece, _), (place, header)) in pieces.zip(places.iter_mut().zip(&mut headers)) {
         let piece = libc::iovec { iov_base: piece.as_mut_ptr().cast(), iov_len: piece.len() };
-        let place = place.write(Place { name: SockAddrStorage::zeroed(), control: Control::EMPTY, piece });
+        let place =
+            place.write(Place { name: SockAddrStorage::zeroed(), control: MaybeUninit::uninit(), piece });
         let header = &mut header.write(empty_header()).msg_hdr;
         header.msg_name = (&raw mut place.name).cast();
         header.msg_namelen = size_of::<SockAddrStorage>() as _;
@@ -117,12 +135,18 @@ fn receive_by(
     for ((header, place), arrival) in headers.iter().zip(&places).zip(arrivals).take(received) {
         // SAFETY: there is a place for each header, initialised with it.
         let place = unsafe { place.assume_init_ref() };
+        // SAFETY: the header still points to its control messages, and says how long they are.
+        let (segment_size, is_unclear) = match unsafe { Control::segments(&header.msg_hdr) } {
+            Segments::None => (None, false),
+            Segments::OfSize(size) => (Some(size), false),
+            Segments::CutOff => (None, is_coalescing(socket)),
+        };
         *arrival = Arrival {
             length: usize::try_from(header.msg_len).unwrap_or(0).min(size),
             from: sender(&place.name, header.msg_hdr.msg_namelen),
             is_truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
-            // SAFETY: the header still points to its control messages, and says how long they are.
-            segment_size: unsafe { Control::segment_size(&header.msg_hdr) },
+            segment_size,
+            is_unclear,
         };
     }
     Ok((received.min(count), error))
@@ -131,7 +155,8 @@ fn receive_by(
 /// What the header of one that is received points to.
 struct Place {
     name: SockAddrStorage,
-    control: Control,
+    /// The kernel writes there, and says how far.
+    control: MaybeUninit<Control>,
     piece: libc::iovec,
 }
 

@@ -1,9 +1,9 @@
 //! Segmentation offload where there is none: datagrams go and come one by one.
 #![expect(unsafe_code, reason = "a function that is unsafe where there is something to read")]
 
+use super::Segments;
 use std::io;
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 
 /// No control messages are asked for.
@@ -11,14 +11,12 @@ use std::os::fd::AsFd;
 pub(super) struct Control;
 
 impl Control {
-    pub(super) const EMPTY: Control = Control;
-
     /// # Safety
     ///
     /// Nothing is looked at.
     // SAFETY: as its own documentation says.
-    pub(super) unsafe fn segment_size(_: &libc::msghdr) -> Option<NonZeroUsize> {
-        None
+    pub(super) unsafe fn segments(_: &libc::msghdr) -> Segments {
+        Segments::None
     }
 }
 
@@ -32,6 +30,10 @@ pub(in super::super) fn send_segmented(
 }
 
 pub(in super::super) fn can_segment(_: impl AsFd) -> bool {
+    false
+}
+
+pub(super) fn is_coalescing(_: impl AsFd) -> bool {
     false
 }
 

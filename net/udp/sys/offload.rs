@@ -1,9 +1,13 @@
 //! Segmentation offload, of Linux: one piece of memory that goes as many datagrams (`UDP_SEGMENT`,
 //! since 4.18), and many that come as one (`UDP_GRO`, since 5.0). See udp(7).
 //!
-//! The size of the segments goes with the datagram, as a control message, see cmsg(3).
+//! The size of the segments goes with the datagram, as a control message, see cmsg(3). Other options of a socket
+//! have messages too. Linux writes those of `SOL_SOCKET` first (`__sock_recv_cmsgs`), then the size, then those of
+//! IP, and cuts off what finds no room (`MSG_CTRUNC`). So there is room for all up to the size, and none is needed
+//! for the others, of which some may be as long as an extension header of IPv6.
 #![expect(unsafe_code, reason = "control messages, and options that socket2 does not know")]
 
+use super::Segments;
 use crate::net::sys::SEND;
 use socket2::{MsgHdr, SockAddr, SockRef};
 use std::io::{self, IoSlice};
@@ -12,38 +16,46 @@ use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd};
 use std::{mem, ptr};
 
-/// Room for control messages: for the size of segments, and for a time stamp, should somebody have
-/// asked for that as well.
+/// Room for control messages: 256 bytes. With their headers, a time stamp takes 32 of them, the three of
+/// `SO_TIMESTAMPING` 64 and their device 32; a count of lost datagrams, a mark, a priority, a state of Wi-Fi and
+/// the size of segments 24 each. That is 248.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(super) struct Control {
     // As aligned as the header of a message.
-    messages: [usize; 8],
+    messages: [usize; 256 / size_of::<usize>()],
 }
 
 impl Control {
-    pub(super) const EMPTY: Control = Control { messages: [0; 8] };
+    pub(super) const EMPTY: Control = Control { messages: [0; 256 / size_of::<usize>()] };
 
-    /// The size of the segments that a datagram was put together from, if it was.
+    /// Reads how a datagram was put together.
     ///
     /// # Safety
     ///
     /// The header must point to control messages, of the length that it says.
     // SAFETY: as its own documentation says.
-    pub(super) unsafe fn segment_size(header: &libc::msghdr) -> Option<NonZeroUsize> {
+    pub(super) unsafe fn segments(header: &libc::msghdr) -> Segments {
+        // SAFETY: arithmetic.
+        let whole_size = unsafe { libc::CMSG_LEN(size_of::<libc::c_int>() as _) };
         // SAFETY: the caller vouches, and these go no further than the length that the header says.
         let mut message = unsafe { libc::CMSG_FIRSTHDR(header) };
+        let mut is_cut = header.msg_flags & libc::MSG_CTRUNC != 0;
         // SAFETY: what they return is null, or a message that is there.
         while let Some(found) = unsafe { message.as_ref() } {
-            if (found.cmsg_level, found.cmsg_type) == (libc::SOL_UDP, libc::UDP_GRO) {
+            let is_size = (found.cmsg_level, found.cmsg_type) == (libc::SOL_UDP, libc::UDP_GRO);
+            if is_size && found.cmsg_len >= whole_size as _ {
                 // SAFETY: such a message holds a C int, which may not be aligned.
                 let size = unsafe { libc::CMSG_DATA(message).cast::<libc::c_int>().read_unaligned() };
-                return usize::try_from(size).ok().and_then(NonZeroUsize::new);
+                let size = usize::try_from(size).ok().and_then(NonZeroUsize::new);
+                return size.map_or(Segments::None, Segments::OfSize);
             }
+            // Behind the place of the size: what was cut off came later.
+            is_cut &= found.cmsg_level == libc::SOL_SOCKET || is_size;
             // SAFETY: as above.
             message = unsafe { libc::CMSG_NXTHDR(header, message) };
         }
-        None
+        if is_cut { Segments::CutOff } else { Segments::None }
     }
 }
 
@@ -91,6 +103,11 @@ pub(in super::super) fn send_segmented(
 
 /// Whether the kernel knows how to. One that does not would not look at the size, and send it whole.
 pub(in super::super) fn can_segment(socket: impl AsFd) -> bool {
+    option(socket, libc::UDP_SEGMENT).is_ok()
+}
+
+/// Gets an option of UDP.
+fn option(socket: impl AsFd, name: libc::c_int) -> io::Result<libc::c_int> {
     let mut value: libc::c_int = 0;
     let mut length = size_of::<libc::c_int>() as libc::socklen_t;
     // SAFETY: the descriptor is open while it is borrowed, and the value has the room that the length says.
@@ -98,12 +115,17 @@ pub(in super::super) fn can_segment(socket: impl AsFd) -> bool {
         libc::getsockopt(
             socket.as_fd().as_raw_fd(),
             libc::SOL_UDP,
-            libc::UDP_SEGMENT,
+            name,
             (&raw mut value).cast(),
             &mut length,
         )
     };
-    result == 0
+    if result == 0 { Ok(value) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Returns whether datagrams may come as one.
+pub(super) fn is_coalescing(socket: impl AsFd) -> bool {
+    option(socket, libc::UDP_GRO).is_ok_and(|value| value != 0)
 }
 
 /// Sets whether datagrams may come as one.
@@ -128,6 +150,15 @@ mod tests {
 
     /// What the kernel would write: messages one behind the other.
     fn segment_size(messages: &[(libc::c_int, libc::c_int, &[u8])]) -> Option<usize> {
+        match segments(messages, 0) {
+            Segments::OfSize(size) => Some(size.get()),
+            Segments::None => None,
+            Segments::CutOff => panic!("nothing was cut off"),
+        }
+    }
+
+    /// The same, with flags of the message.
+    fn segments(messages: &[(libc::c_int, libc::c_int, &[u8])], flags: libc::c_int) -> Segments {
         let mut control = Control::EMPTY;
         // SAFETY: as above.
         let mut header: libc::msghdr = unsafe { mem::zeroed() };
@@ -146,8 +177,9 @@ mod tests {
         }
         header.msg_control = (&raw mut control).cast();
         header.msg_controllen = length as _;
+        header.msg_flags = flags;
         // SAFETY: it points to the messages above.
-        unsafe { Control::segment_size(&header) }.map(NonZeroUsize::get)
+        unsafe { Control::segments(&header) }
     }
 
     #[test]
@@ -161,6 +193,26 @@ mod tests {
         assert_eq!(segment_size(&[size, stamp]), Some(1200));
         for wrong in [0_i32, -1] {
             assert_eq!(segment_size(&[(libc::SOL_UDP, libc::UDP_GRO, &wrong.to_ne_bytes())]), None);
+        }
+    }
+
+    #[test]
+    fn what_was_cut_off_before_the_size_is_told() {
+        let size = (libc::SOL_UDP, libc::UDP_GRO, &1200_i32.to_ne_bytes()[..]);
+        let half_a_size = (libc::SOL_UDP, libc::UDP_GRO, &[7, 7][..]);
+        let stamp = (libc::SOL_SOCKET, libc::SO_TIMESTAMP, &[7; 16][..]);
+        let address = (libc::IPPROTO_IP, libc::IP_PKTINFO, &[7; 12][..]);
+        let of_size = Segments::OfSize(NonZeroUsize::new(1200).unwrap());
+        for (messages, expected) in [
+            (&[][..], Segments::CutOff),
+            (&[stamp], Segments::CutOff),
+            (&[stamp, half_a_size], Segments::CutOff),
+            (&[stamp, address], Segments::None),
+            (&[address], Segments::None),
+            (&[stamp, size], of_size),
+            (&[stamp, size, address], of_size),
+        ] {
+            assert_eq!(segments(messages, libc::MSG_CTRUNC), expected, "{messages:?}");
         }
     }
 

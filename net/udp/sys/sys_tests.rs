@@ -164,7 +164,7 @@ fn many_at_once_and_one_by_one_are_the_same() {
         let from = a.local_addr().unwrap();
         assert_eq!(arrivals[0], Arrival { length: 3, from, ..Arrival::NONE });
         assert_eq!(arrivals[1], Arrival { length: 0, from, ..Arrival::NONE });
-        assert_eq!(arrivals[2], Arrival { length: 8, from, is_truncated: true, segment_size: None });
+        assert_eq!(arrivals[2], Arrival { length: 8, from, is_truncated: true, ..Arrival::NONE });
         assert_eq!(&memory[16..24], b"much too");
         // The second does not fit: the first is sent all the same, and then the second is the first.
         let long = vec![0; 70_000];
@@ -217,5 +217,105 @@ fn a_refusal_in_the_midst_of_sending_ends_it() {
         if is_single {
             assert_eq!(error.unwrap().kind(), io::ErrorKind::ConnectionRefused);
         }
+    }
+}
+
+/// What a socket can be asked to tell along with each datagram: levels and options, of ip(7), ipv6(7), socket(7), and
+/// the kernel's Documentation/networking/timestamping.rst.
+#[cfg(target_os = "linux")]
+const ANCILLARY: [(libc::c_int, libc::c_int, libc::c_int); 16] = {
+    const SO_TIMESTAMPNS: libc::c_int = 35;
+    const SO_TIMESTAMPING: libc::c_int = 37;
+    const SO_RXQ_OVFL: libc::c_int = 40;
+    const SO_RCVMARK: libc::c_int = 75;
+    const SO_RCVPRIORITY: libc::c_int = 82;
+    // Of reception, by software and hardware, and with the number of the device.
+    const ALL_STAMPS: libc::c_int = 1 << 2 | 1 << 3 | 1 << 4 | 1 << 6 | 1 << 13;
+    [
+        (libc::SOL_SOCKET, SO_TIMESTAMPING, ALL_STAMPS),
+        (libc::SOL_SOCKET, SO_TIMESTAMPNS, 1),
+        (libc::SOL_SOCKET, SO_RXQ_OVFL, 1),
+        (libc::SOL_SOCKET, SO_RCVMARK, 1),
+        (libc::SOL_SOCKET, SO_RCVPRIORITY, 1),
+        (libc::IPPROTO_IP, libc::IP_PKTINFO, 1),
+        (libc::IPPROTO_IP, libc::IP_RECVTTL, 1),
+        (libc::IPPROTO_IP, libc::IP_RECVTOS, 1),
+        (libc::IPPROTO_IP, libc::IP_RECVORIGDSTADDR, 1),
+        (libc::IPPROTO_IP, libc::IP_CHECKSUM, 1),
+        (libc::IPPROTO_IP, libc::IP_RECVOPTS, 1),
+        (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1),
+        (libc::IPPROTO_IPV6, libc::IPV6_RECVHOPLIMIT, 1),
+        (libc::IPPROTO_IPV6, libc::IPV6_RECVTCLASS, 1),
+        (libc::IPPROTO_IPV6, libc::IPV6_RECVORIGDSTADDR, 1),
+        (libc::IPPROTO_IPV6, libc::IPV6_FLOWINFO, 1),
+    ]
+};
+
+/// Receives twenty segments that were sent at once, and gives what came: lengths, and sizes of segments.
+#[cfg(target_os = "linux")]
+fn coalesced(
+    address: &str,
+    asked_for: &[(libc::c_int, libc::c_int, libc::c_int)],
+) -> Vec<(usize, Option<usize>)> {
+    let (a, b) = (UdpSocket::bind(address).unwrap(), UdpSocket::bind(address).unwrap());
+    b.set_nonblocking(true).unwrap();
+    set_coalescing(&b, true).unwrap();
+    for (level, option, value) in asked_for {
+        // SAFETY: the option is one number, which is only read. What this kernel does not know it refuses.
+        unsafe {
+            let length = size_of_val(value) as libc::socklen_t;
+            let fd = std::os::fd::AsRawFd::as_raw_fd(&b);
+            libc::setsockopt(fd, *level, *option, ptr::from_ref(value).cast(), length);
+        }
+    }
+    let data = [7; 20 * 100];
+    assert_eq!(send_segmented(&a, &data, 100, Some(b.local_addr().unwrap())).unwrap(), 2000);
+    let (mut memory, mut arrivals) = (vec![0; 4 * 4000], vec![Arrival::NONE; 4]);
+    let (count, error) = receive(&b, &mut memory, 4000, &mut arrivals).unwrap();
+    assert!(error.is_none());
+    arrivals[..count]
+        .iter()
+        .map(|arrival| (arrival.length, arrival.segment_size.map(NonZeroUsize::get)))
+        .collect()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+#[cfg_attr(miri, ignore = "it has no UDP")]
+fn segments_are_told_apart_whatever_else_the_socket_tells() {
+    for address in ["127.0.0.1:0", "[::1]:0"] {
+        if UdpSocket::bind(address).is_err() {
+            continue;
+        }
+        for option in ANCILLARY {
+            assert_eq!(coalesced(address, &[option]), [(2000, Some(100))], "{option:?} on {address}");
+        }
+        assert_eq!(coalesced(address, &ANCILLARY), [(2000, Some(100))], "all on {address}");
+    }
+}
+
+/// Plays a kernel that has no room left to tell the size of segments.
+#[cfg(target_os = "linux")]
+unsafe fn cut_off(_: BorrowedFd<'_>, headers: &mut [Header]) -> Outcome {
+    for header in &mut *headers {
+        header.msg_len = 8;
+        header.msg_hdr.msg_namelen = 0;
+        header.msg_hdr.msg_controllen = 0;
+        header.msg_hdr.msg_flags = libc::MSG_CTRUNC;
+    }
+    Ok((headers.len(), None))
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+#[cfg_attr(miri, ignore = "it has no UDP")]
+fn a_datagram_that_cannot_be_taken_apart_is_told_as_lost() {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    for on in [false, true] {
+        set_coalescing(&socket, on).unwrap();
+        let (mut memory, mut arrivals) = ([0; 8], [Arrival::NONE]);
+        receive_by(cut_off, socket.as_fd(), &mut memory, 8, &mut arrivals).unwrap();
+        // Without coalescing it is one datagram, whatever else was cut off.
+        assert_eq!(arrivals, [Arrival { length: 8, is_unclear: on, ..Arrival::NONE }]);
     }
 }
