@@ -24,6 +24,7 @@ mod halves;
 mod interest;
 mod listening;
 mod methods;
+mod option_values;
 mod pace;
 mod serve;
 #[cfg(all(feature = "tokio-io", any(feature = "udp", feature = "unix")))]

@@ -6,7 +6,7 @@ use futures_lite::future::{try_zip, zip};
 use futures_lite::{Stream, StreamExt};
 use net_support::{half_std_pair, pair, poll_once, run, until, watchdog};
 use runtime::io::{AsyncReadExt, AsyncWriteExt, Interest};
-use runtime::net::{TcpListener, TcpStream, lookup_host};
+use runtime::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 use runtime::task::yield_now;
 use runtime::{spawn, time};
 use std::cell::Cell;
@@ -607,6 +607,80 @@ fn options_are_what_they_were_set_to() {
 /// A thread with a runtime of its own, which runs `future`.
 fn elsewhere<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T {
     thread::spawn(|| runtime::block_on(future)).join().unwrap()
+}
+
+/// The systems count in C's ints, and some of these are -1 there, which means something else altogether.
+#[test]
+#[cfg_attr(miri, ignore = "it has no such options")]
+fn values_that_the_system_cannot_count_are_limited_or_refused() {
+    run(async {
+        let (a, _b) = pair().await?;
+        let (second, socket) = (Duration::from_secs(1), TcpSocket::new_v4()?);
+        // It saturates, and above all it is not zero, which would reset the connection.
+        for long in [
+            second * (1 << 15),
+            second * (1 << 31),
+            second * u32::MAX,
+            Duration::from_secs(1 << 32),
+            Duration::MAX,
+        ] {
+            a.set_linger(Some(long))?;
+            assert!(a.linger()?.unwrap() >= second * 300, "{long:?}: {:?}", a.linger()?);
+            socket.set_linger(Some(long))?;
+            assert_eq!(socket.linger()?, a.linger()?);
+        }
+        if cfg!(target_os = "linux") {
+            a.set_linger(Some(second * i32::MAX as u32))?;
+            assert_eq!(a.linger()?, Some(second * i32::MAX as u32));
+        }
+        a.set_linger(None)?;
+        assert_eq!(a.linger()?, None);
+
+        for long in [second * 40_000, second * (1 << 31), Duration::from_secs(1 << 32), Duration::MAX] {
+            for result in [
+                a.set_keepalive(Some(long)),
+                a.set_keepalive_interval(long),
+                socket.set_keepalive_idle(long),
+                socket.set_keepalive_interval(long),
+            ] {
+                if cfg!(target_os = "linux") {
+                    assert_eq!(result.unwrap_err().kind(), ErrorKind::InvalidInput, "{long:?}");
+                }
+            }
+        }
+        for count in [1 << 31, u32::MAX] {
+            assert!(socket.set_keepalive_count(count).is_err() || socket.keepalive_count()? > 100);
+        }
+
+        let before = (a.ttl()?, socket.tos_v4()?);
+        for large in [256, 1 << 31, (1 << 31) + 64, u32::MAX] {
+            for result in [a.set_ttl(large), socket.set_tos_v4(large), socket.set_tclass_v6(large)] {
+                assert_eq!(result.unwrap_err().kind(), ErrorKind::InvalidInput, "{large}");
+            }
+        }
+        assert_eq!((a.ttl()?, socket.tos_v4()?), before);
+        a.set_ttl(255)?;
+        socket.set_tos_v4(0xfc)?;
+        assert_eq!((a.ttl()?, socket.tos_v4()?), (255, 0xfc));
+
+        // No system gives so much, and Linux takes no error of it.
+        for size in [1 << 31, u32::MAX] {
+            if socket.set_send_buffer_size(size).and(socket.set_recv_buffer_size(size)).is_ok() {
+                assert!(socket.send_buffer_size()? >= 4096 && socket.recv_buffer_size()? >= 4096);
+            }
+        }
+        socket.bind("127.0.0.1:0".parse().unwrap())?;
+        let listener = socket.listen(u32::MAX)?;
+        for large in [256, u32::MAX] {
+            assert_eq!(listener.set_ttl(large).unwrap_err().kind(), ErrorKind::InvalidInput);
+        }
+        let address = listener.local_addr()?;
+        // The queue has room.
+        let _clients = [std::net::TcpStream::connect(address)?, std::net::TcpStream::connect(address)?];
+        listener.accept().await?;
+        io::Result::Ok(())
+    })
+    .unwrap();
 }
 
 #[test]

@@ -531,6 +531,37 @@ fn options_are_kept() {
     .unwrap();
 }
 
+/// The systems count in C's ints or in bytes. In an int, 2^32 - 1 is -1, which means the default to Linux.
+#[test]
+#[cfg_attr(miri, ignore = "it has no UDP")]
+fn values_that_the_system_cannot_count_are_refused() {
+    run(async {
+        let v4 = UdpSocket::bind("127.0.0.1:0").await?;
+        let before = (v4.ttl()?, v4.multicast_ttl_v4()?, v4.tos_v4()?);
+        for large in [256, 1 << 31, (1 << 31) + 64, u32::MAX] {
+            for result in [v4.set_ttl(large), v4.set_multicast_ttl_v4(large), v4.set_tos_v4(large)] {
+                assert_eq!(result.unwrap_err().kind(), ErrorKind::InvalidInput, "{large}");
+            }
+        }
+        assert_eq!((v4.ttl()?, v4.multicast_ttl_v4()?, v4.tos_v4()?), before);
+        v4.set_ttl(255)?;
+        v4.set_multicast_ttl_v4(0)?;
+        v4.set_tos_v4(255)?;
+        assert_eq!((v4.ttl()?, v4.multicast_ttl_v4()?, v4.tos_v4()?), (255, 0, 255));
+        if let Ok(v6) = UdpSocket::bind("[::1]:0").await {
+            let before = (v6.multicast_hops_v6()?, v6.tclass_v6()?);
+            for large in [256, 1 << 31, (1 << 31) + 64, u32::MAX] {
+                for result in [v6.set_multicast_hops_v6(large), v6.set_tclass_v6(large)] {
+                    assert_eq!(result.unwrap_err().kind(), ErrorKind::InvalidInput, "{large}");
+                }
+            }
+            assert_eq!((v6.multicast_hops_v6()?, v6.tclass_v6()?), before);
+        }
+        io::Result::Ok(())
+    })
+    .unwrap();
+}
+
 #[test]
 fn a_group_is_heard_between_joining_and_leaving() {
     run(async {

@@ -4,9 +4,9 @@
 //! comes after the *idle* time, others follow by the *interval*, and after *count* of them without an
 //! answer the connection is broken. Then a read ends with `ETIMEDOUT`.
 
-use super::options::whole_seconds;
 use super::socket::TcpSocket;
 use super::stream::TcpStream;
+use crate::net::option_values::{probes, whole_seconds};
 use socket2::{SockRef, TcpKeepalive};
 use std::io;
 use std::time::Duration;
@@ -51,7 +51,7 @@ macro_rules! keepalive_methods {
             ///
             /// Those of setsockopt(2): `EINVAL` for none, or more than 127.
             pub fn set_keepalive_count(&self, count: u32) -> io::Result<()> {
-                SockRef::from(self).set_tcp_keepalive(&TcpKeepalive::new().with_retries(count))
+                SockRef::from(self).set_tcp_keepalive(&TcpKeepalive::new().with_retries(probes(count)))
             }
         }
     )*};

@@ -3,6 +3,7 @@
 use super::stream::TcpStream;
 use crate::net::addr::{ToSocketAddrs, try_each};
 use crate::net::listening::{Acceptor, Listen, Listening};
+use crate::net::option_values::field;
 use crate::net::sys;
 use futures_core::Stream;
 use std::fmt;
@@ -158,9 +159,9 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// Those of setsockopt(2).
+    /// Those of setsockopt(2): `EINVAL` for 0, or more than 255.
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
-        self.io.get().set_ttl(ttl)
+        self.io.get().set_ttl(field(ttl)?)
     }
 
     /// The error that is pending on the socket (`SO_ERROR`), which is cleared by this.

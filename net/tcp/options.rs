@@ -2,6 +2,7 @@
 //! stream to `socket2::SockRef::from`.
 
 use super::stream::TcpStream;
+use crate::net::option_values;
 use socket2::{SockRef, TcpKeepalive};
 use std::io;
 use std::time::Duration;
@@ -39,13 +40,14 @@ impl TcpStream {
     ///
     /// `None`, the default, sends in the background. Zero throws away what is left and resets the
     /// connection. With anything else, counted in seconds and rounded up, **dropping the stream
-    /// blocks the thread**, and with it the loop, until all is sent or the time is over.
+    /// blocks the thread**, and with it the loop, until all is sent or the time is over. A time that is longer than
+    /// the system can say is limited: to 68 years on Linux, 327 seconds on macOS and 9 hours on the BSDs.
     ///
     /// # Errors
     ///
     /// Those of setsockopt(2).
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
-        SockRef::from(self).set_linger(linger.map(whole_seconds))
+        SockRef::from(self).set_linger(linger.map(option_values::linger))
     }
 
     /// Has a close throw away what is left, and reset the connection. Unlike other values of
@@ -71,9 +73,9 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// Those of setsockopt(2).
+    /// Those of setsockopt(2): `EINVAL` for 0, or more than 255.
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
-        self.io.get().set_ttl(ttl)
+        self.io.get().set_ttl(option_values::field(ttl)?)
     }
 
     /// After how long a silence the system asks whether the peer still lives; `None` if never.
@@ -112,14 +114,10 @@ impl TcpStream {
     pub fn set_keepalive(&self, idle: Option<Duration>) -> io::Result<()> {
         let socket = SockRef::from(self);
         match idle {
-            Some(idle) => socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(whole_seconds(idle))),
+            Some(idle) => {
+                socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(option_values::whole_seconds(idle)))
+            }
             None => socket.set_keepalive(false),
         }
     }
-}
-
-/// Ceil: rounded down, half a second would be none, which means something else altogether.
-pub(super) fn whole_seconds(duration: Duration) -> Duration {
-    let ceil = u64::from(duration.subsec_nanos() > 0);
-    Duration::from_secs(duration.as_secs().saturating_add(ceil))
 }

@@ -4,7 +4,7 @@
 use super::connect::connect_socket;
 use super::listener::TcpListener;
 use super::stream::TcpStream;
-use crate::net::sys;
+use crate::net::{option_values, sys};
 use socket2::Socket;
 use std::fmt;
 use std::io;
@@ -134,7 +134,7 @@ impl TcpSocket {
     ///
     /// Those of listen(2).
     pub fn listen(self, backlog: u32) -> io::Result<TcpListener> {
-        self.socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+        self.socket.listen(option_values::backlog(backlog))?;
         TcpListener::from_std(self.socket.into())
     }
 }

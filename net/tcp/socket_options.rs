@@ -1,8 +1,8 @@
 //! The options of a socket before it is connected, see tcp(7), ip(7) and socket(7). For those that are
 //! not here, give the socket to `socket2::SockRef::from`.
 
-use super::options::whole_seconds;
 use super::socket::TcpSocket;
+use crate::net::option_values;
 use std::io;
 use std::time::Duration;
 
@@ -80,7 +80,7 @@ impl TcpSocket {
     ///
     /// Those of setsockopt(2).
     pub fn set_send_buffer_size(&self, size: u32) -> io::Result<()> {
-        self.socket.set_send_buffer_size(size as usize)
+        self.socket.set_send_buffer_size(option_values::buffer_size(size))
     }
 
     /// The size of the buffer for what has come. Linux gives twice what was set.
@@ -99,7 +99,7 @@ impl TcpSocket {
     ///
     /// Those of setsockopt(2).
     pub fn set_recv_buffer_size(&self, size: u32) -> io::Result<()> {
-        self.socket.set_recv_buffer_size(size as usize)
+        self.socket.set_recv_buffer_size(option_values::buffer_size(size))
     }
 
     /// How long a close tries to send what is left. See [`set_linger`](TcpSocket::set_linger).
@@ -118,7 +118,7 @@ impl TcpSocket {
     ///
     /// Those of setsockopt(2).
     pub fn set_linger(&self, dur: Option<Duration>) -> io::Result<()> {
-        self.socket.set_linger(dur.map(whole_seconds))
+        self.socket.set_linger(dur.map(option_values::linger))
     }
 
     /// Has a close throw away what is left, and reset the connection. That does not block.
@@ -163,9 +163,9 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of setsockopt(2).
+    /// Those of setsockopt(2), and `EINVAL` for more than 255.
     pub fn set_tos_v4(&self, tos: u32) -> io::Result<()> {
-        self.socket.set_tos_v4(tos)
+        self.socket.set_tos_v4(option_values::field(tos)?)
     }
 
     /// As [`tos_v4`](TcpSocket::tos_v4).

@@ -1,6 +1,7 @@
 //! The traffic class of IPv6, where the system has it as an option of the socket.
 
 use super::socket::TcpSocket;
+use crate::net::option_values::field;
 use std::io;
 
 impl TcpSocket {
@@ -18,8 +19,8 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of setsockopt(2).
+    /// Those of setsockopt(2): `EINVAL` for more than 255.
     pub fn set_tclass_v6(&self, tclass: u32) -> io::Result<()> {
-        self.socket.set_tclass_v6(tclass)
+        self.socket.set_tclass_v6(field(tclass)?)
     }
 }

@@ -2,6 +2,7 @@
 //! socket to `socket2::SockRef::from`.
 
 use super::socket::UdpSocket;
+use crate::net::option_values::field;
 use socket2::SockRef;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -46,26 +47,26 @@ options! {
         socket => socket.multicast_loop_v4(), socket.set_multicast_loop_v4(on);
     multicast_ttl_v4, set_multicast_ttl_v4(ttl: u32):
         "how many routers a datagram to a group may pass (`IP_MULTICAST_TTL`)",
-        "1 by default, which is the local network. IPv4 only.";
-        socket => socket.multicast_ttl_v4(), socket.set_multicast_ttl_v4(ttl);
+        "1 by default, which is the local network, and 255 at most. IPv4 only.";
+        socket => socket.multicast_ttl_v4(), socket.set_multicast_ttl_v4(field(ttl)?);
     multicast_loop_v6, set_multicast_loop_v6(on: bool):
         "whether what is sent to a group comes back to members on this machine (`IPV6_MULTICAST_LOOP`)",
         "On by default. IPv6 only.";
         socket => socket.multicast_loop_v6(), socket.set_multicast_loop_v6(on);
     multicast_hops_v6, set_multicast_hops_v6(hops: u32):
         "how many routers a datagram to a group may pass (`IPV6_MULTICAST_HOPS`)",
-        "1 by default, which is the local network. IPv6 only.";
+        "1 by default, which is the local network, and 255 at most. IPv6 only.";
         socket => SockRef::from(socket).multicast_hops_v6(),
-            SockRef::from(socket).set_multicast_hops_v6(hops);
+            SockRef::from(socket).set_multicast_hops_v6(field(hops)?);
     ttl, set_ttl(ttl: u32):
         "how many routers a datagram may pass (`IP_TTL`)",
-        "IPv4 only.";
-        socket => socket.ttl(), socket.set_ttl(ttl);
+        "1 to 255. IPv4 only.";
+        socket => socket.ttl(), socket.set_ttl(field(ttl)?);
     tos_v4, set_tos_v4(tos: u32):
         "the type of service that datagrams ask for (`IP_TOS`)",
         "The upper six bits are the differentiated services field of RFC 2474, the lower two are \
          congestion notification. IPv4 only.";
-        socket => SockRef::from(socket).tos_v4(), SockRef::from(socket).set_tos_v4(tos);
+        socket => SockRef::from(socket).tos_v4(), SockRef::from(socket).set_tos_v4(field(tos)?);
 }
 
 impl UdpSocket {

@@ -1,6 +1,7 @@
 //! The traffic class of IPv6, where socket2 has it.
 
 use super::socket::UdpSocket;
+use crate::net::option_values::field;
 use socket2::SockRef;
 use std::io;
 
@@ -20,8 +21,8 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// Those of setsockopt(2).
+    /// Those of setsockopt(2): `EINVAL` for more than 255.
     pub fn set_tclass_v6(&self, class: u32) -> io::Result<()> {
-        SockRef::from(self).set_tclass_v6(class)
+        SockRef::from(self).set_tclass_v6(field(class)?)
     }
 }

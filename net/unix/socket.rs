@@ -5,6 +5,7 @@ use super::datagram::UnixDatagram;
 use super::listener::UnixListener;
 use super::stream::UnixStream;
 use super::{connect, sys};
+use crate::net::option_values;
 use socket2::{Socket, Type};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
@@ -76,7 +77,7 @@ impl UnixSocket {
     ///
     /// Those of listen(2): `EOPNOTSUPP` for datagrams, `EINVAL` for a socket without a name, on Linux.
     pub fn listen(self, backlog: u32) -> io::Result<UnixListener> {
-        self.socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+        self.socket.listen(option_values::backlog(backlog))?;
         Ok(UnixListener::new(OwnedFd::from(self.socket).into()))
     }
 
