@@ -3,7 +3,7 @@
 //! An address that is written as an IP is parsed here and now. A name goes to std's resolver, that
 //! is getaddrinfo(3), which blocks: it is asked on a thread of the runtime's pool.
 
-use crate::task::{JoinHandle, coop, spawn_blocking};
+use crate::task::{JoinHandle, coop, spawn_look_up};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::pin::Pin;
@@ -19,7 +19,9 @@ pub trait ToSocketAddrs: sealed::Resolve {}
 
 /// Looks a name up, and gives all its addresses, in the order in which they should be tried.
 ///
-/// An IP address is only parsed. A name is looked up on a thread of the runtime's pool.
+/// An IP address is only parsed. A name is looked up on a thread of the runtime's pool. At most a quarter of these
+/// threads look up names at the same time, or four if that is more; further look-ups wait for an earlier one to end. So
+/// a resolver that is slow does not keep other calls of [`spawn_blocking`](crate::task::spawn_blocking) from running.
 ///
 /// # Cancel safety
 ///
@@ -112,7 +114,7 @@ impl Lookup {
             Err(_) => {
                 let host = host.to_owned();
                 let ask = move || std::net::ToSocketAddrs::to_socket_addrs(&(host.as_str(), port));
-                Lookup::Asking(Asking(spawn_blocking(ask)))
+                Lookup::Asking(Asking(spawn_look_up(ask)))
             }
         }
     }

@@ -189,7 +189,8 @@ impl Builder {
         self
     }
 
-    /// How many threads at most make blocking calls. 512 unless set.
+    /// How many threads at most make blocking calls. 512 unless set. At most a quarter of them look up names at the same
+    /// time, or four if that is more, and as long as there is one more.
     ///
     /// # Panics
     ///

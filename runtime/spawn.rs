@@ -1,12 +1,13 @@
 //! Starting work: a task on this thread's loop, or a blocking call on the pool.
 
-use super::blocking::Pool;
+use super::blocking::{Job, Pool};
 use super::context::{self, Context};
 use super::join::JoinHandle;
 use super::join_error::JoinError;
 use super::packet::{self, Calling, Sending};
 use super::remote::Remote;
 use super::task_ref::TaskRef;
+use std::io;
 use std::sync::Arc;
 
 /// Starts a task on the runtime of this thread. It runs from the next turn on, also if its handle
@@ -137,7 +138,28 @@ where
     spawn_on_pool(&pool, call)
 }
 
+/// As [`spawn_blocking`], for a call that looks up a name and may take long. There is a limit to how many of them run
+/// at once, which leaves threads to other calls.
+#[cfg(feature = "net")]
+#[track_caller]
+pub(crate) fn spawn_look_up<F, T>(call: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let pool = context::with(|context| context.pool.clone());
+    spawn_by(|job| pool.spawn_look_up(job), call)
+}
+
 pub(crate) fn spawn_on_pool<F, T>(pool: &Arc<Pool>, call: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    spawn_by(|job| pool.spawn(job), call)
+}
+
+fn spawn_by<F, T>(spawn: impl FnOnce(Job) -> io::Result<()>, call: F) -> JoinHandle<T>
 where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
@@ -145,7 +167,7 @@ where
     let (sender, packet) = packet::packet(true);
     let sender = Arc::new(sender);
     let calling = Calling::new(call, sender.clone());
-    if let Err(error) = pool.spawn(Box::new(move || calling.run())) {
+    if let Err(error) = spawn(Box::new(move || calling.run())) {
         sender.send(Err(JoinError::no_thread(packet.control().id(), error)));
     }
     JoinHandle::away(packet)

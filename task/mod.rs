@@ -11,6 +11,8 @@ mod yield_now;
 
 pub use crate::runtime::join::{AbortHandle, JoinHandle};
 pub use crate::runtime::join_error::JoinError;
+#[cfg(feature = "net")]
+pub(crate) use crate::runtime::spawn::spawn_look_up;
 pub use crate::runtime::spawn::{spawn, spawn_blocking};
 pub use coop::{Unconstrained, consume_budget, unconstrained};
 pub use id::{Id, id, try_id};
