@@ -243,6 +243,145 @@ fn an_end_at_once_and_an_end_while_all_places_are_taken() {
     });
 }
 
+/// Clients whose connections the system has established, and nobody has accepted. Each has asked something.
+async fn established(address: SocketAddr, count: usize) -> Vec<TcpStream> {
+    let mut clients = Vec::new();
+    for _ in 0..count {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(b"hello").await.unwrap();
+        clients.push(client);
+    }
+    clients
+}
+
+/// Sends back what it is sent, once.
+async fn echo_once(mut stream: TcpStream) {
+    let mut bytes = [0; 5];
+    stream.read_exact(&mut bytes).await.unwrap();
+    stream.write_all(&bytes).await.unwrap();
+}
+
+#[test]
+fn connections_that_are_established_when_the_shutdown_begins_are_served() {
+    run(async {
+        for max_connections in [usize::MAX, 2] {
+            let (listener, address) = listen().await;
+            let mut clients = established(address, 20).await;
+            let (now, most) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+            let seen = most.clone();
+            let server = serve(listener).max_connections(max_connections).graceful(ready(()), LONG);
+            let drain = server.drain();
+            let served = server
+                .run(async move |stream, _| {
+                    assert!(drain.is_started());
+                    now.set(now.get() + 1);
+                    most.set(most.get().max(now.get()));
+                    echo_once(stream).await;
+                    now.set(now.get() - 1);
+                })
+                .await
+                .unwrap();
+            assert_eq!((served.accepted(), served.panicked(), served.aborted()), (20, 0, 0));
+            assert_eq!(served.unserved(), 0);
+            assert!(seen.get() <= max_connections);
+            for client in &mut clients {
+                let mut answer = Vec::new();
+                client.read_to_end(&mut answer).await.unwrap();
+                assert_eq!(answer, b"hello");
+            }
+            assert_eq!(TcpStream::connect(address).await.unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        }
+    });
+}
+
+/// What comes while the server waits for a place has not been reported to the loop yet when the shutdown begins.
+#[test]
+fn connections_that_come_while_all_places_are_taken_are_served_after_the_shutdown() {
+    run(async {
+        let (listener, address) = listen().await;
+        let shutdown = Event::default();
+        let wait = shutdown.clone();
+        let server = serve(listener).max_connections(1).graceful(async move { wait.wait().await }, LONG);
+        let server = spawn(server.run(async |stream, _| echo(stream).await));
+        let mut first = TcpStream::connect(address).await.unwrap();
+        ask(&mut first).await;
+        let mut clients = established(address, 5).await;
+        shutdown.set();
+        drop(first);
+        for mut client in clients.drain(..) {
+            client.read_exact(&mut [0; 5]).await.unwrap();
+            client.close().await.unwrap();
+            assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
+        }
+        let served = server.await.unwrap().unwrap();
+        assert_eq!((served.accepted(), served.aborted(), served.unserved()), (6, 0, 0));
+    });
+}
+
+#[test]
+fn established_connections_that_find_no_place_within_the_grace_are_counted() {
+    run(async {
+        let (listener, address) = listen().await;
+        let mut clients = established(address, 5).await;
+        let served = serve(listener)
+            .max_connections(2)
+            .graceful(ready(()), Duration::from_millis(20))
+            .run(async |_stream: TcpStream, _| pending().await)
+            .await
+            .unwrap();
+        assert_eq!((served.accepted(), served.aborted(), served.unserved()), (2, 2, 3));
+        for client in &mut clients {
+            assert_eq!(client.read(&mut [0; 5]).await.unwrap_or(0), 0);
+        }
+    });
+}
+
+#[test]
+fn a_server_may_leave_established_connections_unserved() {
+    run(async {
+        let (listener, address) = listen().await;
+        let mut clients = established(address, 5).await;
+        let served = serve(listener)
+            .serve_queued(false)
+            .graceful(ready(()), LONG)
+            .run(async |stream, _| echo_once(stream).await)
+            .await
+            .unwrap();
+        assert_eq!((served.accepted(), served.unserved()), (0, 0));
+        for client in &mut clients {
+            assert_eq!(client.read(&mut [0; 5]).await.unwrap_or(0), 0);
+        }
+    });
+}
+
+#[test]
+fn broken_connections_in_the_queue_are_passed_over_at_the_shutdown() {
+    run(async {
+        let error = |errno| Err(io::Error::from_raw_os_error(errno));
+        let script = [Ok(1), error(libc::ECONNABORTED), Ok(2), error(libc::EMFILE), Ok(3)];
+        let handled = Rc::new(RefCell::new(Vec::new()));
+        let seen = handled.clone();
+        let served = serve(Script(RefCell::new(VecDeque::from(script))))
+            .graceful(ready(()), LONG)
+            .run(async move |number, ()| handled.borrow_mut().push(number))
+            .await
+            .unwrap();
+        assert_eq!(*seen.borrow(), [1, 2], "none is taken behind a shortage");
+        assert_eq!(served.accepted(), 2);
+        // One that does not end gives nothing for ever.
+        struct Broken;
+        impl Accept for Broken {
+            type Stream = ();
+            type Addr = ();
+            async fn accept(&self) -> io::Result<((), ())> {
+                Err(ErrorKind::ConnectionAborted.into())
+            }
+        }
+        let served = serve(Broken).graceful(ready(()), LONG).run(async |(), ()| ()).await.unwrap();
+        assert_eq!(served.accepted(), 0);
+    });
+}
+
 #[test]
 fn unix_sockets_are_served_too() {
     let path = std::env::temp_dir().join(format!("runtime-serve-{}", std::process::id()));

@@ -2,17 +2,19 @@
 //!
 //! A plain `loop { accept; spawn }` takes connections until descriptors or memory run out, and ends by
 //! cutting them off. Here the number is capped, those above it wait in the kernel's queue; a shortage is
-//! waited out; and at the end nobody new is accepted, those who are served may finish, and whoever
-//! does not is cut off after a while. No task outlives the call.
+//! waited out; and at the end only those are accepted that are established already, all that are served may
+//! finish, and whoever does not is cut off after a while. No task outlives the call.
 //!
 //! ```text
 //! accept ─► spawn(handler) ─► …        the cap: no accept while so many are served
 //!    │ shutdown is ready, or the listener has failed
 //!    ▼
-//! close the listener ─► tell the handlers (Drain) ─► wait, at most `grace` ─► abort who is left
+//! accept what is queued ─► close the listener ─► tell the handlers (Drain)
+//!    ─► serve what was queued, and wait, at most `grace` ─► abort who is left
 //! ```
 
 mod accept;
+mod backlog;
 mod drain;
 mod members;
 #[cfg(feature = "unix")]
@@ -25,6 +27,7 @@ use super::pace::Rests;
 use crate::runtime::unwind::Contained;
 use crate::task;
 use crate::time::{self, Duration};
+use backlog::Backlog;
 use futures_lite::future::or;
 use members::Members;
 use std::fmt;
@@ -71,6 +74,7 @@ pub fn serve<L: Accept>(listener: L) -> Serve<L> {
         grace: Duration::MAX,
         on_error: None,
         drain: Drain::new(),
+        serves_queued: true,
     }
 }
 
@@ -85,6 +89,7 @@ pub struct Serve<L, S = Pending<()>> {
     grace: Duration,
     on_error: Option<OnError>,
     drain: Drain,
+    serves_queued: bool,
 }
 
 impl<L: Accept, S: Future> Serve<L, S> {
@@ -103,9 +108,23 @@ impl<L: Accept, S: Future> Serve<L, S> {
 
     /// Ends when `shutdown` is ready: then the listener is closed, those who are served have `grace` to
     /// finish, and who has not is aborted. [`Duration::MAX`] waits for the last.
+    ///
+    /// Connections that are established by then but wait to be accepted are still served, unless
+    /// [`serve_queued`](Serve::serve_queued) says otherwise.
     pub fn graceful<T: Future>(self, shutdown: T, grace: Duration) -> Serve<L, T> {
-        let Serve { listener, max_connections, on_error, drain, .. } = self;
-        Serve { listener, max_connections, shutdown, grace, on_error, drain }
+        let Serve { listener, max_connections, on_error, drain, serves_queued, .. } = self;
+        Serve { listener, max_connections, shutdown, grace, on_error, drain, serves_queued }
+    }
+
+    /// Sets whether connections are served that wait in the listener's queue when the shutdown begins. On by default.
+    ///
+    /// They have been established by the system, and their clients may have sent a request already. They are accepted
+    /// before the listener is closed, 4,096 at most, as long as there are descriptors. Then they get their places
+    /// within the cap and the grace, in their order, and their handlers find the [drain](Serve::drain) started.
+    /// With `false`, and if there is no place in time, their clients find the connection closed or reset.
+    pub fn serve_queued(mut self, on: bool) -> Serve<L, S> {
+        self.serves_queued = on;
+        self
     }
 
     /// Calls `report` when descriptors or memory have run out, so that nobody could be accepted for
@@ -142,12 +161,16 @@ impl<L: Accept, S: Future> Serve<L, S> {
     where
         H: AsyncFn(L::Stream, L::Addr) + 'static,
     {
-        let Serve { listener, max_connections, shutdown, grace, on_error, drain } = self;
+        let Serve { listener, max_connections, shutdown, grace, on_error, drain, serves_queued } = self;
         // The end comes also if one of these panics while it is dropped.
         let mut listener = pin!(Contained::new(listener));
         let mut shutdown = pin!(Contained::new(shutdown));
         let mut on_error = pin!(Contained::new(on_error));
         let (members, handler) = (Members::new(), Rc::new(Contained::new(handler)));
+        let spawn = |stream, peer| {
+            let handler = handler.clone();
+            members.spawn(async move { handler.get()(stream, peer).await });
+        };
         let mut result = Ok(());
         let (mut rests, mut has_gained) = (Rests::default(), true);
         loop {
@@ -163,8 +186,7 @@ impl<L: Accept, S: Future> Serve<L, S> {
                 None => break,
                 Some(Ok((stream, peer))) => {
                     has_gained = true;
-                    let handler = handler.clone();
-                    members.spawn(async move { handler.get()(stream, peer).await });
+                    spawn(stream, peer);
                 }
                 Some(Err(error)) if is_of_one_connection(&error) => task::yield_now().await,
                 Some(Err(error)) if is_shortage(&error) => {
@@ -191,12 +213,24 @@ impl<L: Accept, S: Future> Serve<L, S> {
                 }
             }
         }
+        let mut backlog = Backlog::empty();
+        if serves_queued && result.is_ok() {
+            backlog.accept(listener.get()).await;
+        }
         listener.as_mut().clear();
         drain.start();
-        let is_late = time::timeout(grace, members.wait_for_fewer_than(1)).await.is_err();
+        let finish = async {
+            while backlog.len() > 0 {
+                members.wait_for_fewer_than(max_connections).await;
+                backlog.pop().into_iter().for_each(|(stream, peer)| spawn(stream, peer));
+            }
+            members.wait_for_fewer_than(1).await;
+        };
+        let is_late = time::timeout(grace, finish).await.is_err();
         let aborted = if is_late { members.abort() } else { 0 };
         members.wait_for_fewer_than(1).await;
-        result.map(|()| Served { accepted: members.spawned(), panicked: members.panicked(), aborted })
+        let (accepted, panicked) = (members.spawned(), members.panicked());
+        result.map(|()| Served { accepted, panicked, aborted, unserved: backlog.len() as u64 })
     }
 }
 
@@ -215,6 +249,7 @@ pub struct Served {
     accepted: u64,
     panicked: u64,
     aborted: u64,
+    unserved: u64,
 }
 
 impl Served {
@@ -231,6 +266,12 @@ impl Served {
     /// How many were aborted, since they had not finished in time.
     pub fn aborted(&self) -> u64 {
         self.aborted
+    }
+
+    /// Returns how many connections that were queued when the shutdown began found no place within the grace. They are
+    /// not among the accepted ones.
+    pub fn unserved(&self) -> u64 {
+        self.unserved
     }
 }
 
