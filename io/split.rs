@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::task::{Context, Poll};
 
-/// Makes a half that reads and one that writes of any stream. They may go to two tasks, also on two
+/// Makes a half that reads and one that writes of any stream. They may go to two tasks, also in two runtimes on two
 /// threads. Sockets and pipes have halves of their own that need no lock.
 ///
 /// The stream is dropped with the second half.

@@ -70,7 +70,7 @@ macro_rules! datagram_methods {
             /// # Errors
             ///
             /// Those of registration, such as [`ResourceBusy`](std::io::ErrorKind::ResourceBusy) if two runtimes
-            /// wait for it at once. An error of the socket's own makes it readable, and is for `try_recv` to tell.
+            /// wait to receive from it at once. An error of the socket's own makes it readable, and is for `try_recv` to tell.
             ///
             /// # Panics
             ///

@@ -18,7 +18,7 @@ macro_rules! read_methods {
             /// # Errors
             ///
             /// Those of registration, such as [`ResourceBusy`](std::io::ErrorKind::ResourceBusy) if two runtimes
-            /// wait for it at once.
+            /// wait for the same direction of it at once.
             ///
             /// # Panics
             ///
@@ -80,7 +80,7 @@ macro_rules! write_methods {
             /// # Errors
             ///
             /// Those of registration, such as [`ResourceBusy`](std::io::ErrorKind::ResourceBusy) if two runtimes
-            /// wait for it at once.
+            /// wait for the same direction of it at once.
             ///
             /// # Panics
             ///
@@ -140,7 +140,7 @@ macro_rules! ready_method {
             /// # Errors
             ///
             /// Those of registration, such as [`ResourceBusy`](std::io::ErrorKind::ResourceBusy) if two runtimes
-            /// wait for it at once.
+            /// wait for the same direction of it at once.
             ///
             /// # Panics
             ///

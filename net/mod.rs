@@ -7,8 +7,9 @@
 //! calls, tried when the reactor says that they are worth it.
 //!
 //! A socket can be made anywhere. It *binds* to the runtime on whose thread it first has to wait,
-//! and when it is used on another runtime's thread later, it moves there. Used by two at once it is
-//! an error of kind [`ResourceBusy`](std::io::ErrorKind::ResourceBusy) for one of them.
+//! and when it is used on another runtime's thread later, it moves there. Two runtimes may use it at once if one of
+//! them reads and the other writes, as with the halves of a stream on two threads. If two wait for the same direction
+//! at once, that is an error of kind [`ResourceBusy`](std::io::ErrorKind::ResourceBusy) for one of them.
 //!
 //! Addresses are given as [`ToSocketAddrs`]. Only a name that is not an IP address leaves this
 //! thread, for the system's resolver on the runtime's pool.

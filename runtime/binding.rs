@@ -2,22 +2,33 @@
 //!
 //! It *binds* to the runtime on whose thread it first has to wait: until then operations are simply
 //! tried, so that sockets can be made anywhere, and one that is ready at once costs no
-//! registration. Used on another runtime's thread later on, it moves there. The registration is an
-//! id in atomic words, so that the owner is `Send` and `Sync`; to read it is a plain load.
+//! registration. Used on another runtime's thread later on, it moves there.
 //!
-//! A descriptor may be handed from one runtime to the next as often as one likes. Two runtimes that wait for it
-//! at once would take it from each other for ever. A move that answers the loss of the descriptor, see
-//! `contention.rs`, is counted, and past [`MAX_ANSWERS`] of them in a row the one that comes
-//! gets an error. The other goes on waiting: whoever loses the registration is woken, tries
-//! again, and sees the new state of things. No wake is lost.
+//! A descriptor may be handed from one runtime to the next as often as one likes. A runtime that takes it back while
+//! it still waits for it *answers* its loss, see `contention.rs`: then two runtimes wait for it at once, and would take
+//! it from each other for ever. So the first answer splits the descriptor: the runtime that answers watches the
+//! direction that it waits for, and the other one keeps the other direction. That is all for the halves of a stream on
+//! two threads. When both directions come to one runtime, there is one registration again.
+//!
+//! Two that wait for the same direction go on taking it from each other. Past [`MAX_ANSWERS`] in a row, the one that
+//! comes gets an error. The other goes on waiting: whoever loses a registration is woken, tries again, and sees the
+//! new state of things. No wake is lost.
+//!
+//! ```text
+//!            bind                  answer                       bind
+//!  unbound ───────► whole, here ──────────► a side here, ─────────────────► whole, there
+//!                     ▲    │ bind           the other there   the side that is here, there
+//!                     └────┘ elsewhere
+//! ```
 
-use super::id::{Id, RuntimeId, SourceId};
-use super::known::{Knowledge, Known};
+use super::context::Context;
+use super::id::SourceId;
 use super::reactor::{Direction, Source};
+use super::registration::{Registration, Sides};
 use super::{context, remote};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::rc::Rc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How often in a row a descriptor may be taken back by a wait that has just lost it. A task that is handed a
@@ -25,14 +36,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// the time; but that is seldom so several times in a row. Each move is a wake of another thread.
 const MAX_ANSWERS: u16 = 32;
 
-/// Whose source a descriptor is. To be dropped before the descriptor is closed.
+/// Whose source a descriptor is. To be dropped before the descriptor is closed, and so are its [`Sides`].
 pub(crate) struct Binding {
-    /// An [`Id`]'s bits; zero while unbound.
-    id: AtomicU64,
-    /// Its [`RuntimeId`]'s bits. Written after `id`, and read before it: so whoever finds the runtime of the
-    /// present registration finds its id as well.
-    runtime: AtomicU64,
-    knowledge: Knowledge,
+    /// For both directions, unless the descriptor is split.
+    whole: Registration,
     /// Held while the registration changes.
     state: Mutex<State>,
 }
@@ -46,107 +53,106 @@ struct State {
     answers: u16,
 }
 
+/// What has become of a registration.
+struct Bound {
+    id: SourceId,
+    /// Whether it has moved for both directions.
+    moves_both: bool,
+    left: Left,
+}
+
 impl Binding {
     /// Of a descriptor that is not registered yet.
     pub(crate) fn new(fd: RawFd) -> Binding {
-        Binding {
-            id: AtomicU64::new(SourceId::NONE.id.bits()),
-            runtime: AtomicU64::new(SourceId::NONE.runtime.bits()),
-            knowledge: Knowledge::default(),
-            state: Mutex::new(State { fd, moves: 0, answers: 0 }),
-        }
+        Binding { whole: Registration::none(), state: Mutex::new(State { fd, moves: 0, answers: 0 }) }
     }
 
-    /// Returns the source that the descriptor is, in whichever runtime.
+    /// Returns the registration for both directions, which may be [split](Registration::is_split).
     #[inline]
-    pub(crate) fn id(&self) -> SourceId {
-        let source = self.load();
+    pub(crate) fn whole(&self) -> &Registration {
+        &self.whole
+    }
+
+    /// Returns the source that the descriptor is, in whichever runtime, by the whole registration or by a side's.
+    #[inline]
+    pub(crate) fn id(&self, registration: &Registration) -> SourceId {
+        let source = registration.load();
         // Careful: between the two words there may have been a move. The one would name another source in the
         // runtime that is named by the other.
-        if source.id.runtime() == source.runtime.number() { source } else { self.id_after_move() }
-    }
-
-    #[inline]
-    fn load(&self) -> SourceId {
-        let runtime = RuntimeId::from_bits(self.runtime.load(Ordering::Acquire));
-        SourceId { id: Id::from_bits(self.id.load(Ordering::Relaxed)), runtime }
+        if source.id.runtime() == source.runtime.number() { source } else { self.id_after_move(registration) }
     }
 
     /// Waits for the move that is under way.
     #[cold]
-    fn id_after_move(&self) -> SourceId {
+    fn id_after_move(&self, registration: &Registration) -> SourceId {
         let _state = self.lock();
-        self.load()
-    }
-
-    /// What is known of that source.
-    #[inline]
-    pub(crate) fn known(&self, id: SourceId) -> Known {
-        self.knowledge.of(id.id)
-    }
-
-    /// Keeps what is known now. Only to be called where the source is, or if nobody watches it.
-    #[inline]
-    pub(crate) fn learn(&self, known: Known) {
-        self.knowledge.set(known);
+        registration.load()
     }
 
     /// Binds to the runtime on this thread, taking the descriptor from the one of `earlier`, if any, on
-    /// behalf of one who is about to wait for `direction`, if any.
+    /// behalf of one who is about to wait for `direction`, if any. `sides` are those of this descriptor. `changes` is
+    /// called before anybody else can hear of it: with `true` if both directions move, else with `false`. It runs no
+    /// user code.
+    ///
+    /// Returns `None` if another thread was first, so that `earlier` is out of date.
     #[cold]
-    pub(crate) fn bind(
+    pub(crate) fn bind<'a>(
         &self,
         fd: BorrowedFd<'_>,
         earlier: SourceId,
         direction: Option<Direction>,
-    ) -> io::Result<SourceId> {
-        let (id, earlier_fd, moves) = context::with(|context| {
+        sides: impl Fn() -> &'a Sides,
+        changes: impl FnOnce(bool),
+    ) -> io::Result<Option<SourceId>> {
+        let bound = context::with(|context| {
             let mut state = self.lock();
-            if self.load() != earlier {
-                // Another thread was first.
-                return Err(in_use());
+            let is_split = self.whole.is_split();
+            let split = match direction {
+                Some(direction) if is_split => Some((direction, sides())),
+                _ => None,
+            };
+            let present = split.map_or(&self.whole, |(direction, sides)| sides.of(direction));
+            if present.load() != earlier {
+                return Ok(None);
             }
             let is_answer = context.losses.borrow_mut().take(fd.as_raw_fd(), &context.tasks.borrow());
             // A runtime that has been dropped waits for nothing.
             let has_rival = !earlier.is_none() && remote::find(earlier.runtime).is_some();
-            state.answers = if has_rival && is_answer { state.answers + 1 } else { 0 };
+            let is_contended = has_rival && is_answer;
+            state.answers = if is_contended { state.answers + 1 } else { 0 };
             if state.answers > MAX_ANSWERS {
                 state.answers = 0;
                 return Err(in_use());
             }
-            let registered = context.reactor.borrow_mut().register(fd, direction);
-            let id = registered.map_err(|error| match error.kind() {
-                // The rival is just about to take it out of here.
-                io::ErrorKind::AlreadyExists if has_rival => in_use(),
-                _ => error,
-            })?;
-            self.knowledge.reset(id);
-            self.id.store(id.bits(), Ordering::Relaxed);
-            self.runtime.store(context.id.bits(), Ordering::Release);
-            if has_rival {
-                state.moves = state.moves.wrapping_add(1);
-                context.losses.borrow_mut().arrived(fd.as_raw_fd(), state.moves);
-            }
-            let id = SourceId { id, runtime: context.id };
-            Ok((id, std::mem::replace(&mut state.fd, fd.as_raw_fd()), state.moves))
+            let moving = Moving { binding: self, context, state: &mut state, fd, earlier, has_rival };
+            let Bound { id, moves_both, left } = match (split, direction) {
+                (Some((direction, sides)), _) => moving.side(direction, sides),
+                (None, Some(direction)) if is_contended => moving.split(direction, sides()),
+                (None, direction) => moving.whole(direction),
+            }?;
+            changes(moves_both);
+            Ok(Some((id, left)))
         })?;
-        release(earlier, earlier_fd, moves, Source::wake);
-        Ok(id)
+        Ok(bound.map(|(id, left)| {
+            left.finish(Source::wake);
+            id
+        }))
     }
 
     /// Gives the registration up, while the descriptor is still open. Whoever has left a waker is
     /// woken, to leave it with the next registration.
-    pub(crate) fn unbind(&mut self) {
+    pub(crate) fn unbind(&mut self, sides: Option<&mut Sides>) {
+        if let Some(sides) = sides {
+            sides.release(Source::wake);
+        }
         self.release(Source::wake);
     }
 
     fn release(&mut self, finish: fn(Source)) {
-        let earlier = self.id();
-        *self.id.get_mut() = SourceId::NONE.id.bits();
-        *self.runtime.get_mut() = SourceId::NONE.runtime.bits();
+        let earlier = self.whole.take();
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         state.answers = 0;
-        release(earlier, state.fd, state.moves, finish);
+        give_up(earlier, state.fd, state.moves).finish(finish);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -158,7 +164,8 @@ impl Binding {
 fn in_use() -> io::Error {
     io::Error::new(
         io::ErrorKind::ResourceBusy,
-        "two runtimes wait for this descriptor at once: use it on one thread at a time",
+        "two runtimes wait for the same direction of this descriptor at once: read it on one thread, and write it \
+         on one thread",
     )
 }
 
@@ -170,37 +177,174 @@ impl Drop for Binding {
     }
 }
 
-/// Deregisters a descriptor, which is still open, from the runtime it is bound to, and does with
-/// the wakers left there what `finish` says. That is user code, and runs under no borrow. `moves` is the number of the
-/// latest move.
-fn release(id: SourceId, fd: RawFd, moves: u16, finish: fn(Source)) {
-    if id.is_none() {
-        return;
+impl Sides {
+    fn release(&mut self, finish: fn(Source)) {
+        let (ids, fd, moves) = self.take();
+        for id in ids {
+            give_up(id, fd, moves).finish(finish);
+        }
+    }
+}
+
+impl Drop for Sides {
+    fn drop(&mut self) {
+        self.release(drop);
+    }
+}
+
+/// A registration that is about to change, under the lock of its binding.
+struct Moving<'a> {
+    binding: &'a Binding,
+    context: &'a Context,
+    state: &'a mut State,
+    fd: BorrowedFd<'a>,
+    earlier: SourceId,
+    has_rival: bool,
+}
+
+impl Moving<'_> {
+    /// Both directions come here.
+    fn whole(mut self, direction: Option<Direction>) -> io::Result<Bound> {
+        let id = self.context.reactor.borrow_mut().register(self.fd, direction)?;
+        let id = SourceId { id, runtime: self.context.id };
+        self.binding.whole.set(id);
+        let left = self.arrive();
+        Ok(Bound { id, moves_both: true, left })
+    }
+
+    /// A direction comes here, and the other one stays where both were.
+    fn split(mut self, direction: Direction, sides: &Sides) -> io::Result<Bound> {
+        let id = self.context.reactor.borrow_mut().register_side(self.fd, direction)?;
+        let id = SourceId { id, runtime: self.context.id };
+        sides.of(direction).set(id);
+        sides.of(direction.other()).set(self.earlier);
+        self.binding.whole.set(SourceId::SPLIT);
+        self.count_move();
+        sides.note(self.state.fd, self.state.moves);
+        let left = Left::Side { id: self.earlier, direction, fd: self.state.fd, moves: self.state.moves };
+        Ok(Bound { id, moves_both: false, left })
+    }
+
+    /// A direction of a split descriptor comes here. If the other one is here already, they are one again.
+    fn side(mut self, direction: Direction, sides: &Sides) -> io::Result<Bound> {
+        let other = sides.of(direction.other()).load();
+        let id = if other.runtime == self.context.id {
+            sides.of(direction).set(SourceId::NONE);
+            sides.of(direction.other()).set(SourceId::NONE);
+            self.binding.whole.set(other);
+            other
+        } else {
+            let id = self.context.reactor.borrow_mut().register_side(self.fd, direction)?;
+            let id = SourceId { id, runtime: self.context.id };
+            sides.of(direction).set(id);
+            id
+        };
+        let left = self.arrive();
+        sides.note(self.state.fd, self.state.moves);
+        Ok(Bound { id, moves_both: false, left })
+    }
+
+    /// The descriptor is registered here, and not where it was. Taken out there under the lock, it can be registered
+    /// there anew as soon as that is possible.
+    fn arrive(&mut self) -> Left {
+        let earlier_fd = self.count_move();
+        give_up(self.earlier, earlier_fd, self.state.moves)
+    }
+
+    /// Returns the number that the descriptor had before.
+    fn count_move(&mut self) -> RawFd {
+        let fd = self.fd.as_raw_fd();
+        if self.has_rival {
+            self.state.moves = self.state.moves.wrapping_add(1);
+            self.context.losses.borrow_mut().arrived(fd, self.state.moves);
+        }
+        std::mem::replace(&mut self.state.fd, fd)
+    }
+}
+
+/// What is left to do about a registration that has been given up, under no lock and no borrow: its wakers are user
+/// code.
+enum Left {
+    Nothing,
+    /// It was one of a runtime of this thread.
+    Here(Rc<Context>, Option<Source>),
+    /// It was one of another thread, whose loop has yet to hear of it.
+    Away {
+        id: SourceId,
+        fd: RawFd,
+        moves: u16,
+    },
+    /// Of a direction alone: the other one stays registered.
+    Side {
+        id: SourceId,
+        direction: Direction,
+        fd: RawFd,
+        moves: u16,
+    },
+}
+
+/// Deregisters a descriptor, which is still open, from the runtime it is bound to. `moves` is the number of the latest
+/// move.
+fn give_up(id: SourceId, fd: RawFd, moves: u16) -> Left {
+    if id.is_none() || id.is_split() {
+        return Left::Nothing;
     }
     match context::local(id.runtime) {
         Some(context) => {
             let source = context.reactor.borrow_mut().deregister(id.id);
             context.losses.borrow_mut().departed(fd);
-            source.map(finish);
+            Left::Here(context, source)
         }
-        None => release_remotely(id, fd, moves, finish),
+        None => give_up_remotely(id, fd, moves),
     }
 }
 
 #[cold]
-fn release_remotely(id: SourceId, fd: RawFd, moves: u16, finish: fn(Source)) {
-    if let Some(remote) = remote::find(id.runtime) {
-        remote.deregister(fd);
-        context::call_on(id.runtime, move |context| {
-            let Some(source) = context.reactor.borrow_mut().forget(id.id) else { return };
-            let queued = context.tasks.borrow().queued();
-            let is_awaited = source.is_awaited();
-            finish(source);
-            // A task that was queued already was woken for another reason: it may have been handed the descriptor.
-            let has_woken = is_awaited && context.tasks.borrow().queued() != queued;
-            context.losses.borrow_mut().lost(fd, moves, has_woken, &context.tasks.borrow());
-        });
+fn give_up_remotely(id: SourceId, fd: RawFd, moves: u16) -> Left {
+    match remote::find(id.runtime) {
+        Some(remote) => {
+            remote.deregister(fd);
+            Left::Away { id, fd, moves }
+        }
+        None => Left::Nothing,
     }
+}
+
+impl Left {
+    /// Does with a source what `finish` says.
+    fn finish(self, finish: fn(Source)) {
+        match self {
+            Left::Nothing => {}
+            Left::Here(context, source) => {
+                // It may be dropped by what the wakers do, and is kept until they have done it.
+                source.map(finish);
+                drop(context);
+            }
+            Left::Away { id, fd, moves } => {
+                context::call_on(id.runtime, move |context| {
+                    let Some(source) = context.reactor.borrow_mut().forget(id.id) else { return };
+                    lose(context, fd, moves, source.is_awaited(), || finish(source));
+                });
+            }
+            Left::Side { id, direction, fd, moves } => {
+                context::call_on(id.runtime, move |context| {
+                    let mut wakers = Vec::new();
+                    let is_awaited = context.reactor.borrow_mut().give_up(id.id, direction, &mut wakers);
+                    let wake = || wakers.into_iter().for_each(super::waker::wake);
+                    lose(context, fd, moves, is_awaited, wake);
+                });
+            }
+        }
+    }
+}
+
+/// Wakes whoever has waited for what a runtime has lost, and notes whether that was somebody.
+fn lose(context: &Context, fd: RawFd, moves: u16, is_awaited: bool, wake: impl FnOnce()) {
+    let queued = context.tasks.borrow().queued();
+    wake();
+    // A task that was queued already was woken for another reason: it may have been handed the descriptor.
+    let has_woken = is_awaited && context.tasks.borrow().queued() != queued;
+    context.losses.borrow_mut().lost(fd, moves, has_woken, &context.tasks.borrow());
 }
 
 impl Source {
@@ -215,6 +359,7 @@ impl Source {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::id::{Id, RuntimeId};
     use std::sync::mpsc::channel;
 
     #[test]
@@ -222,28 +367,26 @@ mod tests {
         let binding = Binding::new(-1);
         let sources =
             [1, 2].map(|number| SourceId { id: Id::new(number, 5, 7), runtime: RuntimeId::new(number, 0) });
-        let set_runtime = |source: SourceId| binding.runtime.store(source.runtime.bits(), Ordering::Release);
-        let set_id = |source: SourceId| binding.id.store(source.id.bits(), Ordering::Relaxed);
-        set_id(sources[0]);
-        set_runtime(sources[0]);
-        assert!(binding.id() == sources[0]);
+        let whole = &binding.whole;
+        whole.set(sources[0]);
+        assert!(binding.id(whole) == sources[0]);
         std::thread::scope(|scope| {
             let (begin, begun) = channel();
             let moving = binding.lock();
-            set_id(sources[1]);
+            whole.set_id(sources[1]);
             let binding = &binding;
             let reading = scope.spawn(move || {
                 begin.send(()).unwrap();
-                binding.id()
+                binding.id(&binding.whole)
             });
             begun.recv().unwrap();
             // It has time to see the one without the other.
             (0..1000).for_each(|_| std::thread::yield_now());
-            set_runtime(sources[1]);
+            whole.set_runtime(sources[1]);
             drop(moving);
             assert!(reading.join().unwrap() == sources[1]);
         });
         // There is none to release.
-        binding.id.store(0, Ordering::Relaxed);
+        whole.set(SourceId::NONE);
     }
 }

@@ -115,6 +115,11 @@ impl Deadlines {
         self.write.disarm();
     }
 
+    /// A direction of the descriptor has another registration.
+    pub(crate) fn disarm_side(&self, direction: Direction) {
+        self.side(direction).disarm();
+    }
+
     /// A wait begins, here and now.
     #[inline]
     pub(crate) fn note(&self, direction: Direction) {

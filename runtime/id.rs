@@ -29,7 +29,7 @@ impl RuntimeId {
     }
 
     #[inline]
-    pub(crate) fn bits(self) -> u64 {
+    pub(crate) const fn bits(self) -> u64 {
         self.0
     }
 
@@ -60,7 +60,7 @@ impl Id {
         Id(bits)
     }
 
-    pub(crate) fn bits(self) -> u64 {
+    pub(crate) const fn bits(self) -> u64 {
         self.0
     }
 
@@ -88,9 +88,19 @@ impl SourceId {
     /// Names no source, in no runtime.
     pub(crate) const NONE: SourceId = SourceId { id: Id(0), runtime: RuntimeId::NONE };
 
+    /// Stands for two sources, one for each direction: see `registration.rs`. No reactor has such a slot, and no
+    /// runtime the number 0.
+    pub(crate) const SPLIT: SourceId =
+        SourceId { id: Id(1 << 32 | u32::MAX as u64), runtime: RuntimeId::NONE };
+
     #[inline]
     pub(crate) fn is_none(self) -> bool {
         self.id.0 == 0
+    }
+
+    #[inline]
+    pub(crate) fn is_split(self) -> bool {
+        self.id.0 == SourceId::SPLIT.id.0
     }
 }
 

@@ -8,7 +8,7 @@
 //! `[runtime 16 | generation 16 | write 16 | read 16]`. Once the descriptor is registered anew, with
 //! whichever runtime, nothing is known; then an operation is simply tried.
 
-use super::id::Id;
+use super::id::{Id, SourceId};
 use super::reactor::Direction;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -148,9 +148,14 @@ impl Knowledge {
     }
 }
 
+/// Of a descriptor that is split nothing is to be tried before its sides have been asked.
 #[cold]
 fn nothing(id: Id) -> Known {
-    Known(id.bits() & REGISTRATION)
+    let known = Known(id.bits() & REGISTRATION);
+    if id == SourceId::SPLIT.id {
+        return known.not_ready(Direction::Read).not_ready(Direction::Write);
+    }
+    known
 }
 
 #[inline]
@@ -191,6 +196,17 @@ mod tests {
             let nothing = knowledge.of(other);
             assert!(!nothing.is_drained(Read) && !nothing.is_drained(Write));
             assert!(!nothing.is_same(known, Read));
+        }
+    }
+
+    #[test]
+    fn both_sides_of_a_split_descriptor_count_as_drained() {
+        let (knowledge, earlier) = (Knowledge::default(), Id::new(3, 9, 5));
+        for late in [earlier, SourceId::NONE.id, Id::new(1, 1, u32::MAX)] {
+            // A word of whoever has not heard of it yet.
+            knowledge.set(knowledge.of(late).event(Read, false));
+            let known = knowledge.of(SourceId::SPLIT.id);
+            assert!(known.is_drained(Read) && known.is_drained(Write) && !known.is_ready(Read));
         }
     }
 

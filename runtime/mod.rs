@@ -38,6 +38,7 @@ mod queue;
 pub(crate) mod reactor;
 mod recycled;
 pub(crate) mod registered;
+mod registration;
 mod registry;
 mod remote;
 pub mod selector;

@@ -105,7 +105,7 @@ const RUNTIME: &[&[&str]] = &[
     &["blocking", "join_error", "reactor", "recycled", "registry", "remote", "task", "tasks"],
     &["contention"],
     &["context", "waker"],
-    &["binding", "deadlines", "join", "known", "packet", "registered", "spawn"],
+    &["binding", "deadlines", "join", "known", "packet", "registered", "registration", "spawn"],
     &["builder", "executor", "handle", "local"],
     &["cores"],
 ];

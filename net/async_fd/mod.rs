@@ -182,7 +182,8 @@ impl<T: AsFd> AsyncFd<T> {
     /// # Errors
     ///
     /// Those of registration, see [`new`](AsyncFd::new), and
-    /// [`ResourceBusy`](io::ErrorKind::ResourceBusy) if two runtimes wait for the descriptor at once.
+    /// [`ResourceBusy`](io::ErrorKind::ResourceBusy) if two runtimes wait for the same direction of the
+    /// descriptor at once.
     ///
     /// # Panics
     ///

@@ -25,7 +25,8 @@ use std::time::Duration;
 /// [`try_read`](TcpStream::try_read).
 ///
 /// The connection may be moved to another runtime's thread, also in the midst of things, and is
-/// used there from then on. Dropping it closes it, on any thread.
+/// used there from then on. It may also be read on one thread and written on another. Dropping it closes it, on any
+/// thread.
 ///
 /// # Examples
 ///
@@ -235,8 +236,8 @@ impl TcpStream {
         split::split(self)
     }
 
-    /// Makes two owned halves, which may go to two tasks. The connection is closed when both are
-    /// dropped; dropping the one that writes shuts down writing.
+    /// Makes two owned halves, which may go to two tasks, also in two runtimes on two threads. The connection is
+    /// closed when both are dropped; dropping the one that writes shuts down writing.
     ///
     /// # Examples
     ///

@@ -242,8 +242,8 @@ impl UnixStream {
         split::split(self)
     }
 
-    /// Makes two owned halves, which may go to two tasks. The connection is closed when both are
-    /// dropped; dropping the one that writes shuts down writing.
+    /// Makes two owned halves, which may go to two tasks, also in two runtimes on two threads. The connection is
+    /// closed when both are dropped; dropping the one that writes shuts down writing.
     ///
     /// # Examples
     ///

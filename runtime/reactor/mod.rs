@@ -142,14 +142,23 @@ impl Reactor {
     /// Watches a descriptor, on behalf of one who is about to wait for `direction`, if any. What is
     /// ready already is reported as an event.
     pub(crate) fn register(&mut self, fd: BorrowedFd<'_>, direction: Option<Direction>) -> io::Result<Id> {
-        self.last_generation = self.last_generation.wrapping_add(1);
-        let (slot, source) = self.sources.occupy();
-        let id = Id::new(self.runtime.number(), self.last_generation, slot);
         let armed = match direction {
             _ if self.selector.kind().is_edge() => READINESS,
             Some(direction) => direction.readiness(),
             None => 0,
         };
+        self.register_armed(fd, armed)
+    }
+
+    /// Watches one direction of a descriptor whose other direction is watched by another runtime.
+    pub(crate) fn register_side(&mut self, fd: BorrowedFd<'_>, direction: Direction) -> io::Result<Id> {
+        self.register_armed(fd, direction.readiness())
+    }
+
+    fn register_armed(&mut self, fd: BorrowedFd<'_>, armed: u8) -> io::Result<Id> {
+        self.last_generation = self.last_generation.wrapping_add(1);
+        let (slot, source) = self.sources.occupy();
+        let id = Id::new(self.runtime.number(), self.last_generation, slot);
         if let Err(error) = self.selector.register_for(fd, id.bits(), interest(armed)) {
             self.sources.vacate(slot);
             return Err(error);
@@ -160,7 +169,7 @@ impl Reactor {
         Ok(id)
     }
 
-    /// Has the selector watch a side too, by level.
+    /// Has the selector watch a side too: by level, or by edge after another runtime has watched it.
     #[cold]
     fn arm(&mut self, id: Id, direction: Direction) -> io::Result<()> {
         let Some(source) = find(&mut self.sources, id) else { return Ok(()) };
@@ -271,6 +280,19 @@ impl Reactor {
         let Some(source) = find(&mut self.sources, id) else { return };
         source.waits &= !(direction.readiness() | direction.readiness() << OWN);
         source.seats(direction).take_all(wakers);
+    }
+
+    /// Another runtime watches a side from now on: here its seats are emptied, to look again, and the selector does not
+    /// watch it any more. Returns whether somebody has waited.
+    pub(crate) fn give_up(&mut self, id: Id, direction: Direction, wakers: &mut Vec<Waker>) -> bool {
+        let Some(source) = find(&mut self.sources, id) else { return false };
+        let is_awaited = source.awaited() & direction.readiness() != 0;
+        source.flags &= !(direction.readiness() << ARMED);
+        let (fd, interest) = (source.fd, interest(source.flags >> ARMED));
+        // Fails if it has been taken out meanwhile, or closed: then nothing is reported anyway.
+        let _ = self.selector.modify_for(fd, id.bits(), interest);
+        self.stir(id, direction, wakers);
+        is_awaited
     }
 
     /// Gives up a seat of one's own. The caller drops the waker that was there.

@@ -71,6 +71,13 @@ pub(super) const ARMED: u32 = 4;
 pub(super) const READINESS: u8 = READABLE | WRITABLE;
 
 impl Direction {
+    pub(crate) fn other(self) -> Direction {
+        match self {
+            Direction::Read => Direction::Write,
+            Direction::Write => Direction::Read,
+        }
+    }
+
     /// The flag of [`Event`] that says that an operation may get on.
     #[inline]
     pub(super) fn readiness(self) -> u8 {

@@ -5,6 +5,7 @@ use super::{Belief, Registered};
 use crate::runtime::context;
 use crate::runtime::deadlines::{self, Deadlines};
 use crate::runtime::reactor::{Direction, Seat};
+use crate::runtime::registration::Registration;
 use std::io;
 use std::os::fd::AsFd;
 use std::task::{Context, Poll};
@@ -23,29 +24,34 @@ impl<T: AsFd> Registered<T> {
                 "a timeout of zero: give None for no limit, or use a `try_` function",
             ));
         }
-        if limit.is_some() || self.deadlines.get().is_some() {
-            self.deadlines.get_or_init(|| Box::new(Deadlines::new())).set(direction, limit);
+        if limit.is_some() || self.deadlines().is_some() {
+            self.rare().deadlines.set(direction, limit);
             // They find out, and begin to count.
-            deadlines::stir(self.binding.id(), direction);
+            deadlines::stir(self.belief_of(direction).id, direction);
         }
         Ok(())
     }
 
     /// How long an operation may wait.
     pub(crate) fn limit(&self, direction: Direction) -> Option<Duration> {
-        self.deadlines.get()?.get(direction)
+        self.deadlines()?.get(direction)
     }
 
     /// Pending, unless one who shares the seat of a side has waited there for too long.
     #[inline]
-    pub(super) fn poll_overdue<R>(&self, direction: Direction, belief: Belief) -> Poll<io::Result<R>> {
-        let Some(deadlines) = self.deadlines.get() else { return Poll::Pending };
+    pub(super) fn poll_overdue<R>(
+        &self,
+        registration: &Registration,
+        direction: Direction,
+        belief: Belief,
+    ) -> Poll<io::Result<R>> {
+        let Some(deadlines) = self.deadlines() else { return Poll::Pending };
         if !deadlines.is_armed(direction, belief.id) {
             return self.poll_unarmed(deadlines, direction, belief).map(Err);
         }
         // The usual case: the alarm stays as it is, whatever comes.
         if !belief.known.is_waited(direction) {
-            self.binding.learn(belief.known.waited(direction));
+            registration.learn(belief.known.waited(direction));
             deadlines.note(direction);
         }
         Poll::Pending
@@ -60,9 +66,9 @@ impl<T: AsFd> Registered<T> {
     ) -> Poll<io::Result<R>> {
         if place.seat == Seat::Shared {
             // Careful: a waker that was just cloned may have done anything, so this is to be seen anew.
-            return self.poll_overdue(direction, self.belief());
+            return self.poll_overdue(self.registration(direction), direction, self.belief_of(direction));
         }
-        match self.deadlines.get() {
+        match self.deadlines() {
             None => Poll::Pending,
             Some(deadlines) => place.until.poll(deadlines, direction, cx).map(Err),
         }
@@ -79,7 +85,7 @@ impl<T: AsFd> Registered<T> {
             return Poll::Pending;
         }
         let is_new = !belief.known.is_waited(direction);
-        self.binding.learn(belief.known.waited(direction));
+        self.learn(direction, belief.known.waited(direction));
         let polled = deadlines.poll_unarmed(direction, belief.id, is_new);
         if polled.is_ready() {
             self.end_wait(direction);
@@ -90,9 +96,9 @@ impl<T: AsFd> Registered<T> {
     /// Who waits next begins anew.
     #[cold]
     pub(super) fn end_wait(&self, direction: Direction) {
-        let Belief { id, known } = self.belief();
+        let Belief { id, known } = self.belief_of(direction);
         if context::is_current(id.runtime) {
-            self.binding.learn(known.unwaited(direction).tried(direction));
+            self.learn(direction, known.unwaited(direction).tried(direction));
         }
     }
 }

@@ -4,6 +4,9 @@
 //! reactor for an event, and leave a waker if there is none. Where the descriptor is registered,
 //! since when, and what is known of it there, is the business of its [`Binding`]. What is done with it
 //! stands in `operations.rs`, how one waits in `waiting.rs`, and for how long in `limits.rs`.
+//!
+//! The usual path of a transfer looks at the whole registration alone. All else asks for the registration of its
+//! direction, which is another if the descriptor is split: see `registration.rs`.
 
 mod limits;
 mod operations;
@@ -18,6 +21,7 @@ use super::deadlines::Deadlines;
 use super::id::SourceId;
 use super::known::Known;
 use super::reactor::Direction;
+use super::registration::{Registration, Sides};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::OnceLock;
@@ -26,9 +30,15 @@ use std::sync::OnceLock;
 pub(crate) struct Registered<T: AsFd> {
     // Before `io`: a descriptor is deregistered before it is closed.
     binding: Binding,
-    /// Only of those that ever had one.
-    deadlines: OnceLock<Box<Deadlines>>,
+    // Before it, too.
+    rare: OnceLock<Box<Rare>>,
     io: T,
+}
+
+/// What few descriptors have: those that ever had a limit, or have been split.
+struct Rare {
+    deadlines: Deadlines,
+    sides: OnceLock<Box<Sides>>,
 }
 
 /// What stands behind the belief that an operation is worth a try: what was known, and of which
@@ -41,7 +51,7 @@ pub(crate) struct Belief {
 
 impl<T: AsFd> Registered<T> {
     pub(crate) fn new(io: T) -> Registered<T> {
-        Registered { binding: Binding::new(io.as_fd().as_raw_fd()), deadlines: OnceLock::new(), io }
+        Registered { binding: Binding::new(io.as_fd().as_raw_fd()), rare: OnceLock::new(), io }
     }
 
     pub(crate) fn get(&self) -> &T {
@@ -51,28 +61,29 @@ impl<T: AsFd> Registered<T> {
     /// Deregisters the descriptor before it is given out, since it may be exchanged for another. It
     /// is bound anew by who next has to wait.
     pub(crate) fn get_mut(&mut self) -> &mut T {
-        self.binding.unbind();
+        let sides = self.rare.get_mut().and_then(|rare| rare.sides.get_mut());
+        self.binding.unbind(sides.map(|sides| &mut **sides));
         &mut self.io
     }
 
     /// Deregisters the descriptor, and gives it back.
     pub(crate) fn into_inner(self) -> T {
-        let Registered { binding, io, .. } = self;
-        drop(binding);
+        let Registered { binding, rare, io } = self;
+        drop((binding, rare));
         io
     }
 
     /// Binds to this thread's runtime, so that a descriptor it cannot watch is refused early.
     pub(crate) fn bind_now(&self) -> io::Result<()> {
-        if !self.binding.id().is_none() {
+        if !self.belief().id.is_none() {
             return Ok(());
         }
-        self.binding.bind(self.io.as_fd(), SourceId::NONE, None).map(drop)
+        self.bind(SourceId::NONE, None).map(drop)
     }
 
     /// Whether the peer has closed a direction, as far as the reactor has heard.
     pub(crate) fn is_closed(&self, direction: Direction) -> bool {
-        let id = self.binding.id();
+        let id = self.belief_of(direction).id;
         let closed = context::with_entered(id.runtime, |context| {
             context.reactor.borrow_mut().is_closed(id.id, direction)
         });
@@ -82,34 +93,86 @@ impl<T: AsFd> Registered<T> {
     /// No event has come yet for a side that cannot be ready: the first operation on it is to wait
     /// for one, instead of being tried in vain.
     pub(crate) fn unheard(&self, direction: Direction) {
-        self.binding.learn(self.belief().known.not_ready(direction));
+        self.learn(direction, self.belief_of(direction).known.not_ready(direction));
     }
 
     /// What was believed turned out to be wrong: to be waited for, unless there has been an event since.
     pub(crate) fn not_ready(&self, direction: Direction, belief: Belief) {
-        let now = self.binding.known(belief.id);
-        let is_registered = self.binding.id() == belief.id && context::is_current(belief.id.runtime);
+        let registration = self.registration(direction);
+        let now = registration.known(belief.id);
+        let is_registered =
+            self.binding.id(registration) == belief.id && context::is_current(belief.id.runtime);
         if is_registered && now.is_same(belief.known, direction) {
-            self.binding.learn(now.not_ready(direction));
+            registration.learn(now.not_ready(direction));
         }
+    }
+
+    /// What is believed of the whole. If the descriptor is split, that is that both directions are drained.
+    #[inline]
+    fn belief(&self) -> Belief {
+        let id = self.binding.id(self.binding.whole());
+        Belief { id, known: self.binding.whole().known(id) }
+    }
+
+    /// What is believed where a direction is registered.
+    #[inline]
+    fn belief_of(&self, direction: Direction) -> Belief {
+        let belief = self.belief();
+        if belief.id.is_split() { self.belief_of_side(direction) } else { belief }
+    }
+
+    #[cold]
+    fn belief_of_side(&self, direction: Direction) -> Belief {
+        let registration = self.registration(direction);
+        let id = self.binding.id(registration);
+        Belief { id, known: registration.known(id) }
+    }
+
+    /// The registration of a direction. By the time it is used the descriptor may have been registered elsewhere, and
+    /// what is learned then is void.
+    #[inline]
+    fn registration(&self, direction: Direction) -> &Registration {
+        let whole = self.binding.whole();
+        if whole.is_split() { self.sides().of(direction) } else { whole }
+    }
+
+    #[cold]
+    fn sides(&self) -> &Sides {
+        self.rare().sides.get_or_init(|| Box::new(Sides::none()))
+    }
+
+    fn rare(&self) -> &Rare {
+        self.rare.get_or_init(|| Box::new(Rare { deadlines: Deadlines::new(), sides: OnceLock::new() }))
     }
 
     #[inline]
-    fn belief(&self) -> Belief {
-        let id = self.binding.id();
-        Belief { id, known: self.binding.known(id) }
+    fn deadlines(&self) -> Option<&Deadlines> {
+        self.rare.get().map(|rare| &rare.deadlines)
     }
 
-    /// Binds to this thread's runtime, to wait for an event there.
-    fn bind_drained(&self, direction: Direction, earlier: SourceId) -> io::Result<Belief> {
-        let id = self.binding.bind(self.io.as_fd(), earlier, Some(direction))?;
-        if let Some(deadlines) = self.deadlines.get() {
-            // Those that are armed belong to the earlier registration.
-            deadlines.disarm();
-        }
-        let known = self.binding.known(id).not_ready(direction);
-        self.binding.learn(known);
-        Ok(Belief { id, known })
+    #[inline]
+    fn learn(&self, direction: Direction, known: Known) {
+        self.registration(direction).learn(known);
+    }
+
+    fn bind(&self, earlier: SourceId, direction: Option<Direction>) -> io::Result<Option<SourceId>> {
+        // Alarms that are armed belong to the earlier registration.
+        let disarm = |moves_both: bool| match (self.deadlines(), direction) {
+            (Some(deadlines), Some(direction)) if !moves_both => deadlines.disarm_side(direction),
+            (Some(deadlines), _) => deadlines.disarm(),
+            (None, _) => {}
+        };
+        self.binding.bind(self.io.as_fd(), earlier, direction, || self.sides(), disarm)
+    }
+
+    /// Binds to this thread's runtime, to wait for an event there. Returns `None` if another thread has changed the
+    /// registration first.
+    fn bind_drained(&self, direction: Direction, earlier: SourceId) -> io::Result<Option<Belief>> {
+        let Some(id) = self.bind(earlier, Some(direction))? else { return Ok(None) };
+        let registration = self.registration(direction);
+        let known = registration.known(id).not_ready(direction);
+        registration.learn(known);
+        Ok(Some(Belief { id, known }))
     }
 
     /// Whether an event of a side would be reported here.
@@ -127,7 +190,7 @@ impl<T: AsFd> Registered<T> {
     #[inline]
     fn hear(&self, belief: Belief, direction: Direction, closed: bool) -> Belief {
         let known = belief.known.event(direction, closed);
-        self.binding.learn(known);
+        self.learn(direction, known);
         Belief { known, ..belief }
     }
 
@@ -146,15 +209,24 @@ impl<T: AsFd> Registered<T> {
         context::with_entered(id.runtime, |context| context.reactor.borrow_mut().succeeded(id.id));
     }
 
-    /// An operation that was just tried took all there was. It has seen what was reported until now.
+    /// An operation that was just tried took all there was. It has seen what was reported until now. `registration` is
+    /// where it was believed to be worth a try, as source `id`; `None` is the whole, so that the usual path need not
+    /// find that.
     #[inline(never)]
-    fn drained(&self, id: SourceId, direction: Direction, end: fn(Known, Direction) -> Known) {
-        let known = self.binding.known(id);
+    fn drained(
+        &self,
+        registration: Option<&Registration>,
+        id: SourceId,
+        direction: Direction,
+        end: fn(Known, Direction) -> Known,
+    ) {
+        let registration = registration.unwrap_or(self.binding.whole());
+        let known = registration.known(id);
         match self.take_event(id, direction) {
-            Some(Some(closed)) => self.binding.learn(end(known.event(direction, closed), direction)),
-            Some(None) => self.binding.learn(end(known, direction)),
+            Some(Some(closed)) => registration.learn(end(known.event(direction, closed), direction)),
+            Some(None) => registration.learn(end(known, direction)),
             // Nobody watches it yet: the next operation is to bind first.
-            None if id.is_none() => self.binding.learn(end(known, direction)),
+            None if id.is_none() => registration.learn(end(known, direction)),
             None => {}
         }
     }

@@ -5,6 +5,7 @@ use super::{Belief, Registered};
 use crate::runtime::context;
 use crate::runtime::known::Known;
 use crate::runtime::reactor::{Direction, Look, Seat};
+use crate::runtime::registration::Registration;
 use crate::task::coop;
 use std::future::poll_fn;
 use std::io;
@@ -33,7 +34,8 @@ impl<T: AsFd> Registered<T> {
         is_all: impl Fn(&T, usize) -> bool,
         mut operation: impl FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        // The usual cases are in line: the waker is in its seat already, or the operation succeeds.
+        // The usual cases are in line: the waker is in its seat already, or the operation succeeds. Of a descriptor
+        // that is split both directions count as drained here, and there is nothing to look at.
         let mut belief = self.belief();
         let mut has_looked = false;
         if belief.known.is_drained(direction) {
@@ -42,10 +44,11 @@ impl<T: AsFd> Registered<T> {
             });
             match look {
                 Some(Look::Event { closed }) => {
-                    belief = self.hear(belief, direction, closed);
+                    belief.known = belief.known.event(direction, closed);
+                    self.binding.whole().learn(belief.known);
                     has_looked = true;
                 }
-                Some(Look::Seated) => return self.poll_overdue(direction, belief),
+                Some(Look::Seated) => return self.poll_overdue(self.binding.whole(), direction, belief),
                 _ => return self.poll_transfer_apart(cx, direction, None, is_all, operation),
             }
         }
@@ -54,15 +57,15 @@ impl<T: AsFd> Registered<T> {
             Ok(count) => {
                 if 0 < count && is_all(&self.io, count) {
                     if has_looked {
-                        self.binding.learn(belief.known.short(direction));
+                        self.binding.whole().learn(belief.known.short(direction));
                     } else {
-                        self.drained(belief.id, direction, Known::short);
+                        self.drained(None, belief.id, direction, Known::short);
                     }
                 }
                 Poll::Ready(Ok(count))
             }
             Err(error) => {
-                let bound = self.failed(belief, direction, error, has_looked)?;
+                let bound = self.failed(None, belief, direction, error, has_looked)?;
                 self.poll_transfer_apart(cx, direction, bound, is_all, operation)
             }
         }
@@ -91,7 +94,7 @@ impl<T: AsFd> Registered<T> {
         operation: &mut dyn FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         loop {
-            let mut belief = bound.unwrap_or_else(|| self.belief());
+            let mut belief = bound.unwrap_or_else(|| self.belief_of(direction));
             let has_looked = belief.known.is_drained(direction);
             if has_looked {
                 belief = ready!(self.poll_drained(cx, direction, &mut Place::shared(), belief))?;
@@ -100,11 +103,14 @@ impl<T: AsFd> Registered<T> {
             match operation(&self.io) {
                 Ok(count) => {
                     if 0 < count && is_all(&self.io, count) {
-                        self.drained(belief.id, direction, Known::short);
+                        self.drained(Some(self.registration(direction)), belief.id, direction, Known::short);
                     }
                     return Poll::Ready(Ok(count));
                 }
-                Err(error) => bound = self.failed(belief, direction, error, has_looked)?,
+                Err(error) => {
+                    bound =
+                        self.failed(Some(self.registration(direction)), belief, direction, error, has_looked)?
+                }
             }
         }
     }
@@ -127,7 +133,7 @@ impl<T: AsFd> Registered<T> {
         direction: Direction,
         operation: impl FnOnce(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        let mut belief = self.belief();
+        let mut belief = self.belief_of(direction);
         let was_drained = belief.known.is_drained(direction);
         if was_drained {
             match self.take_event(belief.id, direction) {
@@ -145,7 +151,7 @@ impl<T: AsFd> Registered<T> {
                 if !was_drained && !belief.known.is_fresh(direction) {
                     self.acquit(belief);
                 }
-                self.drained(belief.id, direction, Known::not_ready);
+                self.drained(Some(self.registration(direction)), belief.id, direction, Known::not_ready);
             }
             // It was tried without an event, although it was not watched; or it is the first since an event.
             Ok(_) if belief.known.is_waited_or_fresh(direction) => self.end_wait(direction),
@@ -164,7 +170,7 @@ impl<T: AsFd> Registered<T> {
     ) -> Poll<io::Result<R>> {
         let mut bound = None;
         loop {
-            let mut belief = bound.unwrap_or_else(|| self.belief());
+            let mut belief = bound.unwrap_or_else(|| self.belief_of(direction));
             let has_looked = belief.known.is_drained(direction);
             if has_looked {
                 belief = ready!(self.poll_drained(cx, direction, place, belief))?;
@@ -172,7 +178,10 @@ impl<T: AsFd> Registered<T> {
             ready!(coop::poll_spend(cx));
             match operation(&self.io) {
                 Ok(result) => return Poll::Ready(Ok(result)),
-                Err(error) => bound = self.failed(belief, direction, error, has_looked)?,
+                Err(error) => {
+                    bound =
+                        self.failed(Some(self.registration(direction)), belief, direction, error, has_looked)?
+                }
             }
         }
     }
@@ -182,6 +191,7 @@ impl<T: AsFd> Registered<T> {
     #[cold]
     pub(super) fn failed(
         &self,
+        registration: Option<&Registration>,
         belief: Belief,
         direction: Direction,
         error: io::Error,
@@ -193,9 +203,9 @@ impl<T: AsFd> Registered<T> {
                 if !has_looked {
                     self.acquit(belief);
                 }
-                self.drained(belief.id, direction, Known::not_ready);
+                self.drained(registration, belief.id, direction, Known::not_ready);
             }
-            io::ErrorKind::WouldBlock => bound = Some(self.bind_drained(direction, belief.id)?),
+            io::ErrorKind::WouldBlock => bound = self.bind_drained(direction, belief.id)?,
             io::ErrorKind::Interrupted => {}
             _ => return Err(error),
         }

@@ -92,13 +92,16 @@ impl<T: AsFd> Registered<T> {
                 Some(Look::LeaveWaker) => {
                     match self.sit(id, direction, &mut place.seat, cx) {
                         Ok(()) => return self.poll_overdue_in(cx, direction, place),
-                        Err(error) if self.binding.id() == id => return Poll::Ready(Err(error)),
+                        Err(error) if self.belief_of(direction).id == id => return Poll::Ready(Err(error)),
                         // Another thread has just taken it away.
-                        Err(_) => belief = self.belief(),
+                        Err(_) => belief = self.belief_of(direction),
                     }
                 }
                 // Registration reports what is ready already, so that this does not wait in vain.
-                Some(Look::Gone) | None => belief = self.bind_drained(direction, belief.id)?,
+                Some(Look::Gone) | None => {
+                    let bound = self.bind_drained(direction, belief.id)?;
+                    belief = bound.unwrap_or_else(|| self.belief_of(direction));
+                }
             }
         }
     }
@@ -110,7 +113,7 @@ impl<T: AsFd> Registered<T> {
         direction: Direction,
         place: &mut Place,
     ) -> Poll<io::Result<Belief>> {
-        let belief = self.belief();
+        let belief = self.belief_of(direction);
         if belief.known.is_ready(direction) {
             match self.take_event(belief.id, direction) {
                 Some(Some(closed)) => {
@@ -125,7 +128,7 @@ impl<T: AsFd> Registered<T> {
             }
         }
         self.not_ready(direction, belief);
-        let belief = ready!(self.poll_drained(cx, direction, place, self.belief()))?;
+        let belief = ready!(self.poll_drained(cx, direction, place, self.belief_of(direction)))?;
         Poll::Ready(Ok(self.told(belief, direction)))
     }
 
@@ -136,7 +139,7 @@ impl<T: AsFd> Registered<T> {
             return belief;
         }
         let known = belief.known.fresh(direction);
-        self.binding.learn(known);
+        self.learn(direction, known);
         Belief { known, ..belief }
     }
 
