@@ -11,7 +11,8 @@ use std::pin::pin;
 /// the writer, and leaves it open.
 ///
 /// Either is given by reference, as tokio's are, or by value. While the reader has nothing, no buffer
-/// is held, and the writer is flushed.
+/// is held, and the writer is flushed. While the writer is pending, the copy reads on until its buffer of
+/// 16 KiB is full: the writer may be waiting for something that comes with what is read, as with TLS.
 ///
 /// Between two sockets or pipes of [`net`](crate::net), on Linux and with the feature `io-util`, a bulk
 /// of bytes moves within the kernel by splice(2), for a fraction of the time; not where a `SIGPIPE`
@@ -24,7 +25,8 @@ use std::pin::pin;
 /// # Errors
 ///
 /// Those of the reader and of the writer, and [`WriteZero`](io::ErrorKind::WriteZero) if the writer
-/// takes nothing any more. It may be that something has been read and not written.
+/// takes nothing any more. What was read before an error of the reader is written first. When the writer fails,
+/// it may be that something has been read and not written.
 ///
 /// # Panics
 ///

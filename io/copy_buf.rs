@@ -9,6 +9,10 @@ use std::task::{Context, Poll, ready};
 
 /// As [`copy`](super::copy), out of the reader's own buffer.
 ///
+/// A reader's buffer has to be written before more is read into it, so this does not read on while the writer is
+/// pending. Where the writer may be waiting for something that comes with what is read, use
+/// [`copy`](super::copy).
+///
 /// # Cancel safety
 ///
 /// Cancel safe: what has not been written is still in the reader's buffer. How many bytes were copied

@@ -4,6 +4,9 @@
 //! a few words. What is read goes out at once, so the buffer is usually back in the loop's hands when
 //! the poll ends, for the next copy.
 //!
+//! While the writer is pending, the copy reads on into the rest of the buffer. A writer may be waiting for
+//! something that comes with what is read: the window of a stream of HTTP/2, a message of a handshake of TLS.
+//!
 //! Between two descriptors a *bulk* of bytes takes the way round user space (`detour.rs`): as soon as
 //! a read has filled the buffer, the rest goes through a pipe, until there is no more. What comes in
 //! small pieces never does: a read and a write are cheaper.
@@ -23,7 +26,10 @@ pub(super) struct Pump {
     copied: u64,
     held: Held,
     way: Way,
+    /// The reader is at its end.
     ended: bool,
+    /// Or it has failed, after what is held.
+    error: Option<io::Error>,
     unflushed: bool,
 }
 
@@ -49,7 +55,15 @@ impl Pump {
     /// For a certain pair of types. `size` is that of the buffer, and at least 1.
     pub(super) fn new<R: ?Sized, W: ?Sized>(size: usize) -> Pump {
         let way = if detour::connects::<R, W>() { Way::Either } else { Way::Buffer };
-        Pump { size: size.max(1), copied: 0, held: Held::Nothing, way, ended: false, unflushed: false }
+        Pump {
+            size: size.max(1),
+            copied: 0,
+            held: Held::Nothing,
+            way,
+            ended: false,
+            error: None,
+            unflushed: false,
+        }
     }
 
     /// Ready with the number of bytes when the reader is at its end, and all is written and flushed.
@@ -60,7 +74,13 @@ impl Pump {
         mut writer: Pin<&mut W>,
     ) -> Poll<io::Result<u64>> {
         loop {
-            ready!(self.poll_deliver(cx, writer.as_mut()))?;
+            if self.poll_deliver(cx, writer.as_mut())?.is_pending() {
+                ready!(self.poll_read_on(cx, reader.as_mut()));
+                continue;
+            }
+            if let Some(error) = self.error.take() {
+                return Poll::Ready(Err(error));
+            }
             if self.ended {
                 ready!(writer.as_mut().poll_flush(cx))?;
                 return Poll::Ready(Ok(self.copied));
@@ -155,9 +175,7 @@ impl Pump {
             }
         }
         let mut buffer = Buffer::take(self.size);
-        let count = ready!(reader.poll_read(cx, &mut buffer))?;
-        assert!(count <= buffer.len(), "the reader claims to have read more than there is room for");
-        coop::spend();
+        let count = ready!(poll_read(cx, reader, &mut buffer))?;
         match count {
             0 => self.ended = true,
             count => self.held = Held::InBuffer(buffer, 0..count),
@@ -168,8 +186,35 @@ impl Pump {
         Poll::Ready(Ok(()))
     }
 
+    /// The writer is pending: reads what there is behind what is held, if there is room. Ready when there is
+    /// something new, and so a reason to try the writer again.
+    fn poll_read_on<R: AsyncRead + ?Sized>(&mut self, cx: &mut Context<'_>, reader: Pin<&mut R>) -> Poll<()> {
+        let Held::InBuffer(buffer, held) = &mut self.held else { return Poll::Pending };
+        if held.end == buffer.len() || self.ended || self.error.is_some() {
+            return Poll::Pending;
+        }
+        ready!(coop::poll_budget(cx));
+        match ready!(poll_read(cx, reader, &mut buffer[held.end..])) {
+            Ok(0) => self.ended = true,
+            Ok(count) => held.end += count,
+            Err(error) => self.error = Some(error),
+        }
+        Poll::Ready(())
+    }
+
     /// Whether the next bytes are likely to be a bulk, too.
     fn way_after(&self, moved: usize) -> Way {
         if moved < 4 * self.size { Way::Either } else { Way::Pipe(0) }
     }
+}
+
+fn poll_read<R: AsyncRead + ?Sized>(
+    cx: &mut Context<'_>,
+    reader: Pin<&mut R>,
+    room: &mut [u8],
+) -> Poll<io::Result<usize>> {
+    let count = ready!(reader.poll_read(cx, room))?;
+    assert!(count <= room.len(), "the reader claims to have read more than there is room for");
+    coop::spend();
+    Poll::Ready(Ok(count))
 }

@@ -12,17 +12,17 @@ use futures_lite::future::{try_zip, zip};
 use net_support::{in_child, in_child_under, open_descriptors, pair, run, until};
 use runtime::io::{
     AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, BufWriter, Cursor, copy,
-    copy_bidirectional, copy_bidirectional_with_sizes, copy_buf, duplex, send_file,
+    copy_bidirectional, copy_bidirectional_with_sizes, copy_buf, duplex, join, send_file,
 };
 use runtime::net::unix::pipe;
 use runtime::net::{TcpListener, TcpStream, UnixStream};
 use runtime::spawn;
 use runtime::task::yield_now;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 #[global_allocator]
 static HEAP: heap::Counting = heap::Counting;
@@ -379,6 +379,139 @@ fn what_a_writer_holds_back_is_flushed_while_nothing_comes() {
         io::Result::Ok(())
     })
     .unwrap();
+}
+
+/// A connection that takes nothing before so many pieces have been read from it, as with the windows of HTTP/2
+/// or a handshake of TLS. Clones are the same connection.
+#[derive(Clone)]
+struct Granting(Rc<RefCell<Grant>>);
+
+struct Grant {
+    pieces: Vec<io::Result<&'static [u8]>>,
+    /// Pieces that have yet to be read before it can be written to.
+    missing: usize,
+    /// Calls of `poll_read`. Every third is pending.
+    reads: usize,
+    writer: Option<Waker>,
+    written: Vec<u8>,
+}
+
+impl Granting {
+    /// The pieces come in their order; behind them is the end.
+    fn new<const N: usize>(missing: usize, mut pieces: [io::Result<&'static [u8]>; N]) -> Granting {
+        pieces.reverse();
+        let pieces = pieces.into();
+        Granting(Rc::new(RefCell::new(Grant {
+            pieces,
+            missing,
+            reads: 0,
+            writer: None,
+            written: Vec::new(),
+        })))
+    }
+
+    fn written(&self) -> Vec<u8> {
+        self.0.borrow().written.clone()
+    }
+}
+
+impl AsyncRead for Granting {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut grant = self.0.borrow_mut();
+        grant.reads += 1;
+        if grant.reads.is_multiple_of(3) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let Some(piece) = grant.pieces.pop() else { return Poll::Ready(Ok(0)) };
+        grant.missing = grant.missing.saturating_sub(1);
+        if grant.missing == 0
+            && let Some(writer) = grant.writer.take()
+        {
+            writer.wake();
+        }
+        let piece = piece?;
+        buffer[..piece.len()].copy_from_slice(piece);
+        Poll::Ready(Ok(piece.len()))
+    }
+}
+
+impl AsyncWrite for Granting {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+        let mut grant = self.0.borrow_mut();
+        if grant.missing > 0 {
+            grant.writer = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        grant.written.extend(buffer);
+        Poll::Ready(Ok(buffer.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// The output of what needs nothing from outside, so that it is there soon or never.
+async fn soon<T: 'static>(future: impl Future<Output = T> + 'static) -> T {
+    let task = spawn(future);
+    for _ in 0..100 {
+        if task.is_finished() {
+            return task.await.unwrap();
+        }
+        yield_now().await;
+    }
+    panic!("it waits for ever");
+}
+
+#[test]
+fn a_copy_reads_on_while_its_writer_waits_for_what_is_read() {
+    run(async {
+        let echo = Granting::new(4, [Ok(b"one "), Ok(b"two "), Ok(b"three "), Ok(b"four")]);
+        let copied = soon(copy(echo.clone(), echo.clone())).await;
+        assert_eq!((copied.unwrap(), echo.written()), (18, b"one two three four".to_vec()));
+
+        let a = Granting::new(3, [Ok(b"a"), Ok(b"b"), Ok(b"c"), Ok(b"d")]);
+        let b = Granting::new(2, [Ok(b"1"), Ok(b"2"), Ok(b"3")]);
+        let (mut near, mut far) = (a.clone(), b.clone());
+        let copied = soon(async move { copy_bidirectional(&mut near, &mut far).await }).await;
+        assert_eq!(copied.unwrap(), (4, 3));
+        assert_eq!((a.written(), b.written()), (b"123".to_vec(), b"abcd".to_vec()));
+    });
+}
+
+#[test]
+fn a_copy_reads_no_more_than_its_buffer_holds() {
+    run(async {
+        let (source, sink) = (Endless::default(), Granting::new(usize::MAX, []));
+        let mut near = join(source.clone(), runtime::io::sink());
+        let mut far = join(runtime::io::empty(), sink.clone());
+        let copying =
+            spawn(async move { copy_bidirectional_with_sizes(&mut near, &mut far, 100, 100).await });
+        for _ in 0..100 {
+            yield_now().await;
+        }
+        // It has filled the buffer at once.
+        assert_eq!(source.0.get(), 1);
+        copying.abort();
+    });
+}
+
+#[test]
+fn what_was_read_while_the_writer_waited_arrives_before_the_end_and_before_an_error() {
+    run(async {
+        let echo = Granting::new(2, [Ok(b"one "), Ok(b"two")]);
+        assert_eq!(soon(copy(echo.clone(), echo.clone())).await.unwrap(), 7);
+        assert_eq!(echo.written(), b"one two");
+
+        let echo = Granting::new(3, [Ok(b"one "), Ok(b"two"), Err(ErrorKind::ConnectionReset.into())]);
+        let error = soon(copy(echo.clone(), echo.clone())).await.unwrap_err();
+        assert_eq!((error.kind(), echo.written()), (ErrorKind::ConnectionReset, b"one two".to_vec()));
+    });
 }
 
 #[test]
