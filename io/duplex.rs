@@ -1,7 +1,7 @@
 //! Two ends of a connection that does not leave the process: for tests, and between tasks.
 
 use super::channel::Channel;
-use super::split::{ReadHalf, WriteHalf, split};
+use super::split::{Ending, ReadHalf, WriteHalf, split_with};
 use futures_io::{AsyncRead, AsyncWrite};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -106,7 +106,9 @@ impl Drop for DuplexStream {
 /// Makes a stream in which what is written to one half is read from the other: a pipe within the
 /// process. `max_buf_size` bytes may be under way; then a write waits.
 ///
-/// Dropping the half that writes does not end the stream: close it.
+/// Dropping either half ends the stream for the other: the reader comes to the end after what has been written,
+/// and a write fails with [`BrokenPipe`](io::ErrorKind::BrokenPipe). Halves that
+/// [`split`](super::split) makes of a [`SimplexStream`] do not: there the writer is closed.
 ///
 /// # Panics
 ///
@@ -128,12 +130,18 @@ impl Drop for DuplexStream {
 /// ```
 #[track_caller]
 pub fn simplex(max_buf_size: usize) -> (ReadHalf<SimplexStream>, WriteHalf<SimplexStream>) {
-    split(SimplexStream::new_unsplit(max_buf_size))
+    let channel = Arc::new(Channel::new(max_buf_size));
+    let (read, written) = (channel.clone(), channel.clone());
+    split_with(
+        SimplexStream(channel),
+        Ending::new(move || read.close_reading()),
+        Ending::new(move || written.close_writing()),
+    )
 }
 
 /// What is written to it is read from it. From [`simplex`], or both halves in one.
 #[derive(Debug)]
-pub struct SimplexStream(Channel);
+pub struct SimplexStream(Arc<Channel>);
 
 impl SimplexStream {
     /// As [`simplex`], in one piece.
@@ -143,7 +151,7 @@ impl SimplexStream {
     /// If `max_buf_size` is 0.
     #[track_caller]
     pub fn new_unsplit(max_buf_size: usize) -> SimplexStream {
-        SimplexStream(Channel::new(max_buf_size))
+        SimplexStream(Arc::new(Channel::new(max_buf_size)))
     }
 }
 

@@ -7,6 +7,7 @@
 use futures_io::{AsyncRead, AsyncWrite};
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::task::{Context, Poll};
@@ -34,20 +35,55 @@ use std::task::{Context, Poll};
 /// # std::io::Result::Ok(()) }).unwrap();
 /// ```
 pub fn split<T: AsyncRead + AsyncWrite + Unpin>(stream: T) -> (ReadHalf<T>, WriteHalf<T>) {
+    split_with(stream, Ending(None), Ending(None))
+}
+
+/// As [`split`], with something to be done when a half is dropped: the one that reads, the one that writes.
+pub(super) fn split_with<T>(
+    stream: T,
+    end_reading: Ending,
+    end_writing: Ending,
+) -> (ReadHalf<T>, WriteHalf<T>) {
     let stream = Arc::new(Mutex::new(stream));
-    (ReadHalf { stream: stream.clone() }, WriteHalf { stream })
+    let reader = ReadHalf { stream: stream.clone(), ending: end_reading };
+    (reader, WriteHalf { stream, ending: end_writing })
+}
+
+/// What is done when a half is dropped. The other half may be in the midst of a poll then, so that the stream
+/// cannot be had.
+pub(super) struct Ending(Option<Box<dyn FnOnce() + Send + Sync + UnwindSafe + RefUnwindSafe>>);
+
+impl Ending {
+    #[cfg(feature = "io-util")]
+    pub(super) fn new(end: impl FnOnce() + Send + Sync + UnwindSafe + RefUnwindSafe + 'static) -> Ending {
+        Ending(Some(Box::new(end)))
+    }
+
+    fn cancel(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if let Some(end) = self.0.take() {
+            end();
+        }
+    }
 }
 
 /// The half of a stream that reads. From [`split`].
 pub struct ReadHalf<T> {
     stream: Arc<Mutex<T>>,
+    ending: Ending,
 }
 
 /// The half of a stream that writes. From [`split`].
 ///
-/// Dropping it does not end the stream: close it.
+/// Dropping it does not end the stream: close it. (That of `simplex` ends it.)
 pub struct WriteHalf<T> {
     stream: Arc<Mutex<T>>,
+    ending: Ending,
 }
 
 impl<T> ReadHalf<T> {
@@ -67,7 +103,9 @@ impl<T> ReadHalf<T> {
             self.is_pair_of(&writer),
             "the two halves are not of the same stream: ask `is_pair_of` first"
         );
-        drop(writer);
+        self.ending.cancel();
+        writer.ending.cancel();
+        drop(writer.stream);
         let stream = Arc::into_inner(self.stream).expect("a stream has but two halves");
         stream.into_inner().unwrap_or_else(PoisonError::into_inner)
     }

@@ -331,6 +331,82 @@ fn a_simplex_goes_one_way_and_ends_by_a_close() {
 }
 
 #[test]
+fn a_simplex_ends_with_either_half() {
+    run(async {
+        let (mut reader, mut writer) = simplex(8);
+        writer.write_all(b"last").await?;
+        drop(writer);
+        let mut text = String::new();
+        assert_eq!(poll_once(reader.read_to_string(&mut text)).await.transpose()?, Some(4));
+        assert_eq!(text, "last");
+
+        let (reader, mut writer) = simplex(8);
+        writer.write_all(b"unread").await?;
+        drop(reader);
+        let written = poll_once(writer.write(b"more")).await.expect("it does not wait");
+        assert_eq!(written.unwrap_err().kind(), ErrorKind::BrokenPipe);
+        writer.close().await?;
+
+        // And one that waits hears of it.
+        let (mut reader, writer) = simplex(8);
+        let reading = spawn(async move { reader.read(&mut [0; 8]).await });
+        yield_now().await;
+        drop(writer);
+        yield_now().await;
+        assert!(reading.is_finished());
+        assert_eq!(reading.await.unwrap()?, 0);
+        let (reader, mut writer) = simplex(8);
+        let writing = spawn(async move { writer.write_all(&[0; 9]).await });
+        yield_now().await;
+        drop(reader);
+        yield_now().await;
+        assert!(writing.is_finished());
+        assert_eq!(writing.await.unwrap().unwrap_err().kind(), ErrorKind::BrokenPipe);
+        io::Result::Ok(())
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_simplex_put_together_again_has_not_ended() {
+    run(async {
+        let (reader, mut writer) = simplex(8);
+        writer.write_all(b"one ").await?;
+        let mut whole = reader.unsplit(writer);
+        whole.write_all(b"two").await?;
+        let mut words = [0; 7];
+        whole.read_exact(&mut words).await?;
+        assert_eq!(&words, b"one two");
+        io::Result::Ok(())
+    })
+    .unwrap();
+}
+
+/// In the midst of a poll of the other half, which has the stream.
+#[test]
+fn a_waker_may_drop_the_half_of_a_simplex_that_it_waits_for() {
+    struct DropOnWake(Mutex<Option<ReadHalf<SimplexStream>>>);
+    impl Wake for DropOnWake {
+        fn wake(self: Arc<Self>) {
+            let reader = self.0.lock().unwrap().take();
+            drop(reader);
+        }
+    }
+    let _watchdog = watchdog();
+    let (mut reader, mut writer) = simplex(8);
+    let waits = Arc::new(DropOnWake(Mutex::new(None)));
+    let waker = Waker::from(waits.clone());
+    assert!(Pin::new(&mut reader).poll_read(&mut Context::from_waker(&waker), &mut [0; 8]).is_pending());
+    *waits.0.lock().unwrap() = Some(reader);
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(Pin::new(&mut writer).poll_write(&mut cx, b"word").is_ready());
+    let std::task::Poll::Ready(Err(error)) = Pin::new(&mut writer).poll_write(&mut cx, b"more") else {
+        panic!("it is written to nobody");
+    };
+    assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+}
+
+#[test]
 fn what_is_joined_is_read_here_and_written_there() {
     run(async {
         let (mut input, reader) = duplex(64);
