@@ -14,8 +14,15 @@ use std::task::{Context, Poll, ready};
 /// When one comes to its end, the other is closed for writing
 /// ([`AsyncWrite::poll_close`], which shuts down a socket's writing), and may go on answering.
 ///
-/// While nothing comes, no buffer is held, and no descriptor either. Sockets and pipes of
-/// [`net`](crate::net) have the kernel move a bulk of bytes, as with [`copy`](super::copy).
+/// While nothing comes, no buffer is held, and no descriptor either. While a writer is pending, the copy reads on
+/// until its buffer is full. Sockets and pipes of [`net`](crate::net) have the kernel move a bulk of bytes, as with
+/// [`copy`](super::copy).
+///
+/// # Idle connections
+///
+/// The copy has no timeout of its own. Careful: a read timeout, as of `TcpStream::set_read_timeout`, is no
+/// substitute. Each direction waits by itself, so it would end a connection whose client is silent while a long
+/// answer is on its way to it. A [`timeout`](crate::time::timeout) around the copy limits the whole connection.
 ///
 /// # Cancel safety
 ///
@@ -23,7 +30,9 @@ use std::task::{Context, Poll, ready};
 ///
 /// # Errors
 ///
-/// The first error of either side, as of [`copy`](super::copy), ends both directions at once.
+/// The first error of either side, as of [`copy`](super::copy), ends both directions at once. It comes without the
+/// two counts: how many bytes were copied before it remains unknown. Where that matters, count them in a wrapper
+/// around one of the streams.
 ///
 /// # Panics
 ///

@@ -222,6 +222,10 @@ macro_rules! deadline_methods {
             /// many in a `FuturesUnordered`, say, whose owner is busy with what another has read. Such reads
             /// want a task each, or a [`timeout`](crate::time::timeout).
             ///
+            /// It is no idle timeout of a connection, for it does not look at what is written meanwhile. In a
+            /// proxy made of `copy_bidirectional` it ends a connection whose client is silent while it receives a
+            /// long answer.
+            ///
             /// # Errors
             ///
             /// [`InvalidInput`](std::io::ErrorKind::InvalidInput) for a duration of zero, as in std.
