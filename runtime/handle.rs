@@ -242,15 +242,17 @@ impl Handle {
         spawn::spawn_on_pool(&self.pool, call)
     }
 
-    /// Runs `future` on the runtime's thread, and blocks this one until it is done.
+    /// Runs `future` on the runtime's thread, and blocks this one until it is done. That thread has to turn the loop
+    /// meanwhile: this waits until it calls the runtime's [`block_on`](Runtime::block_on), and for ever if it does not.
     ///
     /// Unlike tokio's, the future is sent there, since its sockets and timers can only be driven
-    /// there; hence the bounds. Waits for ever if nobody calls the runtime's `block_on`.
+    /// there; hence the bounds.
     ///
     /// # Panics
     ///
     /// If the future panics, with its panic; if the runtime has gone, or goes before the future is
-    /// done; and on a thread that drives a runtime, whose loop this would stop.
+    /// done; on a thread that drives a runtime, whose loop this would stop; and on the thread that owns the
+    /// runtime, where nobody could turn the loop.
     #[track_caller]
     pub fn block_on<F>(&self, future: F) -> F::Output
     where
@@ -260,6 +262,11 @@ impl Handle {
         assert!(
             !context::is_entered(),
             "Handle::block_on inside a runtime: this would stop its loop; await Handle::spawn instead"
+        );
+        assert!(
+            context::local(self.remote.id()).is_none(),
+            "Handle::block_on on the thread that owns the runtime, which nobody else can turn: \
+             call Runtime::block_on here, and the handle's on other threads"
         );
         let result = self.spawn(future).wait();
         match result.map_err(|error| error.try_into_panic()) {

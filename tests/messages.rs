@@ -88,6 +88,11 @@ fn a_loop_in_a_loop() {
     let (said, place) = answer(|| runtime.block_on(async { handle.block_on(async {}) }));
     assert!(said.contains("this would stop its loop; await Handle::spawn instead"), "{said}");
     assert_eq!(place, file!());
+    // Nobody else can turn the loop meanwhile.
+    let (said, place) = answer(|| handle.block_on(async {}));
+    assert!(said.contains("on the thread that owns the runtime"), "{said}");
+    assert!(said.contains("call Runtime::block_on here"), "{said}");
+    assert_eq!(place, file!());
     let cores = runtime::cores::PerCore::new();
     let (said, place) = answer(|| runtime.block_on(async { cores.run(async |_| ()) }));
     assert!(said.contains("call it from main, or from spawn_blocking"), "{said}");
