@@ -134,7 +134,7 @@ fn a_set_that_cannot_start_its_members_keeps_them() {
     let polled = catch_unwind(AssertUnwindSafe(|| {
         Pin::new(&mut set).poll(&mut Context::from_waker(Waker::noop())).is_ready()
     }));
-    assert!(message(&*polled.unwrap_err()).starts_with("no runtime"));
+    assert!(message(&*polled.unwrap_err()).contains("runtime"));
     run(set);
     assert_eq!(ran.get(), 3);
 }
