@@ -14,6 +14,7 @@
 #![expect(unsafe_code, reason = "the pointer to the entered runtime")]
 
 use super::blocking::Pool;
+use super::blocking_call::{self, Home};
 use super::contention::Losses;
 use super::enter_stack::EnterStack;
 use super::id::{Id, RuntimeId};
@@ -24,7 +25,7 @@ use super::task::{self, BoxedTask};
 use super::task_ref::TaskRef;
 use super::tasks::{Leftovers, Tasks};
 use super::unwind;
-use crate::task::{Id as TaskId, coop};
+use crate::task::{Id as TaskId, coop, outside};
 use crate::time::{Driver, RemoteTimer};
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
@@ -127,16 +128,28 @@ pub(crate) fn try_with<R>(f: impl FnOnce(&Context) -> R) -> Option<R> {
 pub(crate) fn with<R>(f: impl FnOnce(&Context) -> R) -> R {
     match try_with(f) {
         Some(result) => result,
-        None => no_runtime(),
+        None => outside::called("this"),
     }
 }
 
-#[cold]
+/// The same, for a function of that name, which needs a runtime.
+#[inline]
 #[track_caller]
-fn no_runtime() -> ! {
-    panic!(
-        "no runtime on this thread: call this inside block_on or #[runtime::main], or send it to one by Handle::spawn"
-    )
+pub(crate) fn with_for<R>(function: &str, f: impl FnOnce(&Context) -> R) -> R {
+    match try_with(f) {
+        Some(result) => result,
+        None => outside::called(function),
+    }
+}
+
+/// Returns the runtime that is entered on this thread, or else the one whose blocking call it makes.
+pub(crate) fn home() -> Option<Home> {
+    try_with(Context::home).or_else(blocking_call::home)
+}
+
+/// Returns the id of the task or of the blocking call that runs on this thread.
+pub(crate) fn running() -> Option<TaskId> {
+    try_with(Context::running).unwrap_or_else(blocking_call::id)
 }
 
 /// Returns whether a runtime is entered on this thread.
@@ -336,6 +349,11 @@ impl Context {
         if !tasks.wake(id) && id.slot() == Id::MAIN {
             tasks.wake_main();
         }
+    }
+
+    /// What reaches this runtime from any thread.
+    pub(crate) fn home(&self) -> Home {
+        Home { remote: self.remote.clone(), pool: self.pool.clone() }
     }
 
     /// The task being polled, if it is one that was spawned and has not gone meanwhile.

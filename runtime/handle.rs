@@ -1,18 +1,17 @@
 //! What users hold of a runtime: the [`Runtime`] itself, on its thread, and [`Handle`]s anywhere.
 
-use super::blocking::Pool;
+use super::blocking_call::Home;
 use super::builder::Builder;
 use super::context::{self, Context};
 use super::executor::Executor;
 use super::join::JoinHandle;
 use super::metrics::RuntimeMetrics;
-use super::remote::Remote;
 use super::selector::Kind;
 use super::spawn;
+use crate::task::outside;
 use std::fmt;
 use std::io;
 use std::panic::resume_unwind;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// A loop on one thread: tasks, timers and sockets.
@@ -68,7 +67,7 @@ impl Runtime {
     }
 
     pub(crate) fn from_executor(executor: Executor, name: Option<String>) -> Runtime {
-        let handle = Handle::of(executor.context());
+        let handle = Handle { home: executor.context().home() };
         Runtime { executor, handle, name }
     }
 
@@ -100,7 +99,7 @@ impl Runtime {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        spawn::spawn_on_pool(&self.context().pool, call)
+        spawn::spawn_on_pool(&self.handle.home, call)
     }
 
     /// A handle, for other threads.
@@ -190,32 +189,31 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 /// ```
 #[derive(Clone)]
 pub struct Handle {
-    remote: Arc<Remote>,
-    pool: Arc<Pool>,
+    home: Home,
 }
 
 impl Handle {
-    /// The runtime that is entered on this thread.
+    /// Returns the handle of the runtime that is entered on this thread, or whose
+    /// [blocking call](crate::task::spawn_blocking) this thread makes.
     ///
     /// # Panics
     ///
     /// If there is none.
     #[track_caller]
     pub fn current() -> Handle {
-        context::with(Handle::of)
+        match context::home() {
+            Some(home) => Handle { home },
+            None => outside::called("Handle::current"),
+        }
     }
 
-    /// The runtime that is entered on this thread.
+    /// As [`current`](Handle::current), without a panic.
     ///
     /// # Errors
     ///
     /// If there is none.
     pub fn try_current() -> Result<Handle, TryCurrentError> {
-        context::try_with(Handle::of).ok_or(TryCurrentError(()))
-    }
-
-    fn of(context: &Context) -> Handle {
-        Handle { remote: context.remote.clone(), pool: context.pool.clone() }
+        context::home().map(|home| Handle { home }).ok_or(TryCurrentError(()))
     }
 
     /// Starts a task on the runtime's thread. The join handle may be awaited on any thread.
@@ -230,7 +228,7 @@ impl Handle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        spawn::spawn_away(&self.remote, future)
+        spawn::spawn_away(&self.home.remote, future)
     }
 
     /// Makes a blocking call on the runtime's pool. See [`task::spawn_blocking`](crate::task::spawn_blocking).
@@ -239,7 +237,7 @@ impl Handle {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        spawn::spawn_on_pool(&self.pool, call)
+        spawn::spawn_on_pool(&self.home, call)
     }
 
     /// Runs `future` on the runtime's thread, and blocks this one until it is done. That thread has to turn the loop
@@ -264,7 +262,7 @@ impl Handle {
             "Handle::block_on inside a runtime: this would stop its loop; await Handle::spawn instead"
         );
         assert!(
-            context::local(self.remote.id()).is_none(),
+            context::local(self.home.remote.id()).is_none(),
             "Handle::block_on on the thread that owns the runtime, which nobody else can turn: \
              call Runtime::block_on here, and the handle's on other threads"
         );
@@ -278,31 +276,31 @@ impl Handle {
 
     /// The mechanism by which the runtime's loop learns what is ready. See [`Builder::selector`].
     pub fn selector(&self) -> Kind {
-        self.remote.selector()
+        self.home.remote.selector()
     }
 
     /// Returns whether the runtime has gone. In a forked child, the parent's runtime has.
     pub fn is_closed(&self) -> bool {
-        self.remote.is_closed()
+        self.home.remote.is_closed()
     }
 }
 
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle")
-            .field("runtime", &self.remote.id().number())
+            .field("runtime", &self.home.remote.id().number())
             .field("closed", &self.is_closed())
             .finish()
     }
 }
 
-/// No runtime is entered on this thread.
+/// No runtime is entered on this thread, and it makes no blocking call of one.
 #[derive(Debug)]
 pub struct TryCurrentError(());
 
 impl fmt::Display for TryCurrentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no runtime on this thread: call this inside block_on or #[runtime::main], or send it to one by Handle::spawn")
+        write!(f, "there is no runtime on this thread: {}", outside::remedy())
     }
 }
 

@@ -11,6 +11,7 @@
 
 mod binding;
 mod blocking;
+mod blocking_call;
 mod builder;
 mod contention;
 pub(crate) mod context;

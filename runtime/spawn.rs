@@ -1,12 +1,14 @@
 //! Starting work: a task on this thread's loop, or a blocking call on the pool.
 
-use super::blocking::{Job, Pool};
+use super::blocking::Job;
+use super::blocking_call::{self, Home};
 use super::context::{self, Context};
 use super::join::JoinHandle;
 use super::join_error::JoinError;
 use super::packet::{self, Calling, Sending};
 use super::remote::Remote;
 use super::task_ref::TaskRef;
+use crate::task::outside;
 use std::io;
 use std::sync::Arc;
 
@@ -42,7 +44,18 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    JoinHandle::local(spawn_task(future))
+    spawn_for("spawn", future)
+}
+
+/// The same, for a function of that name.
+#[cfg_attr(not(debug_assertions), inline(always))]
+#[track_caller]
+pub(crate) fn spawn_for<F>(function: &str, future: F) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    JoinHandle::local(spawn_task(function, future))
 }
 
 /// The same, on the runtime of this thread that is given.
@@ -56,12 +69,12 @@ where
 
 #[cfg_attr(not(debug_assertions), inline(always))]
 #[track_caller]
-fn spawn_task<F>(future: F) -> TaskRef
+fn spawn_task<F>(function: &str, future: F) -> TaskRef
 where
     F: Future + 'static,
     F::Output: 'static,
 {
-    let of = context::with(|context| context.spawn(context.boxed(future)));
+    let of = context::with_for(function, |context| context.spawn(context.boxed(future)));
     if of.is_refused() {
         context::drop_refused();
     }
@@ -98,7 +111,7 @@ where
     let control = packet.control().clone();
     let future = Sending::new(future, sender);
     let start = move || {
-        let of = spawn_task(future);
+        let of = spawn_task("spawn", future);
         // The result goes by the packet.
         context::detach(of);
         control.runs_as(of);
@@ -113,12 +126,17 @@ where
 /// free. The handle may be awaited on any thread. A call that has begun cannot be aborted, and
 /// dropping the runtime does not wait for it.
 ///
+/// In the call, [`Handle::current`](crate::Handle::current) gives the runtime's handle, by which tasks are spawned
+/// and awaited there, and [`task::id`](crate::task::id) the call's own id. `spawn` needs the runtime's own thread, and
+/// panics.
+///
 /// If no thread can be started and none exists, the handle gives an error that
 /// [`is_cancelled`](crate::task::JoinError::is_cancelled) and says so.
 ///
 /// # Panics
 ///
-/// If no runtime is entered on this thread. A panic in the call is delivered by the handle.
+/// If no runtime is entered on this thread, and it makes no blocking call of one either. A panic in the call is
+/// delivered by the handle.
 ///
 /// # Examples
 ///
@@ -134,8 +152,10 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    let pool = context::with(|context| context.pool.clone());
-    spawn_on_pool(&pool, call)
+    match context::home() {
+        Some(home) => spawn_on_pool(&home, call),
+        None => outside::called("spawn_blocking"),
+    }
 }
 
 /// As [`spawn_blocking`], for a call that looks up a name and may take long. There is a limit to how many of them run
@@ -147,26 +167,36 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    let pool = context::with(|context| context.pool.clone());
-    spawn_by(|job| pool.spawn_look_up(job), call)
+    match context::home() {
+        Some(home) => spawn_by(&home, |job| home.pool.spawn_look_up(job), call),
+        None => outside::called("lookup_host"),
+    }
 }
 
-pub(crate) fn spawn_on_pool<F, T>(pool: &Arc<Pool>, call: F) -> JoinHandle<T>
+pub(crate) fn spawn_on_pool<F, T>(home: &Home, call: F) -> JoinHandle<T>
 where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    spawn_by(|job| pool.spawn(job), call)
+    spawn_by(home, |job| home.pool.spawn(job), call)
 }
 
-fn spawn_by<F, T>(spawn: impl FnOnce(Job) -> io::Result<()>, call: F) -> JoinHandle<T>
+fn spawn_by<F, T>(home: &Home, spawn: impl FnOnce(Job) -> io::Result<()>, call: F) -> JoinHandle<T>
 where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
     let (sender, packet) = packet::packet(true);
     let sender = Arc::new(sender);
-    let calling = Calling::new(call, sender.clone());
+    let (at, id) = (home.clone(), sender.control().id());
+    let calling = Calling::new(
+        move || {
+            // Over before the result is sent, which wakes whoever waits.
+            let _making = blocking_call::begin(at, id);
+            call()
+        },
+        sender.clone(),
+    );
     if let Err(error) = spawn(Box::new(move || calling.run())) {
         sender.send(Err(JoinError::no_thread(packet.control().id(), error)));
     }

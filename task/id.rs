@@ -74,11 +74,11 @@ impl fmt::Debug for Id {
     }
 }
 
-/// Which task this is.
+/// Returns the id of the task, or of the [blocking call](crate::task::spawn_blocking), that runs on this thread.
 ///
 /// # Panics
 ///
-/// Outside of a task; the future of `block_on` is none.
+/// Outside of both; the future of `block_on` is no task.
 #[track_caller]
 pub fn id() -> Id {
     match try_id() {
@@ -87,7 +87,8 @@ pub fn id() -> Id {
     }
 }
 
-/// Which task this is, if it is one.
+/// Returns the id of the task, or of the [blocking call](crate::task::spawn_blocking), that runs on this thread.
+/// `None` outside of both; the future of `block_on` is no task.
 pub fn try_id() -> Option<Id> {
-    context::try_with(|context| context.running()).flatten()
+    context::running()
 }

@@ -6,7 +6,7 @@
 
 use super::{AbortHandle, JoinHandle};
 use crate::runtime::Runtime;
-use crate::runtime::spawn::{spawn, spawn_later};
+use crate::runtime::spawn::{spawn, spawn_for, spawn_later};
 use crate::runtime::waker::Waiter;
 use crate::runtime::{context, unwind};
 use std::cell::{Cell, RefCell};
@@ -309,6 +309,6 @@ where
     let current = ENTERED.with_borrow(|entered| entered.last().map(|(_, set)| set.clone()));
     match current {
         Some(set) => set.spawn(future),
-        None => spawn(future),
+        None => spawn_for("spawn_local", future),
     }
 }

@@ -7,6 +7,7 @@
 pub mod coop;
 mod id;
 mod local_set;
+pub(crate) mod outside;
 mod yield_now;
 
 pub use crate::runtime::join::{AbortHandle, JoinHandle};

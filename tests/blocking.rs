@@ -8,7 +8,7 @@ use common::process::{in_child, threads};
 use common::{message, panic_quietly, run, until, watchdog, yield_times};
 use runtime::io::{AsyncReadExt, AsyncWriteExt};
 use runtime::net::{TcpListener, TcpStream};
-use runtime::task::spawn_blocking;
+use runtime::task::{self, spawn_blocking};
 use runtime::{Builder, Handle, Runtime, spawn, time};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -127,6 +127,57 @@ fn a_call_may_make_another() {
             "a runtime of its own"
         );
     });
+}
+
+/// As tokio's programs expect it.
+#[test]
+fn a_call_finds_its_runtime_and_its_own_id() {
+    run(async {
+        let home = thread::current().id();
+        let outer = format!("{:?}", Handle::current());
+        let call = spawn_blocking(move || {
+            let handle = Handle::current();
+            assert_eq!(format!("{handle:?}"), outer);
+            assert_eq!(handle.block_on(async { thread::current().id() }), home);
+            let task = handle.spawn(async { (thread::current().id(), task::id()) });
+            let id = task.id();
+            assert_eq!(futures_lite::future::block_on(task).unwrap(), (home, id));
+            let own = task::id();
+            let another = spawn_blocking(task::id);
+            let id = another.id();
+            assert_eq!(handle.block_on(another).unwrap(), id, "a call made by a call");
+            // One's own runtime comes first, for as long as it is entered.
+            let inner = runtime::block_on(async { (format!("{:?}", Handle::current()), task::try_id()) });
+            assert!(inner.0 != outer && inner.1.is_none());
+            assert_eq!(format!("{:?}", Handle::try_current().unwrap()), outer);
+            assert_eq!(task::try_id(), Some(own));
+            own
+        });
+        let id = call.id();
+        assert_eq!(call.await.unwrap(), id);
+        // The thread serves others; and a panic is no way to keep the name.
+        drop(spawn_blocking(|| panic_quietly("with a name")).await.map(|(): ()| ()));
+        let call = spawn_blocking(task::id);
+        let id = call.id();
+        assert_eq!(call.await.unwrap(), id);
+    });
+}
+
+#[test]
+fn the_handle_that_a_call_finds_is_closed_with_its_runtime() {
+    let _watchdog = watchdog();
+    let runtime = Runtime::new().unwrap();
+    let (release, released) = channel::<()>();
+    let (begun, has_begun) = channel();
+    let call = runtime.spawn_blocking(move || {
+        begun.send(Handle::current().is_closed()).unwrap();
+        _ = released.recv();
+        Handle::current().is_closed()
+    });
+    assert_eq!(has_begun.recv(), Ok(false));
+    drop(runtime);
+    drop(release);
+    assert!(futures_lite::future::block_on(call).unwrap());
 }
 
 #[test]

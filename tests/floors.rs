@@ -33,6 +33,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ),
     // The ground floor: a counter.
     ("task/coop", &[]),
+    ("task/outside.rs", &[]),
     ("task/yield_now.rs", &[]),
     ("task/id.rs", &["runtime::context"]),
     (
@@ -48,10 +49,10 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ),
     ("task/mod.rs", &["runtime::join", "runtime::join_error", "runtime::spawn"]),
     // Timers find their driver by a thread-local of their own, and never name the runtime.
-    ("time", &["task::coop"]),
+    ("time", &["task::coop", "task::outside"]),
     // The multiplexers know neither wakers nor tasks.
     ("runtime/selector", &["runtime::interest"]),
-    ("runtime", &["task::Id", "task::coop", "time::Driver", "time::RemoteTimer"]),
+    ("runtime", &["task::Id", "task::coop", "task::outside", "time::Driver", "time::RemoteTimer"]),
     // Deadlines are timers of a kind.
     (
         "runtime/deadlines.rs",
@@ -104,7 +105,7 @@ const RUNTIME: &[&[&str]] = &[
     &["queue"],
     &["blocking", "join_error", "reactor", "recycled", "registry", "remote", "task", "tasks"],
     &["contention"],
-    &["context", "waker"],
+    &["blocking_call", "context", "waker"],
     &["binding", "deadlines", "join", "known", "packet", "registered", "registration", "spawn"],
     &["builder", "executor", "handle", "local"],
     &["cores"],
