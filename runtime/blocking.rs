@@ -85,7 +85,10 @@ struct State {
     jobs: VecDeque<(Job, bool)>,
     /// Look-ups that wait until there are fewer of them among the jobs and under way.
     look_ups: VecDeque<Job>,
+    /// Threads that may take a job.
     threads: usize,
+    /// Threads that take none any more, and have yet to call their last hook.
+    leaving: usize,
     /// Threads that wait for work. One that was notified counts until it has taken its job, which
     /// is still in `jobs` till then: so a job needs a new thread just if there are more jobs than this.
     idle: usize,
@@ -184,13 +187,14 @@ impl Pool {
         unwind::drop_each(jobs);
     }
 
-    /// After [`close`](Pool::close): waits until every thread has left, or the time is up.
+    /// After [`close`](Pool::close): waits until every thread has left, and called its last hook, or the time is up.
     pub(crate) fn wait_until_empty(&self, timeout: Duration) {
         if !self.process.is_current() {
             return;
         }
         let state = self.lock();
-        let left = self.departure.wait_timeout_while(state, timeout, |state| state.threads > 0);
+        let is_left = |state: &mut State| state.threads + state.leaving > 0;
+        let left = self.departure.wait_timeout_while(state, timeout, is_left);
         drop(left);
     }
 
@@ -239,8 +243,10 @@ impl Pool {
             }
         }
         state.threads -= 1;
+        state.leaving += 1;
         drop(state);
         call(&self.threads.on_stop);
+        self.lock().leaving -= 1;
         self.departure.notify_all();
     }
 

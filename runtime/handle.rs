@@ -107,7 +107,8 @@ impl Runtime {
         &self.handle
     }
 
-    /// Drops the runtime, and waits until its blocking calls are done, or `timeout` is over.
+    /// Drops the runtime, and waits until its blocking calls are done and their threads have called
+    /// [`on_thread_stop`](Builder::on_thread_stop), or `timeout` is over.
     pub fn shutdown_timeout(self, timeout: Duration) {
         let pool = self.context().pool.clone();
         drop(self);

@@ -11,6 +11,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::thread;
@@ -46,6 +47,52 @@ fn a_blocking_thread_calls_when_it_begins_and_before_it_ends() {
         thread::yield_now();
     }
     assert_eq!((started.load(SeqCst), stopped.load(SeqCst)), (1, 1));
+}
+
+#[test]
+fn a_shutdown_waits_until_the_last_hook_has_been_called() {
+    let _watchdog = watchdog();
+    let stopped = Counter::default();
+    let counted = stopped.clone();
+    let (begun, has_begun) = channel();
+    let begun = Mutex::new(begun);
+    let runtime = Builder::new_current_thread()
+        .thread_keep_alive(Duration::ZERO)
+        .on_thread_stop(move || {
+            begun.lock().unwrap().send(()).unwrap();
+            // One who does not wait is gone by then.
+            thread::sleep(Duration::from_millis(50));
+            counted.fetch_add(1, SeqCst);
+        })
+        .build()
+        .unwrap();
+    runtime.block_on(async { spawn_blocking(|| {}).await.unwrap() });
+    has_begun.recv().unwrap();
+    runtime.shutdown_timeout(Duration::from_secs(3600));
+    assert_eq!(stopped.load(SeqCst), 1);
+}
+
+/// It is no thread that could make the call.
+#[test]
+fn a_call_does_not_wait_for_a_thread_that_calls_its_last_hook() {
+    let _watchdog = watchdog();
+    let (begun, has_begun) = channel();
+    let (release, released) = channel::<()>();
+    let (begun, released) = (Mutex::new(begun), Mutex::new(released));
+    let runtime = Builder::new_current_thread()
+        .max_blocking_threads(1)
+        .thread_keep_alive(Duration::ZERO)
+        .on_thread_stop(move || {
+            begun.lock().unwrap().send(()).unwrap();
+            _ = released.lock().unwrap().recv();
+        })
+        .build()
+        .unwrap();
+    runtime.block_on(async { spawn_blocking(|| {}).await.unwrap() });
+    has_begun.recv().unwrap();
+    assert_eq!(runtime.block_on(runtime.spawn_blocking(|| 7)).unwrap(), 7);
+    drop(release);
+    runtime.shutdown_timeout(Duration::from_secs(3600));
 }
 
 #[test]
