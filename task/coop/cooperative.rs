@@ -2,6 +2,7 @@
 
 use super::{poll_spend, refund};
 use std::cell::Cell;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -10,6 +11,8 @@ use std::task::{Context, Poll, ready};
 #[must_use = "dropped, it gives the unit back"]
 pub struct RestoreOnPending {
     made_progress: Cell<bool>,
+    /// The budget is that of this thread.
+    thread: PhantomData<*const ()>,
 }
 
 impl RestoreOnPending {
@@ -57,7 +60,7 @@ impl Drop for RestoreOnPending {
 /// ```
 pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<RestoreOnPending> {
     ready!(poll_spend(cx));
-    Poll::Ready(RestoreOnPending { made_progress: Cell::new(false) })
+    Poll::Ready(RestoreOnPending { made_progress: Cell::new(false), thread: PhantomData })
 }
 
 pin_project_lite::pin_project! {
