@@ -16,8 +16,9 @@ use std::time::Duration;
 
 /// A loop on one thread: tasks, timers and sockets.
 ///
-/// It belongs to the thread that made it, and turns while [`block_on`](Runtime::block_on) is
-/// called there. Dropping it drops every task, on this thread, and closes every descriptor it made;
+/// It belongs to the thread that made it: it is neither `Send` nor `Sync`, and turns while
+/// [`block_on`](Runtime::block_on) is called there. Other threads reach it by its [`Handle`], which also shows how to
+/// have one in a `static`. Dropping it drops every task, on this thread, and closes every descriptor it made;
 /// blocking calls under way are not waited for. Handles and wakers that are left do nothing then.
 ///
 /// # After fork(2)
@@ -173,20 +174,31 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 ///
 /// # Examples
 ///
+/// A [`Runtime`] stays on its thread. A program that wants one for all its threads, in a `static`, gives it a thread of
+/// its own, and keeps the handle:
+///
 /// ```
-/// let runtime = runtime::Runtime::new()?;
-/// let handle = runtime.handle().clone();
-/// let worker = std::thread::spawn(move || {
-///     // Runs on the runtime's thread; awaited, or waited for, here.
-///     handle.block_on(async { runtime::task::id() })
-/// });
-/// runtime.block_on(async {
-///     while !worker.is_finished() {
-///         runtime::time::sleep(std::time::Duration::from_millis(1)).await;
-///     }
-/// });
-/// worker.join().unwrap();
-/// # Ok::<(), std::io::Error>(())
+/// use runtime::{Handle, Runtime};
+/// use std::sync::OnceLock;
+/// use std::thread;
+///
+/// fn runtime() -> &'static Handle {
+///     static HANDLE: OnceLock<Handle> = OnceLock::new();
+///     HANDLE.get_or_init(|| {
+///         let (sender, receiver) = std::sync::mpsc::channel();
+///         thread::spawn(move || {
+///             let runtime = Runtime::new().expect("cannot make the runtime");
+///             sender.send(runtime.handle().clone()).unwrap();
+///             // Turns the loop for as long as the program runs.
+///             runtime.block_on(std::future::pending::<()>());
+///         });
+///         receiver.recv().expect("the thread of the runtime has ended")
+///     })
+/// }
+///
+/// let task = runtime().spawn(async { thread::current().id() });
+/// let elsewhere = runtime().block_on(task).unwrap();
+/// assert_ne!(elsewhere, thread::current().id());
 /// ```
 #[derive(Clone)]
 pub struct Handle {
