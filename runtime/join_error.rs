@@ -8,6 +8,11 @@ use std::sync::{Mutex, PoisonError};
 
 /// A task was aborted, or panicked, before it had an output.
 ///
+/// It is displayed in the words of tokio's.
+///
+/// In a program that is compiled with `panic = "abort"` there is no error for a panic: the first one ends the
+/// process, in whichever task it is.
+///
 /// # Examples
 ///
 /// ```
@@ -100,7 +105,9 @@ impl fmt::Display for JoinError {
         match (&self.reason, self.message()) {
             (Reason::Cancelled, _) => write!(f, "task {} was cancelled", self.id),
             (Reason::NoThread(error), _) => write!(f, "task {} got no thread to run on: {error}", self.id),
-            (Reason::Panic(_), Some(message)) => write!(f, "task {} panicked: {message}", self.id),
+            (Reason::Panic(_), Some(message)) => {
+                write!(f, "task {} panicked with message {message:?}", self.id)
+            }
             (Reason::Panic(_), None) => write!(f, "task {} panicked", self.id),
         }
     }
@@ -108,7 +115,14 @@ impl fmt::Display for JoinError {
 
 impl fmt::Debug for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "JoinError({self})")
+        match (&self.reason, self.message()) {
+            (Reason::Cancelled, _) => write!(f, "JoinError::Cancelled({:?})", self.id),
+            (Reason::NoThread(error), _) => write!(f, "JoinError::NoThread({:?}, {error:?})", self.id),
+            (Reason::Panic(_), Some(message)) => {
+                write!(f, "JoinError::Panic({:?}, {message:?}, ...)", self.id)
+            }
+            (Reason::Panic(_), None) => write!(f, "JoinError::Panic({:?}, ...)", self.id),
+        }
     }
 }
 
@@ -130,6 +144,7 @@ impl From<JoinError> for io::Error {
 #[cfg(test)]
 mod tests {
     use super::JoinError;
+    use std::any::Any;
 
     #[test]
     fn it_goes_where_errors_go() {
@@ -137,7 +152,24 @@ mod tests {
             error.into()
         }
         let id = crate::task::Id::new(1, 1);
-        assert_eq!(boxed(JoinError::panic(id, Box::new("oh"))).to_string(), "task 1.1 panicked: oh");
-        assert_eq!(boxed(JoinError::panic(id, Box::new(7))).to_string(), "task 1.1 panicked");
+        let error = boxed(JoinError::panic(id, Box::new("oh")));
+        assert_eq!(error.to_string(), "task 65537 panicked with message \"oh\"");
+        assert_eq!(boxed(JoinError::panic(id, Box::new(7))).to_string(), "task 65537 panicked");
+    }
+
+    /// Logs are searched for these words.
+    #[test]
+    fn it_says_what_tokios_does() {
+        let id = crate::task::Id::new(1, 3);
+        let display = |error: JoinError| (error.to_string(), format!("{error:?}"));
+        let (said, debug) = display(JoinError::cancelled(id));
+        assert_eq!((&*said, &*debug), ("task 196609 was cancelled", "JoinError::Cancelled(Id(196609))"));
+        for payload in [Box::new("a \"word\"") as Box<dyn Any + Send>, Box::new(String::from("a \"word\""))] {
+            let (said, debug) = display(JoinError::panic(id, payload));
+            assert_eq!(said, r#"task 196609 panicked with message "a \"word\"""#);
+            assert_eq!(debug, r#"JoinError::Panic(Id(196609), "a \"word\"", ...)"#);
+        }
+        let (said, debug) = display(JoinError::panic(id, Box::new(7)));
+        assert_eq!((&*said, &*debug), ("task 196609 panicked", "JoinError::Panic(Id(196609), ...)"));
     }
 }

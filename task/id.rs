@@ -5,7 +5,8 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Names a task. No two tasks of a process have the same, as long as their runtimes live.
+/// Names a task. No two tasks of a process have the same, as long as their runtimes live. It is displayed as a number,
+/// which says nothing of the order of tasks.
 ///
 /// # Examples
 ///
@@ -62,15 +63,22 @@ impl Id {
     }
 }
 
+impl Id {
+    /// What users see. With the runtime in the low bits, so that the number is short.
+    fn number(self) -> u64 {
+        self.0.get().rotate_left(u64::BITS - SERIAL_BITS)
+    }
+}
+
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.0.get() >> SERIAL_BITS, self.serial())
+        self.number().fmt(f)
     }
 }
 
 impl fmt::Debug for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Id({self})")
+        f.debug_tuple("Id").field(&self.number()).finish()
     }
 }
 

@@ -114,7 +114,7 @@ fn in_a_poll_by_the_usual_macro() {
     Others::around(async || {
         let task = spawn(async { panic!("with {} arguments", 2) });
         let error = task.await.unwrap_err();
-        assert!(error.to_string().ends_with("panicked: with 2 arguments"), "{error}");
+        assert!(error.to_string().ends_with("panicked with message \"with 2 arguments\""), "{error}");
     });
 }
 

@@ -32,8 +32,8 @@ fn namesake(runtime: Runtime) -> Runtime {
     Builder::new_current_thread().start_paused(true).build().unwrap()
 }
 
-fn number(id: task::Id) -> String {
-    id.to_string().split_once('.').unwrap().0.to_owned()
+fn number(id: task::Id) -> u16 {
+    id.to_string().parse::<u64>().unwrap() as u16
 }
 
 /// The handles of tasks, and a socket that waits there.

@@ -200,7 +200,7 @@ fn everything() {
     drop(set.spawn_local(async {}));
     block_on(async {
         assert!(task::try_id().is_none());
-        assert_eq!(spawn(async { task::id() }).await.unwrap().to_string().split('.').count(), 2);
+        assert!(spawn(async { task::id() }).await.unwrap().to_string().parse::<u64>().is_ok());
         set.run_until(async { spawn_local(yield_now()).await.unwrap() }).await;
         set.await;
         spawn_local(coop::consume_budget()).await.unwrap();

@@ -38,6 +38,9 @@ use std::rc::Rc;
 
 /// Serves a listener's connections, each in a task of its own.
 ///
+/// A handler that panics ends its own connection, and the others go on. Not so in a program that is compiled with
+/// `panic = "abort"`: there the first panic of a handler ends the process, with all connections.
+///
 /// # Examples
 ///
 /// ```
