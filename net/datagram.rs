@@ -44,9 +44,12 @@ macro_rules! datagram_methods {
             /// # Errors
             ///
             /// Those of fcntl(2).
+            #[cfg_attr(debug_assertions, track_caller)]
             pub fn from_std(socket: $std) -> ::std::io::Result<$type> {
                 socket.set_nonblocking(true)?;
-                Ok(Self::new(socket))
+                let mut socket = Self::new(socket);
+                socket.io.set_origin($crate::task::origin::Origin::caller(stringify!($type)));
+                Ok(socket)
             }
 
             /// Gives the socket as std's, in no runtime's care any more. It is still non-blocking.
@@ -298,6 +301,7 @@ macro_rules! datagram_methods {
         impl TryFrom<$std> for $type {
             type Error = ::std::io::Error;
 
+            #[cfg_attr(debug_assertions, track_caller)]
             fn try_from(socket: $std) -> ::std::io::Result<$type> {
                 Self::from_std(socket)
             }

@@ -7,6 +7,7 @@
 use super::pace::{Pace, TRIES};
 use crate::runtime::reactor::Direction;
 use crate::runtime::registered::{Registered, Waiting};
+use crate::task::origin::Origin;
 use crate::time::Sleep;
 use std::io;
 use std::os::fd::AsFd;
@@ -31,6 +32,11 @@ impl<L: Listen> Listening<L> {
     /// Of a socket that does not block.
     pub(super) fn new(listener: L) -> Listening<L> {
         Listening { io: Registered::new(listener), pace: Pace::default() }
+    }
+
+    /// Notes where it was made.
+    pub(super) fn set_origin(&mut self, origin: Origin) {
+        self.io.set_origin(origin);
     }
 
     pub(super) fn get(&self) -> &L {

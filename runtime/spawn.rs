@@ -152,9 +152,19 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
+    spawn_blocking_for("spawn_blocking", call)
+}
+
+/// The same, for a function of that name.
+#[track_caller]
+pub(crate) fn spawn_blocking_for<F, T>(function: &str, call: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
     match context::home() {
         Some(home) => spawn_on_pool(&home, call),
-        None => outside::called("spawn_blocking"),
+        None => outside::called(function),
     }
 }
 

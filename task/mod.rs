@@ -7,6 +7,11 @@
 pub mod coop;
 mod id;
 mod local_set;
+#[cfg(debug_assertions)]
+pub(crate) mod origin;
+#[cfg(not(debug_assertions))]
+#[path = "origin_absent.rs"]
+pub(crate) mod origin;
 pub(crate) mod outside;
 mod yield_now;
 

@@ -2,7 +2,9 @@
 //!
 //! This is on the ground floor: tasks, timers and sockets say it, which do not know each other.
 
+use super::origin::Origin;
 use std::cell::Cell;
+use std::fmt;
 
 thread_local! {
     static MAKES_BLOCKING_CALL: Cell<bool> = const { Cell::new(false) };
@@ -27,4 +29,15 @@ pub(crate) fn remedy() -> &'static str {
 #[track_caller]
 pub(crate) fn called(function: &str) -> ! {
     panic!("{function} was called outside of a runtime: {}", remedy())
+}
+
+/// Panics: somebody has polled, without a runtime, an operation of something that was made at `origin`.
+#[cold]
+#[track_caller]
+pub(crate) fn polled(operation: impl fmt::Display, origin: Origin) -> ! {
+    let remedy = remedy();
+    match origin.location() {
+        Some(made) => panic!("{operation} was polled outside of a runtime: {remedy} (it was made at {made})"),
+        None => panic!("{operation} was polled outside of a runtime: {remedy}"),
+    }
 }

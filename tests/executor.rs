@@ -695,6 +695,9 @@ fn without_a_runtime_the_panic_says_what_to_do() {
         says(|| drop(runtime::Handle::current())),
         says(|| _ = std::pin::pin!(runtime::time::sleep(std::time::Duration::ZERO)).poll(&mut noop())),
     ] {
-        assert!(said.contains(": call this inside block_on or #[runtime::main]"), "{said}");
+        assert!(
+            said.contains("outside of a runtime: call this inside block_on or #[runtime::main]"),
+            "{said}"
+        );
     }
 }

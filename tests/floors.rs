@@ -33,7 +33,9 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ),
     // The ground floor: a counter.
     ("task/coop", &[]),
-    ("task/outside.rs", &[]),
+    ("task/origin.rs", &[]),
+    ("task/origin_absent.rs", &[]),
+    ("task/outside.rs", &["task::origin"]),
     ("task/yield_now.rs", &[]),
     ("task/id.rs", &["runtime::context"]),
     (
@@ -49,10 +51,13 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ),
     ("task/mod.rs", &["runtime::join", "runtime::join_error", "runtime::spawn"]),
     // Timers find their driver by a thread-local of their own, and never name the runtime.
-    ("time", &["task::coop", "task::outside"]),
+    ("time", &["task::coop", "task::origin", "task::outside"]),
     // The multiplexers know neither wakers nor tasks.
     ("runtime/selector", &["runtime::interest"]),
-    ("runtime", &["task::Id", "task::coop", "task::outside", "time::Driver", "time::RemoteTimer"]),
+    (
+        "runtime",
+        &["task::Id", "task::coop", "task::origin", "task::outside", "time::Driver", "time::RemoteTimer"],
+    ),
     // Deadlines are timers of a kind.
     (
         "runtime/deadlines.rs",

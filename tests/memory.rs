@@ -72,7 +72,9 @@ fn an_armed_timer_takes_at_most_72_bytes() {
             }
             let taken = each(live_bytes() - before, MANY) + size_of::<Sleep>() as isize;
             eprintln!("an armed timer takes {taken} bytes");
-            assert!(taken <= 72, "{taken} bytes");
+            // In debug builds it remembers where it was made.
+            let origin = if cfg!(debug_assertions) { 24 } else { 0 };
+            assert!(taken <= 72 + origin, "{taken} bytes");
         });
     });
 }

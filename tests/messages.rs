@@ -4,9 +4,10 @@ mod common;
 
 use common::watchdog;
 use futures_lite::future::block_on as elsewhere;
-use runtime::io::Interest;
 use runtime::io::unix::AsyncFd;
-use runtime::net::{TcpListener, TcpStream};
+use runtime::io::{AsyncReadExt, AsyncWriteExt, Interest};
+use runtime::net::unix::pipe;
+use runtime::net::{TcpListener, TcpStream, UdpSocket, UnixStream};
 use runtime::task::{self, JoinHandle, spawn_blocking, spawn_local};
 use runtime::{Handle, Runtime, spawn, time};
 use std::cell::RefCell;
@@ -37,7 +38,7 @@ fn answer<T>(mistake: impl FnOnce() -> T) -> (String, String) {
     (said.expect("a message"), PLACE.take())
 }
 
-const NO_RUNTIME: &str = "no runtime on this thread: call this inside block_on or #[runtime::main], \
+const NO_RUNTIME: &str = "there is no runtime on this thread: call this inside block_on or #[runtime::main], \
                           or send it to one by Handle::spawn";
 
 const OUTSIDE: &str = "outside of a runtime: call this inside block_on or #[runtime::main], \
@@ -49,40 +50,122 @@ const IN_A_BLOCKING_CALL: &str = "outside of a runtime: on a thread of spawn_blo
 #[test]
 fn no_runtime_on_this_thread() {
     let _watchdog = watchdog();
-    let calls: [(&str, fn()); 4] = [
+    let calls: [(&str, fn()); 7] = [
         ("spawn", || drop(spawn(async {}))),
         ("spawn_local", || drop(spawn_local(async {}))),
         ("spawn_blocking", || drop(spawn_blocking(|| ()))),
         ("Handle::current", || drop(Handle::current())),
+        ("time::pause", || time::pause()),
+        ("time::resume", || time::resume()),
+        ("time::inhibit_auto_advance", || drop(time::inhibit_auto_advance())),
     ];
     for (function, call) in calls {
         let (said, place) = answer(call);
         assert_eq!(said, format!("{function} was called {OUTSIDE}"));
         assert_eq!(place, file!(), "{function}: it points at the caller");
     }
-    assert_eq!(answer(time::inhibit_auto_advance).0, NO_RUNTIME);
-    assert_eq!(Handle::try_current().unwrap_err().to_string(), format!("there is {NO_RUNTIME}"));
-    // What is made anywhere says so when it has to wait.
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let listener = TcpListener::from_std(listener).unwrap();
-    let stream = TcpStream::from_std(std::net::TcpStream::connect(address).unwrap()).unwrap();
-    let fd = AsyncFd::new(std::net::UdpSocket::bind("127.0.0.1:0").unwrap()).unwrap();
-    assert_eq!(answer(|| elsewhere(time::sleep(Duration::from_secs(1)))).0, NO_RUNTIME);
-    assert!(answer(|| elsewhere(stream.readable())).0.ends_with(OUTSIDE));
-    assert!(answer(|| elsewhere(stream.ready(Interest::READABLE))).0.ends_with(OUTSIDE));
-    assert!(answer(|| elsewhere(fd.readable())).0.ends_with(OUTSIDE));
-    elsewhere(listener.accept()).expect("one is there already");
-    assert!(answer(|| elsewhere(listener.accept())).0.ends_with(OUTSIDE));
-    let never = time::timeout(Duration::from_secs(1), std::future::pending::<()>());
-    assert_eq!(answer(|| elsewhere(never)).0, NO_RUNTIME);
-    // So do the threads of the pool, where the remedy is another one.
+    assert_eq!(Handle::try_current().unwrap_err().to_string(), NO_RUNTIME);
+    // On the threads of the pool the remedy is another one.
     for (function, call) in &calls[..2] {
         let call = *call;
         let (said, place) = runtime::block_on(async { spawn_blocking(move || answer(call)).await.unwrap() });
         assert_eq!(said, format!("{function} was called {IN_A_BLOCKING_CALL}"));
         assert_eq!(place, file!());
     }
+}
+
+/// What is said of a poll, with where that was made which is polled, as far as it is remembered.
+fn polled(operation: &str, remedy: &str, made: Option<(u32, u32)>) -> String {
+    let made = made.filter(|_| cfg!(debug_assertions));
+    let made = made.map(|(line, column)| format!(" (it was made at {}:{line}:{column})", file!()));
+    format!("{operation} was polled {remedy}{}", made.unwrap_or_default())
+}
+
+/// The same of a timer, whose name is remembered with the place.
+fn polled_timer(operation: &str, remedy: &str, made: (u32, u32)) -> String {
+    let name = if cfg!(debug_assertions) { operation } else { "a Sleep, Timeout or Interval" };
+    polled(name, remedy, Some(made))
+}
+
+#[test]
+fn a_timer_that_is_polled_outside_of_a_runtime() {
+    let _watchdog = watchdog();
+    let second = Duration::from_secs(1);
+    let never = std::future::pending::<()>;
+    let sleep = time::sleep(second);
+    let made = (line!() - 1, 17);
+    let (said, place) = answer(|| elsewhere(async { _ = sleep.await }));
+    assert_eq!(said, polled_timer("Sleep", OUTSIDE, made));
+    if cfg!(debug_assertions) {
+        assert_eq!(place, file!(), "it points at the await");
+    }
+    let timeout = time::timeout(second, never());
+    let made = (line!() - 1, 19);
+    let (said, place) = answer(|| elsewhere(async { _ = timeout.await }));
+    assert_eq!(said, polled_timer("Timeout", OUTSIDE, made));
+    if cfg!(debug_assertions) {
+        assert_eq!(place, file!(), "it points at the await");
+    }
+    let timeout = time::timeout_at(time::Instant::now() + second, never());
+    let made = (line!() - 1, 19);
+    assert_eq!(answer(|| elsewhere(timeout)).0, polled_timer("Timeout", OUTSIDE, made));
+    let mut interval = time::interval(second);
+    let made = (line!() - 1, 24);
+    let (said, _) = answer(|| elsewhere(interval.tick()));
+    assert_eq!(said, polled_timer("Interval::tick", OUTSIDE, made));
+    assert_eq!(answer(|| elsewhere(time::advance(second))).0, format!("time::advance was called {OUTSIDE}"));
+    let sleep = time::sleep(second);
+    let made = (line!() - 1, 17);
+    let (said, _) =
+        runtime::block_on(async move { spawn_blocking(move || answer(|| elsewhere(sleep))).await.unwrap() });
+    assert_eq!(said, polled_timer("Sleep", IN_A_BLOCKING_CALL, made));
+}
+
+#[test]
+fn a_socket_that_is_polled_outside_of_a_runtime() {
+    let _watchdog = watchdog();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let listener = TcpListener::from_std(listener).unwrap();
+    let made = Some((line!() - 1, 20));
+    assert_eq!(answer(|| elsewhere(listener.accept())).0, polled("TcpListener::accept", OUTSIDE, made));
+    let mut stream = TcpStream::from_std(std::net::TcpStream::connect(address).unwrap()).unwrap();
+    let made = Some((line!() - 1, 22));
+    let readable = polled("TcpStream::readable", OUTSIDE, made);
+    assert_eq!(answer(|| elsewhere(stream.readable())).0, readable);
+    assert_eq!(answer(|| elsewhere(stream.ready(Interest::READABLE))).0, readable);
+    let read = polled("TcpStream::read", OUTSIDE, made);
+    assert_eq!(answer(|| elsewhere(stream.read(&mut [0]))).0, read);
+    let (one, mut other) = UnixStream::pair().unwrap();
+    let made = Some((line!() - 1, 28));
+    assert_eq!(answer(|| elsewhere(other.read(&mut [0]))).0, polled("UnixStream::read", OUTSIDE, made));
+    let write = async { while other.write(&[0; 10_000]).await.is_ok() {} };
+    assert_eq!(answer(|| elsewhere(write)).0, polled("UnixStream::write", OUTSIDE, made));
+    drop(one);
+    let socket = UdpSocket::from_std(std::net::UdpSocket::bind("127.0.0.1:0").unwrap()).unwrap();
+    let made = Some((line!() - 1, 18));
+    assert_eq!(answer(|| elsewhere(socket.recv(&mut [0]))).0, polled("UdpSocket::recv", OUTSIDE, made));
+    assert_eq!(answer(|| elsewhere(socket.readable())).0, polled("UdpSocket::readable", OUTSIDE, made));
+    let (_sender, receiver) = pipe::pipe().unwrap();
+    let made = Some((line!() - 1, 31));
+    assert_eq!(answer(|| elsewhere(receiver.readable())).0, polled("Receiver::readable", OUTSIDE, made));
+    let fd = AsyncFd::new(std::net::UdpSocket::bind("127.0.0.1:0").unwrap()).unwrap();
+    let made = Some((line!() - 1, 14));
+    assert_eq!(answer(|| elsewhere(fd.readable())).0, polled("AsyncFd::readable", OUTSIDE, made));
+    // One that another runtime has, and one that was made by an `async` function, which does not know its caller.
+    let runtime = Runtime::new().unwrap();
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let waiting = std::pin::pin!(listener.accept());
+    assert!(runtime.block_on(futures_lite::future::poll_once(waiting)).is_none());
+    assert_eq!(answer(|| elsewhere(listener.accept())).0, polled("TcpListener::accept", OUTSIDE, None));
+    // Elsewhere it may be connected at once.
+    if cfg!(target_os = "linux") {
+        let said = answer(|| elsewhere(TcpStream::connect(address))).0;
+        assert_eq!(said, polled("TcpStream::connect", OUTSIDE, None));
+    }
+    // A name is looked up on a thread of the runtime.
+    let lookup = answer(|| elsewhere(TcpStream::connect("localhost:1")));
+    assert_eq!(lookup.0, format!("lookup_host was called {OUTSIDE}"));
 }
 
 #[test]
@@ -155,10 +238,7 @@ fn a_blocking_socket_is_no_mistake() {
     let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     // It blocks, and nothing comes: it is made not to.
     let mut stream = TcpStream::from_std(client).unwrap();
-    let read = async {
-        use runtime::io::AsyncReadExt;
-        time::timeout(Duration::from_millis(5), stream.read(&mut [0; 8])).await
-    };
+    let read = async { time::timeout(Duration::from_millis(5), stream.read(&mut [0; 8])).await };
     assert!(runtime::block_on(read).is_err(), "the timer fired");
 }
 

@@ -9,6 +9,8 @@ use super::instant::{Instant, nanoseconds};
 use super::log::Log;
 use super::moment::{self, Moment};
 use super::wheel::{Key, MAX_TICK, Wheel};
+use crate::task::origin::Origin;
+use crate::task::outside;
 use std::cell::{Cell, RefCell};
 use std::mem::{self, ManuallyDrop};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -112,16 +114,31 @@ pub(crate) fn try_current<R>(f: impl FnOnce(&Rc<Driver>) -> R) -> Option<R> {
     CURRENT.with(|current| current.borrow().as_ref().map(f))
 }
 
-/// Calls `f` with the driver of this thread. No user code may run in `f`.
+/// Calls `f` with the driver of this thread, for a function of that name. No user code may run in `f`.
 #[inline]
 #[track_caller]
-pub(crate) fn current<R>(f: impl FnOnce(&Rc<Driver>) -> R) -> R {
+pub(crate) fn current<R>(function: &str, f: impl FnOnce(&Rc<Driver>) -> R) -> R {
     match try_current(f) {
         Some(result) => result,
-        None => panic!(
-            "no runtime on this thread: call this inside block_on or #[runtime::main], or send it to one by Handle::spawn"
-        ),
+        None => outside::called(function),
     }
+}
+
+/// The same, for the poll of something of that origin.
+#[inline]
+#[cfg_attr(debug_assertions, track_caller)]
+pub(super) fn current_for_poll<R>(origin: Origin, f: impl FnOnce(&Rc<Driver>) -> R) -> R {
+    match try_current(f) {
+        Some(result) => result,
+        None => polled_outside(origin),
+    }
+}
+
+#[cold]
+#[inline(never)]
+#[cfg_attr(debug_assertions, track_caller)]
+fn polled_outside(origin: Origin) -> ! {
+    outside::polled(origin.name().unwrap_or("a Sleep, Timeout or Interval"), origin)
 }
 
 impl Driver {
@@ -447,12 +464,13 @@ impl TimerId {
         self.driver == 0
     }
 
-    /// Ready if the deadline has passed, or the timer has fired; else the waker is left.
+    /// Ready if the deadline has passed, or the timer has fired; else the waker is left. Without a driver, the panic
+    /// says what of the user's has been polled.
     #[inline]
-    #[track_caller]
-    pub(crate) fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+    #[cfg_attr(debug_assertions, track_caller)]
+    pub(crate) fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>, origin: Origin) -> Poll<()> {
         if !self.is_none() {
-            match current(|driver| driver.check(*self, deadline, cx.waker())) {
+            match current_for_poll(origin, |driver| driver.check(*self, deadline, cx.waker())) {
                 Check::Armed => return Poll::Pending,
                 Check::Fired => {
                     *self = TimerId::NONE;
@@ -467,7 +485,7 @@ impl TimerId {
         }
         let mut waker = Some(cx.waker().clone());
         let earlier = *self;
-        let polled = current(|driver| driver.arm(self, deadline, &mut waker, Asks::Clock));
+        let polled = current_for_poll(origin, |driver| driver.arm(self, deadline, &mut waker, Asks::Clock));
         drop_waker(waker);
         if earlier.driver != self.driver && !earlier.is_none() {
             earlier.disarm_elsewhere(deadline);

@@ -1,7 +1,8 @@
 //! Ticks at a fixed pace.
 
 use super::instant::Instant;
-use super::sleep::{Sleep, sleep_until};
+use super::sleep::Sleep;
+use crate::task::origin::Origin;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -47,7 +48,8 @@ pub fn interval(period: Duration) -> Interval {
 #[track_caller]
 pub fn interval_at(start: Instant, period: Duration) -> Interval {
     assert!(!period.is_zero(), "the period of an interval must not be zero");
-    Interval { sleep: sleep_until(start), period, missed_tick_behavior: MissedTickBehavior::Burst }
+    let sleep = Sleep::new(start, Origin::caller("Interval::tick"));
+    Interval { sleep, period, missed_tick_behavior: MissedTickBehavior::Burst }
 }
 
 /// What an [`Interval`] does after it was not polled in time for a tick.
@@ -93,6 +95,7 @@ impl Interval {
     }
 
     /// Polls for the next tick.
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<Instant> {
         ready!(Pin::new(&mut self.sleep).poll(cx));
         let due = self.sleep.deadline();

@@ -33,7 +33,7 @@ use std::time::Duration;
 /// ```
 #[track_caller]
 pub fn pause() {
-    let clock_was_paused = driver::current(|driver| {
+    let clock_was_paused = driver::current("time::pause", |driver| {
         let was_paused = driver.is_paused();
         driver.pause();
         was_paused
@@ -48,7 +48,7 @@ pub fn pause() {
 /// If the clock is not paused, or there is no runtime on this thread.
 #[track_caller]
 pub fn resume() {
-    let clock_was_paused = driver::current(|driver| {
+    let clock_was_paused = driver::current("time::resume", |driver| {
         let was_paused = driver.is_paused();
         if was_paused {
             driver.resume();
@@ -83,9 +83,9 @@ pub fn resume() {
 /// # });
 /// ```
 pub async fn advance(duration: Duration) {
-    let clock_was_paused = driver::current(|driver| driver.is_paused());
+    let clock_was_paused = driver::current("time::advance", |driver| driver.is_paused());
     assert!(clock_was_paused, "the clock is not paused: call pause before advance");
-    let (until_ns, last_tick) = driver::current(|driver| {
+    let (until_ns, last_tick) = driver::current("time::advance", |driver| {
         let until_ns = driver.clock().ns_of(driver.clock().now().saturating_add(duration));
         (until_ns, driver.last_tick(until_ns))
     });
@@ -94,7 +94,7 @@ pub async fn advance(duration: Duration) {
     let mut has_waited = false;
     poll_fn(|cx| {
         let fired = last.poll_fired(cx);
-        driver::current(|driver| driver.clock().move_to(until_ns));
+        driver::current("time::advance", |driver| driver.clock().move_to(until_ns));
         if fired.is_ready() && !std::mem::replace(&mut has_waited, true) {
             // Nothing more becomes due. What has been woken before still has its turn.
             cx.waker().wake_by_ref();
@@ -134,7 +134,7 @@ pub async fn advance(duration: Duration) {
 /// ```
 #[track_caller]
 pub fn inhibit_auto_advance() -> AutoAdvanceInhibited {
-    let driver = driver::current(|driver| {
+    let driver = driver::current("time::inhibit_auto_advance", |driver| {
         driver.inhibit();
         driver.clone()
     });

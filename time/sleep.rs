@@ -4,6 +4,7 @@ use super::driver::{self, Asks, TimerId};
 use super::instant::Instant;
 use super::moment::Moment;
 use crate::task::coop;
+use crate::task::origin::Origin;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -34,6 +35,7 @@ use std::time::Duration;
 /// assert!(start.elapsed() >= Duration::from_millis(2));
 /// # });
 /// ```
+#[cfg_attr(debug_assertions, track_caller)]
 pub fn sleep(duration: Duration) -> Sleep {
     sleep_until(Instant::now().saturating_add(duration))
 }
@@ -51,8 +53,9 @@ pub fn sleep(duration: Duration) -> Sleep {
 /// assert!(Instant::now() >= deadline);
 /// # });
 /// ```
+#[cfg_attr(debug_assertions, track_caller)]
 pub fn sleep_until(deadline: Instant) -> Sleep {
-    Sleep { deadline, timer: TimerId::NONE }
+    Sleep::new(deadline, Origin::caller("Sleep"))
 }
 
 /// The future of [`sleep`] and [`sleep_until`]. It is `Unpin`, and may be polled again once
@@ -67,9 +70,14 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
 pub struct Sleep {
     deadline: Instant,
     timer: TimerId,
+    origin: Origin,
 }
 
 impl Sleep {
+    pub(super) fn new(deadline: Instant, origin: Origin) -> Sleep {
+        Sleep { deadline, timer: TimerId::NONE, origin }
+    }
+
     /// When it completes.
     pub fn deadline(&self) -> Instant {
         self.deadline
@@ -105,30 +113,40 @@ impl Sleep {
     }
 
     /// As `poll`, whatever is left of the budget.
+    #[cfg_attr(debug_assertions, track_caller)]
     pub(crate) fn poll_unbudgeted(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.timer.poll(self.deadline, cx)
+        self.timer.poll(self.deadline, cx, self.origin)
     }
 
     /// Makes a sleep that ends `duration` after a moment, and polls it, whatever is left of the budget.
     #[inline]
-    pub(super) fn poll_after(moment: Moment, duration: Duration, cx: &mut Context<'_>) -> (Sleep, Poll<()>) {
+    #[cfg_attr(debug_assertions, track_caller)]
+    pub(super) fn poll_after(
+        moment: Moment,
+        duration: Duration,
+        origin: Origin,
+        cx: &mut Context<'_>,
+    ) -> (Sleep, Poll<()>) {
         let mut timer = TimerId::NONE;
         let mut waker = Some(cx.waker().clone());
-        let (deadline, polled) =
-            driver::current(|driver| driver.arm_after(&mut timer, moment, duration, &mut waker));
+        let (deadline, polled) = driver::current_for_poll(origin, |driver| {
+            driver.arm_after(&mut timer, moment, duration, &mut waker)
+        });
         driver::drop_waker(waker);
-        (Sleep { deadline, timer }, polled)
+        (Sleep { deadline, timer, origin }, polled)
     }
 
     /// Ready when the timer has fired, which is behind all those of earlier deadlines, and behind those of the same
     /// tick that were armed before.
     pub(super) fn poll_fired(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if driver::current(|driver| driver.is_armed(self.timer, self.deadline, cx.waker())) {
+        let origin = self.origin;
+        if driver::current_for_poll(origin, |driver| driver.is_armed(self.timer, self.deadline, cx.waker())) {
             return Poll::Pending;
         }
         let mut waker = Some(cx.waker().clone());
-        let polled =
-            driver::current(|driver| driver.arm(&mut self.timer, self.deadline, &mut waker, Asks::Wheel));
+        let polled = driver::current_for_poll(origin, |driver| {
+            driver.arm(&mut self.timer, self.deadline, &mut waker, Asks::Wheel)
+        });
         driver::drop_waker(waker);
         polled
     }
@@ -137,6 +155,8 @@ impl Sleep {
 impl Future for Sleep {
     type Output = ();
 
+    // In debug builds a panic points to the `await`.
+    #[cfg_attr(debug_assertions, track_caller)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         ready!(coop::poll_budget(cx));
         ready!(self.poll_unbudgeted(cx));

@@ -2,7 +2,8 @@
 
 use super::instant::Instant;
 use super::moment::Moment;
-use super::sleep::{Sleep, sleep, sleep_until};
+use super::sleep::Sleep;
+use crate::task::origin::Origin;
 use pin_project_lite::pin_project;
 use std::fmt;
 use std::io;
@@ -46,10 +47,12 @@ use std::time::Duration;
 /// # });
 /// ```
 #[inline]
+#[cfg_attr(debug_assertions, track_caller)]
 pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoFuture> {
+    let origin = Origin::caller("Timeout");
     let limit = match Moment::now() {
-        Some(call) => Limit::After(call, duration),
-        None => Limit::Until(sleep(duration)),
+        Some(call) => Limit::After(call, duration, origin),
+        None => Limit::Until(Sleep::new(Instant::now().saturating_add(duration), origin)),
     };
     Timeout { future: future.into_future(), limit }
 }
@@ -66,8 +69,12 @@ pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoF
 /// assert!(timeout_at(deadline, std::future::pending::<()>()).await.is_err());
 /// # });
 /// ```
+#[cfg_attr(debug_assertions, track_caller)]
 pub fn timeout_at<F: IntoFuture>(deadline: Instant, future: F) -> Timeout<F::IntoFuture> {
-    Timeout { future: future.into_future(), limit: Limit::Until(sleep_until(deadline)) }
+    Timeout {
+        future: future.into_future(),
+        limit: Limit::Until(Sleep::new(deadline, Origin::caller("Timeout"))),
+    }
 }
 
 pin_project! {
@@ -82,7 +89,7 @@ pin_project! {
 
 enum Limit {
     /// Not pending yet: the limit is so long after the call.
-    After(Moment, Duration),
+    After(Moment, Duration, Origin),
     Until(Sleep),
 }
 
@@ -107,9 +114,10 @@ impl<F: Future> Future for Timeout<F> {
     type Output = Result<F::Output, Elapsed>;
 
     #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        if let Limit::After(call, _) = this.limit {
+        if let Limit::After(call, ..) = this.limit {
             call.forget();
         }
         if let Poll::Ready(output) = this.future.poll(cx) {
@@ -118,8 +126,8 @@ impl<F: Future> Future for Timeout<F> {
         // Whatever is left of the budget: a future that uses it up in each poll has its limit too.
         let elapsed = match this.limit {
             Limit::Until(sleep) => sleep.poll_unbudgeted(cx),
-            Limit::After(call, duration) => {
-                let (sleep, elapsed) = Sleep::poll_after(*call, *duration, cx);
+            Limit::After(call, duration, origin) => {
+                let (sleep, elapsed) = Sleep::poll_after(*call, *duration, *origin, cx);
                 *this.limit = Limit::Until(sleep);
                 elapsed
             }

@@ -14,6 +14,7 @@ use crate::io::Interest;
 use crate::runtime::context;
 use crate::runtime::reactor::Direction;
 use crate::runtime::registered::Registered;
+use crate::task::origin::Origin;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -81,6 +82,7 @@ impl<T: AsFd> AsyncFd<T> {
     /// Those of registration: `EPERM` if the descriptor cannot be waited for, as it is of a regular
     /// file or a directory; `EEXIST` if it is registered with this runtime already. Use a duplicate
     /// then.
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn new(inner: T) -> io::Result<AsyncFd<T>> {
         Ok(AsyncFd::try_new(inner)?)
     }
@@ -91,6 +93,7 @@ impl<T: AsFd> AsyncFd<T> {
     /// # Errors
     ///
     /// As [`new`](AsyncFd::new).
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn with_interest(inner: T, _interest: Interest) -> io::Result<AsyncFd<T>> {
         AsyncFd::new(inner)
     }
@@ -118,8 +121,10 @@ impl<T: AsFd> AsyncFd<T> {
     /// # }
     /// # std::io::Result::Ok(()) }).unwrap();
     /// ```
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn try_new(inner: T) -> Result<AsyncFd<T>, AsyncFdRegisterError<T>> {
-        let io = Registered::new(inner);
+        let mut io = Registered::new(inner);
+        io.set_origin(Origin::caller("AsyncFd"));
         if context::is_entered()
             && let Err(cause) = io.bind_now()
         {
@@ -133,6 +138,7 @@ impl<T: AsFd> AsyncFd<T> {
     /// # Errors
     ///
     /// As [`new`](AsyncFd::new).
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn try_with_interest(inner: T, _interest: Interest) -> Result<AsyncFd<T>, AsyncFdRegisterError<T>> {
         AsyncFd::try_new(inner)
     }
@@ -143,6 +149,7 @@ impl<T: AsFd> AsyncFd<T> {
     /// # Errors
     ///
     /// As [`new`](AsyncFd::new).
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn register(inner: T) -> Result<AsyncFd<T>, AsyncFdRegisterError<T>> {
         AsyncFd::try_new(inner)
     }
@@ -152,6 +159,7 @@ impl<T: AsFd> AsyncFd<T> {
     /// # Errors
     ///
     /// As [`new`](AsyncFd::new).
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn register_with_interest(
         inner: T,
         _interest: Interest,

@@ -1,9 +1,12 @@
 //! Connecting: from an address to a stream whose handshake is done.
 
 use crate::net::sys;
+use crate::runtime::context;
 use crate::runtime::reactor::Direction;
 use crate::runtime::registered::Registered;
 use crate::task::coop;
+use crate::task::origin::Origin;
+use crate::task::outside;
 use socket2::Socket;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -27,6 +30,9 @@ pub(super) async fn connect_socket(socket: Socket, address: SocketAddr) -> io::R
     // connect(2) is reported writable and hung up at once.
     let stream = Registered::new(TcpStream::from(socket));
     if connecting {
+        if !context::is_entered() {
+            outside::polled("TcpStream::connect", Origin::UNKNOWN);
+        }
         handshake(&stream).await?;
     }
     Ok(stream)

@@ -5,6 +5,7 @@ use crate::net::addr::{ToSocketAddrs, try_each};
 use crate::net::listening::{Acceptor, Listen, Listening};
 use crate::net::option_values::field;
 use crate::net::sys;
+use crate::task::origin::Origin;
 use futures_core::Stream;
 use std::fmt;
 use std::future::{poll_fn, ready};
@@ -181,9 +182,12 @@ impl TcpListener {
     /// # Errors
     ///
     /// Those of fcntl(2).
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn from_std(listener: std::net::TcpListener) -> io::Result<TcpListener> {
         listener.set_nonblocking(true)?;
-        Ok(TcpListener::new(listener))
+        let mut listener = TcpListener::new(listener);
+        listener.io.set_origin(Origin::caller("TcpListener"));
+        Ok(listener)
     }
 
     /// Gives the socket as std's, in no runtime's care any more. It is still non-blocking.
@@ -255,6 +259,7 @@ impl AsRawFd for TcpListener {
 impl TryFrom<std::net::TcpListener> for TcpListener {
     type Error = io::Error;
 
+    #[cfg_attr(debug_assertions, track_caller)]
     fn try_from(listener: std::net::TcpListener) -> io::Result<TcpListener> {
         TcpListener::from_std(listener)
     }

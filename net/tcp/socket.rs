@@ -133,6 +133,7 @@ impl TcpSocket {
     /// # Errors
     ///
     /// Those of listen(2).
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn listen(self, backlog: u32) -> io::Result<TcpListener> {
         self.socket.listen(option_values::backlog(backlog))?;
         TcpListener::from_std(self.socket.into())

@@ -9,6 +9,7 @@ use crate::net::addr::{ToSocketAddrs, lookup_host};
 use crate::net::sys;
 use crate::net::transfer::{Sink, Source, async_read, async_write};
 use crate::runtime::registered::Registered;
+use crate::task::origin::Origin;
 use socket2::SockRef;
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -127,9 +128,12 @@ impl TcpStream {
     /// # Errors
     ///
     /// Those of fcntl(2).
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn from_std(stream: std::net::TcpStream) -> io::Result<TcpStream> {
         stream.set_nonblocking(true)?;
-        Ok(TcpStream::new(stream))
+        let mut stream = TcpStream::new(stream);
+        stream.io.set_origin(Origin::caller("TcpStream"));
+        Ok(stream)
     }
 
     /// Gives the connection as std's, in no runtime's care any more. It is still non-blocking.
@@ -327,6 +331,7 @@ impl AsRawFd for TcpStream {
 impl TryFrom<std::net::TcpStream> for TcpStream {
     type Error = io::Error;
 
+    #[cfg_attr(debug_assertions, track_caller)]
     fn try_from(stream: std::net::TcpStream) -> io::Result<TcpStream> {
         TcpStream::from_std(stream)
     }

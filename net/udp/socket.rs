@@ -77,9 +77,9 @@ impl UdpSocket {
     ///
     /// If a name is to be looked up and no runtime is entered on this thread.
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<UdpSocket> {
-        try_each(address, |address| ready(std::net::UdpSocket::bind(address)))
-            .await
-            .and_then(UdpSocket::from_std)
+        let socket = try_each(address, |address| ready(std::net::UdpSocket::bind(address))).await?;
+        socket.set_nonblocking(true)?;
+        Ok(UdpSocket::new(socket))
     }
 
     /// Of a socket that does not block.

@@ -7,9 +7,12 @@
 
 use super::addr::SocketAddr;
 use super::connection::Connection;
+use crate::runtime::context;
 use crate::runtime::reactor::Direction;
 use crate::runtime::registered::Registered;
 use crate::task::coop;
+use crate::task::origin::Origin;
+use crate::task::outside;
 use crate::time::{Instant, sleep};
 use socket2::Socket;
 use std::io;
@@ -48,6 +51,9 @@ pub(super) async fn connect(socket: Socket, address: &SocketAddr) -> io::Result<
             // By a signal, while a slow file system looks for the path: nothing has begun.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
+        }
+        if !context::is_entered() {
+            outside::polled("UnixStream::connect", Origin::UNKNOWN);
         }
         sleep(pause).await;
         pause = (2 * pause).min(LONGEST_PAUSE);

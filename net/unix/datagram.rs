@@ -68,6 +68,7 @@ impl UnixDatagram {
     ///
     /// Those of bind(2), such as [`AddrInUse`](io::ErrorKind::AddrInUse) if there is a file;
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the path is longer than about a hundred bytes.
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixDatagram> {
         UnixDatagram::bind_addr(&SocketAddr::of_path(path.as_ref())?)
     }
@@ -95,8 +96,9 @@ impl UnixDatagram {
     /// # std::io::Result::Ok(()) }).unwrap();
     /// # }
     /// ```
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn bind_addr(address: &SocketAddr) -> io::Result<UnixDatagram> {
-        std::os::unix::net::UnixDatagram::bind_addr(address.as_std()).and_then(UnixDatagram::from_std)
+        UnixDatagram::from_std(std::os::unix::net::UnixDatagram::bind_addr(address.as_std())?)
     }
 
     /// Makes two sockets without a name, each connected to the other.
@@ -119,6 +121,7 @@ impl UnixDatagram {
     /// assert_eq!(&buffer[..3], b"one");
     /// # std::io::Result::Ok(()) }).unwrap();
     /// ```
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn pair() -> io::Result<(UnixDatagram, UnixDatagram)> {
         let (a, b) = std::os::unix::net::UnixDatagram::pair()?;
         Ok((UnixDatagram::from_std(a)?, UnixDatagram::from_std(b)?))
@@ -129,8 +132,9 @@ impl UnixDatagram {
     /// # Errors
     ///
     /// Those of socket(2).
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn unbound() -> io::Result<UnixDatagram> {
-        std::os::unix::net::UnixDatagram::unbound().and_then(UnixDatagram::from_std)
+        UnixDatagram::from_std(std::os::unix::net::UnixDatagram::unbound()?)
     }
 
     /// Of a socket that does not block.

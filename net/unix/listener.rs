@@ -5,6 +5,7 @@ use super::stream::UnixStream;
 use super::sys;
 use crate::net::listening::{Acceptor, Listen, Listening};
 use crate::net::sys::accept_one;
+use crate::task::origin::Origin;
 use futures_core::Stream;
 use socket2::Type;
 use std::fmt;
@@ -74,6 +75,7 @@ impl UnixListener {
     /// [`AddrInUse`](io::ErrorKind::AddrInUse) if there is a file already, of whatever kind;
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the path is too long (about a hundred bytes) or has
     /// a zero byte inside; and those of bind(2).
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixListener> {
         UnixListener::bind_addr(&SocketAddr::of_path(path.as_ref())?)
     }
@@ -84,6 +86,7 @@ impl UnixListener {
     /// # Errors
     ///
     /// As [`bind`](UnixListener::bind).
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn bind_addr(address: &SocketAddr) -> io::Result<UnixListener> {
         let socket = sys::socket(Type::STREAM)?;
         socket.bind(&address.to_call()?)?;
@@ -92,8 +95,11 @@ impl UnixListener {
     }
 
     /// Of a socket that does not block.
+    #[cfg_attr(debug_assertions, track_caller)]
     pub(super) fn new(listener: net::UnixListener) -> UnixListener {
-        UnixListener { io: Listening::new(listener) }
+        let mut io = Listening::new(listener);
+        io.set_origin(Origin::caller("UnixListener"));
+        UnixListener { io }
     }
 
     /// Waits for the next connection. The address is that of the one who connects, who seldom has one.
@@ -163,6 +169,7 @@ impl UnixListener {
     /// # Errors
     ///
     /// Those of fcntl(2).
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn from_std(listener: net::UnixListener) -> io::Result<UnixListener> {
         listener.set_nonblocking(true)?;
         Ok(UnixListener::new(listener))
@@ -233,6 +240,7 @@ impl AsRawFd for UnixListener {
 impl TryFrom<net::UnixListener> for UnixListener {
     type Error = io::Error;
 
+    #[cfg_attr(debug_assertions, track_caller)]
     fn try_from(listener: net::UnixListener) -> io::Result<UnixListener> {
         UnixListener::from_std(listener)
     }

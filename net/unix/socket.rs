@@ -76,6 +76,7 @@ impl UnixSocket {
     /// # Errors
     ///
     /// Those of listen(2): `EOPNOTSUPP` for datagrams, `EINVAL` for a socket without a name, on Linux.
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn listen(self, backlog: u32) -> io::Result<UnixListener> {
         self.socket.listen(option_values::backlog(backlog))?;
         Ok(UnixListener::new(OwnedFd::from(self.socket).into()))
@@ -106,6 +107,7 @@ impl UnixSocket {
     /// # Errors
     ///
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if it was made for a stream.
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn datagram(self) -> io::Result<UnixDatagram> {
         self.check(Type::DGRAM, "this socket is for a stream: make it by `new_datagram`")?;
         UnixDatagram::from_std(OwnedFd::from(self.socket).into())

@@ -10,6 +10,7 @@ use super::{connect, split, sys};
 use crate::net::methods::{deadline_methods, read_methods, ready_methods, write_methods};
 use crate::net::transfer::{async_read, async_write};
 use crate::runtime::registered::Registered;
+use crate::task::origin::Origin;
 use socket2::Type;
 use std::fmt;
 use std::io;
@@ -118,6 +119,7 @@ impl UnixStream {
     /// assert_eq!(text, "over");
     /// # std::io::Result::Ok(()) }).unwrap();
     /// ```
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn pair() -> io::Result<(UnixStream, UnixStream)> {
         let (one, other) = net::UnixStream::pair()?;
         Ok((UnixStream::from_std(one)?, UnixStream::from_std(other)?))
@@ -144,9 +146,12 @@ impl UnixStream {
     /// # Errors
     ///
     /// Those of fcntl(2).
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn from_std(stream: net::UnixStream) -> io::Result<UnixStream> {
         stream.set_nonblocking(true)?;
-        Ok(UnixStream::new(stream))
+        let mut stream = UnixStream::new(stream);
+        stream.io.set_origin(Origin::caller("UnixStream"));
+        Ok(stream)
     }
 
     /// Gives the connection as std's, in no runtime's care any more. It is still non-blocking.
@@ -317,6 +322,7 @@ impl AsRawFd for UnixStream {
 impl TryFrom<net::UnixStream> for UnixStream {
     type Error = io::Error;
 
+    #[cfg_attr(debug_assertions, track_caller)]
     fn try_from(stream: net::UnixStream) -> io::Result<UnixStream> {
         UnixStream::from_std(stream)
     }

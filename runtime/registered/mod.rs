@@ -10,6 +10,7 @@
 
 mod limits;
 mod operations;
+mod outside;
 mod waiting;
 
 #[cfg(feature = "net")]
@@ -22,6 +23,8 @@ use super::id::SourceId;
 use super::known::Known;
 use super::reactor::Direction;
 use super::registration::{Registration, Sides};
+use crate::task::origin::Origin;
+use outside::Aim;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::OnceLock;
@@ -32,6 +35,7 @@ pub(crate) struct Registered<T: AsFd> {
     binding: Binding,
     // Before it, too.
     rare: OnceLock<Box<Rare>>,
+    origin: Origin,
     io: T,
 }
 
@@ -51,7 +55,13 @@ pub(crate) struct Belief {
 
 impl<T: AsFd> Registered<T> {
     pub(crate) fn new(io: T) -> Registered<T> {
-        Registered { binding: Binding::new(io.as_fd().as_raw_fd()), rare: OnceLock::new(), io }
+        let binding = Binding::new(io.as_fd().as_raw_fd());
+        Registered { binding, rare: OnceLock::new(), origin: Origin::UNKNOWN, io }
+    }
+
+    /// Notes where it was made. An `async` function that makes one does not know its caller.
+    pub(crate) fn set_origin(&mut self, origin: Origin) {
+        self.origin = origin;
     }
 
     pub(crate) fn get(&self) -> &T {
@@ -68,7 +78,7 @@ impl<T: AsFd> Registered<T> {
 
     /// Deregisters the descriptor, and gives it back.
     pub(crate) fn into_inner(self) -> T {
-        let Registered { binding, rare, io } = self;
+        let Registered { binding, rare, origin: _, io } = self;
         drop((binding, rare));
         io
     }
@@ -168,6 +178,7 @@ impl<T: AsFd> Registered<T> {
     /// Binds to this thread's runtime, to wait for an event there. Returns `None` if another thread has changed the
     /// registration first.
     fn bind_drained(&self, direction: Direction, earlier: SourceId) -> io::Result<Option<Belief>> {
+        self.assert_inside(direction, Aim::Operation);
         let Some(id) = self.bind(earlier, Some(direction))? else { return Ok(None) };
         let registration = self.registration(direction);
         let known = registration.known(id).not_ready(direction);

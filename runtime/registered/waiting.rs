@@ -1,5 +1,6 @@
 //! Waiting: for an event of a side, in a seat that the reactor keeps.
 
+use super::outside::Aim;
 use super::{Belief, Registered};
 use crate::runtime::deadlines::Until;
 use crate::runtime::id::SourceId;
@@ -113,6 +114,7 @@ impl<T: AsFd> Registered<T> {
         direction: Direction,
         place: &mut Place,
     ) -> Poll<io::Result<Belief>> {
+        self.assert_inside(direction, Aim::Readiness);
         let belief = self.belief_of(direction);
         if belief.known.is_ready(direction) {
             match self.take_event(belief.id, direction) {

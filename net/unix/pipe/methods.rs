@@ -10,9 +10,12 @@ macro_rules! end_methods {
     ) => {
         impl $type {
             /// Of an end that does not block.
+            #[cfg_attr(debug_assertions, track_caller)]
             pub(super) fn of(pipe: $pipe, is_stream: bool) -> $type {
                 let end = $crate::net::unix::pipe::end::End { pipe, is_stream };
-                $type { io: $crate::runtime::registered::Registered::new(end) }
+                let mut io = $crate::runtime::registered::Registered::new(end);
+                io.set_origin($crate::task::origin::Origin::caller(stringify!($type)));
+                $type { io }
             }
 
             #[doc = concat!("Takes the ", $verb, " end of a pipe from elsewhere. It is made non-blocking, for all who share")]
@@ -22,6 +25,7 @@ macro_rules! end_methods {
             ///
             /// [`InvalidInput`](std::io::ErrorKind::InvalidInput) if the file is not a pipe, or not opened for
             #[doc = concat!($verb, "; and those of fcntl(2).")]
+            #[cfg_attr(debug_assertions, track_caller)]
             pub fn from_file(file: ::std::fs::File) -> ::std::io::Result<$type> {
                 $type::from_owned_fd(file.into())
             }
@@ -32,6 +36,7 @@ macro_rules! end_methods {
             ///
             /// As [`from_file`](Self::from_file).
             $(#[$example])*
+            #[cfg_attr(debug_assertions, track_caller)]
             pub fn from_owned_fd(fd: ::std::os::fd::OwnedFd) -> ::std::io::Result<$type> {
                 let fd = $crate::net::unix::pipe::end::check(fd, ::libc::$access)?;
                 $crate::net::unix::pipe::end::set_blocking(&fd, false)?;
@@ -43,6 +48,7 @@ macro_rules! end_methods {
             /// # Errors
             ///
             /// None so far.
+            #[cfg_attr(debug_assertions, track_caller)]
             pub fn from_file_unchecked(file: ::std::fs::File) -> ::std::io::Result<$type> {
                 $type::from_owned_fd_unchecked(file.into())
             }
@@ -52,6 +58,7 @@ macro_rules! end_methods {
             /// # Errors
             ///
             /// None so far.
+            #[cfg_attr(debug_assertions, track_caller)]
             pub fn from_owned_fd_unchecked(fd: ::std::os::fd::OwnedFd) -> ::std::io::Result<$type> {
                 Ok($type::of(fd.into(), false))
             }

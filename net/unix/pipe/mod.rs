@@ -70,6 +70,7 @@ use std::io;
 /// assert_eq!(text, "through the pipe");
 /// # std::io::Result::Ok(()) }).unwrap();
 /// ```
+#[cfg_attr(debug_assertions, track_caller)]
 pub fn pipe() -> io::Result<(Sender, Receiver)> {
     let (reader, writer) = io::pipe()?;
     end::set_blocking(&reader, false)?;

@@ -45,6 +45,7 @@ impl OpenOptions {
     /// # Errors
     ///
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the file is not a pipe, and those of open(2).
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn open_receiver(&self, path: impl AsRef<Path>) -> io::Result<Receiver> {
         let file = self.open(fs::OpenOptions::new().read(true).write(self.read_write), path.as_ref())?;
         Receiver::from_file_unchecked(file)
@@ -56,6 +57,7 @@ impl OpenOptions {
     ///
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the file is not a pipe; `ENXIO` if nobody has it
     /// open for reading; and those of open(2).
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn open_sender(&self, path: impl AsRef<Path>) -> io::Result<Sender> {
         let file = self.open(fs::OpenOptions::new().write(true).read(self.read_write), path.as_ref())?;
         Sender::from_file_unchecked(file)

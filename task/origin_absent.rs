@@ -1,0 +1,24 @@
+//! In release builds nobody remembers where something was made, and it takes no room.
+
+use std::panic::Location;
+
+/// Nothing.
+#[derive(Clone, Copy)]
+pub(crate) struct Origin;
+
+impl Origin {
+    pub(crate) const UNKNOWN: Origin = Origin;
+
+    #[inline(always)]
+    pub(crate) fn caller(_name: &'static str) -> Origin {
+        Origin
+    }
+
+    pub(crate) fn name(self) -> Option<&'static str> {
+        None
+    }
+
+    pub(crate) fn location(self) -> Option<&'static Location<'static>> {
+        None
+    }
+}
