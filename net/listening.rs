@@ -7,7 +7,7 @@
 use super::pace::{Pace, TRIES};
 use crate::runtime::reactor::Direction;
 use crate::runtime::registered::{Registered, Waiting};
-use crate::task::origin::Origin;
+use crate::task::origin::NamedOrigin;
 use crate::time::Sleep;
 use std::io;
 use std::os::fd::AsFd;
@@ -35,7 +35,7 @@ impl<L: Listen> Listening<L> {
     }
 
     /// Notes where it was made.
-    pub(super) fn set_origin(&mut self, origin: Origin) {
+    pub(super) fn set_origin(&mut self, origin: NamedOrigin) {
         self.io.set_origin(origin);
     }
 

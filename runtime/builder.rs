@@ -7,6 +7,7 @@ use super::handle::Runtime;
 use super::reactor::Reactor;
 use super::remote::Remote;
 use super::selector::{Kind, Selector};
+use super::slow_polls;
 use super::tasks::Tasks;
 use crate::time::Driver;
 use std::cell::{Cell, RefCell};
@@ -66,6 +67,8 @@ pub struct Builder {
     on_park: Option<Hook>,
     on_unpark: Option<Hook>,
     selector: Option<Kind>,
+    /// What the builder was told, if anything.
+    slow_poll_threshold: Option<Option<Duration>>,
 }
 
 impl Builder {
@@ -84,6 +87,7 @@ impl Builder {
             on_park: None,
             on_unpark: None,
             selector: None,
+            slow_poll_threshold: None,
         }
     }
 
@@ -307,16 +311,48 @@ impl Builder {
         self
     }
 
+    /// Sets how long a poll may take before a line on standard error says so; `None` for however long.
+    ///
+    /// While one future is polled, nothing else runs on the thread. So a poll that makes a blocking call, or computes
+    /// for long, holds up every other task, timer and socket. The line names the task by its id, or the future of
+    /// `block_on`, says how long the poll took, and in debug builds where the task was spawned.
+    ///
+    /// Unless it is set here, the environment variable `RUNTIME_SLOW_POLL_MS` sets it: a number of milliseconds, or
+    /// `off`. Without that it is 100 ms in debug builds, and in release builds no poll is reported. A runtime that
+    /// reports none does nothing for it; one that does reads the clock twice for each poll.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let runtime = runtime::Builder::new_current_thread()
+    ///     .slow_poll_threshold(Duration::from_millis(10)) // in release builds, too
+    ///     .build()?;
+    /// runtime.block_on(async { std::thread::sleep(Duration::from_millis(20)) });
+    /// // runtime: the future of block_on held up the loop for 20 ms
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn slow_poll_threshold(&mut self, threshold: impl Into<Option<Duration>>) -> &mut Builder {
+        self.slow_poll_threshold = Some(threshold.into());
+        self
+    }
+
     /// Makes the runtime. It belongs to this thread, and starts no other.
     ///
     /// # Errors
     ///
     /// - If the kernel gives no selector (out of descriptors: `EMFILE`, `ENFILE`).
     /// - [`Unsupported`](io::ErrorKind::Unsupported) if the selector that was asked for is not there;
-    ///   the message lists those that are. [`InvalidInput`](io::ErrorKind::InvalidInput) if
-    ///   `RUNTIME_SELECTOR` names none.
+    ///   the message lists those that are.
+    /// - [`InvalidInput`](io::ErrorKind::InvalidInput) if `RUNTIME_SELECTOR` names no selector, or
+    ///   `RUNTIME_SLOW_POLL_MS` is no number of milliseconds.
     /// - If the process has 65,535 runtimes.
     pub fn build(&mut self) -> io::Result<Runtime> {
+        let slow_poll_threshold = match self.slow_poll_threshold {
+            Some(threshold) => threshold,
+            None => slow_polls::default_threshold()?,
+        };
         let selector = match self.selector {
             Some(kind) => Selector::with_room(kind, self.max_io_events)?,
             None => default_selector(self.max_io_events)?,
@@ -338,6 +374,7 @@ impl Builder {
             lending: RefCell::default(),
             losses: RefCell::default(),
             running: Cell::new(0),
+            sent_as: Cell::new(0),
         });
         context::register(&context);
         let event_interval = self.event_interval as usize;
@@ -347,6 +384,7 @@ impl Builder {
             auto_advance_grace: self.auto_advance_grace,
             on_park: self.on_park.clone(),
             on_unpark: self.on_unpark.clone(),
+            slow_poll_threshold,
             wakers: self.max_io_events.min(MAX_IO_EVENTS) + event_interval.min(MAX_IO_EVENTS),
         };
         Ok(Runtime::from_executor(Executor::new(context, config), self.name.clone()))

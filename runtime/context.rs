@@ -25,6 +25,7 @@ use super::task::{self, BoxedTask};
 use super::task_ref::TaskRef;
 use super::tasks::{Leftovers, Tasks};
 use super::unwind;
+use crate::task::origin::Origin;
 use crate::task::{Id as TaskId, coop, outside};
 use crate::time::{Driver, RemoteTimer};
 use std::cell::{Cell, RefCell};
@@ -48,6 +49,8 @@ pub(crate) struct Context {
     /// The task being polled, as bits: what its waker is, or, for one sent from another thread, its
     /// [`TaskId`], whose upper 16 bits are zero. Zero between tasks.
     pub(crate) running: Cell<u64>,
+    /// The [`TaskId`], as bits, of the task sent from another thread that has been polled last.
+    pub(crate) sent_as: Cell<u64>,
 }
 
 /// Runtimes that were made on this thread, for what reaches them while they are not entered.
@@ -299,9 +302,9 @@ impl Context {
     /// Takes a task in. If the runtime is being dropped, it refuses: then the caller calls [`drop_refused`]
     /// once it holds no reference to the context.
     #[inline]
-    pub(crate) fn spawn(&self, task: BoxedTask) -> TaskRef {
+    pub(crate) fn spawn(&self, task: BoxedTask, origin: Origin) -> TaskRef {
         let mut tasks = self.tasks.borrow_mut();
-        if tasks.is_closed() { tasks.refuse(task) } else { tasks.insert(task) }
+        if tasks.is_closed() { tasks.refuse(task) } else { tasks.insert(task, origin) }
     }
 
     #[inline]

@@ -18,6 +18,7 @@ use super::context::{self, Context};
 use super::id::Id;
 use super::join_error::JoinError;
 use super::remote::Mail;
+use super::slow_polls::{self, Polled};
 use super::task::{BoxedTask, Failure};
 use super::tasks::{QueuePosition, Taken};
 use super::time_slice::TimeSlice;
@@ -56,6 +57,8 @@ pub(crate) struct Config {
     /// Called before and after the loop sleeps.
     pub(crate) on_park: Option<Hook>,
     pub(crate) on_unpark: Option<Hook>,
+    /// A poll that takes as long is reported.
+    pub(crate) slow_poll_threshold: Option<Duration>,
     /// How many wakers a turn may collect, as a rule.
     pub(crate) wakers: usize,
 }
@@ -74,6 +77,9 @@ pub(crate) struct Executor {
     flooded: Cell<Option<QueuePosition>>,
     /// Another thread had the inbox when the loop last looked into it.
     is_inbox_locked: Cell<bool>,
+    /// The count of polls, and the time, when watched tasks had run. If it has grown when they run again, the future
+    /// of `block_on` was polled in between.
+    watched: Cell<(u64, u64)>,
     pub(crate) turns: Cell<u64>,
     pub(crate) polls: Cell<u64>,
 }
@@ -90,6 +96,7 @@ impl Executor {
             flooded: Cell::new(None),
             is_inbox_locked: Cell::new(false),
             mains: Cell::new(0),
+            watched: Cell::new((0, 0)),
             turns: Cell::new(0),
             polls: Cell::new(0),
         }
@@ -113,8 +120,12 @@ impl Executor {
         let waker = waker::waker(Id::new(self.context.id.number(), self.mains.get(), Id::MAIN));
         let mut cx = std::task::Context::from_waker(&waker);
         coop::begin(&waker);
+        self.watched.set((self.polls.get(), 0));
         loop {
             if let Poll::Ready(output) = self.run_round(future.as_mut(), &mut cx) {
+                if let Some(threshold) = self.config.slow_poll_threshold {
+                    self.report_main(threshold);
+                }
                 return output;
             }
             self.turn();
@@ -132,7 +143,10 @@ impl Executor {
         let mut left = self.slice.borrow_mut().begin(queued, Driver::real_ns);
         loop {
             let is_main_next;
-            (left, is_main_next) = self.run_tasks(left);
+            (left, is_main_next) = match self.config.slow_poll_threshold {
+                None => self.run_tasks(left, 0),
+                Some(threshold) => self.run_watched_tasks(left, threshold),
+            };
             if left == 0 {
                 let mut slice = self.slice.borrow_mut();
                 match slice.check(Driver::real_ns) {
@@ -143,6 +157,8 @@ impl Executor {
                     self.context.tasks.borrow_mut().take_turns();
                 }
             } else if is_main_next {
+                // Each poll that is watched is measured by itself.
+                let rest = if self.config.slow_poll_threshold.is_some() { left - 1 } else { 0 };
                 loop {
                     self.context.running.set(0);
                     coop::refill(cx.waker());
@@ -151,7 +167,7 @@ impl Executor {
                         return Poll::Ready(output);
                     }
                     left -= 1;
-                    if left == 0 || !self.context.tasks.borrow_mut().take_main_alone() {
+                    if left == rest || !self.context.tasks.borrow_mut().take_main_alone() {
                         break;
                     }
                 }
@@ -162,12 +178,12 @@ impl Executor {
         }
     }
 
-    /// Runs tasks until none is queued, `left` have run, or it is the turn of the future of `block_on`. Returns
-    /// what is left, and in the last case true: the caller polls that future now.
-    fn run_tasks(&self, mut left: usize) -> (usize, bool) {
+    /// Runs tasks until none is queued, only `rest` of `left` are left, or it is the turn of the future of `block_on`.
+    /// Returns what is left, and in the last case true: the caller polls that future now.
+    fn run_tasks(&self, mut left: usize, rest: usize) -> (usize, bool) {
         let context = &*self.context;
         let mut tasks = context.tasks.borrow_mut();
-        while left > 0 {
+        while left > rest {
             let Some(id) = tasks.next() else { return (left, tasks.take_main()) };
             let Some(Taken { mut task, is_aborted }) = tasks.take(id) else {
                 continue;
@@ -199,7 +215,45 @@ impl Executor {
                 tasks = context.tasks.borrow_mut();
             }
         }
-        (0, false)
+        (rest, false)
+    }
+
+    /// As [`run_tasks`](Executor::run_tasks), one by one, and reports those that take long. This is apart, so that a
+    /// loop that reports nothing pays for one branch a chunk.
+    #[cold]
+    #[inline(never)]
+    fn run_watched_tasks(&self, mut left: usize, threshold: Duration) -> (usize, bool) {
+        self.report_main(threshold);
+        let context = &*self.context;
+        let mut is_main_next = false;
+        while left > 0 && !is_main_next {
+            // Before it runs: it may be gone then, with its name.
+            let (name, origin) = {
+                let mut tasks = context.tasks.borrow_mut();
+                let Some(id) = tasks.peek() else {
+                    is_main_next = tasks.take_main();
+                    break;
+                };
+                (tasks.name(id), tasks.origin(id.slot()))
+            };
+            context.sent_as.set(0);
+            let begin_ns = Driver::real_ns();
+            (left, is_main_next) = self.run_tasks(left, left - 1);
+            let name = TaskId::from_bits(context.sent_as.get()).or(name);
+            slow_polls::check(threshold, begin_ns, Driver::real_ns(), Polled::Task(name, origin));
+        }
+        self.watched.set((self.polls.get(), Driver::real_ns()));
+        (left, is_main_next)
+    }
+
+    /// Reports the future of `block_on` if it has been polled since tasks were watched, and has taken long.
+    #[cold]
+    #[inline(never)]
+    fn report_main(&self, threshold: Duration) {
+        let (polls, begin_ns) = self.watched.get();
+        if polls != self.polls.get() {
+            slow_polls::check(threshold, begin_ns, Driver::real_ns(), Polled::Main);
+        }
     }
 
     /// A future that panics is not polled again: nobody sees it broken.

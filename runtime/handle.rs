@@ -86,6 +86,7 @@ impl Runtime {
     }
 
     /// Starts a task, which runs while [`block_on`](Runtime::block_on) is called. See [`spawn`](crate::spawn).
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + 'static,
@@ -236,6 +237,7 @@ impl Handle {
     ///
     /// If the runtime has gone, the future is dropped here and now, and the handle gives an error
     /// that [`is_cancelled`](crate::task::JoinError::is_cancelled), or the panic if that drop panics.
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,

@@ -272,6 +272,7 @@ mod tests {
     use crate::runtime::id::RuntimeId;
     use crate::runtime::task::boxed;
     use crate::runtime::tasks::Tasks;
+    use crate::task::origin::Origin;
 
     /// Numbers of runtimes come again, and after 256 times also the ids that users see of their tasks.
     #[test]
@@ -279,7 +280,7 @@ mod tests {
         let first_task = |epoch| {
             let mut tasks = Tasks::new(RuntimeId::new(7, epoch));
             let task = boxed(async {}, &mut tasks.recycled);
-            (tasks.insert(task), tasks)
+            (tasks.insert(task, Origin::UNKNOWN), tasks)
         };
         let (earlier, _) = first_task(0);
         for epoch in [1, 255, 256, 257, u32::MAX] {

@@ -53,6 +53,7 @@ impl Builder {
 
 impl Runtime {
     /// The same as [`spawn`](Runtime::spawn).
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn spawn_local<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + 'static,

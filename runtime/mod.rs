@@ -44,6 +44,7 @@ mod registry;
 mod remote;
 pub mod selector;
 mod slots;
+mod slow_polls;
 pub(crate) mod spawn;
 mod sync;
 mod task;

@@ -274,6 +274,7 @@ impl<F: Future> Future for Sending<F> {
             return Poll::Ready(());
         };
         let id = this.sender.control().id;
+        context::with(|context| context.sent_as.set(id.bits()));
         let result = named(id, || catch_unwind(AssertUnwindSafe(|| future.poll(cx))));
         if matches!(result, Ok(Poll::Pending)) {
             return Poll::Pending;

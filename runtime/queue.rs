@@ -60,6 +60,11 @@ impl Queue {
         Some(id)
     }
 
+    /// What is taken out next.
+    pub(crate) fn peek(&self) -> Option<Id> {
+        (self.taken != self.put).then(|| self.ring[self.place(self.taken)])
+    }
+
     /// Takes all of them out at once, for nobody.
     pub(crate) fn clear(&mut self) {
         self.taken = self.put;

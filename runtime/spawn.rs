@@ -8,6 +8,7 @@ use super::join_error::JoinError;
 use super::packet::{self, Calling, Sending};
 use super::remote::Remote;
 use super::task_ref::TaskRef;
+use crate::task::origin::Origin;
 use crate::task::outside;
 use std::io;
 use std::sync::Arc;
@@ -55,26 +56,27 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    JoinHandle::local(spawn_task(function, future))
+    JoinHandle::local(spawn_task(function, future, Origin::caller()))
 }
 
 /// The same, on the runtime of this thread that is given.
+#[cfg_attr(debug_assertions, track_caller)]
 pub(crate) fn spawn_on<F>(context: &Context, future: F) -> JoinHandle<F::Output>
 where
     F: Future + 'static,
     F::Output: 'static,
 {
-    JoinHandle::local(context.spawn(context.boxed(future)))
+    JoinHandle::local(context.spawn(context.boxed(future), Origin::caller()))
 }
 
 #[cfg_attr(not(debug_assertions), inline(always))]
 #[track_caller]
-fn spawn_task<F>(function: &str, future: F) -> TaskRef
+fn spawn_task<F>(function: &str, future: F, origin: Origin) -> TaskRef
 where
     F: Future + 'static,
     F::Output: 'static,
 {
-    let of = context::with_for(function, |context| context.spawn(context.boxed(future)));
+    let of = context::with_for(function, |context| context.spawn(context.boxed(future), origin));
     if of.is_refused() {
         context::drop_refused();
     }
@@ -82,6 +84,7 @@ where
 }
 
 /// Has the runtime's thread start a task, from any thread.
+#[cfg_attr(debug_assertions, track_caller)]
 pub(crate) fn spawn_away<F>(remote: &Remote, future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
@@ -102,6 +105,7 @@ where
 
 /// A task that is started by a call, on the thread and in the runtime where that is made: on another one if
 /// `elsewhere`. Dropped instead, it reports a cancellation to the handle.
+#[cfg_attr(debug_assertions, track_caller)]
 pub(crate) fn spawn_later<F>(future: F, elsewhere: bool) -> (JoinHandle<F::Output>, impl FnOnce())
 where
     F: Future + 'static,
@@ -110,8 +114,9 @@ where
     let (sender, packet) = packet::packet(elsewhere);
     let control = packet.control().clone();
     let future = Sending::new(future, sender);
+    let origin = Origin::caller();
     let start = move || {
-        let of = spawn_task("spawn", future);
+        let of = spawn_task("spawn", future, origin);
         // The result goes by the packet.
         context::detach(of);
         control.runs_as(of);

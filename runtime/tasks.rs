@@ -26,6 +26,7 @@ use super::slots::{Slots, Tenant};
 use super::task::BoxedTask;
 use super::task_ref::TaskRef;
 use crate::task::Id as TaskId;
+use crate::task::origin::Origin;
 use std::any::Any;
 use std::task::Waker;
 
@@ -73,6 +74,8 @@ struct Slot {
     flags: u8,
     /// The task has ended; what is left is its output, for its join handle.
     done: bool,
+    /// Where it was spawned.
+    origin: Origin,
     /// Taken out while it is polled or dropped.
     task: Option<BoxedTask>,
     joiner: Option<Waker>,
@@ -92,8 +95,15 @@ const JOINED: u8 = 4;
 
 // What is done and queued already can be neither woken nor run nor aborted.
 impl Tenant for Slot {
-    const VACANT: Slot =
-        Slot { serial_low: 0, serial_high: 0, flags: QUEUED, done: true, task: None, joiner: None };
+    const VACANT: Slot = Slot {
+        serial_low: 0,
+        serial_high: 0,
+        flags: QUEUED,
+        done: true,
+        origin: Origin::UNKNOWN,
+        task: None,
+        joiner: None,
+    };
 
     fn is_vacant(&self) -> bool {
         // Serial numbers are never zero.
@@ -188,7 +198,7 @@ impl Tasks {
 
     /// Takes a task in and queues it.
     #[inline]
-    pub(crate) fn insert(&mut self, task: BoxedTask) -> TaskRef {
+    pub(crate) fn insert(&mut self, task: BoxedTask, origin: Origin) -> TaskRef {
         self.last_serial += 1;
         let serial = self.last_serial;
         // Filled in where it is: a value made up field by field is slow to be moved as a whole.
@@ -197,6 +207,7 @@ impl Tasks {
         tenant.serial_high = (serial >> 32) as u16;
         tenant.flags = QUEUED | JOINED;
         tenant.done = false;
+        tenant.origin = origin;
         tenant.put(task);
         self.push(Id::new(self.runtime.number(), serial as u16, slot));
         TaskRef::new(self.runtime, serial, slot)
@@ -395,6 +406,29 @@ impl Tasks {
         self.local_queue.pop()
     }
 
+    /// Returns the id of the task that runs next. `None` if nothing is queued, or if it is the turn of the future of
+    /// `block_on`. Entries that are out of date are taken from the queues.
+    pub(crate) fn peek(&mut self) -> Option<Id> {
+        loop {
+            if self.is_main_woken && self.is_main_next() {
+                return None;
+            }
+            let (first, second) = if self.events_next > 0 {
+                (&self.event_queue, &self.local_queue)
+            } else {
+                (&self.local_queue, &self.event_queue)
+            };
+            let id = first.peek().or_else(|| second.peek())?;
+            let tenant = self.slots.get(id.slot());
+            let is_current =
+                tenant.is_some_and(|tenant| tenant.serial_low as u16 == id.generation() && !tenant.done);
+            if is_current {
+                return Some(id);
+            }
+            self.next();
+        }
+    }
+
     /// Takes the task of an entry out of its slot, unless the entry is out of date.
     #[inline(always)]
     pub(crate) fn take(&mut self, id: Id) -> Option<Taken> {
@@ -517,6 +551,11 @@ impl Tasks {
         (serial != 0 && serial as u16 == id.generation()).then(|| TaskId::new(self.runtime.number(), serial))
     }
 
+    /// Where the task that has a slot was spawned.
+    pub(crate) fn origin(&self, slot: u32) -> Origin {
+        self.slots.get(slot).map_or(Origin::UNKNOWN, |tenant| tenant.origin)
+    }
+
     /// How many tasks have not ended.
     pub(crate) fn alive(&self) -> usize {
         self.slots.iter().filter(|tenant| !tenant.done).count()
@@ -580,7 +619,7 @@ mod tests {
     fn a_task_that_is_done_is_not_queued_whenever_it_was_woken() {
         let mut tasks = Tasks::new(RuntimeId::new(1, 0));
         let task = crate::runtime::task::boxed(async {}, &mut tasks.recycled);
-        tasks.insert(task);
+        tasks.insert(task, Origin::UNKNOWN);
         let id = tasks.next().unwrap();
         let Taken { task, .. } = tasks.take(id).unwrap();
         tasks.wake(id);
@@ -594,6 +633,6 @@ mod tests {
 
     #[test]
     fn a_slot_is_five_words() {
-        assert_eq!(size_of::<Slot>(), 40);
+        assert_eq!(size_of::<Slot>(), 40 + size_of::<Origin>());
     }
 }

@@ -92,6 +92,7 @@ impl LocalSet {
 
     /// Puts a task in. It starts at once if a runtime is entered on this thread, and otherwise when
     /// the set is first awaited.
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn spawn_local<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + 'static,
@@ -165,6 +166,7 @@ impl fmt::Debug for LocalSet {
 }
 
 impl Set {
+    #[cfg_attr(debug_assertions, track_caller)]
     fn spawn<F>(self: &Rc<Set>, future: F) -> JoinHandle<F::Output>
     where
         F: Future + 'static,

@@ -3,24 +3,44 @@
 
 use std::panic::Location;
 
-/// What somebody has made, by the name that users know, and in which line.
+/// The line in which something was made, if it is known.
 #[derive(Clone, Copy)]
-pub(crate) struct Origin(Option<(&'static str, &'static Location<'static>)>);
+pub(crate) struct Origin(Option<&'static Location<'static>>);
 
 impl Origin {
     pub(crate) const UNKNOWN: Origin = Origin(None);
 
-    /// The caller makes something of that name.
     #[track_caller]
-    pub(crate) fn caller(name: &'static str) -> Origin {
-        Origin(Some((name, Location::caller())))
-    }
-
-    pub(crate) fn name(self) -> Option<&'static str> {
-        self.0.map(|(name, _)| name)
+    pub(crate) fn caller() -> Origin {
+        Origin(Some(Location::caller()))
     }
 
     pub(crate) fn location(self) -> Option<&'static Location<'static>> {
-        self.0.map(|(_, location)| location)
+        self.0
+    }
+}
+
+/// That line, and what was made by the name that users know.
+#[derive(Clone, Copy)]
+pub(crate) struct NamedOrigin {
+    name: Option<&'static str>,
+    origin: Origin,
+}
+
+impl NamedOrigin {
+    pub(crate) const UNKNOWN: NamedOrigin = NamedOrigin { name: None, origin: Origin::UNKNOWN };
+
+    /// The caller makes something of that name.
+    #[track_caller]
+    pub(crate) fn caller(name: &'static str) -> NamedOrigin {
+        NamedOrigin { name: Some(name), origin: Origin::caller() }
+    }
+
+    pub(crate) fn name(self) -> Option<&'static str> {
+        self.name
+    }
+
+    pub(crate) fn origin(self) -> Origin {
+        self.origin
     }
 }

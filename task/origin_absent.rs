@@ -10,15 +10,32 @@ impl Origin {
     pub(crate) const UNKNOWN: Origin = Origin;
 
     #[inline(always)]
-    pub(crate) fn caller(_name: &'static str) -> Origin {
+    pub(crate) fn caller() -> Origin {
         Origin
+    }
+
+    pub(crate) fn location(self) -> Option<&'static Location<'static>> {
+        None
+    }
+}
+
+/// Nothing.
+#[derive(Clone, Copy)]
+pub(crate) struct NamedOrigin;
+
+impl NamedOrigin {
+    pub(crate) const UNKNOWN: NamedOrigin = NamedOrigin;
+
+    #[inline(always)]
+    pub(crate) fn caller(_name: &'static str) -> NamedOrigin {
+        NamedOrigin
     }
 
     pub(crate) fn name(self) -> Option<&'static str> {
         None
     }
 
-    pub(crate) fn location(self) -> Option<&'static Location<'static>> {
-        None
+    pub(crate) fn origin(self) -> Origin {
+        Origin
     }
 }

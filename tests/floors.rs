@@ -103,6 +103,7 @@ const RUNTIME: &[&[&str]] = &[
         "mutex",
         "selector",
         "slots",
+        "slow_polls",
         "sync",
         "time_slice",
         "unwind",

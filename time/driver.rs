@@ -9,7 +9,7 @@ use super::instant::{Instant, nanoseconds};
 use super::log::Log;
 use super::moment::{self, Moment};
 use super::wheel::{Key, MAX_TICK, Wheel};
-use crate::task::origin::Origin;
+use crate::task::origin::NamedOrigin;
 use crate::task::outside;
 use std::cell::{Cell, RefCell};
 use std::mem::{self, ManuallyDrop};
@@ -127,7 +127,7 @@ pub(crate) fn current<R>(function: &str, f: impl FnOnce(&Rc<Driver>) -> R) -> R 
 /// The same, for the poll of something of that origin.
 #[inline]
 #[cfg_attr(debug_assertions, track_caller)]
-pub(super) fn current_for_poll<R>(origin: Origin, f: impl FnOnce(&Rc<Driver>) -> R) -> R {
+pub(super) fn current_for_poll<R>(origin: NamedOrigin, f: impl FnOnce(&Rc<Driver>) -> R) -> R {
     match try_current(f) {
         Some(result) => result,
         None => polled_outside(origin),
@@ -137,8 +137,8 @@ pub(super) fn current_for_poll<R>(origin: Origin, f: impl FnOnce(&Rc<Driver>) ->
 #[cold]
 #[inline(never)]
 #[cfg_attr(debug_assertions, track_caller)]
-fn polled_outside(origin: Origin) -> ! {
-    outside::polled(origin.name().unwrap_or("a Sleep, Timeout or Interval"), origin)
+fn polled_outside(origin: NamedOrigin) -> ! {
+    outside::polled(origin.name().unwrap_or("a Sleep, Timeout or Interval"), origin.origin())
 }
 
 impl Driver {
@@ -468,7 +468,7 @@ impl TimerId {
     /// says what of the user's has been polled.
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
-    pub(crate) fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>, origin: Origin) -> Poll<()> {
+    pub(crate) fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>, origin: NamedOrigin) -> Poll<()> {
         if !self.is_none() {
             match current_for_poll(origin, |driver| driver.check(*self, deadline, cx.waker())) {
                 Check::Armed => return Poll::Pending,

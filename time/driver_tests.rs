@@ -420,9 +420,9 @@ fn a_driver_without_timers_reads_its_clock_only_for_moments() {
 
 #[test]
 fn a_sleep_is_small() {
-    assert_eq!(size_of::<Sleep>(), 24 + size_of::<Origin>());
-    assert_eq!(size_of::<time::Timeout<()>>(), 32 + size_of::<Origin>());
+    assert_eq!(size_of::<Sleep>(), 24 + size_of::<NamedOrigin>());
+    assert_eq!(size_of::<time::Timeout<()>>(), 32 + size_of::<NamedOrigin>());
     if !cfg!(debug_assertions) {
-        assert_eq!(size_of::<Origin>(), 0);
+        assert_eq!(size_of::<NamedOrigin>(), 0);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::instant::Instant;
 use super::sleep::Sleep;
-use crate::task::origin::Origin;
+use crate::task::origin::NamedOrigin;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -48,7 +48,7 @@ pub fn interval(period: Duration) -> Interval {
 #[track_caller]
 pub fn interval_at(start: Instant, period: Duration) -> Interval {
     assert!(!period.is_zero(), "the period of an interval must not be zero");
-    let sleep = Sleep::new(start, Origin::caller("Interval::tick"));
+    let sleep = Sleep::new(start, NamedOrigin::caller("Interval::tick"));
     Interval { sleep, period, missed_tick_behavior: MissedTickBehavior::Burst }
 }
 

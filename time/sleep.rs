@@ -4,7 +4,7 @@ use super::driver::{self, Asks, TimerId};
 use super::instant::Instant;
 use super::moment::Moment;
 use crate::task::coop;
-use crate::task::origin::Origin;
+use crate::task::origin::NamedOrigin;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -55,7 +55,7 @@ pub fn sleep(duration: Duration) -> Sleep {
 /// ```
 #[cfg_attr(debug_assertions, track_caller)]
 pub fn sleep_until(deadline: Instant) -> Sleep {
-    Sleep::new(deadline, Origin::caller("Sleep"))
+    Sleep::new(deadline, NamedOrigin::caller("Sleep"))
 }
 
 /// The future of [`sleep`] and [`sleep_until`]. It is `Unpin`, and may be polled again once
@@ -70,11 +70,11 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
 pub struct Sleep {
     deadline: Instant,
     timer: TimerId,
-    origin: Origin,
+    origin: NamedOrigin,
 }
 
 impl Sleep {
-    pub(super) fn new(deadline: Instant, origin: Origin) -> Sleep {
+    pub(super) fn new(deadline: Instant, origin: NamedOrigin) -> Sleep {
         Sleep { deadline, timer: TimerId::NONE, origin }
     }
 
@@ -124,7 +124,7 @@ impl Sleep {
     pub(super) fn poll_after(
         moment: Moment,
         duration: Duration,
-        origin: Origin,
+        origin: NamedOrigin,
         cx: &mut Context<'_>,
     ) -> (Sleep, Poll<()>) {
         let mut timer = TimerId::NONE;

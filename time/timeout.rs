@@ -3,7 +3,7 @@
 use super::instant::Instant;
 use super::moment::Moment;
 use super::sleep::Sleep;
-use crate::task::origin::Origin;
+use crate::task::origin::NamedOrigin;
 use pin_project_lite::pin_project;
 use std::fmt;
 use std::io;
@@ -49,7 +49,7 @@ use std::time::Duration;
 #[inline]
 #[cfg_attr(debug_assertions, track_caller)]
 pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoFuture> {
-    let origin = Origin::caller("Timeout");
+    let origin = NamedOrigin::caller("Timeout");
     let limit = match Moment::now() {
         Some(call) => Limit::After(call, duration, origin),
         None => Limit::Until(Sleep::new(Instant::now().saturating_add(duration), origin)),
@@ -73,7 +73,7 @@ pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoF
 pub fn timeout_at<F: IntoFuture>(deadline: Instant, future: F) -> Timeout<F::IntoFuture> {
     Timeout {
         future: future.into_future(),
-        limit: Limit::Until(Sleep::new(deadline, Origin::caller("Timeout"))),
+        limit: Limit::Until(Sleep::new(deadline, NamedOrigin::caller("Timeout"))),
     }
 }
 
@@ -89,7 +89,7 @@ pin_project! {
 
 enum Limit {
     /// Not pending yet: the limit is so long after the call.
-    After(Moment, Duration, Origin),
+    After(Moment, Duration, NamedOrigin),
     Until(Sleep),
 }
 

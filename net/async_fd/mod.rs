@@ -14,7 +14,7 @@ use crate::io::Interest;
 use crate::runtime::context;
 use crate::runtime::reactor::Direction;
 use crate::runtime::registered::Registered;
-use crate::task::origin::Origin;
+use crate::task::origin::NamedOrigin;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -124,7 +124,7 @@ impl<T: AsFd> AsyncFd<T> {
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn try_new(inner: T) -> Result<AsyncFd<T>, AsyncFdRegisterError<T>> {
         let mut io = Registered::new(inner);
-        io.set_origin(Origin::caller("AsyncFd"));
+        io.set_origin(NamedOrigin::caller("AsyncFd"));
         if context::is_entered()
             && let Err(cause) = io.bind_now()
         {

@@ -5,7 +5,7 @@ use crate::net::addr::{ToSocketAddrs, try_each};
 use crate::net::listening::{Acceptor, Listen, Listening};
 use crate::net::option_values::field;
 use crate::net::sys;
-use crate::task::origin::Origin;
+use crate::task::origin::NamedOrigin;
 use futures_core::Stream;
 use std::fmt;
 use std::future::{poll_fn, ready};
@@ -186,7 +186,7 @@ impl TcpListener {
     pub fn from_std(listener: std::net::TcpListener) -> io::Result<TcpListener> {
         listener.set_nonblocking(true)?;
         let mut listener = TcpListener::new(listener);
-        listener.io.set_origin(Origin::caller("TcpListener"));
+        listener.io.set_origin(NamedOrigin::caller("TcpListener"));
         Ok(listener)
     }
 

@@ -9,7 +9,7 @@ use crate::net::addr::{ToSocketAddrs, lookup_host};
 use crate::net::sys;
 use crate::net::transfer::{Sink, Source, async_read, async_write};
 use crate::runtime::registered::Registered;
-use crate::task::origin::Origin;
+use crate::task::origin::NamedOrigin;
 use socket2::SockRef;
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -132,7 +132,7 @@ impl TcpStream {
     pub fn from_std(stream: std::net::TcpStream) -> io::Result<TcpStream> {
         stream.set_nonblocking(true)?;
         let mut stream = TcpStream::new(stream);
-        stream.io.set_origin(Origin::caller("TcpStream"));
+        stream.io.set_origin(NamedOrigin::caller("TcpStream"));
         Ok(stream)
     }
 

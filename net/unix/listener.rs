@@ -5,7 +5,7 @@ use super::stream::UnixStream;
 use super::sys;
 use crate::net::listening::{Acceptor, Listen, Listening};
 use crate::net::sys::accept_one;
-use crate::task::origin::Origin;
+use crate::task::origin::NamedOrigin;
 use futures_core::Stream;
 use socket2::Type;
 use std::fmt;
@@ -98,7 +98,7 @@ impl UnixListener {
     #[cfg_attr(debug_assertions, track_caller)]
     pub(super) fn new(listener: net::UnixListener) -> UnixListener {
         let mut io = Listening::new(listener);
-        io.set_origin(Origin::caller("UnixListener"));
+        io.set_origin(NamedOrigin::caller("UnixListener"));
         UnixListener { io }
     }
 

@@ -10,7 +10,7 @@ use super::{connect, split, sys};
 use crate::net::methods::{deadline_methods, read_methods, ready_methods, write_methods};
 use crate::net::transfer::{async_read, async_write};
 use crate::runtime::registered::Registered;
-use crate::task::origin::Origin;
+use crate::task::origin::NamedOrigin;
 use socket2::Type;
 use std::fmt;
 use std::io;
@@ -150,7 +150,7 @@ impl UnixStream {
     pub fn from_std(stream: net::UnixStream) -> io::Result<UnixStream> {
         stream.set_nonblocking(true)?;
         let mut stream = UnixStream::new(stream);
-        stream.io.set_origin(Origin::caller("UnixStream"));
+        stream.io.set_origin(NamedOrigin::caller("UnixStream"));
         Ok(stream)
     }
 

@@ -23,7 +23,7 @@ use super::id::SourceId;
 use super::known::Known;
 use super::reactor::Direction;
 use super::registration::{Registration, Sides};
-use crate::task::origin::Origin;
+use crate::task::origin::NamedOrigin;
 use outside::Aim;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
@@ -35,7 +35,7 @@ pub(crate) struct Registered<T: AsFd> {
     binding: Binding,
     // Before it, too.
     rare: OnceLock<Box<Rare>>,
-    origin: Origin,
+    origin: NamedOrigin,
     io: T,
 }
 
@@ -56,11 +56,11 @@ pub(crate) struct Belief {
 impl<T: AsFd> Registered<T> {
     pub(crate) fn new(io: T) -> Registered<T> {
         let binding = Binding::new(io.as_fd().as_raw_fd());
-        Registered { binding, rare: OnceLock::new(), origin: Origin::UNKNOWN, io }
+        Registered { binding, rare: OnceLock::new(), origin: NamedOrigin::UNKNOWN, io }
     }
 
     /// Notes where it was made. An `async` function that makes one does not know its caller.
-    pub(crate) fn set_origin(&mut self, origin: Origin) {
+    pub(crate) fn set_origin(&mut self, origin: NamedOrigin) {
         self.origin = origin;
     }
 

@@ -33,7 +33,7 @@ impl<T: AsFd> Registered<T> {
             (Aim::Readiness, Direction::Read) => "readable",
             (Aim::Readiness, Direction::Write) => "writable",
         };
-        outside::polled(format_args!("{owner}::{operation}"), self.origin)
+        outside::polled(format_args!("{owner}::{operation}"), self.origin.origin())
     }
 }
 

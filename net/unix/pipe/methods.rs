@@ -14,7 +14,7 @@ macro_rules! end_methods {
             pub(super) fn of(pipe: $pipe, is_stream: bool) -> $type {
                 let end = $crate::net::unix::pipe::end::End { pipe, is_stream };
                 let mut io = $crate::runtime::registered::Registered::new(end);
-                io.set_origin($crate::task::origin::Origin::caller(stringify!($type)));
+                io.set_origin($crate::task::origin::NamedOrigin::caller(stringify!($type)));
                 $type { io }
             }
 
