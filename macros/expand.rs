@@ -4,6 +4,12 @@
 //! `async { … }` no longer knows its return type: `Err(Box::new(error))` does not coerce, and a
 //! wrong last expression is reported in the macro's name instead of its own. Hence two shapes,
 //! [`SIMPLE`] and [`GENERAL`].
+//!
+//! What a user calls his items must not matter. A stable macro has hygienic names for local variables alone, and not
+//! even those where a static, a constant or a unit struct has the same name: there a pattern means that. So nothing
+//! is bound here. Paths begin with `::`, and methods are called on the very reference that they take, where none of a
+//! trait of the user's comes first. The one item there is, the inner function, gets a name that the function does
+//! not mention.
 
 use crate::error::Errors;
 use crate::item::{Function, open, split_inner_attributes};
@@ -32,21 +38,25 @@ const GENERAL: &str = "
 
 /// Tells an async block its return type: it stands first, and the rest is checked against it.
 const HINT: &str = "
-    if let ::core::option::Option::Some($value) = ::core::option::Option::<$type>::None {
+    if false {
         return $value;
     }
 ";
 
+/// A value of that type, which is never made.
+const VALUE: &str = "::core::option::Option::unwrap(::core::option::Option::<$type>::None)";
+
 const BUILD: &str = "
-    let runtime = $builder::new_current_thread()
+    (&mut $builder::new_current_thread())
         .enable_all()
         $settings
         .build()
-        .expect(\"cannot build the runtime\");
+        .expect(\"cannot build the runtime\")
 ";
 
-/// Located at the body: what the compiler has to say of the result is said there.
-const RUN: &str = "runtime.block_on($future)";
+/// Located at the body: what the compiler has to say of the result is said there. In braces ends what it has to say of
+/// the settings.
+const RUN: &str = "(&{ $build }).block_on($future)";
 
 /// A crate has one `main` and hundreds of tests. With this, `block_on` is compiled once for each
 /// type that tests return, and not once for each test: 400 tests are built in four fifths of the
@@ -90,8 +100,7 @@ fn expand_function(which: Macro, options: &Options, function: Function, errors: 
     let arguments_fit = check_arguments(which, &function, errors);
     let attributes = check_attributes(which, &function, errors);
 
-    let inner = format!("__async_{}", function.name.to_string().trim_start_matches("r#"));
-    let inner = one(Ident::new(&inner, glue.located_at(function.name.span())));
+    let inner = one(Ident::new(&unused_name(&function), glue.located_at(function.name.span())));
     let (shape, inner_attributes, future) = if !arguments_fit || is_simple(which, &function) {
         let call = fill("$inner()", glue, &[("inner", inner.clone())]);
         (SIMPLE, TokenStream::new(), call)
@@ -133,8 +142,17 @@ fn run(which: Macro, options: &Options, future: TokenStream, body_span: Span) ->
     let holes = [("builder", options.builder.clone()), ("settings", options.settings.clone())];
     let build = fill(BUILD, glue, &holes);
     let future = if which == Macro::Test { fill(ERASED, glue, &[("future", future)]) } else { future };
-    let run = fill(RUN, glue.located_at(body_span), &[("future", future)]);
-    [build, run].into_iter().collect()
+    fill(RUN, glue.located_at(body_span), &[("build", build), ("future", future)])
+}
+
+/// Returns a name for the inner function that nothing in the function means by itself.
+fn unused_name(function: &Function) -> String {
+    let mut name = format!("__async_{}", function.name.to_string().trim_start_matches("r#"));
+    let parts = [&function.output, &function.bounds, &function.body.stream()];
+    while parts.iter().any(|part| mentions(part, &name)) {
+        name.push('_');
+    }
+    name
 }
 
 /// Returns the `async` of the function, or one in its stead.
@@ -224,9 +242,13 @@ fn hint(function: &Function) -> TokenStream {
     if output_type.is_empty() {
         output_type = one(Group::new(Delimiter::Parenthesis, TokenStream::new()));
     }
-    // "Return type inferred to be … here", says the compiler of this name.
-    let value = one(Ident::new("value", span));
-    fill(HINT, Span::mixed_site(), &[("type", output_type), ("value", value)])
+    let glue = Span::mixed_site();
+    // "Return type inferred to be … here", says the compiler of what is returned, which is why it is in braces that
+    // are the user's.
+    let mut value =
+        Group::new(Delimiter::Brace, fill(VALUE, glue.located_at(span), &[("type", output_type)]));
+    value.set_span(span);
+    fill(HINT, glue, &[("value", one(value))])
 }
 
 fn mentions(tokens: &TokenStream, word: &str) -> bool {

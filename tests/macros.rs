@@ -29,50 +29,59 @@ mod recorder {
             CALLS.take()
         }
 
-        fn record(call: &str, value: &dyn Debug) -> Builder {
+        fn record(call: &str, value: &dyn Debug) {
             CALLS.with_borrow_mut(|calls| calls.push(format!("{call} {value:?}")));
-            Builder
         }
 
         impl Builder {
             pub(crate) fn new_current_thread() -> Builder {
-                record("new_current_thread", &())
+                record("new_current_thread", &());
+                Builder
             }
-            pub(crate) fn enable_all(self) -> Builder {
-                record("enable_all", &())
+            pub(crate) fn enable_all(&mut self) -> &mut Builder {
+                record("enable_all", &());
+                self
             }
-            pub(crate) fn start_paused(self, value: bool) -> Builder {
-                record("start_paused", &value)
+            pub(crate) fn start_paused(&mut self, value: bool) -> &mut Builder {
+                record("start_paused", &value);
+                self
             }
-            pub(crate) fn auto_advance_grace(self, value: std::time::Duration) -> Builder {
-                record("auto_advance_grace", &value)
+            pub(crate) fn auto_advance_grace(&mut self, value: std::time::Duration) -> &mut Builder {
+                record("auto_advance_grace", &value);
+                self
             }
-            pub(crate) fn event_interval(self, value: u32) -> Builder {
-                record("event_interval", &value)
+            pub(crate) fn event_interval(&mut self, value: u32) -> &mut Builder {
+                record("event_interval", &value);
+                self
             }
-            pub(crate) fn max_io_events_per_tick(self, value: usize) -> Builder {
-                record("max_io_events_per_tick", &value)
+            pub(crate) fn max_io_events_per_tick(&mut self, value: usize) -> &mut Builder {
+                record("max_io_events_per_tick", &value);
+                self
             }
-            pub(crate) fn timer_slack(self, value: std::time::Duration) -> Builder {
-                record("timer_slack", &value)
+            pub(crate) fn timer_slack(&mut self, value: std::time::Duration) -> &mut Builder {
+                record("timer_slack", &value);
+                self
             }
-            pub(crate) fn name(self, value: &str) -> Builder {
-                record("name", &value)
+            pub(crate) fn name(&mut self, value: &str) -> &mut Builder {
+                record("name", &value);
+                self
             }
-            pub(crate) fn max_blocking_threads(self, value: usize) -> Builder {
-                record("max_blocking_threads", &value)
+            pub(crate) fn max_blocking_threads(&mut self, value: usize) -> &mut Builder {
+                record("max_blocking_threads", &value);
+                self
             }
-            pub(crate) fn thread_keep_alive(self, value: std::time::Duration) -> Builder {
-                record("thread_keep_alive", &value)
+            pub(crate) fn thread_keep_alive(&mut self, value: std::time::Duration) -> &mut Builder {
+                record("thread_keep_alive", &value);
+                self
             }
-            pub(crate) fn build(self) -> std::io::Result<Runtime> {
+            pub(crate) fn build(&mut self) -> std::io::Result<Runtime> {
                 record("build", &());
                 Ok(Runtime)
             }
         }
 
         impl Runtime {
-            pub(crate) fn block_on<F: Future>(self, future: F) -> F::Output {
+            pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
                 record("block_on", &());
                 super::super::poll_once(future)
             }
