@@ -14,6 +14,7 @@ use std::io;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use common::arguments::{help, refuse};
 use common::contender::{Contender, Ours};
 use common::load::Load;
 use common::server::{Server, listen};
@@ -39,6 +40,10 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// What a server does about silent peers. The first is what the others are compared with.
 const KINDS: [&str; 4] = ["nothing", "a timer elsewhere", "set_read_timeout", "timeout around each read"];
 
+const USAGE: &str = "\
+cargo bench --bench deadlines                    the times
+cargo bench --bench deadlines -- instructions    and user-space instructions; needs valgrind";
+
 fn main() -> io::Result<()> {
     let args: Vec<String> = env::args().skip(1).collect();
     if let [serve, kind] = &args[..]
@@ -46,6 +51,13 @@ fn main() -> io::Result<()> {
     {
         serve_echo(kind);
         return Ok(());
+    }
+    for arg in &args {
+        match arg.as_str() {
+            "--bench" | "instructions" => {}
+            "--help" | "-h" => help(USAGE),
+            unknown => refuse(format_args!("unknown argument {unknown}"), USAGE),
+        }
     }
     pin_to(CORE);
     raise_descriptor_limit()?;

@@ -14,6 +14,7 @@
 
 #![allow(dead_code, reason = "each bench is a crate of its own and uses its part of this")]
 
+pub(crate) mod arguments;
 pub(crate) mod contender;
 pub(crate) mod criterion;
 pub(crate) mod cross_thread;

@@ -30,11 +30,18 @@ mod subject;
 use std::env;
 use std::time::Duration;
 
+use common::arguments::{help, refuse};
 use common::contender::{Ours, Tokio};
 use common::system::{CORE, pin_to, raise_descriptor_limit, raise_priority};
 use delay::{Delay, median};
 use loads::Load;
 use probes::{Round, measure};
+
+const USAGE: &str = "\
+cargo bench --bench fairness                               everything (about three minutes)
+cargo bench --bench fairness -- yield 'budget 1 × 10 µs'   rows that have the word, or the name
+cargo bench --bench fairness -- --rounds 5                 five rounds of each row instead of three
+cargo bench --bench fairness -- --seconds 0.3              each side runs for 0.3 s a round instead of 1 s";
 
 fn main() {
     let choice = Choice::from_args();
@@ -67,12 +74,16 @@ impl Choice {
         let mut as_bench = false;
         let mut args = env::args().skip(1);
         while let Some(arg) = args.next() {
-            let mut number = || args.next().and_then(|n| n.parse::<f64>().ok()).filter(|n| *n > 0.0);
+            let mut number = || {
+                let number = args.next().and_then(|n| n.parse::<f64>().ok()).filter(|n| *n > 0.0);
+                number.unwrap_or_else(|| refuse(format_args!("{arg} needs a number"), USAGE))
+            };
             match arg.as_str() {
                 "--bench" => as_bench = true,
-                "--rounds" => rounds = number().expect("--rounds needs a number") as usize,
-                "--seconds" => seconds = number().expect("--seconds needs a number"),
-                flag if flag.starts_with('-') => panic!("unknown option {flag}"),
+                "--rounds" => rounds = number() as usize,
+                "--seconds" => seconds = number(),
+                "--help" | "-h" => help(USAGE),
+                flag if flag.starts_with('-') => refuse(format_args!("unknown option {flag}"), USAGE),
                 word => words.push(word.to_owned()),
             }
         }

@@ -30,8 +30,16 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::{env, fs};
 
+use common::arguments::{help, refuse};
 use common::system::{CORE, pin_to, raise_descriptor_limit};
 use report::Report;
+
+const USAGE: &str = "\
+cargo bench --bench selectors                        everything, into docs/ (about five minutes)
+cargo bench --bench selectors -- --quick             up to 1000 sockets, three rounds, no crowd
+cargo bench --bench selectors -- --crowd             only the crowd
+cargo bench --bench selectors -- --rounds 51         more rounds
+cargo bench --bench selectors -- --out /tmp/here     into another folder";
 
 fn main() -> Result<(), Box<dyn Error>> {
     servers::serve_if_asked();
@@ -83,10 +91,14 @@ impl Options {
                 "--quick" => options = Options { most: 1000, rounds: 3, crowd: false, out: None, ..options },
                 "--rounds" => {
                     let number = args.next().and_then(|n| n.parse().ok());
-                    rounds = Some(number.expect("--rounds needs a number"));
+                    rounds = Some(number.unwrap_or_else(|| refuse("--rounds needs a number", USAGE)));
                 }
-                "--out" => out = Some(args.next().expect("--out needs a folder").into()),
-                unknown => panic!("unknown option {unknown}"),
+                "--out" => {
+                    let folder = args.next().unwrap_or_else(|| refuse("--out needs a folder", USAGE));
+                    out = Some(folder.into());
+                }
+                "--help" | "-h" => help(USAGE),
+                unknown => refuse(format_args!("unknown option {unknown}"), USAGE),
             }
         }
         if !as_bench {

@@ -28,9 +28,17 @@ mod timers;
 
 use std::env;
 
+use common::arguments::{help, refuse};
 use common::server::serve_if_asked;
 use common::system::{CORE, pin_to, raise_descriptor_limit};
 use experiment::{Experiment, Report};
+
+const USAGE: &str = "\
+cargo bench --bench table                      everything (about five minutes)
+cargo bench --bench table -- wake 'echo 50'    rows that have the word, or the name
+cargo bench --bench table -- --rounds 31       more rounds than each row has by default
+cargo bench --bench table -- instructions      user-space instructions; needs valgrind, and is
+                                               measured only when asked for";
 
 fn main() {
     let counting = env::var_os(memory::COUNT_HEAP).is_some();
@@ -79,10 +87,11 @@ impl Choice {
             match arg.as_str() {
                 "--bench" => as_bench = true,
                 "--rounds" => {
-                    let rounds = args.next().and_then(|n| n.parse().ok());
-                    choice.rounds = Some(rounds.expect("--rounds needs a number"));
+                    let rounds = args.next().and_then(|n| n.parse().ok()).filter(|n| *n > 0);
+                    choice.rounds = Some(rounds.unwrap_or_else(|| refuse("--rounds needs a number", USAGE)));
                 }
-                flag if flag.starts_with('-') => panic!("unknown option {flag}"),
+                "--help" | "-h" => help(USAGE),
+                flag if flag.starts_with('-') => refuse(format_args!("unknown option {flag}"), USAGE),
                 word => choice.words.push(word.to_owned()),
             }
         }

@@ -1,0 +1,16 @@
+//! How a bench that reads its own arguments answers those that it does not know, and the question what it does.
+
+use std::fmt::Display;
+use std::process::exit;
+
+/// Prints the usage, which was asked for, and ends the process.
+pub(crate) fn help(usage: &str) -> ! {
+    println!("{usage}");
+    exit(0)
+}
+
+/// Says what is wrong with the arguments, and ends the process.
+pub(crate) fn refuse(message: impl Display, usage: &str) -> ! {
+    eprintln!("{message}\n\n{usage}");
+    exit(2)
+}
