@@ -1,11 +1,11 @@
-//! Programs as they are written for tokio, and one line that makes them ours: `use runtime as tokio`.
+//! Programs as they are written for tokio, and one line that makes them ours: `extern crate runtime as tokio`.
 //!
 //! Each is written the way tokio's documentation shows it, against its names and signatures alone.
 //! What has no counterpart is listed in `docs/porting-from-tokio.md`.
 
 mod common;
 
-use runtime as tokio;
+extern crate runtime as tokio;
 
 use common::watchdog;
 use futures_lite::StreamExt;
@@ -22,6 +22,16 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 use tokio::runtime::{Builder, Handle, LocalOptions, Runtime};
 use tokio::task::{self, JoinHandle, LocalSet};
 use tokio::time::{self, Duration, Instant, MissedTickBehavior};
+
+/// The line counts in all modules.
+mod elsewhere {
+    use tokio::time::{Duration, sleep, timeout};
+
+    #[tokio::test]
+    async fn a_module_names_tokio_too() {
+        timeout(Duration::from_secs(60), sleep(Duration::from_micros(1))).await.unwrap();
+    }
+}
 
 /// The front page's server.
 async fn echo(listener: TcpListener) -> Result<(), Box<dyn Error>> {
