@@ -105,6 +105,7 @@ const RUNTIME: &[&[&str]] = &[
         "slots",
         "slow_polls",
         "sync",
+        "task_ref",
         "time_slice",
         "unwind",
     ],
