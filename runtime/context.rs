@@ -243,6 +243,10 @@ fn send_to(id: RuntimeId, f: impl FnOnce(&Context) + Send + 'static) {
 
 /// Asks a task to end, from any thread.
 pub(crate) fn abort(of: TaskRef) {
+    if !of.has_slot() {
+        // Another thread's list of slots has no room for nobody's.
+        return;
+    }
     match local(of.runtime()) {
         Some(context) => context.tasks.borrow_mut().abort(of),
         None => {

@@ -75,6 +75,12 @@ impl TaskRef {
         self.slot() == ENDED
     }
 
+    /// Returns whether the task has had a slot that is still known.
+    #[inline]
+    pub(crate) fn has_slot(self) -> bool {
+        (self.slot() as usize) < MAX_SLOTS
+    }
+
     /// Returns the runtime that the task belongs to.
     #[inline]
     pub(crate) fn runtime(self) -> RuntimeId {
@@ -101,7 +107,7 @@ mod tests {
                     assert_eq!((of.runtime(), of.slot()), (runtime, slot));
                     assert_eq!(of.id(), TaskId::new(runtime.number(), serial));
                     assert_eq!(of.serial_parts(), ((serial >> 32) as u16, serial as u32));
-                    assert!(!of.is_ended() && !of.is_refused());
+                    assert!(!of.is_ended() && !of.is_refused() && of.has_slot());
                     assert!(of.ended().is_ended() && of.ended().id() == of.id());
                     assert!(TaskRef::refused(runtime, serial).is_refused());
                 }

@@ -165,6 +165,28 @@ fn a_task_is_aborted_by_its_handle_from_anywhere() {
     });
 }
 
+/// The handle of a task that has been joined, and of one that a runtime refuses as it is dropped, name no slot.
+#[test]
+fn a_task_that_has_no_slot_is_aborted_on_another_thread() {
+    let _watchdog = watchdog();
+    let abort_elsewhere = |task: &JoinHandle<()>| {
+        let abort = task.abort_handle();
+        thread::spawn(move || abort.abort()).join().unwrap();
+    };
+    let runtime = Runtime::new().unwrap();
+    runtime.block_on(async {
+        let mut joined = spawn(async {});
+        (&mut joined).await.unwrap();
+        abort_elsewhere(&joined);
+    });
+    drop(runtime.spawn(async move {
+        let _last = OnDrop::new(move || abort_elsewhere(&spawn(async {})));
+        pending::<()>().await;
+    }));
+    runtime.block_on(yield_now());
+    drop(runtime);
+}
+
 #[test]
 fn a_task_may_abort_itself_by_way_of_its_handle() {
     run(async {
