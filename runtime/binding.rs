@@ -89,6 +89,32 @@ impl Binding {
         registration.load()
     }
 
+    /// Binds a descriptor that is not registered to the runtime on this thread, on behalf of one who is about to wait for
+    /// `direction`, if any. `changes` is called before anybody else can hear of it; it runs no user code.
+    ///
+    /// Returns `None` if another thread was first.
+    #[cold]
+    pub(crate) fn bind_first(
+        &self,
+        fd: BorrowedFd<'_>,
+        direction: Option<Direction>,
+        changes: impl FnOnce(),
+    ) -> io::Result<Option<SourceId>> {
+        context::with(|context| {
+            let mut state = self.lock();
+            if !self.whole.load().is_none() {
+                return Ok(None);
+            }
+            context.losses.borrow_mut().take(fd.as_raw_fd(), &context.tasks.borrow());
+            let id = context.reactor.borrow_mut().register(fd, direction)?;
+            let id = SourceId { id, runtime: context.id };
+            self.whole.set(id);
+            (state.fd, state.answers) = (fd.as_raw_fd(), 0);
+            changes();
+            Ok(Some(id))
+        })
+    }
+
     /// Binds to the runtime on this thread, taking the descriptor from the one of `earlier`, if any, on
     /// behalf of one who is about to wait for `direction`, if any. `sides` are those of this descriptor. `changes` is
     /// called before anybody else can hear of it: with `true` if both directions move, else with `false`. It runs no

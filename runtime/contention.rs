@@ -33,6 +33,7 @@ impl Losses {
     }
 
     /// A descriptor is not registered here any more.
+    #[inline]
     pub(crate) fn departed(&mut self, fd: RawFd) {
         if let Ok(index) = self.find(fd) {
             self.arrivals.remove(index);
@@ -59,7 +60,13 @@ impl Losses {
     }
 
     /// A descriptor comes back. Returns whether that is an answer to its loss.
+    #[inline]
     pub(crate) fn take(&mut self, fd: RawFd, tasks: &Tasks) -> bool {
+        !self.losses.is_empty() && self.take_loss(fd, tasks)
+    }
+
+    #[cold]
+    fn take_loss(&mut self, fd: RawFd, tasks: &Tasks) -> bool {
         let Some(index) = self.losses.iter().position(|(lost, _)| *lost == fd) else { return false };
         let (_, until) = self.losses.swap_remove(index);
         !tasks.has_reached(until)

@@ -156,6 +156,7 @@ pub(crate) fn running() -> Option<TaskId> {
 }
 
 /// Returns whether a runtime is entered on this thread.
+#[inline]
 pub(crate) fn is_entered() -> bool {
     !ENTERED.get().is_null()
 }
@@ -267,7 +268,7 @@ pub(crate) fn detach(of: TaskRef) {
                 context.dispose(task);
             }
             // Dropped, not woken: who would have waited has just given up.
-            unwind::drop_each(joiner);
+            super::waker::discard_each(joiner);
         });
     }
 }
@@ -287,7 +288,7 @@ pub(crate) fn take_out_timer(timer: RemoteTimer) {
         let waker = timer.take_out(&context.time);
         match waker {
             Some(waker) if timer.is_woken() => super::waker::wake(waker),
-            waker => unwind::contain(|| drop(waker)),
+            waker => super::waker::discard_each(waker),
         }
     });
 }

@@ -6,7 +6,7 @@ use super::packet::{Control, Packet};
 use super::task::BoxedTask;
 use super::task_ref::TaskRef;
 use super::tasks::Joined;
-use super::{remote, unwind, waker};
+use super::{remote, waker};
 use crate::task::{Id, coop};
 use std::fmt;
 use std::pin::Pin;
@@ -139,13 +139,13 @@ impl<T: 'static> JoinHandle<T> {
         let failed = match joined {
             Some(Joined::Done(failed)) => failed,
             Some(Joined::Pending(earlier)) => {
-                unwind::drop_each(earlier);
+                waker::discard_each(earlier);
                 return Poll::Pending;
             }
             Some(Joined::LeaveWaker) => {
                 let waker = cx.waker().clone();
                 let earlier = context::with(|context| context.tasks.borrow_mut().set_joiner(of, waker));
-                unwind::drop_each(earlier);
+                waker::discard_each(earlier);
                 return Poll::Pending;
             }
             Some(Joined::Gone) | None => {

@@ -63,6 +63,22 @@ pub(crate) fn wake(waker: Waker) {
     }
 }
 
+/// Drops a waker, and goes on if a foreign one panics.
+#[inline]
+pub(crate) fn discard(waker: Waker) {
+    match id(&waker) {
+        // Ours needs no drop.
+        Some(_) => std::mem::forget(waker),
+        None => unwind::drop(waker),
+    }
+}
+
+/// The same for several, or for one that may be there.
+#[inline]
+pub(crate) fn discard_each(wakers: impl IntoIterator<Item = Waker>) {
+    wakers.into_iter().for_each(discard);
+}
+
 /// The place of the one who waits for something: the latest to poll is woken.
 #[derive(Default)]
 pub(crate) struct Waiter(Cell<Option<Waker>>);
@@ -77,7 +93,7 @@ impl Waiter {
         self.0.set(left);
         if !is_there {
             let waker = waker.clone();
-            unwind::drop_each(self.0.replace(Some(waker)));
+            discard_each(self.0.replace(Some(waker)));
         }
     }
 
@@ -91,7 +107,7 @@ impl Waiter {
 
 impl Drop for Waiter {
     fn drop(&mut self) {
-        unwind::drop_each(self.0.take());
+        discard_each(self.0.take());
     }
 }
 

@@ -6,7 +6,7 @@
 use super::waiters::{WaiterKey, Waiters};
 use crate::runtime::selector::{Event, READ_END, READ_MORE, READABLE, WRITABLE, WRITE_CLOSED};
 use crate::runtime::slots::Tenant;
-use crate::runtime::unwind;
+use crate::runtime::waker;
 use std::os::fd::RawFd;
 use std::task::Waker;
 
@@ -50,13 +50,9 @@ pub(super) struct Seats {
 // Whatever drops a source drops several wakers, each of which may panic.
 impl Drop for Seats {
     fn drop(&mut self) {
-        if let Some(waker) = self.shared.take() {
-            unwind::drop(waker);
-        }
-        if let Some(mut own) = self.own.take() {
-            let mut wakers = Vec::new();
-            own.take_all(&mut wakers);
-            unwind::drop_each(wakers);
+        waker::discard_each(self.shared.take());
+        if let Some(own) = self.own.take() {
+            own.discard();
         }
     }
 }

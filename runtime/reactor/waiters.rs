@@ -4,6 +4,7 @@
 //! they are woken in the order in which they came. A key that is out of date finds nothing: its number is given out once
 //! in a runtime.
 
+use crate::runtime::waker;
 use std::mem;
 use std::task::Waker;
 
@@ -58,6 +59,13 @@ impl Waiters {
     pub(super) fn take_all(&mut self, wakers: &mut Vec<Waker>) {
         self.count = 0;
         wakers.extend(mem::take(&mut self.entries).into_iter().filter_map(|(_, waker)| waker));
+    }
+
+    /// Drops every waiter.
+    pub(super) fn discard(self) {
+        if !self.is_empty() {
+            waker::discard_each(self.entries.into_iter().filter_map(|(_, waker)| waker));
+        }
     }
 
     fn place(&mut self, key: WaiterKey) -> Option<&mut Option<Waker>> {

@@ -58,20 +58,19 @@ impl<T: AsFd> Registered<T> {
     }
 
     /// Pending, unless a caller has waited for too long, wherever it sits.
+    #[inline]
     pub(super) fn poll_overdue_in<R>(
         &self,
         cx: &mut Context<'_>,
         direction: Direction,
         place: &mut Place,
     ) -> Poll<io::Result<R>> {
+        let Some(deadlines) = self.deadlines() else { return Poll::Pending };
         if place.seat == Seat::Shared {
             // Careful: a waker that was just cloned may have done anything, so this is to be seen anew.
             return self.poll_overdue(self.registration(direction), direction, self.belief_of(direction));
         }
-        match self.deadlines() {
-            None => Poll::Pending,
-            Some(deadlines) => place.until.poll(deadlines, direction, cx).map(Err),
-        }
+        place.until.poll(deadlines, direction, cx).map(Err)
     }
 
     #[cold]

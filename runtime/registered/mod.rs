@@ -166,6 +166,13 @@ impl<T: AsFd> Registered<T> {
     }
 
     fn bind(&self, earlier: SourceId, direction: Option<Direction>) -> io::Result<Option<SourceId>> {
+        if earlier.is_none() {
+            return self.binding.bind_first(self.io.as_fd(), direction, || {
+                if let Some(deadlines) = self.deadlines() {
+                    deadlines.disarm();
+                }
+            });
+        }
         // Alarms that are armed belong to the earlier registration.
         let disarm = |moves_both: bool| match (self.deadlines(), direction) {
             (Some(deadlines), Some(direction)) if !moves_both => deadlines.disarm_side(direction),

@@ -5,7 +5,7 @@ use super::{Belief, Registered};
 use crate::runtime::deadlines::Until;
 use crate::runtime::id::SourceId;
 use crate::runtime::reactor::{Direction, Look, Seat};
-use crate::runtime::{context, unwind};
+use crate::runtime::{context, waker};
 use crate::task::coop;
 use std::future::poll_fn;
 use std::io;
@@ -156,7 +156,7 @@ impl<T: AsFd> Registered<T> {
         let waker = cx.waker().clone();
         let (earlier, armed) =
             context::with(|context| context.reactor.borrow_mut().sit(id.id, direction, seat, waker));
-        unwind::drop_each(earlier);
+        waker::discard_each(earlier);
         armed
     }
 }
@@ -218,7 +218,7 @@ impl<T: AsFd> Drop for Waiting<'_, T> {
         let key = *key;
         context::call_on(source.runtime, move |context| {
             let waker = context.reactor.borrow_mut().stand_up(source.id, direction, key);
-            unwind::contain(|| drop(waker));
+            waker::discard_each(waker);
         });
     }
 }
