@@ -199,7 +199,7 @@ impl Drop for Binding {
     fn drop(&mut self) {
         // Nobody can wait for a descriptor whose owner is dropped; wakers left by earlier, cancelled
         // calls are dropped with it.
-        self.release(drop);
+        self.release(Source::discard);
     }
 }
 
@@ -214,7 +214,7 @@ impl Sides {
 
 impl Drop for Sides {
     fn drop(&mut self) {
-        self.release(drop);
+        self.release(Source::discard);
     }
 }
 
@@ -374,6 +374,11 @@ fn lose(context: &Context, fd: RawFd, moves: u16, is_awaited: bool, wake: impl F
 }
 
 impl Source {
+    /// Drops the wakers of whoever waits.
+    fn discard(mut self) {
+        self.drain(super::waker::discard);
+    }
+
     /// Wakes whoever waits, so that they find out what has become of the descriptor.
     fn wake(mut self) {
         let mut wakers = Vec::new();

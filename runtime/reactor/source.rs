@@ -6,7 +6,7 @@
 use super::waiters::{WaiterKey, Waiters};
 use crate::runtime::selector::{Event, READ_END, READ_MORE, READABLE, WRITABLE, WRITE_CLOSED};
 use crate::runtime::slots::Tenant;
-use crate::runtime::waker;
+use crate::runtime::unwind;
 use std::os::fd::RawFd;
 use std::task::Waker;
 
@@ -50,10 +50,7 @@ pub(super) struct Seats {
 // Whatever drops a source drops several wakers, each of which may panic.
 impl Drop for Seats {
     fn drop(&mut self) {
-        waker::discard_each(self.shared.take());
-        if let Some(own) = self.own.take() {
-            own.discard();
-        }
+        self.drain(unwind::drop);
     }
 }
 
@@ -144,6 +141,13 @@ impl Source {
         self.waits != 0
     }
 
+    /// Empties all seats. `f` is called with each waker, and does not panic.
+    pub(crate) fn drain(&mut self, mut f: impl FnMut(Waker)) {
+        self.waits = 0;
+        self.read.drain(&mut f);
+        self.write.drain(&mut f);
+    }
+
     /// Empties all seats.
     pub(crate) fn take_wakers(&mut self, wakers: &mut Vec<Waker>) {
         self.waits = 0;
@@ -203,6 +207,15 @@ impl Source {
 }
 
 impl Seats {
+    fn drain(&mut self, mut f: impl FnMut(Waker)) {
+        if let Some(waker) = self.shared.take() {
+            f(waker);
+        }
+        if let Some(own) = self.own.take() {
+            own.drain(f);
+        }
+    }
+
     /// Empties them.
     pub(super) fn take_all(&mut self, wakers: &mut Vec<Waker>) {
         wakers.extend(self.shared.take());

@@ -4,7 +4,6 @@
 //! they are woken in the order in which they came. A key that is out of date finds nothing: its number is given out once
 //! in a runtime.
 
-use crate::runtime::waker;
 use std::mem;
 use std::task::Waker;
 
@@ -61,10 +60,10 @@ impl Waiters {
         wakers.extend(mem::take(&mut self.entries).into_iter().filter_map(|(_, waker)| waker));
     }
 
-    /// Drops every waiter.
-    pub(super) fn discard(self) {
+    /// Calls `f` with each waiter's waker.
+    pub(super) fn drain(self, f: impl FnMut(Waker)) {
         if !self.is_empty() {
-            waker::discard_each(self.entries.into_iter().filter_map(|(_, waker)| waker));
+            self.entries.into_iter().filter_map(|(_, waker)| waker).for_each(f);
         }
     }
 
