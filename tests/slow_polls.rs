@@ -150,6 +150,51 @@ fn the_future_of_block_on_is_reported_once_for_each_poll() {
     assert_eq!(polls, 2, "{said}");
 }
 
+/// Nor is the time for which the loop sleeps, also after the last poll that a round may have.
+#[test]
+fn the_time_for_which_the_loop_sleeps_is_nobodys() {
+    let body = || {
+        for event_interval in [1, 2, 61] {
+            let runtime = Builder::new_current_thread()
+                .slow_poll_threshold(Duration::from_millis(200))
+                .event_interval(event_interval)
+                .build()
+                .unwrap();
+            let busy_and_asleep = || async {
+                for _ in 0..2 {
+                    thread::sleep(Duration::from_millis(2));
+                    runtime::time::sleep(Duration::from_millis(300)).await;
+                }
+            };
+            runtime.block_on(busy_and_asleep());
+            runtime.block_on(runtime.spawn(busy_and_asleep())).unwrap();
+        }
+    };
+    let said = said_by(body, None);
+    assert!(!said.contains("held up the loop"), "{said}");
+}
+
+/// Polls of the future of `block_on` that follow one another are measured one by one.
+#[test]
+fn many_short_polls_of_the_future_of_block_on_are_not_one_long_one() {
+    let body = || {
+        let mut builder = Builder::new_current_thread();
+        let runtime = builder.slow_poll_threshold(Duration::from_millis(200)).build().unwrap();
+        runtime.block_on(async {
+            // The loop comes to expect short polls.
+            for _ in 0..10_000 {
+                task::yield_now().await;
+            }
+            for _ in 0..60 {
+                thread::sleep(Duration::from_millis(5));
+                task::yield_now().await;
+            }
+        });
+    };
+    let said = said_by(body, None);
+    assert!(!said.contains("held up the loop"), "{said}");
+}
+
 /// The turns of a loop that looks at its polls are the same.
 #[test]
 fn a_loop_that_looks_at_its_polls_goes_on_as_ever() {
