@@ -157,8 +157,6 @@ impl Executor {
                     self.context.tasks.borrow_mut().take_turns();
                 }
             } else if is_main_next {
-                // Each poll that is watched is measured by itself.
-                let rest = if self.config.slow_poll_threshold.is_some() { left - 1 } else { 0 };
                 loop {
                     self.context.running.set(0);
                     coop::refill(cx.waker());
@@ -167,7 +165,9 @@ impl Executor {
                         return Poll::Ready(output);
                     }
                     left -= 1;
-                    if left == rest || !self.context.tasks.borrow_mut().take_main_alone() {
+                    // Each poll that is watched is measured by itself.
+                    let is_last = left == 0 || self.config.slow_poll_threshold.is_some();
+                    if is_last || !self.context.tasks.borrow_mut().take_main_alone() {
                         break;
                     }
                 }
