@@ -17,8 +17,8 @@
 pub(super) use super::splice::Pipe;
 use super::splice::{is_refusal, send_file, sigpipe_is_deadly};
 use crate::net::transfer::{Sink, Source};
-use crate::runtime::reactor::Direction;
-use crate::runtime::registered::Registered;
+use crate::runtime::io::reactor::Direction;
+use crate::runtime::io::registered::Registered;
 use crate::task::coop;
 use futures_io::{AsyncRead, AsyncWrite};
 use std::cell::Cell;

@@ -1,7 +1,7 @@
 //! A buffer that is lent by the loop for as long as bytes are in it.
 
 use crate::runtime::context;
-use crate::runtime::lending::Lending;
+use crate::runtime::io::buffer_pool::Lending;
 use std::ops::{Deref, DerefMut};
 
 /// A buffer, given back on drop. What is in it is what somebody else left there.

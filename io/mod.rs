@@ -67,7 +67,7 @@ pub(crate) mod tokio_traits;
 #[cfg(feature = "net")]
 pub mod unix;
 
-pub use crate::runtime::interest::{Interest, Ready};
+pub use crate::runtime::io::interest::{Interest, Ready};
 pub use copy::copy;
 pub use endless::{Empty, Repeat, Sink, empty, repeat, sink};
 #[doc(no_inline)]

@@ -6,8 +6,8 @@
 #![expect(unsafe_code, reason = "read(2) initialises as much of the memory as it says")]
 
 use crate::net::transfer::{MOST_BYTES, Source, emptied_below};
-use crate::runtime::reactor::Direction;
-use crate::runtime::registered::Registered;
+use crate::runtime::io::reactor::Direction;
+use crate::runtime::io::registered::Registered;
 use bytes::BufMut;
 use std::io;
 use std::mem::MaybeUninit;

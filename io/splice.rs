@@ -2,7 +2,8 @@
 //! sendfile(2).
 #![expect(unsafe_code, reason = "splice, sendfile, the size of a pipe, what a signal does")]
 
-use crate::runtime::{context, lending};
+use crate::runtime::context;
+use crate::runtime::io::buffer_pool;
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Read};
 use std::mem::MaybeUninit;
@@ -18,7 +19,7 @@ const MOST: usize = 1 << 20;
 
 /// A pipe, lent by the loop, and how many bytes are in it. Given back on drop if it is empty.
 pub(super) struct Pipe {
-    ends: Option<lending::Pipe>,
+    ends: Option<buffer_pool::Pipe>,
     level: usize,
 }
 
@@ -29,7 +30,7 @@ impl Pipe {
         lent.map(|ends| Pipe { ends: Some(ends), level: 0 })
     }
 
-    fn ends(&mut self) -> &mut lending::Pipe {
+    fn ends(&mut self) -> &mut buffer_pool::Pipe {
         self.ends.as_mut().expect("it has both ends until it is dropped")
     }
 

@@ -6,8 +6,8 @@
 //! duplicate to register, or has opened the terminal for itself, so that there may be several.
 
 use super::standard_sys::{Manner, standard};
-use crate::runtime::reactor::Direction;
-use crate::runtime::registered::Registered;
+use crate::runtime::io::reactor::Direction;
+use crate::runtime::io::registered::Registered;
 use futures_io::{AsyncRead, AsyncWrite};
 use std::fmt;
 use std::fs::File;

@@ -6,7 +6,7 @@
 //!
 //! Without the feature, `tokio_traits_absent.rs` stands in the place of this file.
 
-/// Reading by way of the [`Registered`](crate::runtime::registered::Registered) that is behind a value.
+/// Reading by way of the [`Registered`](crate::runtime::io::registered::Registered) that is behind a value.
 #[cfg(feature = "net")]
 macro_rules! tokio_read {
     ($($type:ty: $value:ident => $io:expr;)*) => {$(

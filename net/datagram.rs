@@ -5,7 +5,7 @@
 //! datagram is a datagram, so an empty buffer reaches the system as well. And an error that is
 //! pending on a socket is handed to whoever asks next, once; the others go on waiting.
 //!
-//! Each type has its [`Registered`](crate::runtime::registered::Registered) in `io`, around something
+//! Each type has its [`Registered`](crate::runtime::io::registered::Registered) in `io`, around something
 //! that is [`Packets`], and says how it waits to send: `send_by`, `try_send_by`, `poll_send_by`. The
 //! documentation in braces is appended to the method of that name.
 
@@ -80,7 +80,7 @@ macro_rules! datagram_methods {
             /// If no runtime is entered on this thread.
             $(#[$readable])*
             pub async fn readable(&self) -> ::std::io::Result<()> {
-                self.io.ready($crate::runtime::reactor::Direction::Read).await.map(drop)
+                self.io.ready($crate::runtime::io::reactor::Direction::Read).await.map(drop)
             }
 
             /// As [`readable`](Self::readable), for a future of one's own. Only the latest caller is
@@ -94,7 +94,7 @@ macro_rules! datagram_methods {
             ///
             /// If no runtime is entered on this thread.
             pub fn poll_recv_ready(&self, cx: &mut ::std::task::Context<'_>) -> ::std::task::Poll<::std::io::Result<()>> {
-                self.io.poll_ready(cx, $crate::runtime::reactor::Direction::Read).map_ok(drop)
+                self.io.poll_ready(cx, $crate::runtime::io::reactor::Direction::Read).map_ok(drop)
             }
 
             /// Waits until there is room to send, or an error.
@@ -114,7 +114,7 @@ macro_rules! datagram_methods {
             ///
             /// If no runtime is entered on this thread.
             pub async fn writable(&self) -> ::std::io::Result<()> {
-                self.io.ready($crate::runtime::reactor::Direction::Write).await.map(drop)
+                self.io.ready($crate::runtime::io::reactor::Direction::Write).await.map(drop)
             }
 
             /// As [`writable`](Self::writable), for a future of one's own. Only the latest caller is
@@ -128,7 +128,7 @@ macro_rules! datagram_methods {
             ///
             /// If no runtime is entered on this thread.
             pub fn poll_send_ready(&self, cx: &mut ::std::task::Context<'_>) -> ::std::task::Poll<::std::io::Result<()>> {
-                self.io.poll_ready(cx, $crate::runtime::reactor::Direction::Write).map_ok(drop)
+                self.io.poll_ready(cx, $crate::runtime::io::reactor::Direction::Write).map_ok(drop)
             }
 
             /// Receives one datagram, and gives its length in bytes.
@@ -151,7 +151,7 @@ macro_rules! datagram_methods {
             /// If it has to wait and no runtime is entered on this thread.
             $(#[$recv])*
             pub async fn recv(&self, buffer: &mut [u8]) -> ::std::io::Result<usize> {
-                self.io.async_io($crate::runtime::reactor::Direction::Read, |io| io.recv(buffer)).await
+                self.io.async_io($crate::runtime::io::reactor::Direction::Read, |io| io.recv(buffer)).await
             }
 
             /// As [`recv`](Self::recv), without waiting.
@@ -160,7 +160,7 @@ macro_rules! datagram_methods {
             ///
             /// [`WouldBlock`](std::io::ErrorKind::WouldBlock) if nothing is there, and those of recv(2).
             pub fn try_recv(&self, buffer: &mut [u8]) -> ::std::io::Result<usize> {
-                self.io.try_io($crate::runtime::reactor::Direction::Read, |io| io.recv(buffer))
+                self.io.try_io($crate::runtime::io::reactor::Direction::Read, |io| io.recv(buffer))
             }
 
             /// As [`recv`](Self::recv), for a future of one's own. Only the latest caller is woken, of
@@ -178,7 +178,7 @@ macro_rules! datagram_methods {
                 cx: &mut ::std::task::Context<'_>,
                 buffer: &mut [u8],
             ) -> ::std::task::Poll<::std::io::Result<usize>> {
-                self.io.poll_io(cx, $crate::runtime::reactor::Direction::Read, |io| io.recv(buffer))
+                self.io.poll_io(cx, $crate::runtime::io::reactor::Direction::Read, |io| io.recv(buffer))
             }
 
             /// As [`recv`](Self::recv), and tells who sent it.
@@ -196,7 +196,7 @@ macro_rules! datagram_methods {
             /// If it has to wait and no runtime is entered on this thread.
             $(#[$recv_from])*
             pub async fn recv_from(&self, buffer: &mut [u8]) -> ::std::io::Result<(usize, $address)> {
-                self.io.async_io($crate::runtime::reactor::Direction::Read, |io| io.recv_from(buffer)).await
+                self.io.async_io($crate::runtime::io::reactor::Direction::Read, |io| io.recv_from(buffer)).await
             }
 
             /// As [`recv_from`](Self::recv_from), without waiting.
@@ -205,7 +205,7 @@ macro_rules! datagram_methods {
             ///
             /// [`WouldBlock`](std::io::ErrorKind::WouldBlock) if nothing is there, and those of recvfrom(2).
             pub fn try_recv_from(&self, buffer: &mut [u8]) -> ::std::io::Result<(usize, $address)> {
-                self.io.try_io($crate::runtime::reactor::Direction::Read, |io| io.recv_from(buffer))
+                self.io.try_io($crate::runtime::io::reactor::Direction::Read, |io| io.recv_from(buffer))
             }
 
             /// As [`recv_from`](Self::recv_from), for a future of one's own. Only the latest caller is
@@ -223,7 +223,7 @@ macro_rules! datagram_methods {
                 cx: &mut ::std::task::Context<'_>,
                 buffer: &mut [u8],
             ) -> ::std::task::Poll<::std::io::Result<(usize, $address)>> {
-                self.io.poll_io(cx, $crate::runtime::reactor::Direction::Read, |io| io.recv_from(buffer))
+                self.io.poll_io(cx, $crate::runtime::io::reactor::Direction::Read, |io| io.recv_from(buffer))
             }
 
             /// Sends one datagram to the peer that the socket is connected to, and gives its length in

@@ -1,8 +1,8 @@
 //! Waiting for what an [`Interest`] names: one side of a descriptor, or whichever of both comes first.
 
 use crate::io::{Interest, Ready};
-use crate::runtime::reactor::Direction;
-use crate::runtime::registered::{Belief, Registered};
+use crate::runtime::io::reactor::Direction;
+use crate::runtime::io::registered::{Belief, Registered};
 use std::io;
 use std::os::fd::AsFd;
 

@@ -5,8 +5,8 @@
 //! What an error means is in `net/pace.rs`.
 
 use super::pace::{Pace, TRIES};
-use crate::runtime::reactor::Direction;
-use crate::runtime::registered::{Registered, Waiting};
+use crate::runtime::io::reactor::Direction;
+use crate::runtime::io::registered::{Registered, Waiting};
 use crate::task::origin::NamedOrigin;
 use crate::time::Sleep;
 use std::io;

@@ -1,5 +1,5 @@
 //! The methods that sockets, pipes and halves have in common: waiting for readiness, and operations that
-//! are tried once. Each type has its [`Registered`](crate::runtime::registered::Registered) in `io`. What
+//! are tried once. Each type has its [`Registered`](crate::runtime::io::registered::Registered) in `io`. What
 //! precedes the type is appended to the documentation of the method that it is most about.
 
 /// Of whatever bytes can be read from.
@@ -25,7 +25,7 @@ macro_rules! read_methods {
             /// If no runtime is entered on this thread.
             $(#[$example])*
             pub async fn readable(&self) -> ::std::io::Result<()> {
-                self.io.ready($crate::runtime::reactor::Direction::Read).await.map(drop)
+                self.io.ready($crate::runtime::io::reactor::Direction::Read).await.map(drop)
             }
 
             /// As [`readable`](Self::readable), for a future of one's own. Only the latest caller is
@@ -39,7 +39,7 @@ macro_rules! read_methods {
             ///
             /// If no runtime is entered on this thread.
             pub fn poll_read_ready(&self, cx: &mut ::std::task::Context<'_>) -> ::std::task::Poll<::std::io::Result<()>> {
-                self.io.poll_ready(cx, $crate::runtime::reactor::Direction::Read).map_ok(drop)
+                self.io.poll_ready(cx, $crate::runtime::io::reactor::Direction::Read).map_ok(drop)
             }
 
             /// Reads what is there, without waiting. 0 is the end of the stream.
@@ -87,7 +87,7 @@ macro_rules! write_methods {
             /// If no runtime is entered on this thread.
             $(#[$example])*
             pub async fn writable(&self) -> ::std::io::Result<()> {
-                self.io.ready($crate::runtime::reactor::Direction::Write).await.map(drop)
+                self.io.ready($crate::runtime::io::reactor::Direction::Write).await.map(drop)
             }
 
             /// As [`writable`](Self::writable), for a future of one's own. Only the latest caller is
@@ -101,7 +101,7 @@ macro_rules! write_methods {
             ///
             /// If no runtime is entered on this thread.
             pub fn poll_write_ready(&self, cx: &mut ::std::task::Context<'_>) -> ::std::task::Poll<::std::io::Result<()>> {
-                self.io.poll_ready(cx, $crate::runtime::reactor::Direction::Write).map_ok(drop)
+                self.io.poll_ready(cx, $crate::runtime::io::reactor::Direction::Write).map_ok(drop)
             }
 
             /// Writes as much as there is room for, without waiting.
@@ -231,7 +231,7 @@ macro_rules! deadline_methods {
             /// [`InvalidInput`](std::io::ErrorKind::InvalidInput) for a duration of zero, as in std.
             $(#[$example])*
             pub fn set_read_timeout(&self, timeout: Option<::std::time::Duration>) -> ::std::io::Result<()> {
-                self.io.set_limit($crate::runtime::reactor::Direction::Read, timeout)
+                self.io.set_limit($crate::runtime::io::reactor::Direction::Read, timeout)
             }
 
             /// Sets how long a write may wait; `None`, the default, is without limit.
@@ -247,7 +247,7 @@ macro_rules! deadline_methods {
             ///
             /// [`InvalidInput`](std::io::ErrorKind::InvalidInput) for a duration of zero, as in std.
             pub fn set_write_timeout(&self, timeout: Option<::std::time::Duration>) -> ::std::io::Result<()> {
-                self.io.set_limit($crate::runtime::reactor::Direction::Write, timeout)
+                self.io.set_limit($crate::runtime::io::reactor::Direction::Write, timeout)
             }
 
             /// How long a read may wait. See [`set_read_timeout`](Self::set_read_timeout).
@@ -256,7 +256,7 @@ macro_rules! deadline_methods {
             ///
             /// None so far.
             pub fn read_timeout(&self) -> ::std::io::Result<Option<::std::time::Duration>> {
-                Ok(self.io.limit($crate::runtime::reactor::Direction::Read))
+                Ok(self.io.limit($crate::runtime::io::reactor::Direction::Read))
             }
 
             /// How long a write may wait. See [`set_write_timeout`](Self::set_write_timeout).
@@ -265,7 +265,7 @@ macro_rules! deadline_methods {
             ///
             /// None so far.
             pub fn write_timeout(&self) -> ::std::io::Result<Option<::std::time::Duration>> {
-                Ok(self.io.limit($crate::runtime::reactor::Direction::Write))
+                Ok(self.io.limit($crate::runtime::io::reactor::Direction::Write))
             }
         }
     };

@@ -84,7 +84,7 @@ macro_rules! recv_buf_methods {
             $(#[$recv_buf])*
             pub async fn recv_buf<B: ::bytes::BufMut>(&self, buffer: &mut B) -> ::std::io::Result<usize> {
                 self.io
-                    .async_io($crate::runtime::reactor::Direction::Read, |io| {
+                    .async_io($crate::runtime::io::reactor::Direction::Read, |io| {
                         $crate::net::spare::recv(io, buffer)
                     })
                     .await
@@ -96,7 +96,7 @@ macro_rules! recv_buf_methods {
             ///
             /// As [`try_recv`](Self::try_recv).
             pub fn try_recv_buf<B: ::bytes::BufMut>(&self, buffer: &mut B) -> ::std::io::Result<usize> {
-                self.io.try_io($crate::runtime::reactor::Direction::Read, |io| {
+                self.io.try_io($crate::runtime::io::reactor::Direction::Read, |io| {
                     $crate::net::spare::recv(io, buffer)
                 })
             }
@@ -117,7 +117,7 @@ macro_rules! recv_buf_methods {
             pub async fn recv_buf_from<B: ::bytes::BufMut>(&self, buffer: &mut B) -> ::std::io::Result<(usize, $address)> {
                 let received = self
                     .io
-                    .async_io($crate::runtime::reactor::Direction::Read, |io| {
+                    .async_io($crate::runtime::io::reactor::Direction::Read, |io| {
                         $crate::net::spare::recv_from(io, buffer)
                     })
                     .await;
@@ -130,7 +130,7 @@ macro_rules! recv_buf_methods {
             ///
             /// As [`try_recv_from`](Self::try_recv_from).
             pub fn try_recv_buf_from<B: ::bytes::BufMut>(&self, buffer: &mut B) -> ::std::io::Result<(usize, $address)> {
-                let received = self.io.try_io($crate::runtime::reactor::Direction::Read, |io| {
+                let received = self.io.try_io($crate::runtime::io::reactor::Direction::Read, |io| {
                     $crate::net::spare::recv_from(io, buffer)
                 });
                 received.and_then($convert)

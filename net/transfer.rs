@@ -7,8 +7,8 @@
 //! transfer says nothing (a terminal gives a line at a time), it has no room at all in this sense.
 
 use crate::io::detour;
-use crate::runtime::reactor::Direction;
-use crate::runtime::registered::Registered;
+use crate::runtime::io::reactor::Direction;
+use crate::runtime::io::registered::Registered;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::ops::Deref;
 use std::os::fd::AsFd;

@@ -1,14 +1,14 @@
 //! How a runtime is made.
 
-use super::blocking::{Hook, Pool, Threads};
 use super::context::{self, Context};
 use super::executor::{Config, Executor};
 use super::handle::Runtime;
-use super::reactor::Reactor;
 use super::remote::Remote;
 use super::selector::{Kind, Selector};
-use super::slow_polls;
-use super::tasks::Tasks;
+use crate::runtime::executor::slow_polls;
+use crate::runtime::executor::tasks::Tasks;
+use crate::runtime::io::reactor::Reactor;
+use crate::runtime::remote::blocking::{Hook, Pool, Threads};
 use crate::time::Driver;
 use std::cell::{Cell, RefCell};
 use std::io;

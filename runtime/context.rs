@@ -13,18 +13,18 @@
 //! run none; what has to, owns the context ([`call_on`]).
 #![expect(unsafe_code, reason = "the pointer to the entered runtime")]
 
-use super::blocking::Pool;
-use super::blocking_call::{self, Home};
-use super::contention::Losses;
 use super::enter_stack::EnterStack;
 use super::id::{Id, RuntimeId};
-use super::lending::Lending;
-use super::reactor::Reactor;
 use super::remote::{self, Remote};
-use super::task::{self, BoxedTask};
-use super::task_ref::TaskRef;
-use super::tasks::{Leftovers, Tasks};
 use super::unwind;
+use crate::runtime::executor::task::{self, BoxedTask};
+use crate::runtime::executor::task_ref::TaskRef;
+use crate::runtime::executor::tasks::{Leftovers, Tasks};
+use crate::runtime::io::buffer_pool::Lending;
+use crate::runtime::io::contention::Losses;
+use crate::runtime::io::reactor::Reactor;
+use crate::runtime::remote::blocking::Pool;
+use crate::runtime::remote::blocking_call::{self, Home};
 use crate::task::origin::Origin;
 use crate::task::{Id as TaskId, coop, outside};
 use crate::time::{Driver, RemoteTimer};

@@ -1,13 +1,13 @@
 //! What users hold of a runtime: the [`Runtime`] itself, on its thread, and [`Handle`]s anywhere.
 
-use super::blocking_call::Home;
 use super::builder::Builder;
 use super::context::{self, Context};
 use super::executor::Executor;
 use super::join::JoinHandle;
 use super::metrics::RuntimeMetrics;
 use super::selector::Kind;
-use super::spawn;
+use crate::runtime::join::spawn;
+use crate::runtime::remote::blocking_call::Home;
 use crate::task::outside;
 use std::fmt;
 use std::io;

@@ -9,7 +9,8 @@
 //! is more than their own size: what was allocated last lies at the end of the heap, and keeps all
 //! that was freed before it from going back to the system.
 
-use super::task_ref::MAX_SLOTS;
+/// Slots have numbers below this one. The two above are nobody's.
+pub(crate) const MAX_SLOTS: usize = u32::MAX as usize - 1;
 
 /// So many slots are always kept: some tens of kilobytes.
 pub(crate) const KEPT: usize = 1024;

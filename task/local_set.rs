@@ -6,7 +6,7 @@
 
 use super::{AbortHandle, JoinHandle};
 use crate::runtime::Runtime;
-use crate::runtime::spawn::{spawn, spawn_for, spawn_later};
+use crate::runtime::join::spawn::{spawn, spawn_for, spawn_later};
 use crate::runtime::waker::Waiter;
 use crate::runtime::{context, unwind};
 use std::cell::{Cell, RefCell};

@@ -15,11 +15,11 @@ pub(crate) mod origin;
 pub(crate) mod outside;
 mod yield_now;
 
-pub use crate::runtime::join::{AbortHandle, JoinHandle};
-pub use crate::runtime::join_error::JoinError;
+pub use crate::runtime::join::error::JoinError;
 #[cfg(feature = "net")]
-pub(crate) use crate::runtime::spawn::spawn_look_up;
-pub use crate::runtime::spawn::{spawn, spawn_blocking};
+pub(crate) use crate::runtime::join::spawn::spawn_look_up;
+pub use crate::runtime::join::spawn::{spawn, spawn_blocking};
+pub use crate::runtime::join::{AbortHandle, JoinHandle};
 pub use coop::{Unconstrained, consume_budget, unconstrained};
 pub use id::{Id, id, try_id};
 pub use local_set::{LocalEnterGuard, LocalSet, spawn_local};

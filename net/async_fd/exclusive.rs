@@ -10,7 +10,7 @@
 use super::AsyncFd;
 use super::guard::AsyncFdReadyMutGuard;
 use crate::io::Interest;
-use crate::runtime::reactor::Direction;
+use crate::runtime::io::reactor::Direction;
 use crate::task::coop;
 use std::io;
 use std::os::fd::AsFd;

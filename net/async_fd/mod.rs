@@ -12,8 +12,8 @@ pub use guard::{AsyncFdReadyGuard, AsyncFdReadyMutGuard};
 
 use crate::io::Interest;
 use crate::runtime::context;
-use crate::runtime::reactor::Direction;
-use crate::runtime::registered::Registered;
+use crate::runtime::io::reactor::Direction;
+use crate::runtime::io::registered::Registered;
 use crate::task::origin::NamedOrigin;
 use std::fmt;
 use std::io;

@@ -2,8 +2,8 @@
 
 use crate::net::sys;
 use crate::runtime::context;
-use crate::runtime::reactor::Direction;
-use crate::runtime::registered::Registered;
+use crate::runtime::io::reactor::Direction;
+use crate::runtime::io::registered::Registered;
 use crate::task::coop;
 use crate::task::origin::Origin;
 use crate::task::outside;

@@ -3,7 +3,7 @@
 use super::stream::TcpStream;
 use crate::net::methods::{deadline_methods, read_methods, ready_methods, write_methods};
 use crate::net::sys;
-use crate::runtime::reactor::Direction;
+use crate::runtime::io::reactor::Direction;
 use std::io;
 use std::os::fd::AsFd;
 use std::task::{Context, Poll};

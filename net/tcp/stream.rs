@@ -8,7 +8,7 @@ use super::{connect, split};
 use crate::net::addr::{ToSocketAddrs, lookup_host};
 use crate::net::sys;
 use crate::net::transfer::{Sink, Source, async_read, async_write};
-use crate::runtime::registered::Registered;
+use crate::runtime::io::registered::Registered;
 use crate::task::origin::NamedOrigin;
 use socket2::SockRef;
 use std::fmt;

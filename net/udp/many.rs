@@ -3,7 +3,7 @@
 use super::batch::Batch;
 use super::socket::UdpSocket;
 use super::sys::{self, Outcome};
-use crate::runtime::reactor::Direction;
+use crate::runtime::io::reactor::Direction;
 use std::io;
 use std::net::SocketAddr;
 

@@ -2,7 +2,7 @@
 
 use super::socket::{Socket, UdpSocket, with_sender};
 use crate::net::sys;
-use crate::runtime::reactor::Direction;
+use crate::runtime::io::reactor::Direction;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;

@@ -8,7 +8,7 @@
 use super::many::Outgoing;
 use super::socket::{Socket, UdpSocket};
 use super::sys;
-use crate::runtime::reactor::Direction;
+use crate::runtime::io::reactor::Direction;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicI32, AtomicU8, Ordering::Relaxed};

@@ -8,8 +8,8 @@
 use super::addr::SocketAddr;
 use super::connection::Connection;
 use crate::runtime::context;
-use crate::runtime::reactor::Direction;
-use crate::runtime::registered::Registered;
+use crate::runtime::io::reactor::Direction;
+use crate::runtime::io::registered::Registered;
 use crate::task::coop;
 use crate::task::origin::Origin;
 use crate::task::outside;

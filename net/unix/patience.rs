@@ -12,8 +12,8 @@
 //! its turns, and then waits for a timer, after which it tries unasked, ever more seldom. And since
 //! one receiver's full queue says nothing of another's, each send is tried before it waits.
 
-use crate::runtime::reactor::Direction;
-use crate::runtime::registered::{Registered, Waiting};
+use crate::runtime::io::reactor::Direction;
+use crate::runtime::io::registered::{Registered, Waiting};
 use crate::task::coop;
 use crate::time::{Sleep, sleep};
 use std::future::poll_fn;

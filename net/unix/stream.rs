@@ -9,7 +9,7 @@ use super::split_owned::{self, OwnedReadHalf, OwnedWriteHalf};
 use super::{connect, split, sys};
 use crate::net::methods::{deadline_methods, read_methods, ready_methods, write_methods};
 use crate::net::transfer::{async_read, async_write};
-use crate::runtime::registered::Registered;
+use crate::runtime::io::registered::Registered;
 use crate::task::origin::NamedOrigin;
 use socket2::Type;
 use std::fmt;

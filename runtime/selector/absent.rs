@@ -3,7 +3,7 @@
 
 use super::event::Event;
 use super::{Notifier, Remote};
-use crate::runtime::interest::Interest;
+use crate::runtime::io::interest::Interest;
 use std::convert::Infallible;
 use std::io;
 use std::os::fd::{BorrowedFd, RawFd};

@@ -60,7 +60,7 @@ impl AsFd for Channel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runtime::interest::Interest;
+    use crate::runtime::io::interest::Interest;
     use crate::runtime::selector::epoll::Epoll;
     use crate::runtime::selector::poll::Poll;
     use std::time::{Duration, Instant};

@@ -18,7 +18,7 @@ use super::fork::Process;
 use super::remote::Departures;
 use super::timeout::{milliseconds, timespec};
 use super::{NOTIFIER_KEY, Notifier, Remote, is_refused, syscall};
-use crate::runtime::interest::Interest;
+use crate::runtime::io::interest::Interest;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;

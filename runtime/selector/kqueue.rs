@@ -24,7 +24,7 @@ use super::notifier::Channel;
 use super::remote::Departures;
 use super::timeout::pause;
 use super::{NOTIFIER_KEY, file};
-use crate::runtime::interest::Interest;
+use crate::runtime::io::interest::Interest;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;

@@ -134,7 +134,7 @@ pub use kind::{Kind, ParseKindError};
 pub use notifier::Notifier;
 pub(crate) use remote::Remote;
 
-use crate::runtime::interest::Interest;
+use crate::runtime::io::interest::Interest;
 use poll::Poll;
 use select::Select;
 use std::fmt;

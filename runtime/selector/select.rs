@@ -18,7 +18,7 @@ use super::poll::{HALF_CLOSED, translate};
 use super::remote::Departures;
 use super::timeout::pause;
 use super::{Notifier, Remote, file, syscall};
-use crate::runtime::interest::Interest;
+use crate::runtime::io::interest::Interest;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;

@@ -13,7 +13,7 @@ macro_rules! end_methods {
             #[cfg_attr(debug_assertions, track_caller)]
             pub(super) fn of(pipe: $pipe, is_stream: bool) -> $type {
                 let end = $crate::net::unix::pipe::end::End { pipe, is_stream };
-                let mut io = $crate::runtime::registered::Registered::new(end);
+                let mut io = $crate::runtime::io::registered::Registered::new(end);
                 io.set_origin($crate::task::origin::NamedOrigin::caller(stringify!($type)));
                 $type { io }
             }
@@ -76,7 +76,7 @@ macro_rules! end_methods {
                 &self,
                 operation: impl FnOnce() -> ::std::io::Result<R>,
             ) -> ::std::io::Result<R> {
-                self.io.try_io($crate::runtime::reactor::Direction::$direction, |_| operation())
+                self.io.try_io($crate::runtime::io::reactor::Direction::$direction, |_| operation())
             }
 
             /// Gives the descriptor, in no runtime's care any more, for one who expects it to block: a child

@@ -13,9 +13,9 @@
 //! drops nothing, so no user code runs at that. A task that fails is replaced by a [`Failure`], so that
 //! a future's memory is given back at once, and the reason costs a task that does not fail nothing.
 
-use super::join_error::JoinError;
-use super::recycled::Recycled;
-use super::unwind;
+use crate::runtime::executor::free_lists::Recycled;
+use crate::runtime::join::error::JoinError;
+use crate::runtime::unwind;
 use pin_project_lite::pin_project;
 use std::any::Any;
 use std::mem;

@@ -2,7 +2,7 @@
 //!
 //! The executor measures each poll if it is asked to (`run_watched_tasks` in `executor.rs`). Time is passed in.
 
-use super::unwind;
+use crate::runtime::unwind;
 use crate::task::Id;
 use crate::task::origin::Origin;
 use std::fmt;

@@ -3,8 +3,8 @@
 //! No runtime is entered on such a thread, which can turn no loop. But what is called there may ask for the
 //! handle of its runtime, and for its own id.
 
-use super::blocking::Pool;
-use super::remote::Remote;
+use crate::runtime::remote::Remote;
+use crate::runtime::remote::blocking::Pool;
 use crate::task::{Id, outside};
 use std::cell::RefCell;
 use std::marker::PhantomData;

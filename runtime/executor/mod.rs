@@ -13,16 +13,25 @@
 //! and reads the clock seldom (`time_slice.rs`). No borrow of ours lasts while a future
 //! is polled or dropped, or a waker woken: each step collects, releases, and then acts.
 
-use super::blocking::Hook;
-use super::context::{self, Context};
-use super::id::Id;
-use super::join_error::JoinError;
-use super::remote::Mail;
-use super::slow_polls::{self, Polled};
-use super::task::{BoxedTask, Failure};
-use super::tasks::{QueuePosition, Taken};
-use super::time_slice::TimeSlice;
-use super::{unwind, waker};
+pub(crate) mod free_lists;
+pub(crate) mod run_queue;
+pub(crate) mod slow_polls;
+pub(crate) mod task;
+pub(crate) mod task_ref;
+pub(crate) mod tasks;
+mod time_slice;
+
+use crate::runtime::context::{self, Context};
+use crate::runtime::executor::slow_polls::Polled;
+use crate::runtime::executor::task::{BoxedTask, Failure};
+use crate::runtime::executor::tasks::{QueuePosition, Taken};
+use crate::runtime::executor::time_slice::TimeSlice;
+use crate::runtime::id::Id;
+use crate::runtime::join::error::JoinError;
+use crate::runtime::remote::Mail;
+use crate::runtime::remote::blocking::Hook;
+use crate::runtime::unwind;
+use crate::runtime::waker;
 use crate::task::{Id as TaskId, coop};
 use crate::time::Driver;
 use std::any::Any;

@@ -17,7 +17,7 @@
 //! what is left. So a deadline is never early, and late by at most a 32nd of the limit. It rings once
 //! per limit and not once per message, and wakes nobody before it is due.
 //!
-//! A wait ends with an [event](super::known), not with the operation: `poll_read` cannot know that
+//! A wait ends with an [event](crate::runtime::io::readiness), not with the operation: `poll_read` cannot know that
 //! the one who called it last has been dropped. One that takes its place goes on with its wait, as in a
 //! loop around `select`. But if nobody answers when the alarm rings, nobody was there, and the next one
 //! begins anew: whoever lives is polled before the loop rests, and before whatever was queued later. (One
@@ -26,12 +26,12 @@
 //!
 //! `async` functions have seats of their own, and know when they are dropped. They have a timer each.
 
-use super::context::{self, Context};
-use super::id::{Id, SourceId};
-use super::mutex::Mutex;
-use super::reactor::Direction;
-use super::tasks::QueuePosition;
-use super::waker;
+use crate::runtime::context::{self, Context};
+use crate::runtime::executor::tasks::QueuePosition;
+use crate::runtime::id::{Id, SourceId};
+use crate::runtime::io::reactor::Direction;
+use crate::runtime::mutex::Mutex;
+use crate::runtime::waker;
 use crate::time::{Instant, Sleep, TimerId, sleep};
 use std::io;
 use std::sync::Arc;

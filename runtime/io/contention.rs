@@ -11,7 +11,7 @@
 //!
 //! A descriptor's moves are numbered, so that it is known which came first.
 
-use super::tasks::{QueuePosition, Tasks};
+use crate::runtime::executor::tasks::{QueuePosition, Tasks};
 use std::os::fd::RawFd;
 
 /// What one runtime knows of the descriptors that move to it and away.

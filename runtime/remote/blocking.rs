@@ -9,8 +9,8 @@
 //! a program that connects to many hosts would have all its threads wait for that, and no call beside them. Look-ups
 //! above their cap wait in a queue of their own, and come behind the other jobs when one has ended.
 
-use super::selector::Process;
-use super::unwind::{self, Contained};
+use crate::runtime::selector::Process;
+use crate::runtime::unwind::{self, Contained};
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;

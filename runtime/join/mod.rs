@@ -1,12 +1,17 @@
 //! Join handles: await the output of a task, or ask it to end.
 
-use super::context;
-use super::join_error::JoinError;
-use super::packet::{Control, Packet};
-use super::task::BoxedTask;
-use super::task_ref::TaskRef;
-use super::tasks::Joined;
-use super::{remote, waker};
+pub(crate) mod error;
+pub(crate) mod packet;
+pub(crate) mod spawn;
+
+use crate::runtime::context;
+use crate::runtime::executor::task::BoxedTask;
+use crate::runtime::executor::task_ref::TaskRef;
+use crate::runtime::executor::tasks::Joined;
+use crate::runtime::join::error::JoinError;
+use crate::runtime::join::packet::{Control, Packet};
+use crate::runtime::remote;
+use crate::runtime::waker;
 use crate::task::{Id, coop};
 use std::fmt;
 use std::pin::Pin;
@@ -269,9 +274,9 @@ impl fmt::Debug for AbortHandle {
 
 #[cfg(test)]
 mod tests {
+    use crate::runtime::executor::task::boxed;
+    use crate::runtime::executor::tasks::Tasks;
     use crate::runtime::id::RuntimeId;
-    use crate::runtime::task::boxed;
-    use crate::runtime::tasks::Tasks;
     use crate::task::origin::Origin;
 
     /// Numbers of runtimes come again, and after 256 times also the ids that users see of their tasks.

@@ -12,9 +12,9 @@
 //! taken until the child drops it, and the count goes on: no runtime of the child has the name of one that
 //! it has inherited.
 
-use super::id::{Id, RuntimeId};
-use super::remote::Remote;
-use super::selector::Process;
+use crate::runtime::id::{Id, RuntimeId};
+use crate::runtime::remote::Remote;
+use crate::runtime::selector::Process;
 use std::io;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -41,7 +41,7 @@ struct Slot<T> {
 /// # Errors
 ///
 /// When there are 65,535 runtimes already.
-pub(super) fn register(process: Process, make: impl FnOnce(RuntimeId) -> Remote) -> io::Result<Arc<Remote>> {
+pub(crate) fn register(process: Process, make: impl FnOnce(RuntimeId) -> Remote) -> io::Result<Arc<Remote>> {
     let taken = Slot::take(&SLOTS, &COUNT, process, make);
     taken.ok_or_else(|| io::Error::other(format!("there are {NUMBERS} runtimes in this process already")))
 }
@@ -65,7 +65,7 @@ pub(crate) fn wake(id: Id) {
 }
 
 /// The runtime of that number is going.
-pub(super) fn deregister(id: RuntimeId) {
+pub(crate) fn deregister(id: RuntimeId) {
     SLOTS[usize::from(id.number()) - 1].vacate(Process::current());
 }
 

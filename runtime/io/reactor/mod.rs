@@ -6,7 +6,7 @@
 //! timers.
 //!
 //! A *source* is a registered descriptor with two sides, one per direction. What the kernel reports
-//! for a side is kept until its owner looks, who from then on [knows](super::known) that the side is
+//! for a side is kept until its owner looks, who from then on [knows](crate::runtime::io::readiness) that the side is
 //! ready, and asks again only after an operation found that it is not. Whoever then has to wait leaves
 //! a waker, in one of two seats: the `poll_*` functions share one, where the latest caller sits; each
 //! `async` call has its own. An event empties all of a side's seats.
@@ -22,11 +22,11 @@ mod waiters;
 pub(crate) use source::{Direction, Seat, Source};
 pub(crate) use waiters::WaiterKey;
 
-use super::futile::Futile;
-use super::id::{Id, RuntimeId};
-use super::interest::Interest;
-use super::selector::{Event, READABLE, Selector, WRITABLE};
-use super::slots::{Slots, Tenant};
+use crate::runtime::id::{Id, RuntimeId};
+use crate::runtime::io::interest::Interest;
+use crate::runtime::io::throttle::Futile;
+use crate::runtime::selector::{Event, READABLE, Selector, WRITABLE};
+use crate::runtime::slots::{Slots, Tenant};
 use source::{ARMED, CLOSURE, OWN, READINESS};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};

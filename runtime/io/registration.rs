@@ -21,11 +21,12 @@
 //!                     └────┘ elsewhere
 //! ```
 
-use super::context::Context;
-use super::id::SourceId;
-use super::reactor::{Direction, Source};
-use super::registration::{Registration, Sides};
-use super::{context, remote};
+use crate::runtime::context;
+use crate::runtime::context::Context;
+use crate::runtime::id::SourceId;
+use crate::runtime::io::reactor::{Direction, Source};
+use crate::runtime::io::source_cell::{Registration, Sides};
+use crate::runtime::remote;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::rc::Rc;
@@ -356,7 +357,7 @@ impl Left {
                 context::call_on(id.runtime, move |context| {
                     let mut wakers = Vec::new();
                     let is_awaited = context.reactor.borrow_mut().give_up(id.id, direction, &mut wakers);
-                    let wake = || wakers.into_iter().for_each(super::waker::wake);
+                    let wake = || wakers.into_iter().for_each(crate::runtime::waker::wake);
                     lose(context, fd, moves, is_awaited, wake);
                 });
             }
@@ -376,14 +377,14 @@ fn lose(context: &Context, fd: RawFd, moves: u16, is_awaited: bool, wake: impl F
 impl Source {
     /// Drops the wakers of whoever waits.
     fn discard(mut self) {
-        self.drain(super::waker::discard);
+        self.drain(crate::runtime::waker::discard);
     }
 
     /// Wakes whoever waits, so that they find out what has become of the descriptor.
     fn wake(mut self) {
         let mut wakers = Vec::new();
         self.take_wakers(&mut wakers);
-        wakers.into_iter().for_each(super::waker::wake);
+        wakers.into_iter().for_each(crate::runtime::waker::wake);
     }
 }
 

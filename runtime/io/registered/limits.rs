@@ -3,9 +3,9 @@
 use super::waiting::Place;
 use super::{Belief, Registered};
 use crate::runtime::context;
-use crate::runtime::deadlines::{self, Deadlines};
-use crate::runtime::reactor::{Direction, Seat};
-use crate::runtime::registration::Registration;
+use crate::runtime::io::io_timeouts::{self, Deadlines};
+use crate::runtime::io::reactor::{Direction, Seat};
+use crate::runtime::io::source_cell::Registration;
 use std::io;
 use std::os::fd::AsFd;
 use std::task::{Context, Poll};
@@ -27,7 +27,7 @@ impl<T: AsFd> Registered<T> {
         if limit.is_some() || self.deadlines().is_some() {
             self.rare().deadlines.set(direction, limit);
             // They find out, and begin to count.
-            deadlines::stir(self.belief_of(direction).id, direction);
+            io_timeouts::stir(self.belief_of(direction).id, direction);
         }
         Ok(())
     }

@@ -3,9 +3,9 @@
 use super::waiting::Place;
 use super::{Belief, Registered};
 use crate::runtime::context;
-use crate::runtime::known::Known;
-use crate::runtime::reactor::{Direction, Look, Seat};
-use crate::runtime::registration::Registration;
+use crate::runtime::io::reactor::{Direction, Look, Seat};
+use crate::runtime::io::readiness::Known;
+use crate::runtime::io::source_cell::Registration;
 use crate::task::coop;
 use std::future::poll_fn;
 use std::io;

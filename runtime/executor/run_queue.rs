@@ -5,8 +5,8 @@
 //! and an id put in and taken out costs 25 instructions less than with std's `VecDeque`, which is not
 //! compiled in line: that is a tenth of what a task's turn costs, and the reason for this file.
 
-use super::id::Id;
-use super::slots::KEPT;
+use crate::runtime::id::Id;
+use crate::runtime::slots::KEPT;
 
 /// The least size that is worth an allocation.
 const LEAST: usize = 64;

@@ -16,13 +16,13 @@ mod waiting;
 #[cfg(feature = "net")]
 pub(crate) use waiting::Waiting;
 
-use super::binding::Binding;
-use super::context;
-use super::deadlines::Deadlines;
-use super::id::SourceId;
-use super::known::Known;
-use super::reactor::Direction;
-use super::registration::{Registration, Sides};
+use crate::runtime::context;
+use crate::runtime::id::SourceId;
+use crate::runtime::io::io_timeouts::Deadlines;
+use crate::runtime::io::reactor::Direction;
+use crate::runtime::io::readiness::Known;
+use crate::runtime::io::registration::Binding;
+use crate::runtime::io::source_cell::{Registration, Sides};
 use crate::task::origin::NamedOrigin;
 use outside::Aim;
 use std::io;

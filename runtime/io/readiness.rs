@@ -8,8 +8,8 @@
 //! `[runtime 16 | generation 16 | write 16 | read 16]`. Once the descriptor is registered anew, with
 //! whichever runtime, nothing is known; then an operation is simply tried.
 
-use super::id::{Id, SourceId};
-use super::reactor::Direction;
+use crate::runtime::id::{Id, SourceId};
+use crate::runtime::io::reactor::Direction;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// What is known of the two sides of a registration.

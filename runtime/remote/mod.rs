@@ -7,7 +7,7 @@
 //! Other threads cannot flood the loop. The inbox holds each slot at most once, and each abort. The loop takes
 //! out a bounded portion at a time; a thread that sends more tasks than it comes to is made to wait.
 //!
-//! A waker knows only the number of its runtime. It finds the rest in the [registry](super::registry), and
+//! A waker knows only the number of its runtime. It finds the rest in the [registry](crate::runtime::remote::registry), and
 //! nothing there once the runtime has gone. Descriptors are closed with the runtime although handles may
 //! keep a `Remote` alive: whoever is just using one holds it by `Arc`, so that no number is
 //! written to after it may have been given away.
@@ -30,11 +30,15 @@
 //! `AWAKE`, so never over mail; and whoever turns `ASLEEP` into `MAIL` notifies, so exactly one does.
 //! The model at the foot of this file is checked with loom.
 
-use super::id::{Id, RuntimeId};
-use super::registry;
-pub(crate) use super::registry::{find, wake};
-use super::selector::{self, Kind, Notifier, Process, Selector};
-use crate::runtime::sync::atomic::{AtomicU8, Ordering};
+pub(crate) mod blocking;
+pub(crate) mod blocking_call;
+pub(crate) mod registry;
+mod sync;
+
+use crate::runtime::id::{Id, RuntimeId};
+pub(crate) use crate::runtime::remote::registry::{find, wake};
+use crate::runtime::remote::sync::atomic::{AtomicU8, Ordering};
+use crate::runtime::selector::{self, Kind, Notifier, Process, Selector};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::RawFd;

@@ -1,13 +1,14 @@
 //! The way back of a result from one thread to another: for tasks that a [`Handle`] spawns, and
 //! for calls on the blocking pool. The one half is with the join handle, the other with the work.
 //!
-//! [`Handle`]: super::Handle
+//! [`Handle`]: crate::runtime::Handle
 
-use super::join_error::JoinError;
-use super::mutex::Mutex;
-use super::selector::Process;
-use super::task_ref::TaskRef;
-use super::{context, unwind};
+use crate::runtime::context;
+use crate::runtime::executor::task_ref::TaskRef;
+use crate::runtime::join::error::JoinError;
+use crate::runtime::mutex::Mutex;
+use crate::runtime::selector::Process;
+use crate::runtime::unwind;
 use crate::task::Id;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -185,7 +186,7 @@ impl<T> Sender<T> {
         drop(state);
         self.packet.arrival.notify_all();
         if let Some(joiner) = joiner {
-            super::waker::wake(joiner);
+            crate::runtime::waker::wake(joiner);
         }
     }
 

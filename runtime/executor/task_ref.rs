@@ -7,7 +7,8 @@
 //!
 //! The runtime is compared by one shift, and the [id](TaskId) that users see is put together by two.
 
-use super::id::RuntimeId;
+use crate::runtime::id::RuntimeId;
+use crate::runtime::slots::MAX_SLOTS;
 use crate::task::Id as TaskId;
 use std::num::NonZeroU64;
 
@@ -22,10 +23,7 @@ pub(crate) struct TaskRef {
 const REFUSED: u32 = u32::MAX;
 
 /// The slot of a task that has [ended](TaskRef::ended): nobody's.
-const ENDED: u32 = u32::MAX - 1;
-
-/// Slots have numbers below this one.
-pub(crate) const MAX_SLOTS: usize = ENDED as usize;
+const ENDED: u32 = MAX_SLOTS as u32;
 
 impl TaskRef {
     #[inline]

@@ -2,9 +2,9 @@
 
 use super::outside::Aim;
 use super::{Belief, Registered};
-use crate::runtime::deadlines::Until;
 use crate::runtime::id::SourceId;
-use crate::runtime::reactor::{Direction, Look, Seat};
+use crate::runtime::io::io_timeouts::Until;
+use crate::runtime::io::reactor::{Direction, Look, Seat};
 use crate::runtime::{context, waker};
 use crate::task::coop;
 use std::future::poll_fn;

@@ -7,11 +7,11 @@
 //! whether a descriptor is split. Who is not split is not asked.
 //!
 //! All of it is in atomic words, so that the owner is `Send` and `Sync`. They change under the lock of the
-//! [`Binding`](super::binding::Binding).
+//! [`Binding`](crate::runtime::io::registration::Binding).
 
-use super::id::{Id, RuntimeId, SourceId};
-use super::known::{Knowledge, Known};
-use super::reactor::Direction;
+use crate::runtime::id::{Id, RuntimeId, SourceId};
+use crate::runtime::io::reactor::Direction;
+use crate::runtime::io::readiness::{Knowledge, Known};
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicI32, AtomicU16, AtomicU64, Ordering};
 
@@ -35,9 +35,9 @@ impl Registration {
     }
 
     /// Reads both words. Unless it is done under the lock, they may be of two registrations: see
-    /// [`Binding::id`](super::binding::Binding::id).
+    /// [`Binding::id`](crate::runtime::io::registration::Binding::id).
     #[inline]
-    pub(super) fn load(&self) -> SourceId {
+    pub(crate) fn load(&self) -> SourceId {
         let runtime = RuntimeId::from_bits(self.runtime.load(Ordering::Acquire));
         SourceId { id: Id::from_bits(self.id.load(Ordering::Relaxed)), runtime }
     }
@@ -61,22 +61,22 @@ impl Registration {
     }
 
     /// Only to be called under the lock.
-    pub(super) fn set(&self, id: SourceId) {
+    pub(crate) fn set(&self, id: SourceId) {
         self.knowledge.reset(id.id);
         self.set_id(id);
         self.set_runtime(id);
     }
 
-    pub(super) fn set_id(&self, id: SourceId) {
+    pub(crate) fn set_id(&self, id: SourceId) {
         self.id.store(id.id.bits(), Ordering::Release);
     }
 
-    pub(super) fn set_runtime(&self, id: SourceId) {
+    pub(crate) fn set_runtime(&self, id: SourceId) {
         self.runtime.store(id.runtime.bits(), Ordering::Release);
     }
 
     /// Empties it, and gives what was there.
-    pub(super) fn take(&mut self) -> SourceId {
+    pub(crate) fn take(&mut self) -> SourceId {
         let id = self.load();
         self.set(SourceId::NONE);
         id
@@ -110,13 +110,13 @@ impl Sides {
     }
 
     /// Only to be called under the lock.
-    pub(super) fn note(&self, fd: RawFd, moves: u16) {
+    pub(crate) fn note(&self, fd: RawFd, moves: u16) {
         self.fd.store(fd, Ordering::Relaxed);
         self.moves.store(moves, Ordering::Relaxed);
     }
 
     /// Empties both, and gives what was there, with the descriptor's number and that of its latest move.
-    pub(super) fn take(&mut self) -> ([SourceId; 2], RawFd, u16) {
+    pub(crate) fn take(&mut self) -> ([SourceId; 2], RawFd, u16) {
         ([self.read.take(), self.write.take()], *self.fd.get_mut(), *self.moves.get_mut())
     }
 }

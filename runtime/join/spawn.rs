@@ -1,13 +1,13 @@
 //! Starting work: a task on this thread's loop, or a blocking call on the pool.
 
-use super::blocking::Job;
-use super::blocking_call::{self, Home};
-use super::context::{self, Context};
-use super::join::JoinHandle;
-use super::join_error::JoinError;
-use super::packet::{self, Calling, Sending};
-use super::remote::Remote;
-use super::task_ref::TaskRef;
+use crate::runtime::context::{self, Context};
+use crate::runtime::executor::task_ref::TaskRef;
+use crate::runtime::join::JoinHandle;
+use crate::runtime::join::error::JoinError;
+use crate::runtime::join::packet::{self, Calling, Sending};
+use crate::runtime::remote::Remote;
+use crate::runtime::remote::blocking::Job;
+use crate::runtime::remote::blocking_call::{self, Home};
 use crate::task::origin::Origin;
 use crate::task::outside;
 use std::io;

@@ -2,7 +2,7 @@
 
 use super::Registered;
 use crate::runtime::context;
-use crate::runtime::reactor::Direction;
+use crate::runtime::io::reactor::Direction;
 use crate::task::outside;
 use std::any::type_name;
 use std::os::fd::AsFd;

@@ -19,12 +19,12 @@
 //!
 //! The future of `block_on` has its place in these queues like any task, but is polled by the executor.
 
-use super::id::{Id, RuntimeId};
-use super::queue::Queue;
-use super::recycled::Recycled;
-use super::slots::{Slots, Tenant};
-use super::task::BoxedTask;
-use super::task_ref::TaskRef;
+use crate::runtime::executor::free_lists::Recycled;
+use crate::runtime::executor::run_queue::Queue;
+use crate::runtime::executor::task::BoxedTask;
+use crate::runtime::executor::task_ref::TaskRef;
+use crate::runtime::id::{Id, RuntimeId};
+use crate::runtime::slots::{Slots, Tenant};
 use crate::task::Id as TaskId;
 use crate::task::origin::Origin;
 use std::any::Any;
@@ -618,7 +618,7 @@ mod tests {
     #[test]
     fn a_task_that_is_done_is_not_queued_whenever_it_was_woken() {
         let mut tasks = Tasks::new(RuntimeId::new(1, 0));
-        let task = crate::runtime::task::boxed(async {}, &mut tasks.recycled);
+        let task = crate::runtime::executor::task::boxed(async {}, &mut tasks.recycled);
         tasks.insert(task, Origin::UNKNOWN);
         let id = tasks.next().unwrap();
         let Taken { task, .. } = tasks.take(id).unwrap();

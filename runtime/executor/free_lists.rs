@@ -8,7 +8,7 @@
 //! Boxes lie on shelves, one for each type. A type has one place for its shelf, by its hash; as long
 //! as that is taken by a shelf of another type with something on it, its boxes are simply freed.
 
-use super::task::Stage;
+use crate::runtime::executor::task::Stage;
 use std::any::{Any, TypeId};
 use std::hash::{Hash, Hasher};
 use std::pin::Pin;

@@ -13,7 +13,7 @@
 //! This module does not know who waits, and what an operation is. The owner of a descriptor tells what succeeds,
 //! see `registered/operations.rs`.
 
-use super::id::Id;
+use crate::runtime::id::Id;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
