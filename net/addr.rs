@@ -89,7 +89,7 @@ use sealed::Resolve;
 
 /// Addresses, at once or when a thread of the pool has them.
 pub enum Lookup {
-    Known(Option<io::Result<Addresses>>),
+    Readiness(Option<io::Result<Addresses>>),
     Asking(Asking),
 }
 
@@ -104,7 +104,7 @@ pub struct Asking(JoinHandle<io::Result<vec::IntoIter<SocketAddr>>>);
 
 impl Lookup {
     fn one(address: SocketAddr) -> Lookup {
-        Lookup::Known(Some(Ok(Addresses::One(Some(address)))))
+        Lookup::Readiness(Some(Ok(Addresses::One(Some(address)))))
     }
 
     /// A host without its port: an IP, or a name to ask for.
@@ -127,7 +127,7 @@ impl Lookup {
         let parts = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
         match parts {
             Some((host, port)) => Lookup::host(host, port),
-            None => Lookup::Known(Some(Err(invalid(
+            None => Lookup::Readiness(Some(Err(invalid(
                 "not an address: expected host:port, such as example.org:80",
             )))),
         }
@@ -139,7 +139,7 @@ impl Future for Lookup {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.get_mut() {
-            Lookup::Known(addresses) => {
+            Lookup::Readiness(addresses) => {
                 Poll::Ready(addresses.take().expect("a look-up is polled after its end"))
             }
             Lookup::Asking(Asking(handle)) => Pin::new(handle).poll(cx).map(|answer| match answer {
@@ -191,7 +191,7 @@ resolve! {
     (String, u16): pair => Lookup::host(&pair.0, pair.1);
     str: text => Lookup::text(text);
     String: text => Lookup::text(text);
-    &[SocketAddr]: slice => Lookup::Known(Some(Ok(Addresses::Many(Vec::from(*slice).into_iter()))));
+    &[SocketAddr]: slice => Lookup::Readiness(Some(Ok(Addresses::Many(Vec::from(*slice).into_iter()))));
 }
 
 impl<T: Resolve + ?Sized> Resolve for &T {
@@ -209,7 +209,7 @@ mod tests {
     /// What is known at once, without a runtime and so without a thread.
     fn known(host: impl ToSocketAddrs) -> io::Result<Vec<SocketAddr>> {
         match host.resolve() {
-            Lookup::Known(ref mut addresses) => addresses.take().unwrap().map(Iterator::collect),
+            Lookup::Readiness(ref mut addresses) => addresses.take().unwrap().map(Iterator::collect),
             Lookup::Asking(_) => panic!("the resolver was asked"),
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::io::{Interest, Ready};
 use crate::runtime::io::reactor::Direction;
-use crate::runtime::io::registered::{Belief, Registered};
+use crate::runtime::io::registered::{ReadyEvent, Registered};
 use std::io;
 use std::os::fd::AsFd;
 
@@ -10,8 +10,8 @@ use std::os::fd::AsFd;
 #[derive(Clone, Copy)]
 pub(super) struct Found {
     pub(super) ready: Ready,
-    read: Option<Belief>,
-    write: Option<Belief>,
+    read: Option<ReadyEvent>,
+    write: Option<ReadyEvent>,
 }
 
 impl Found {
@@ -32,14 +32,14 @@ impl<T: AsFd> Registered<T> {
         Ok(self.found(read, write))
     }
 
-    /// What stands behind a belief, in words for the user.
-    pub(super) fn found(&self, read: Option<Belief>, write: Option<Belief>) -> Found {
+    /// What stands behind a event, in words for the user.
+    pub(super) fn found(&self, read: Option<ReadyEvent>, write: Option<ReadyEvent>) -> Found {
         let mut ready = Ready::EMPTY;
-        for (belief, direction, open, closed) in [
+        for (event, direction, open, closed) in [
             (read, Direction::Read, Ready::READABLE, Ready::READ_CLOSED),
             (write, Direction::Write, Ready::WRITABLE, Ready::WRITE_CLOSED),
         ] {
-            if belief.is_some() {
+            if event.is_some() {
                 ready |= open;
                 if self.is_closed(direction) {
                     ready |= closed;
@@ -51,11 +51,11 @@ impl<T: AsFd> Registered<T> {
 
     /// An operation said `EAGAIN` on what was found. An event that has come since then stands.
     pub(super) fn not_ready_for(&self, found: Found) {
-        if let Some(belief) = found.read {
-            self.not_ready(Direction::Read, belief);
+        if let Some(event) = found.read {
+            self.clear_readiness(Direction::Read, event);
         }
-        if let Some(belief) = found.write {
-            self.not_ready(Direction::Write, belief);
+        if let Some(event) = found.write {
+            self.clear_readiness(Direction::Write, event);
         }
     }
 

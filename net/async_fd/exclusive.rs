@@ -131,8 +131,8 @@ impl<T: AsFd> AsyncFd<T> {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<AsyncFdReadyMutGuard<'_, T>>> {
-        let belief = ready!(self.io.poll_ready(cx, Direction::Read))?;
-        let found = self.io.found(Some(belief), None);
+        let event = ready!(self.io.poll_ready(cx, Direction::Read))?;
+        let found = self.io.found(Some(event), None);
         Poll::Ready(Ok(AsyncFdReadyMutGuard::new(self, found)))
     }
 
@@ -150,8 +150,8 @@ impl<T: AsFd> AsyncFd<T> {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<AsyncFdReadyMutGuard<'_, T>>> {
-        let belief = ready!(self.io.poll_ready(cx, Direction::Write))?;
-        let found = self.io.found(None, Some(belief));
+        let event = ready!(self.io.poll_ready(cx, Direction::Write))?;
+        let found = self.io.found(None, Some(event));
         Poll::Ready(Ok(AsyncFdReadyMutGuard::new(self, found)))
     }
 

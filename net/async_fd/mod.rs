@@ -269,8 +269,8 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// If no runtime is entered on this thread.
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<AsyncFdReadyGuard<'_, T>>> {
-        let belief = ready!(self.io.poll_ready(cx, Direction::Read))?;
-        Poll::Ready(Ok(AsyncFdReadyGuard::new(self, self.io.found(Some(belief), None))))
+        let event = ready!(self.io.poll_ready(cx, Direction::Read))?;
+        Poll::Ready(Ok(AsyncFdReadyGuard::new(self, self.io.found(Some(event), None))))
     }
 
     /// As [`writable`](AsyncFd::writable), for a future of one's own. Only the latest caller is
@@ -284,8 +284,8 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// If no runtime is entered on this thread.
     pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<AsyncFdReadyGuard<'_, T>>> {
-        let belief = ready!(self.io.poll_ready(cx, Direction::Write))?;
-        Poll::Ready(Ok(AsyncFdReadyGuard::new(self, self.io.found(None, Some(belief)))))
+        let event = ready!(self.io.poll_ready(cx, Direction::Write))?;
+        Poll::Ready(Ok(AsyncFdReadyGuard::new(self, self.io.found(None, Some(event)))))
     }
 
     /// Tries a system call once, without waiting.

@@ -41,10 +41,10 @@ pub(super) async fn connect_socket(socket: Socket, address: SocketAddr) -> io::R
 /// Waits until the handshake has succeeded or failed; events alone do not tell.
 async fn handshake(stream: &Registered<TcpStream>) -> io::Result<()> {
     loop {
-        let belief = stream.ready(Direction::Write).await?;
+        let event = stream.ready(Direction::Write).await?;
         // A peer is there if and only if the handshake has succeeded.
         let Err(no_peer) = stream.get().peer_addr() else {
-            stream.unheard(Direction::Read);
+            stream.assume_not_ready(Direction::Read);
             return Ok(());
         };
         // Reading the error takes it away; nobody else can have done so, as nobody has the stream.
@@ -54,6 +54,6 @@ async fn handshake(stream: &Registered<TcpStream>) -> io::Result<()> {
         if no_peer.kind() != io::ErrorKind::NotConnected {
             return Err(no_peer);
         }
-        stream.not_ready(Direction::Write, belief);
+        stream.clear_readiness(Direction::Write, event);
     }
 }

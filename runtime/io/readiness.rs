@@ -6,7 +6,7 @@
 //!
 //! What is known of both sides is one word, that also says of which registration it is true:
 //! `[runtime 16 | generation 16 | write 16 | read 16]`. Once the descriptor is registered anew, with
-//! whichever runtime, nothing is known; then an operation is simply tried.
+//! whichever runtime, nothing is readiness; then an operation is simply tried.
 
 use crate::runtime::id::{Id, SourceId};
 use crate::runtime::io::reactor::Direction;
@@ -14,12 +14,12 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// What is known of the two sides of a registration.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Known(u64);
+pub(crate) struct Readiness(u64);
 
 /// An operation found that the side is not ready, or took all there was.
 const DRAINED: u64 = 1;
 /// There has been an event.
-const HEARD: u64 = 2;
+const EVENT_SEEN: u64 = 2;
 /// A short transfer does not mean that nothing is left.
 const CLOSED: u64 = 4;
 /// Somebody waits, or has waited, with a deadline, and there has been no event since.
@@ -34,7 +34,7 @@ const OVER: u64 = 1 << 15;
 const SIDE: u64 = 0xffff;
 const REGISTRATION: u64 = !0 << 32;
 
-impl Known {
+impl Readiness {
     /// To wait for an event is better than to try.
     #[inline]
     pub(crate) fn is_drained(self, direction: Direction) -> bool {
@@ -43,18 +43,18 @@ impl Known {
 
     /// Ready since an event.
     pub(crate) fn is_ready(self, direction: Direction) -> bool {
-        self.side(direction) & (DRAINED | HEARD) == HEARD
+        self.side(direction) & (DRAINED | EVENT_SEEN) == EVENT_SEEN
     }
 
     /// An operation said `EAGAIN`.
     #[inline]
-    pub(crate) fn not_ready(self, direction: Direction) -> Known {
-        Known(self.0 | DRAINED << shift(direction))
+    pub(crate) fn not_ready(self, direction: Direction) -> Readiness {
+        Readiness(self.0 | DRAINED << shift(direction))
     }
 
     /// A transfer was short: nothing is left, unless the side is closed.
     #[inline]
-    pub(crate) fn short(self, direction: Direction) -> Known {
+    pub(crate) fn short(self, direction: Direction) -> Readiness {
         if self.0 & CLOSED << shift(direction) == 0 { self.not_ready(direction) } else { self }
     }
 
@@ -65,20 +65,20 @@ impl Known {
 
     /// There was an event.
     #[inline]
-    pub(crate) fn event(self, direction: Direction, closed: bool) -> Known {
-        let flags = HEARD | if closed { CLOSED } else { 0 };
+    pub(crate) fn event(self, direction: Direction, closed: bool) -> Readiness {
+        let flags = EVENT_SEEN | if closed { CLOSED } else { 0 };
         let counted = (self.0 + (EVENT << shift(direction))) | flags << shift(direction);
-        Known(counted & !((DRAINED | WAITED | FRESH | OVER) << shift(direction)))
+        Readiness(counted & !((DRAINED | WAITED | FRESH | OVER) << shift(direction)))
     }
 
     /// Marks the latest event as told to a caller that waits for readiness.
-    pub(crate) fn fresh(self, direction: Direction) -> Known {
-        Known(self.0 | FRESH << shift(direction))
+    pub(crate) fn fresh(self, direction: Direction) -> Readiness {
+        Readiness(self.0 | FRESH << shift(direction))
     }
 
     /// An operation has been tried since that event.
-    pub(crate) fn tried(self, direction: Direction) -> Known {
-        Known(self.0 & !(FRESH << shift(direction)))
+    pub(crate) fn tried(self, direction: Direction) -> Readiness {
+        Readiness(self.0 & !(FRESH << shift(direction)))
     }
 
     /// Returns whether an operation that succeeds has something to end: a wait, or what is fresh.
@@ -95,13 +95,13 @@ impl Known {
 
     /// Somebody has begun to wait who has a deadline.
     #[inline]
-    pub(crate) fn waited(self, direction: Direction) -> Known {
-        Known(self.0 | WAITED << shift(direction))
+    pub(crate) fn waited(self, direction: Direction) -> Readiness {
+        Readiness(self.0 | WAITED << shift(direction))
     }
 
     /// That wait is over.
-    pub(crate) fn unwaited(self, direction: Direction) -> Known {
-        Known(self.0 & !(WAITED << shift(direction)))
+    pub(crate) fn unwaited(self, direction: Direction) -> Readiness {
+        Readiness(self.0 & !(WAITED << shift(direction)))
     }
 
     /// Whether somebody had begun to wait before, and there has been no event since.
@@ -111,7 +111,7 @@ impl Known {
     }
 
     /// Whether the same is known of a side, as of the same event.
-    pub(crate) fn is_same(self, other: Known, direction: Direction) -> bool {
+    pub(crate) fn is_same(self, other: Readiness, direction: Direction) -> bool {
         (self.0 ^ other.0) & (REGISTRATION | (SIDE & !(WAITED | FRESH)) << shift(direction)) == 0
     }
 
@@ -123,19 +123,19 @@ impl Known {
 
 /// Where that is kept.
 #[derive(Default)]
-pub(crate) struct Knowledge {
+pub(crate) struct ReadinessCell {
     word: AtomicU64,
 }
 
-impl Knowledge {
+impl ReadinessCell {
     /// What is known of the registration `id`, which is all zeros as long as there is none.
     #[inline]
-    pub(crate) fn of(&self, id: Id) -> Known {
+    pub(crate) fn of(&self, id: Id) -> Readiness {
         let word = self.word.load(Relaxed);
-        if (word ^ id.bits()) & REGISTRATION == 0 { Known(word) } else { nothing(id) }
+        if (word ^ id.bits()) & REGISTRATION == 0 { Readiness(word) } else { nothing(id) }
     }
 
-    /// Begins anew for a registration that was just made, of whose sides nothing is known.
+    /// Begins anew for a registration that was just made, of whose sides nothing is readiness.
     pub(crate) fn reset(&self, id: Id) {
         self.set(nothing(id));
     }
@@ -143,19 +143,19 @@ impl Knowledge {
     /// Only to be called where the registration is, so that its words have one writer. A word that
     /// comes too late, since another thread has just registered the descriptor, is void.
     #[inline]
-    pub(crate) fn set(&self, known: Known) {
-        self.word.store(known.0, Relaxed);
+    pub(crate) fn set(&self, readiness: Readiness) {
+        self.word.store(readiness.0, Relaxed);
     }
 }
 
 /// Of a descriptor that is split nothing is to be tried before its sides have been asked.
 #[cold]
-fn nothing(id: Id) -> Known {
-    let known = Known(id.bits() & REGISTRATION);
+fn nothing(id: Id) -> Readiness {
+    let readiness = Readiness(id.bits() & REGISTRATION);
     if id == SourceId::SPLIT.id {
-        return known.not_ready(Direction::Read).not_ready(Direction::Write);
+        return readiness.not_ready(Direction::Read).not_ready(Direction::Write);
     }
-    known
+    readiness
 }
 
 #[inline]
@@ -171,48 +171,52 @@ mod tests {
     use super::*;
     use Direction::{Read, Write};
 
-    fn known(knowledge: &Knowledge, id: Id, change: impl FnOnce(Known) -> Known) -> Known {
-        knowledge.set(change(knowledge.of(id)));
-        knowledge.of(id)
+    fn changed(
+        readiness_cell: &ReadinessCell,
+        id: Id,
+        change: impl FnOnce(Readiness) -> Readiness,
+    ) -> Readiness {
+        readiness_cell.set(change(readiness_cell.of(id)));
+        readiness_cell.of(id)
     }
 
     #[test]
     fn the_sides_are_known_apart() {
-        let (knowledge, id) = (Knowledge::default(), Id::new(3, 9, 70_000));
-        let first = known(&knowledge, id, |known| known.not_ready(Read));
-        let second = known(&knowledge, id, |known| known.event(Write, true));
+        let (readiness_cell, id) = (ReadinessCell::default(), Id::new(3, 9, 70_000));
+        let first = changed(&readiness_cell, id, |readiness| readiness.not_ready(Read));
+        let second = changed(&readiness_cell, id, |readiness| readiness.event(Write, true));
         assert!(second.is_drained(Read) && !second.is_drained(Write) && second.is_ready(Write));
         assert!(first.is_same(second, Read) && !first.is_same(second, Write));
-        let third = known(&knowledge, id, |known| known.event(Read, false));
+        let third = changed(&readiness_cell, id, |readiness| readiness.event(Read, false));
         assert!(third.is_ready(Read) && third.is_ready(Write));
         assert!(third.short(Read).is_drained(Read) && !third.short(Write).is_drained(Write));
     }
 
     #[test]
     fn nothing_is_known_of_another_registration() {
-        let (knowledge, id) = (Knowledge::default(), Id::new(3, 9, 5));
-        let known = known(&knowledge, id, |known| known.not_ready(Read).not_ready(Write));
+        let (readiness_cell, id) = (ReadinessCell::default(), Id::new(3, 9, 5));
+        let readiness = changed(&readiness_cell, id, |readiness| readiness.not_ready(Read).not_ready(Write));
         for other in [Id::new(4, 9, 5), Id::new(3, 10, 5), Id::from_bits(0)] {
-            let nothing = knowledge.of(other);
+            let nothing = readiness_cell.of(other);
             assert!(!nothing.is_drained(Read) && !nothing.is_drained(Write));
-            assert!(!nothing.is_same(known, Read));
+            assert!(!nothing.is_same(readiness, Read));
         }
     }
 
     #[test]
     fn both_sides_of_a_split_descriptor_count_as_drained() {
-        let (knowledge, earlier) = (Knowledge::default(), Id::new(3, 9, 5));
+        let (readiness_cell, earlier) = (ReadinessCell::default(), Id::new(3, 9, 5));
         for late in [earlier, SourceId::NONE.id, Id::new(1, 1, u32::MAX)] {
             // A word of whoever has not heard of it yet.
-            knowledge.set(knowledge.of(late).event(Read, false));
-            let known = knowledge.of(SourceId::SPLIT.id);
-            assert!(known.is_drained(Read) && known.is_drained(Write) && !known.is_ready(Read));
+            readiness_cell.set(readiness_cell.of(late).event(Read, false));
+            let readiness = readiness_cell.of(SourceId::SPLIT.id);
+            assert!(readiness.is_drained(Read) && readiness.is_drained(Write) && !readiness.is_ready(Read));
         }
     }
 
     #[test]
     fn only_an_event_opens_what_is_drained() {
-        let nothing = Knowledge::default().of(Id::new(3, 9, 5));
+        let nothing = ReadinessCell::default().of(Id::new(3, 9, 5));
         for direction in [Read, Write] {
             assert!(!nothing.is_drained(direction) && !nothing.is_ready(direction));
             assert!(nothing.short(direction).is_drained(direction));
@@ -238,12 +242,12 @@ mod tests {
 
     #[test]
     fn events_are_counted_apart() {
-        let mut known = Knowledge::default().of(Id::new(3, 9, 5)).event(Write, false);
-        let before = known;
+        let mut readiness = ReadinessCell::default().of(Id::new(3, 9, 5)).event(Write, false);
+        let before = readiness;
         for _ in 0..10_000 {
-            let earlier = known;
-            known = known.waited(Read).event(Read, false);
-            assert!(!known.is_same(earlier, Read) && known.is_same(before, Write));
+            let earlier = readiness;
+            readiness = readiness.waited(Read).event(Read, false);
+            assert!(!readiness.is_same(earlier, Read) && readiness.is_same(before, Write));
         }
     }
 }

@@ -91,7 +91,7 @@ impl Binding {
     }
 
     /// Binds a descriptor that is not registered to the runtime on this thread, on behalf of one who is about to wait for
-    /// `direction`, if any. `changes` is called before anybody else can hear of it; it runs no user code.
+    /// `direction`, if any. `changes` is called before anybody else can record_event of it; it runs no user code.
     ///
     /// Returns `None` if another thread was first.
     #[cold]
@@ -118,7 +118,7 @@ impl Binding {
 
     /// Binds to the runtime on this thread, taking the descriptor from the one of `earlier`, if any, on
     /// behalf of one who is about to wait for `direction`, if any. `sides` are those of this descriptor. `changes` is
-    /// called before anybody else can hear of it: with `true` if both directions move, else with `false`. It runs no
+    /// called before anybody else can record_event of it: with `true` if both directions move, else with `false`. It runs no
     /// user code.
     ///
     /// Returns `None` if another thread was first, so that `earlier` is out of date.
@@ -295,7 +295,7 @@ enum Left {
     Nothing,
     /// It was one of a runtime of this thread.
     Here(Rc<Context>, Option<Source>),
-    /// It was one of another thread, whose loop has yet to hear of it.
+    /// It was one of another thread, whose loop has yet to record_event of it.
     Away {
         id: SourceId,
         fd: RawFd,

@@ -11,7 +11,7 @@
 
 use crate::runtime::id::{Id, RuntimeId, SourceId};
 use crate::runtime::io::reactor::Direction;
-use crate::runtime::io::readiness::{Knowledge, Known};
+use crate::runtime::io::readiness::{Readiness, ReadinessCell};
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicI32, AtomicU16, AtomicU64, Ordering};
 
@@ -22,7 +22,7 @@ pub(crate) struct Registration {
     /// Its [`RuntimeId`]'s bits. Written after `id`, and read before it: so whoever finds the runtime of the
     /// present registration finds its id as well.
     runtime: AtomicU64,
-    knowledge: Knowledge,
+    readiness_cell: ReadinessCell,
 }
 
 impl Registration {
@@ -30,7 +30,7 @@ impl Registration {
         Registration {
             id: AtomicU64::new(SourceId::NONE.id.bits()),
             runtime: AtomicU64::new(SourceId::NONE.runtime.bits()),
-            knowledge: Knowledge::default(),
+            readiness_cell: ReadinessCell::default(),
         }
     }
 
@@ -50,19 +50,19 @@ impl Registration {
 
     /// What is known of that source.
     #[inline]
-    pub(crate) fn known(&self, id: SourceId) -> Known {
-        self.knowledge.of(id.id)
+    pub(crate) fn readiness(&self, id: SourceId) -> Readiness {
+        self.readiness_cell.of(id.id)
     }
 
     /// Keeps what is known now. Only to be called where the source is, or if nobody watches it.
     #[inline]
-    pub(crate) fn learn(&self, known: Known) {
-        self.knowledge.set(known);
+    pub(crate) fn store(&self, readiness: Readiness) {
+        self.readiness_cell.set(readiness);
     }
 
     /// Only to be called under the lock.
     pub(crate) fn set(&self, id: SourceId) {
-        self.knowledge.reset(id.id);
+        self.readiness_cell.reset(id.id);
         self.set_id(id);
         self.set_runtime(id);
     }

@@ -1,7 +1,7 @@
 //! Limits: how long an operation may wait; see `deadlines.rs`.
 
 use super::waiting::Place;
-use super::{Belief, Registered};
+use super::{ReadyEvent, Registered};
 use crate::runtime::context;
 use crate::runtime::io::io_timeouts::{self, Deadlines};
 use crate::runtime::io::reactor::{Direction, Seat};
@@ -27,7 +27,7 @@ impl<T: AsFd> Registered<T> {
         if limit.is_some() || self.deadlines().is_some() {
             self.rare().deadlines.set(direction, limit);
             // They find out, and begin to count.
-            io_timeouts::stir(self.belief_of(direction).id, direction);
+            io_timeouts::stir(self.ready_event_of(direction).id, direction);
         }
         Ok(())
     }
@@ -43,15 +43,15 @@ impl<T: AsFd> Registered<T> {
         &self,
         registration: &Registration,
         direction: Direction,
-        belief: Belief,
+        event: ReadyEvent,
     ) -> Poll<io::Result<R>> {
         let Some(deadlines) = self.deadlines() else { return Poll::Pending };
-        if !deadlines.is_armed(direction, belief.id) {
-            return self.poll_unarmed(deadlines, direction, belief).map(Err);
+        if !deadlines.is_armed(direction, event.id) {
+            return self.poll_unarmed(deadlines, direction, event).map(Err);
         }
         // The usual case: the alarm stays as it is, whatever comes.
-        if !belief.known.is_waited(direction) {
-            registration.learn(belief.known.waited(direction));
+        if !event.readiness.is_waited(direction) {
+            registration.store(event.readiness.waited(direction));
             deadlines.note(direction);
         }
         Poll::Pending
@@ -68,7 +68,11 @@ impl<T: AsFd> Registered<T> {
         let Some(deadlines) = self.deadlines() else { return Poll::Pending };
         if place.seat == Seat::Shared {
             // Careful: a waker that was just cloned may have done anything, so this is to be seen anew.
-            return self.poll_overdue(self.registration(direction), direction, self.belief_of(direction));
+            return self.poll_overdue(
+                self.registration(direction),
+                direction,
+                self.ready_event_of(direction),
+            );
         }
         place.until.poll(deadlines, direction, cx).map(Err)
     }
@@ -78,14 +82,14 @@ impl<T: AsFd> Registered<T> {
         &self,
         deadlines: &Deadlines,
         direction: Direction,
-        belief: Belief,
+        event: ReadyEvent,
     ) -> Poll<io::Error> {
         if deadlines.get(direction).is_none() {
             return Poll::Pending;
         }
-        let is_new = !belief.known.is_waited(direction);
-        self.learn(direction, belief.known.waited(direction));
-        let polled = deadlines.poll_unarmed(direction, belief.id, is_new);
+        let is_new = !event.readiness.is_waited(direction);
+        self.store(direction, event.readiness.waited(direction));
+        let polled = deadlines.poll_unarmed(direction, event.id, is_new);
         if polled.is_ready() {
             self.end_wait(direction);
         }
@@ -95,9 +99,9 @@ impl<T: AsFd> Registered<T> {
     /// Who waits next begins anew.
     #[cold]
     pub(super) fn end_wait(&self, direction: Direction) {
-        let Belief { id, known } = self.belief_of(direction);
+        let ReadyEvent { id, readiness } = self.ready_event_of(direction);
         if context::is_current(id.runtime) {
-            self.learn(direction, known.unwaited(direction).tried(direction));
+            self.store(direction, readiness.unwaited(direction).tried(direction));
         }
     }
 }

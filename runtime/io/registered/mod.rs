@@ -20,7 +20,7 @@ use crate::runtime::context;
 use crate::runtime::id::SourceId;
 use crate::runtime::io::io_timeouts::Deadlines;
 use crate::runtime::io::reactor::Direction;
-use crate::runtime::io::readiness::Known;
+use crate::runtime::io::readiness::Readiness;
 use crate::runtime::io::registration::Binding;
 use crate::runtime::io::source_cell::{Registration, Sides};
 use crate::task::origin::NamedOrigin;
@@ -45,12 +45,12 @@ struct Rare {
     sides: OnceLock<Box<Sides>>,
 }
 
-/// What stands behind the belief that an operation is worth a try: what was known, and of which
+/// What stands behind the event that an operation is worth a try: what was known, and of which
 /// registration.
 #[derive(Clone, Copy)]
-pub(crate) struct Belief {
+pub(crate) struct ReadyEvent {
     id: SourceId,
-    known: Known,
+    readiness: Readiness,
 }
 
 impl<T: AsFd> Registered<T> {
@@ -85,7 +85,7 @@ impl<T: AsFd> Registered<T> {
 
     /// Binds to this thread's runtime, so that a descriptor it cannot watch is refused early.
     pub(crate) fn bind_now(&self) -> io::Result<()> {
-        if !self.belief().id.is_none() {
+        if !self.ready_event().id.is_none() {
             return Ok(());
         }
         self.bind(SourceId::NONE, None).map(drop)
@@ -93,7 +93,7 @@ impl<T: AsFd> Registered<T> {
 
     /// Whether the peer has closed a direction, as far as the reactor has heard.
     pub(crate) fn is_closed(&self, direction: Direction) -> bool {
-        let id = self.belief_of(direction).id;
+        let id = self.ready_event_of(direction).id;
         let closed = context::with_entered(id.runtime, |context| {
             context.reactor.borrow_mut().is_closed(id.id, direction)
         });
@@ -102,40 +102,40 @@ impl<T: AsFd> Registered<T> {
 
     /// No event has come yet for a side that cannot be ready: the first operation on it is to wait
     /// for one, instead of being tried in vain.
-    pub(crate) fn unheard(&self, direction: Direction) {
-        self.learn(direction, self.belief_of(direction).known.not_ready(direction));
+    pub(crate) fn assume_not_ready(&self, direction: Direction) {
+        self.store(direction, self.ready_event_of(direction).readiness.not_ready(direction));
     }
 
     /// What was believed turned out to be wrong: to be waited for, unless there has been an event since.
-    pub(crate) fn not_ready(&self, direction: Direction, belief: Belief) {
+    pub(crate) fn clear_readiness(&self, direction: Direction, event: ReadyEvent) {
         let registration = self.registration(direction);
-        let now = registration.known(belief.id);
+        let now = registration.readiness(event.id);
         let is_registered =
-            self.binding.id(registration) == belief.id && context::is_current(belief.id.runtime);
-        if is_registered && now.is_same(belief.known, direction) {
-            registration.learn(now.not_ready(direction));
+            self.binding.id(registration) == event.id && context::is_current(event.id.runtime);
+        if is_registered && now.is_same(event.readiness, direction) {
+            registration.store(now.not_ready(direction));
         }
     }
 
     /// What is believed of the whole. If the descriptor is split, that is that both directions are drained.
     #[inline]
-    fn belief(&self) -> Belief {
+    fn ready_event(&self) -> ReadyEvent {
         let id = self.binding.id(self.binding.whole());
-        Belief { id, known: self.binding.whole().known(id) }
+        ReadyEvent { id, readiness: self.binding.whole().readiness(id) }
     }
 
     /// What is believed where a direction is registered.
     #[inline]
-    fn belief_of(&self, direction: Direction) -> Belief {
-        let belief = self.belief();
-        if belief.id.is_split() { self.belief_of_side(direction) } else { belief }
+    fn ready_event_of(&self, direction: Direction) -> ReadyEvent {
+        let event = self.ready_event();
+        if event.id.is_split() { self.ready_event_of_side(direction) } else { event }
     }
 
     #[cold]
-    fn belief_of_side(&self, direction: Direction) -> Belief {
+    fn ready_event_of_side(&self, direction: Direction) -> ReadyEvent {
         let registration = self.registration(direction);
         let id = self.binding.id(registration);
-        Belief { id, known: registration.known(id) }
+        ReadyEvent { id, readiness: registration.readiness(id) }
     }
 
     /// The registration of a direction. By the time it is used the descriptor may have been registered elsewhere, and
@@ -161,8 +161,8 @@ impl<T: AsFd> Registered<T> {
     }
 
     #[inline]
-    fn learn(&self, direction: Direction, known: Known) {
-        self.registration(direction).learn(known);
+    fn store(&self, direction: Direction, readiness: Readiness) {
+        self.registration(direction).store(readiness);
     }
 
     fn bind(&self, earlier: SourceId, direction: Option<Direction>) -> io::Result<Option<SourceId>> {
@@ -184,13 +184,13 @@ impl<T: AsFd> Registered<T> {
 
     /// Binds to this thread's runtime, to wait for an event there. Returns `None` if another thread has changed the
     /// registration first.
-    fn bind_drained(&self, direction: Direction, earlier: SourceId) -> io::Result<Option<Belief>> {
+    fn bind_drained(&self, direction: Direction, earlier: SourceId) -> io::Result<Option<ReadyEvent>> {
         self.assert_inside(direction, Aim::Operation);
         let Some(id) = self.bind(earlier, Some(direction))? else { return Ok(None) };
         let registration = self.registration(direction);
-        let known = registration.known(id).not_ready(direction);
-        registration.learn(known);
-        Ok(Some(Belief { id, known }))
+        let readiness = registration.readiness(id).not_ready(direction);
+        registration.store(readiness);
+        Ok(Some(ReadyEvent { id, readiness }))
     }
 
     /// Whether an event of a side would be reported here.
@@ -206,18 +206,18 @@ impl<T: AsFd> Registered<T> {
 
     /// The reactor has told of an event, and will not tell again.
     #[inline]
-    fn hear(&self, belief: Belief, direction: Direction, closed: bool) -> Belief {
-        let known = belief.known.event(direction, closed);
-        self.learn(direction, known);
-        Belief { known, ..belief }
+    fn record_event(&self, event: ReadyEvent, direction: Direction, closed: bool) -> ReadyEvent {
+        let readiness = event.readiness.event(direction, closed);
+        self.store(direction, readiness);
+        ReadyEvent { readiness, ..event }
     }
 
     /// A side was believed ready since an earlier call, and an operation has now found nothing to do, or a caller
     /// asks for it again. So something has succeeded since the event, whose report was not futile.
     #[inline]
-    fn acquit(&self, belief: Belief) {
-        if belief.known.is_closed() {
-            self.succeeded(belief.id);
+    fn note_earlier_success(&self, event: ReadyEvent) {
+        if event.readiness.is_closed() {
+            self.succeeded(event.id);
         }
     }
 
@@ -236,15 +236,15 @@ impl<T: AsFd> Registered<T> {
         registration: Option<&Registration>,
         id: SourceId,
         direction: Direction,
-        end: fn(Known, Direction) -> Known,
+        end: fn(Readiness, Direction) -> Readiness,
     ) {
         let registration = registration.unwrap_or(self.binding.whole());
-        let known = registration.known(id);
+        let readiness = registration.readiness(id);
         match self.take_event(id, direction) {
-            Some(Some(closed)) => registration.learn(end(known.event(direction, closed), direction)),
-            Some(None) => registration.learn(end(known, direction)),
+            Some(Some(closed)) => registration.store(end(readiness.event(direction, closed), direction)),
+            Some(None) => registration.store(end(readiness, direction)),
             // Nobody watches it yet: the next operation is to bind first.
-            None if id.is_none() => registration.learn(end(known, direction)),
+            None if id.is_none() => registration.store(end(readiness, direction)),
             None => {}
         }
     }

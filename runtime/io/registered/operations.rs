@@ -1,10 +1,10 @@
 //! Operations: tried until they are ready, at once or in a loop.
 
 use super::waiting::Place;
-use super::{Belief, Registered};
+use super::{ReadyEvent, Registered};
 use crate::runtime::context;
 use crate::runtime::io::reactor::{Direction, Look, Seat};
-use crate::runtime::io::readiness::Known;
+use crate::runtime::io::readiness::Readiness;
 use crate::runtime::io::source_cell::Registration;
 use crate::task::coop;
 use std::future::poll_fn;
@@ -36,19 +36,19 @@ impl<T: AsFd> Registered<T> {
     ) -> Poll<io::Result<usize>> {
         // The usual cases are in line: the waker is in its seat already, or the operation succeeds. Of a descriptor
         // that is split both directions count as drained here, and there is nothing to look at.
-        let mut belief = self.belief();
+        let mut event = self.ready_event();
         let mut has_looked = false;
-        if belief.known.is_drained(direction) {
-            let look = context::with_entered(belief.id.runtime, |context| {
-                context.reactor.borrow_mut().look(belief.id.id, direction, &Seat::Shared, cx.waker())
+        if event.readiness.is_drained(direction) {
+            let look = context::with_entered(event.id.runtime, |context| {
+                context.reactor.borrow_mut().look(event.id.id, direction, &Seat::Shared, cx.waker())
             });
             match look {
                 Some(Look::Event { closed }) => {
-                    belief.known = belief.known.event(direction, closed);
-                    self.binding.whole().learn(belief.known);
+                    event.readiness = event.readiness.event(direction, closed);
+                    self.binding.whole().store(event.readiness);
                     has_looked = true;
                 }
-                Some(Look::Seated) => return self.poll_overdue(self.binding.whole(), direction, belief),
+                Some(Look::Seated) => return self.poll_overdue(self.binding.whole(), direction, event),
                 _ => return self.poll_transfer_apart(cx, direction, None, is_all, operation),
             }
         }
@@ -57,15 +57,15 @@ impl<T: AsFd> Registered<T> {
             Ok(count) => {
                 if 0 < count && is_all(&self.io, count) {
                     if has_looked {
-                        self.binding.whole().learn(belief.known.short(direction));
+                        self.binding.whole().store(event.readiness.short(direction));
                     } else {
-                        self.drained(None, belief.id, direction, Known::short);
+                        self.drained(None, event.id, direction, Readiness::short);
                     }
                 }
                 Poll::Ready(Ok(count))
             }
             Err(error) => {
-                let bound = self.failed(None, belief, direction, error, has_looked)?;
+                let bound = self.failed(None, event, direction, error, has_looked)?;
                 self.poll_transfer_apart(cx, direction, bound, is_all, operation)
             }
         }
@@ -78,7 +78,7 @@ impl<T: AsFd> Registered<T> {
         &self,
         cx: &mut Context<'_>,
         direction: Direction,
-        bound: Option<Belief>,
+        bound: Option<ReadyEvent>,
         is_all: impl Fn(&T, usize) -> bool,
         mut operation: impl FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
@@ -89,27 +89,32 @@ impl<T: AsFd> Registered<T> {
         &self,
         cx: &mut Context<'_>,
         direction: Direction,
-        mut bound: Option<Belief>,
+        mut bound: Option<ReadyEvent>,
         is_all: &dyn Fn(&T, usize) -> bool,
         operation: &mut dyn FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         loop {
-            let mut belief = bound.unwrap_or_else(|| self.belief_of(direction));
-            let has_looked = belief.known.is_drained(direction);
+            let mut event = bound.unwrap_or_else(|| self.ready_event_of(direction));
+            let has_looked = event.readiness.is_drained(direction);
             if has_looked {
-                belief = ready!(self.poll_drained(cx, direction, &mut Place::shared(), belief))?;
+                event = ready!(self.poll_drained(cx, direction, &mut Place::shared(), event))?;
             }
             ready!(coop::poll_spend(cx));
             match operation(&self.io) {
                 Ok(count) => {
                     if 0 < count && is_all(&self.io, count) {
-                        self.drained(Some(self.registration(direction)), belief.id, direction, Known::short);
+                        self.drained(
+                            Some(self.registration(direction)),
+                            event.id,
+                            direction,
+                            Readiness::short,
+                        );
                     }
                     return Poll::Ready(Ok(count));
                 }
                 Err(error) => {
                     bound =
-                        self.failed(Some(self.registration(direction)), belief, direction, error, has_looked)?
+                        self.failed(Some(self.registration(direction)), event, direction, error, has_looked)?
                 }
             }
         }
@@ -133,12 +138,12 @@ impl<T: AsFd> Registered<T> {
         direction: Direction,
         operation: impl FnOnce(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        let mut belief = self.belief_of(direction);
-        let was_drained = belief.known.is_drained(direction);
+        let mut event = self.ready_event_of(direction);
+        let was_drained = event.readiness.is_drained(direction);
         if was_drained {
-            match self.take_event(belief.id, direction) {
-                Some(Some(closed)) => belief = self.hear(belief, direction, closed),
-                Some(None) if self.is_armed(belief.id, direction) => {
+            match self.take_event(event.id, direction) {
+                Some(Some(closed)) => event = self.record_event(event, direction, closed),
+                Some(None) if self.is_armed(event.id, direction) => {
                     return Err(io::ErrorKind::WouldBlock.into());
                 }
                 // By level nobody watches a side that nobody waits for: only a try can tell.
@@ -148,13 +153,13 @@ impl<T: AsFd> Registered<T> {
         let result = operation(&self.io);
         match &result {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                if !was_drained && !belief.known.is_fresh(direction) {
-                    self.acquit(belief);
+                if !was_drained && !event.readiness.is_fresh(direction) {
+                    self.note_earlier_success(event);
                 }
-                self.drained(Some(self.registration(direction)), belief.id, direction, Known::not_ready);
+                self.drained(Some(self.registration(direction)), event.id, direction, Readiness::not_ready);
             }
             // It was tried without an event, although it was not watched; or it is the first since an event.
-            Ok(_) if belief.known.is_waited_or_fresh(direction) => self.end_wait(direction),
+            Ok(_) if event.readiness.is_waited_or_fresh(direction) => self.end_wait(direction),
             _ => {}
         }
         result
@@ -170,42 +175,42 @@ impl<T: AsFd> Registered<T> {
     ) -> Poll<io::Result<R>> {
         let mut bound = None;
         loop {
-            let mut belief = bound.unwrap_or_else(|| self.belief_of(direction));
-            let has_looked = belief.known.is_drained(direction);
+            let mut event = bound.unwrap_or_else(|| self.ready_event_of(direction));
+            let has_looked = event.readiness.is_drained(direction);
             if has_looked {
-                belief = ready!(self.poll_drained(cx, direction, place, belief))?;
+                event = ready!(self.poll_drained(cx, direction, place, event))?;
             }
             ready!(coop::poll_spend(cx));
             match operation(&self.io) {
                 Ok(result) => return Poll::Ready(Ok(result)),
                 Err(error) => {
                     bound =
-                        self.failed(Some(self.registration(direction)), belief, direction, error, has_looked)?
+                        self.failed(Some(self.registration(direction)), event, direction, error, has_looked)?
                 }
             }
         }
     }
 
     /// What to do about an error: wait, try again, or hand it out. If the descriptor has been registered here for that,
-    /// returns what is known of it. `has_looked` if the belief is of this very call.
+    /// returns what is known of it. `has_looked` if the event is of this very call.
     #[cold]
     pub(super) fn failed(
         &self,
         registration: Option<&Registration>,
-        belief: Belief,
+        event: ReadyEvent,
         direction: Direction,
         error: io::Error,
         has_looked: bool,
-    ) -> io::Result<Option<Belief>> {
+    ) -> io::Result<Option<ReadyEvent>> {
         let mut bound = None;
         match error.kind() {
-            io::ErrorKind::WouldBlock if context::is_current(belief.id.runtime) => {
+            io::ErrorKind::WouldBlock if context::is_current(event.id.runtime) => {
                 if !has_looked {
-                    self.acquit(belief);
+                    self.note_earlier_success(event);
                 }
-                self.drained(registration, belief.id, direction, Known::not_ready);
+                self.drained(registration, event.id, direction, Readiness::not_ready);
             }
-            io::ErrorKind::WouldBlock => bound = self.bind_drained(direction, belief.id)?,
+            io::ErrorKind::WouldBlock => bound = self.bind_drained(direction, event.id)?,
             io::ErrorKind::Interrupted => {}
             _ => return Err(error),
         }

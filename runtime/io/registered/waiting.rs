@@ -1,7 +1,7 @@
 //! Waiting: for an event of a side, in a seat that the reactor keeps.
 
 use super::outside::Aim;
-use super::{Belief, Registered};
+use super::{ReadyEvent, Registered};
 use crate::runtime::id::SourceId;
 use crate::runtime::io::io_timeouts::Until;
 use crate::runtime::io::reactor::{Direction, Look, Seat};
@@ -19,21 +19,25 @@ impl<T: AsFd> Registered<T> {
     }
 
     /// Waits until a side is believed ready, in the seat of the latest caller.
-    pub(crate) fn poll_ready(&self, cx: &mut Context<'_>, direction: Direction) -> Poll<io::Result<Belief>> {
+    pub(crate) fn poll_ready(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+    ) -> Poll<io::Result<ReadyEvent>> {
         ready!(coop::poll_budget(cx));
-        let belief = ready!(self.poll_event(cx, direction, &mut Place::shared()))?;
+        let event = ready!(self.poll_event(cx, direction, &mut Place::shared()))?;
         coop::spend();
-        Poll::Ready(Ok(belief))
+        Poll::Ready(Ok(event))
     }
 
     /// Waits until a side is believed ready, in a seat of its own. Cancel safe.
-    pub(crate) async fn ready(&self, direction: Direction) -> io::Result<Belief> {
+    pub(crate) async fn ready(&self, direction: Direction) -> io::Result<ReadyEvent> {
         let mut waiting = self.waiting(direction);
         poll_fn(|cx| {
             ready!(coop::poll_budget(cx));
-            let belief = ready!(self.poll_event(cx, direction, &mut waiting.place))?;
+            let event = ready!(self.poll_event(cx, direction, &mut waiting.place))?;
             coop::spend();
-            Poll::Ready(Ok(belief))
+            Poll::Ready(Ok(event))
         })
         .await
     }
@@ -43,22 +47,22 @@ impl<T: AsFd> Registered<T> {
         &self,
         wants_read: bool,
         wants_write: bool,
-    ) -> io::Result<(Option<Belief>, Option<Belief>)> {
+    ) -> io::Result<(Option<ReadyEvent>, Option<ReadyEvent>)> {
         let mut read = self.waiting(Direction::Read);
         let mut write = self.waiting(Direction::Write);
         poll_fn(|cx| {
             ready!(coop::poll_budget(cx));
-            let mut beliefs = [None, None];
-            for ((belief, waiting), wanted) in
-                beliefs.iter_mut().zip([&mut read, &mut write]).zip([wants_read, wants_write])
+            let mut events = [None, None];
+            for ((event, waiting), wanted) in
+                events.iter_mut().zip([&mut read, &mut write]).zip([wants_read, wants_write])
             {
                 if wanted
                     && let Poll::Ready(found) = self.poll_event(cx, waiting.direction, &mut waiting.place)?
                 {
-                    *belief = Some(found);
+                    *event = Some(found);
                 }
             }
-            let [read, write] = beliefs;
+            let [read, write] = events;
             if read.is_none() && write.is_none() && (wants_read || wants_write) {
                 return Poll::Pending;
             }
@@ -70,38 +74,40 @@ impl<T: AsFd> Registered<T> {
 
     /// Ready if there has been an event; else the waker is left, where the descriptor is to be registered.
     ///
-    /// If the caller has just bound the descriptor and `belief` is of that, this waits for that registration, although
-    /// another runtime may have taken it meanwhile: the loop is about to hear of that, and wakes the caller.
+    /// If the caller has just bound the descriptor and `event` is of that, this waits for that registration, although
+    /// another runtime may have taken it meanwhile: the loop is about to record_event of that, and wakes the caller.
     pub(super) fn poll_drained(
         &self,
         cx: &mut Context<'_>,
         direction: Direction,
         place: &mut Place,
-        mut belief: Belief,
-    ) -> Poll<io::Result<Belief>> {
+        mut event: ReadyEvent,
+    ) -> Poll<io::Result<ReadyEvent>> {
         loop {
-            let id = belief.id;
+            let id = event.id;
             place.move_to(id);
             let look = context::with_entered(id.runtime, |context| {
                 context.reactor.borrow_mut().look(id.id, direction, &place.seat, cx.waker())
             });
             match look {
                 Some(Look::Event { closed }) => {
-                    return Poll::Ready(Ok(self.hear(belief, direction, closed)));
+                    return Poll::Ready(Ok(self.record_event(event, direction, closed)));
                 }
                 Some(Look::Seated) => return self.poll_overdue_in(cx, direction, place),
                 Some(Look::LeaveWaker) => {
                     match self.sit(id, direction, &mut place.seat, cx) {
                         Ok(()) => return self.poll_overdue_in(cx, direction, place),
-                        Err(error) if self.belief_of(direction).id == id => return Poll::Ready(Err(error)),
+                        Err(error) if self.ready_event_of(direction).id == id => {
+                            return Poll::Ready(Err(error));
+                        }
                         // Another thread has just taken it away.
-                        Err(_) => belief = self.belief_of(direction),
+                        Err(_) => event = self.ready_event_of(direction),
                     }
                 }
                 // Registration reports what is ready already, so that this does not wait in vain.
                 Some(Look::Gone) | None => {
-                    let bound = self.bind_drained(direction, belief.id)?;
-                    belief = bound.unwrap_or_else(|| self.belief_of(direction));
+                    let bound = self.bind_drained(direction, event.id)?;
+                    event = bound.unwrap_or_else(|| self.ready_event_of(direction));
                 }
             }
         }
@@ -113,36 +119,36 @@ impl<T: AsFd> Registered<T> {
         cx: &mut Context<'_>,
         direction: Direction,
         place: &mut Place,
-    ) -> Poll<io::Result<Belief>> {
+    ) -> Poll<io::Result<ReadyEvent>> {
         self.assert_inside(direction, Aim::Readiness);
-        let belief = self.belief_of(direction);
-        if belief.known.is_ready(direction) {
-            match self.take_event(belief.id, direction) {
+        let event = self.ready_event_of(direction);
+        if event.readiness.is_ready(direction) {
+            match self.take_event(event.id, direction) {
                 Some(Some(closed)) => {
-                    let belief = self.hear(belief, direction, closed);
-                    return Poll::Ready(Ok(self.told(belief, direction)));
+                    let event = self.record_event(event, direction, closed);
+                    return Poll::Ready(Ok(self.mark_fresh(event, direction)));
                 }
                 Some(None) => {
-                    self.acquit(belief);
-                    return Poll::Ready(Ok(belief));
+                    self.note_earlier_success(event);
+                    return Poll::Ready(Ok(event));
                 }
                 None => {}
             }
         }
-        self.not_ready(direction, belief);
-        let belief = ready!(self.poll_drained(cx, direction, place, self.belief_of(direction)))?;
-        Poll::Ready(Ok(self.told(belief, direction)))
+        self.clear_readiness(direction, event);
+        let event = ready!(self.poll_drained(cx, direction, place, self.ready_event_of(direction)))?;
+        Poll::Ready(Ok(self.mark_fresh(event, direction)))
     }
 
     /// The caller is told of an event, and is to try an operation of its own. Nobody asks about that as long as
     /// there is no error.
-    fn told(&self, belief: Belief, direction: Direction) -> Belief {
-        if !belief.known.is_closed() {
-            return belief;
+    fn mark_fresh(&self, event: ReadyEvent, direction: Direction) -> ReadyEvent {
+        if !event.readiness.is_closed() {
+            return event;
         }
-        let known = belief.known.fresh(direction);
-        self.learn(direction, known);
-        Belief { known, ..belief }
+        let readiness = event.readiness.fresh(direction);
+        self.store(direction, readiness);
+        ReadyEvent { readiness, ..event }
     }
 
     /// The waker is cloned, and an earlier one dropped, under no borrow: either may be user code.
