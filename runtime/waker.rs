@@ -81,9 +81,9 @@ pub(crate) fn discard_each(wakers: impl IntoIterator<Item = Waker>) {
 
 /// The place of the one who waits for something: the latest to poll is woken.
 #[derive(Default)]
-pub(crate) struct Waiter(Cell<Option<Waker>>);
+pub(crate) struct WakerCell(Cell<Option<Waker>>);
 
-impl Waiter {
+impl WakerCell {
     /// Leaves a waker, which is cloned only if it is another than the last time. The clone is user code, so
     /// the caller looks once more afterwards whether there is still something to wait for.
     pub(crate) fn leave(&self, waker: &Waker) {
@@ -105,7 +105,7 @@ impl Waiter {
     }
 }
 
-impl Drop for Waiter {
+impl Drop for WakerCell {
     fn drop(&mut self) {
         discard_each(self.0.take());
     }

@@ -7,7 +7,7 @@
 use super::{AbortHandle, JoinHandle};
 use crate::runtime::Runtime;
 use crate::runtime::join::spawn::{spawn, spawn_for, spawn_later};
-use crate::runtime::waker::Waiter;
+use crate::runtime::waker::WakerCell;
 use crate::runtime::{context, unwind};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -56,7 +56,7 @@ struct Set {
     /// The set itself has gone; what still belongs to it is about to end.
     closed: Cell<bool>,
     /// Who awaits the set.
-    waiter: Waiter,
+    waiter: WakerCell,
 }
 
 /// The sets that are entered on a thread, with numbers that grow; what runs now belongs to the last one.

@@ -1,6 +1,6 @@
 //! The tasks of one server: how many there are, and that none outlives it.
 
-use crate::runtime::waker::Waiter;
+use crate::runtime::waker::WakerCell;
 use crate::task::{self, AbortHandle};
 use slab::Slab;
 use std::cell::{Cell, RefCell};
@@ -22,7 +22,7 @@ struct State {
     /// From when on a task that has not finished was aborted.
     aborting: Cell<bool>,
     /// The server itself.
-    waiter: Waiter,
+    waiter: WakerCell,
 }
 
 impl Members {
@@ -35,8 +35,8 @@ impl Members {
         state.spawned.set(state.spawned.get() + 1);
         // Before it starts: where the runtime is going, it ends at once.
         let key = state.tasks.borrow_mut().insert(None);
-        let seat = Seat { state: state.clone(), key, finished: false };
-        let task = task::spawn(Member { future, seat });
+        let permit = ConnectionPermit { state: state.clone(), key, finished: false };
+        let task = task::spawn(Member { future, permit });
         if let Some(abort) = state.tasks.borrow_mut().get_mut(key) {
             *abort = Some(task.abort_handle());
         }
@@ -81,16 +81,16 @@ impl Drop for Members {
 }
 
 pin_project_lite::pin_project! {
-    /// A task. The future is dropped before the seat is given up.
+    /// A task. The future is dropped before the permit is given up.
     struct Member<F> {
         #[pin]
         future: F,
-        seat: Seat,
+        permit: ConnectionPermit,
     }
 }
 
 /// Given up when the task ends, however it ends.
-struct Seat {
+struct ConnectionPermit {
     state: Rc<State>,
     key: usize,
     finished: bool,
@@ -102,12 +102,12 @@ impl<F: Future<Output = ()>> Future for Member<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
         std::task::ready!(this.future.poll(cx));
-        this.seat.finished = true;
+        this.permit.finished = true;
         Poll::Ready(())
     }
 }
 
-impl Drop for Seat {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let state = &self.state;
         if !self.finished && !state.aborting.get() {

@@ -85,13 +85,13 @@ fn poll_try<T: AsFd>(
 }
 
 impl Patience {
-    /// Waits for an event, in the seat given or in the one of the latest caller; and for the timer.
+    /// Waits for an event, in the waiter given or in the one of the latest caller; and for the timer.
     fn poll<T: AsFd>(
         &mut self,
         cx: &mut Context<'_>,
         io: &Registered<T>,
         events: Events,
-        seat: Option<&mut Waiting<'_, T>>,
+        waiter: Option<&mut Waiting<'_, T>>,
         send: &mut impl FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         if events == Events::Connected || self.fruitless < FRUITLESS {
@@ -100,7 +100,7 @@ impl Patience {
                 has_tried = true;
                 send(io)
             };
-            let polled = match seat {
+            let polled = match waiter {
                 Some(waiting) => waiting.poll_io(cx, operation),
                 None => io.poll_io(cx, Direction::Write, operation),
             };

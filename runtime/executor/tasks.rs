@@ -140,7 +140,7 @@ pub(crate) enum Joined {
     /// Not done, and the waker is there. What comes along is to be dropped.
     Pending(Option<Waker>),
     /// Not done, and the waker has yet to be left, by [`Tasks::set_joiner`].
-    LeaveWaker,
+    NeedsWaker,
     /// Done: the output is where it was to go, or the task has failed. The slot is free again.
     Done(Option<BoxedTask>),
     /// There is no such task.
@@ -506,7 +506,7 @@ impl Tasks {
         }
         match copy(waker) {
             Some(copy) => Joined::Pending(tenant.joiner.replace(copy)),
-            None => Joined::LeaveWaker,
+            None => Joined::NeedsWaker,
         }
     }
 

@@ -24,7 +24,7 @@
 //! that is woken, and not polled by its task, cannot be told from one that is gone, and begins anew as
 //! well: late is better than a time-out of who has not waited.)
 //!
-//! `async` functions have seats of their own, and know when they are dropped. They have a timer each.
+//! `async` functions have waiters of their own, and know when they are dropped. They have a timer each.
 
 use crate::runtime::context::{self, Context};
 use crate::runtime::executor::tasks::QueuePosition;
@@ -86,7 +86,7 @@ impl Deadlines {
         }
     }
 
-    /// Sets a limit. Those who wait are to be [stirred](stir), so that it counts for them too.
+    /// Sets a limit. Those who wait are to be [stirred](wake_all), so that it counts for them too.
     pub(crate) fn set(&self, direction: Direction, limit: Option<Duration>) {
         let nanoseconds = |limit: Duration| u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
         let side = self.side(direction);
@@ -126,7 +126,7 @@ impl Deadlines {
         self.side(direction).since.store(context::with(|context| context.time.turn()), Relaxed);
     }
 
-    /// One who shares the seat of a side of `source` has nothing to do but wait, and no alarm is armed,
+    /// One who shares the waiter of a side of `source` has nothing to do but wait, and no alarm is armed,
     /// though there is a limit. `is_new` if there has been an event since the last time. Ready if the
     /// deadline has passed.
     pub(crate) fn poll_unarmed(
@@ -214,7 +214,7 @@ impl Side {
             return;
         }
         self.armed.store(0, Relaxed);
-        stir(SourceId { id: source, runtime: context.id }, self.direction);
+        wake_all(SourceId { id: source, runtime: context.id }, self.direction);
         if let Some(mut alarm) = self.alarm.lock() {
             alarm.rung = Some(context.tasks.borrow().position());
         }
@@ -231,18 +231,18 @@ impl Wake for Side {
 }
 
 /// Wakes whoever waits for a side, on whichever thread. Wakers are user code, and run under no borrow.
-pub(crate) fn stir(source: SourceId, direction: Direction) {
+pub(crate) fn wake_all(source: SourceId, direction: Direction) {
     if source.is_none() {
         return;
     }
     context::call_on(source.runtime, move |context| {
         let mut wakers = Vec::new();
-        context.reactor.borrow_mut().stir(source.id, direction, &mut wakers);
+        context.reactor.borrow_mut().wake_all(source.id, direction, &mut wakers);
         wakers.into_iter().for_each(waker::wake);
     });
 }
 
-/// The deadline of one who has a seat of its own.
+/// The deadline of one who has a waiter of its own.
 #[derive(Default)]
 pub(crate) struct Until {
     sleep: Option<Sleep>,

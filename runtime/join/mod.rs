@@ -147,7 +147,7 @@ impl<T: 'static> JoinHandle<T> {
                 waker::discard_each(earlier);
                 return Poll::Pending;
             }
-            Some(Joined::LeaveWaker) => {
+            Some(Joined::NeedsWaker) => {
                 let waker = cx.waker().clone();
                 let earlier = context::with(|context| context.tasks.borrow_mut().set_joiner(of, waker));
                 waker::discard_each(earlier);

@@ -8,8 +8,8 @@
 //! A *source* is a registered descriptor with two sides, one per direction. What the kernel reports
 //! for a side is kept until its owner looks, who from then on [knows](crate::runtime::io::readiness) that the side is
 //! ready, and asks again only after an operation found that it is not. Whoever then has to wait leaves
-//! a waker, in one of two seats: the `poll_*` functions share one, where the latest caller sits; each
-//! `async` call has its own. An event empties all of a side's seats.
+//! a waker, in one of two waiters: the `poll_*` functions share one, where the latest caller sits; each
+//! `async` call has its own. An event empties all of a side's waiters.
 //!
 //! An edge-triggered selector watches both sides for the life of the source. A level-triggered one
 //! would report a hang-up that nobody reads with every turn, so it is *armed* for a side when somebody
@@ -19,7 +19,7 @@
 mod source;
 mod waiters;
 
-pub(crate) use source::{Direction, Seat, Source};
+pub(crate) use source::{Direction, Source, Waiter};
 pub(crate) use waiters::WaiterKey;
 
 use crate::runtime::id::{Id, RuntimeId};
@@ -39,9 +39,9 @@ pub(crate) enum Look {
     /// nothing is left: see [`Event::is_read_closed`].
     Event { closed: bool },
     /// There has been none, and the waker already sits there.
-    Seated,
-    /// There has been none; the waker has yet to be left, by [`Reactor::sit`].
-    LeaveWaker,
+    WakerSet,
+    /// There has been none; the waker has yet to be left, by [`Reactor::set_waker`].
+    NeedsWaker,
     /// There is no such source any more.
     Gone,
 }
@@ -92,7 +92,7 @@ impl Reactor {
 
     /// Waits in the selector, and wakes whoever waits for what is ready: by `wake`, or by way of
     /// `wakers` if that declines, as it has to where user code would run. A waker that it takes keeps
-    /// its seat, and need not be left again.
+    /// its waiter, and need not be left again.
     pub(crate) fn turn(
         &mut self,
         timeout: Option<Duration>,
@@ -213,9 +213,9 @@ impl Reactor {
     }
 
     /// Takes note of the event that has come for a side since the last look; if there is none, tells
-    /// whether the waker is in its seat.
+    /// whether the waker is in its waiter.
     #[inline(always)]
-    pub(crate) fn look(&mut self, id: Id, direction: Direction, seat: &Seat, waker: &Waker) -> Look {
+    pub(crate) fn look(&mut self, id: Id, direction: Direction, waiter: &Waiter, waker: &Waker) -> Look {
         let Some(source) = find(&mut self.sources, id) else {
             return Look::Gone;
         };
@@ -223,12 +223,12 @@ impl Reactor {
             return Look::Event { closed };
         }
         let is_armed = source.is_armed(direction);
-        match source.seats(direction).seated(seat) {
+        match source.waiters(direction).waker_of(waiter) {
             Some(earlier) if is_armed && earlier.will_wake(waker) => {
-                source.waits |= seat.flag(direction);
-                Look::Seated
+                source.waits |= waiter.flag(direction);
+                Look::WakerSet
             }
-            _ => Look::LeaveWaker,
+            _ => Look::NeedsWaker,
         }
     }
 
@@ -249,25 +249,25 @@ impl Reactor {
     }
 
     /// Leaves a waker, and gives back the one to drop: the earlier one, as a rule. `Own(None)` gets a
-    /// seat of its own.
+    /// waiter of its own.
     ///
     /// # Errors
     ///
     /// If a level-triggered selector cannot watch the side. The waker may then be left all the same.
-    pub(crate) fn sit(
+    pub(crate) fn set_waker(
         &mut self,
         id: Id,
         direction: Direction,
-        seat: &mut Seat,
+        waiter: &mut Waiter,
         waker: Waker,
     ) -> (Option<Waker>, io::Result<()>) {
         let Some(source) = find(&mut self.sources, id) else {
             return (Some(waker), Ok(()));
         };
-        source.waits |= seat.flag(direction);
+        source.waits |= waiter.flag(direction);
         let is_armed = source.is_armed(direction);
         let last_waiter = &mut self.last_waiter;
-        let earlier = source.seats(direction).sit(seat, waker, || {
+        let earlier = source.waiters(direction).set_waker(waiter, waker, || {
             *last_waiter += 1;
             *last_waiter
         });
@@ -275,14 +275,14 @@ impl Reactor {
         (earlier, armed)
     }
 
-    /// Empties all seats of a side: they are to look again, though there has been no event.
-    pub(crate) fn stir(&mut self, id: Id, direction: Direction, wakers: &mut Vec<Waker>) {
+    /// Empties all waiters of a side: they are to look again, though there has been no event.
+    pub(crate) fn wake_all(&mut self, id: Id, direction: Direction, wakers: &mut Vec<Waker>) {
         let Some(source) = find(&mut self.sources, id) else { return };
         source.waits &= !(direction.readiness() | direction.readiness() << OWN);
-        source.seats(direction).take_all(wakers);
+        source.waiters(direction).take_all(wakers);
     }
 
-    /// Another runtime watches a side from now on: here its seats are emptied, to look again, and the selector does not
+    /// Another runtime watches a side from now on: here its waiters are emptied, to look again, and the selector does not
     /// watch it any more. Returns whether somebody has waited.
     pub(crate) fn give_up(&mut self, id: Id, direction: Direction, wakers: &mut Vec<Waker>) -> bool {
         let Some(source) = find(&mut self.sources, id) else { return false };
@@ -291,16 +291,16 @@ impl Reactor {
         let (fd, interest) = (source.fd, interest(source.flags >> ARMED));
         // Fails if it has been taken out meanwhile, or closed: then nothing is reported anyway.
         let _ = self.selector.modify_for(fd, id.bits(), interest);
-        self.stir(id, direction, wakers);
+        self.wake_all(id, direction, wakers);
         is_awaited
     }
 
-    /// Gives up a seat of one's own. The caller drops the waker that was there.
-    pub(crate) fn stand_up(&mut self, id: Id, direction: Direction, key: WaiterKey) -> Option<Waker> {
+    /// Gives up a waiter of one's own. The caller drops the waker that was there.
+    pub(crate) fn remove_waker(&mut self, id: Id, direction: Direction, key: WaiterKey) -> Option<Waker> {
         let source = find(&mut self.sources, id)?;
-        let (waker, is_last) = source.seats(direction).stand_up(key)?;
+        let (waker, is_last) = source.waiters(direction).remove_waker(key)?;
         if is_last {
-            source.waits &= !Seat::Own(Some(key)).flag(direction);
+            source.waits &= !Waiter::Own(Some(key)).flag(direction);
         }
         Some(waker)
     }

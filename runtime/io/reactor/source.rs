@@ -1,9 +1,9 @@
 //! A source: a registered descriptor, its two sides, and who waits for them.
 //!
 //! What has been reported stays in its flags until somebody looks. A waker that was woken where it sits
-//! keeps its seat; `waits` says whether it still wants to be.
+//! keeps its waiter; `waits` says whether it still wants to be.
 
-use super::waiters::{WaiterKey, Waiters};
+use super::waiters::{WaiterKey, WaiterList};
 use crate::runtime::selector::{Event, READ_END, READ_MORE, READABLE, WRITABLE, WRITE_CLOSED};
 use crate::runtime::slots::Tenant;
 use crate::runtime::unwind;
@@ -19,10 +19,10 @@ pub(crate) enum Direction {
 
 /// Where a caller's waker sits.
 #[derive(PartialEq, Eq, Debug)]
-pub(crate) enum Seat {
+pub(crate) enum Waiter {
     /// The one that `poll_*` functions share: the latest caller is woken.
     Shared,
-    /// A seat of the caller's own. `None` until it first has to wait.
+    /// A waiter of the caller's own. `None` until it first has to wait.
     Own(Option<WaiterKey>),
 }
 
@@ -33,22 +33,22 @@ pub(crate) struct Source {
     /// What has been reported: the flags of [`Event`]. Those of readiness are taken back by who looks.
     /// Above them, at [`ARMED`], the same for the sides that the selector watches: by edge, always both.
     pub(super) flags: u8,
-    /// Which seats may have to be woken: for reads and writes the shared one, then those of callers' own.
+    /// Which waiters may have to be woken: for reads and writes the shared one, then those of callers' own.
     pub(super) waits: u8,
     pub(super) fd: RawFd,
-    pub(super) read: Seats,
-    pub(super) write: Seats,
+    pub(super) read: Waiters,
+    pub(super) write: Waiters,
 }
 
 #[derive(Default)]
-pub(super) struct Seats {
+pub(super) struct Waiters {
     shared: Option<Waker>,
     // Boxed, since most sources never have any.
-    own: Option<Box<Waiters>>,
+    own: Option<Box<WaiterList>>,
 }
 
 // Whatever drops a source drops several wakers, each of which may panic.
-impl Drop for Seats {
+impl Drop for Waiters {
     fn drop(&mut self) {
         self.drain(unwind::drop);
     }
@@ -99,13 +99,13 @@ impl Direction {
     }
 }
 
-impl Seat {
-    /// The flag of a source whose seats of this kind may have to be woken.
+impl Waiter {
+    /// The flag of a source whose waiters of this kind may have to be woken.
     #[inline]
     pub(super) fn flag(&self, direction: Direction) -> u8 {
         match self {
-            Seat::Shared => direction.readiness(),
-            Seat::Own(_) => direction.readiness() << OWN,
+            Waiter::Shared => direction.readiness(),
+            Waiter::Own(_) => direction.readiness() << OWN,
         }
     }
 }
@@ -116,8 +116,8 @@ impl Tenant for Source {
         flags: 0,
         waits: 0,
         fd: -1,
-        read: Seats { shared: None, own: None },
-        write: Seats { shared: None, own: None },
+        read: Waiters { shared: None, own: None },
+        write: Waiters { shared: None, own: None },
     };
 
     fn is_vacant(&self) -> bool {
@@ -141,18 +141,18 @@ impl Source {
         self.waits != 0
     }
 
-    /// Empties all seats. `f` is called with each waker, and does not panic.
+    /// Empties all waiters. `f` is called with each waker, and does not panic.
     pub(crate) fn drain(&mut self, mut f: impl FnMut(Waker)) {
         self.waits = 0;
         self.read.drain(&mut f);
         self.write.drain(&mut f);
     }
 
-    /// Empties all seats.
+    /// Empties all waiters.
     pub(crate) fn take_wakers(&mut self, wakers: &mut Vec<Waker>) {
         self.waits = 0;
-        for seats in [&mut self.read, &mut self.write] {
-            seats.take_all(wakers);
+        for waiters in [&mut self.read, &mut self.write] {
+            waiters.take_all(wakers);
         }
     }
 
@@ -166,7 +166,7 @@ impl Source {
     }
 
     #[inline]
-    pub(super) fn seats(&mut self, direction: Direction) -> &mut Seats {
+    pub(super) fn waiters(&mut self, direction: Direction) -> &mut Waiters {
         match direction {
             Direction::Read => &mut self.read,
             Direction::Write => &mut self.write,
@@ -206,7 +206,7 @@ impl Source {
     }
 }
 
-impl Seats {
+impl Waiters {
     fn drain(&mut self, mut f: impl FnMut(Waker)) {
         if let Some(waker) = self.shared.take() {
             f(waker);
@@ -222,26 +222,26 @@ impl Seats {
         self.take_own(wakers);
     }
 
-    /// Gives up a seat of one's own: the waker that was there, and whether no other is left.
-    pub(super) fn stand_up(&mut self, key: WaiterKey) -> Option<(Waker, bool)> {
+    /// Gives up a waiter of one's own: the waker that was there, and whether no other is left.
+    pub(super) fn remove_waker(&mut self, key: WaiterKey) -> Option<(Waker, bool)> {
         let own = self.own.as_mut()?;
         let waker = own.remove(key)?;
         Some((waker, own.is_empty()))
     }
 
     /// `number` is for a new waiter, if this is one.
-    pub(super) fn sit(
+    pub(super) fn set_waker(
         &mut self,
-        seat: &mut Seat,
+        waiter: &mut Waiter,
         waker: Waker,
         number: impl FnOnce() -> u64,
     ) -> Option<Waker> {
-        if let Some(earlier) = self.seated(seat) {
+        if let Some(earlier) = self.waker_of(waiter) {
             return Some(std::mem::replace(earlier, waker));
         }
-        match seat {
-            Seat::Shared => self.shared = Some(waker),
-            Seat::Own(key) => *key = Some(self.own.get_or_insert_default().insert(number(), waker)),
+        match waiter {
+            Waiter::Shared => self.shared = Some(waker),
+            Waiter::Own(key) => *key = Some(self.own.get_or_insert_default().insert(number(), waker)),
         }
         None
     }
@@ -262,10 +262,10 @@ impl Seats {
     }
 
     #[inline]
-    pub(super) fn seated(&mut self, seat: &Seat) -> Option<&mut Waker> {
-        match seat {
-            Seat::Shared => self.shared.as_mut(),
-            Seat::Own(key) => self.own.as_mut()?.get_mut((*key)?),
+    pub(super) fn waker_of(&mut self, waiter: &Waiter) -> Option<&mut Waker> {
+        match waiter {
+            Waiter::Shared => self.shared.as_mut(),
+            Waiter::Own(key) => self.own.as_mut()?.get_mut((*key)?),
         }
     }
 }

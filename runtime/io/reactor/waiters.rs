@@ -1,6 +1,6 @@
 //! The waiters of one direction of a source that have a waker each: those of `async` functions.
 //!
-//! Waiters are numbered, and lie in the order of their numbers: so one is found quickly, however many there are, and
+//! WaiterList are numbered, and lie in the order of their numbers: so one is found quickly, however many there are, and
 //! they are woken in the order in which they came. A key that is out of date finds nothing: its number is given out once
 //! in a runtime.
 
@@ -17,14 +17,14 @@ pub(crate) struct WaiterKey {
 const FEW: usize = 8;
 
 #[derive(Default)]
-pub(super) struct Waiters {
+pub(super) struct WaiterList {
     /// A place is empty if it has no waker.
     entries: Vec<(u64, Option<Waker>)>,
     /// How many have one.
     count: usize,
 }
 
-impl Waiters {
+impl WaiterList {
     pub(super) fn is_empty(&self) -> bool {
         self.count == 0
     }
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_key_finds_its_waiter_and_no_later_one() {
-        let mut waiters = Waiters::default();
+        let mut waiters = WaiterList::default();
         let wakers: Vec<Waker> = (0..3).map(|_| waker()).collect();
         let keys: Vec<WaiterKey> =
             wakers.iter().zip(1..).map(|(waker, number)| waiters.insert(number, waker.clone())).collect();
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn they_are_taken_in_the_order_in_which_they_came() {
-        let mut waiters = Waiters::default();
+        let mut waiters = WaiterList::default();
         let first = waiters.insert(1, waker());
         let mut expected = vec![waker(), waker()];
         waiters.insert(2, expected[0].clone());
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn many_that_come_and_go_take_the_room_of_one() {
-        let mut waiters = Waiters::default();
+        let mut waiters = WaiterList::default();
         let staying = waiters.insert(1, waker());
         for number in 2..1000 {
             let key = waiters.insert(number, waker());

@@ -1,10 +1,10 @@
 //! Limits: how long an operation may wait; see `deadlines.rs`.
 
-use super::waiting::Place;
+use super::waiting::WaitState;
 use super::{ReadyEvent, Registered};
 use crate::runtime::context;
 use crate::runtime::io::io_timeouts::{self, Deadlines};
-use crate::runtime::io::reactor::{Direction, Seat};
+use crate::runtime::io::reactor::{Direction, Waiter};
 use crate::runtime::io::source_cell::Registration;
 use std::io;
 use std::os::fd::AsFd;
@@ -27,7 +27,7 @@ impl<T: AsFd> Registered<T> {
         if limit.is_some() || self.deadlines().is_some() {
             self.rare().deadlines.set(direction, limit);
             // They find out, and begin to count.
-            io_timeouts::stir(self.ready_event_of(direction).id, direction);
+            io_timeouts::wake_all(self.ready_event_of(direction).id, direction);
         }
         Ok(())
     }
@@ -37,7 +37,7 @@ impl<T: AsFd> Registered<T> {
         self.deadlines()?.get(direction)
     }
 
-    /// Pending, unless one who shares the seat of a side has waited there for too long.
+    /// Pending, unless one who shares the waiter of a side has waited there for too long.
     #[inline]
     pub(super) fn poll_overdue<R>(
         &self,
@@ -63,10 +63,10 @@ impl<T: AsFd> Registered<T> {
         &self,
         cx: &mut Context<'_>,
         direction: Direction,
-        place: &mut Place,
+        wait: &mut WaitState,
     ) -> Poll<io::Result<R>> {
         let Some(deadlines) = self.deadlines() else { return Poll::Pending };
-        if place.seat == Seat::Shared {
+        if wait.waiter == Waiter::Shared {
             // Careful: a waker that was just cloned may have done anything, so this is to be seen anew.
             return self.poll_overdue(
                 self.registration(direction),
@@ -74,7 +74,7 @@ impl<T: AsFd> Registered<T> {
                 self.ready_event_of(direction),
             );
         }
-        place.until.poll(deadlines, direction, cx).map(Err)
+        wait.until.poll(deadlines, direction, cx).map(Err)
     }
 
     #[cold]

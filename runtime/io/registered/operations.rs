@@ -1,9 +1,9 @@
 //! Operations: tried until they are ready, at once or in a loop.
 
-use super::waiting::Place;
+use super::waiting::WaitState;
 use super::{ReadyEvent, Registered};
 use crate::runtime::context;
-use crate::runtime::io::reactor::{Direction, Look, Seat};
+use crate::runtime::io::reactor::{Direction, Look, Waiter};
 use crate::runtime::io::readiness::Readiness;
 use crate::runtime::io::source_cell::Registration;
 use crate::task::coop;
@@ -21,7 +21,7 @@ impl<T: AsFd> Registered<T> {
         direction: Direction,
         operation: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        self.poll_operation(cx, direction, &mut Place::shared(), operation)
+        self.poll_operation(cx, direction, &mut WaitState::shared(), operation)
     }
 
     /// As [`poll_io`](Self::poll_io), for a transfer into or out of a stream of bytes. `is_all` tells of
@@ -34,13 +34,13 @@ impl<T: AsFd> Registered<T> {
         is_all: impl Fn(&T, usize) -> bool,
         mut operation: impl FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        // The usual cases are in line: the waker is in its seat already, or the operation succeeds. Of a descriptor
+        // The usual cases are in line: the waker is in its waiter already, or the operation succeeds. Of a descriptor
         // that is split both directions count as drained here, and there is nothing to look at.
         let mut event = self.ready_event();
         let mut has_looked = false;
         if event.readiness.is_drained(direction) {
             let look = context::with_entered(event.id.runtime, |context| {
-                context.reactor.borrow_mut().look(event.id.id, direction, &Seat::Shared, cx.waker())
+                context.reactor.borrow_mut().look(event.id.id, direction, &Waiter::Shared, cx.waker())
             });
             match look {
                 Some(Look::Event { closed }) => {
@@ -48,7 +48,7 @@ impl<T: AsFd> Registered<T> {
                     self.binding.whole().store(event.readiness);
                     has_looked = true;
                 }
-                Some(Look::Seated) => return self.poll_overdue(self.binding.whole(), direction, event),
+                Some(Look::WakerSet) => return self.poll_overdue(self.binding.whole(), direction, event),
                 _ => return self.poll_transfer_apart(cx, direction, None, is_all, operation),
             }
         }
@@ -97,7 +97,7 @@ impl<T: AsFd> Registered<T> {
             let mut event = bound.unwrap_or_else(|| self.ready_event_of(direction));
             let has_looked = event.readiness.is_drained(direction);
             if has_looked {
-                event = ready!(self.poll_drained(cx, direction, &mut Place::shared(), event))?;
+                event = ready!(self.poll_drained(cx, direction, &mut WaitState::shared(), event))?;
             }
             ready!(coop::poll_spend(cx));
             match operation(&self.io) {
@@ -120,7 +120,7 @@ impl<T: AsFd> Registered<T> {
         }
     }
 
-    /// Tries an operation until it is ready, in a seat of its own.
+    /// Tries an operation until it is ready, in a waiter of its own.
     ///
     /// Cancel safe: dropped, it has not done the operation.
     pub(crate) async fn async_io<R>(
@@ -170,7 +170,7 @@ impl<T: AsFd> Registered<T> {
         &self,
         cx: &mut Context<'_>,
         direction: Direction,
-        place: &mut Place,
+        wait: &mut WaitState,
         mut operation: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
         let mut bound = None;
@@ -178,7 +178,7 @@ impl<T: AsFd> Registered<T> {
             let mut event = bound.unwrap_or_else(|| self.ready_event_of(direction));
             let has_looked = event.readiness.is_drained(direction);
             if has_looked {
-                event = ready!(self.poll_drained(cx, direction, place, event))?;
+                event = ready!(self.poll_drained(cx, direction, wait, event))?;
             }
             ready!(coop::poll_spend(cx));
             match operation(&self.io) {

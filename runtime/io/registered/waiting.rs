@@ -1,10 +1,10 @@
-//! Waiting: for an event of a side, in a seat that the reactor keeps.
+//! Waiting: for an event of a side, in a waiter that the reactor keeps.
 
 use super::outside::Aim;
 use super::{ReadyEvent, Registered};
 use crate::runtime::id::SourceId;
 use crate::runtime::io::io_timeouts::Until;
-use crate::runtime::io::reactor::{Direction, Look, Seat};
+use crate::runtime::io::reactor::{Direction, Look, Waiter};
 use crate::runtime::{context, waker};
 use crate::task::coop;
 use std::future::poll_fn;
@@ -13,29 +13,29 @@ use std::os::fd::AsFd;
 use std::task::{Context, Poll, ready};
 
 impl<T: AsFd> Registered<T> {
-    /// A seat of one's own, not taken yet.
+    /// A waiter of one's own, not taken yet.
     pub(crate) fn waiting(&self, direction: Direction) -> Waiting<'_, T> {
-        Waiting { registered: self, direction, place: Place::own() }
+        Waiting { registered: self, direction, wait: WaitState::own() }
     }
 
-    /// Waits until a side is believed ready, in the seat of the latest caller.
+    /// Waits until a side is believed ready, in the waiter of the latest caller.
     pub(crate) fn poll_ready(
         &self,
         cx: &mut Context<'_>,
         direction: Direction,
     ) -> Poll<io::Result<ReadyEvent>> {
         ready!(coop::poll_budget(cx));
-        let event = ready!(self.poll_event(cx, direction, &mut Place::shared()))?;
+        let event = ready!(self.poll_event(cx, direction, &mut WaitState::shared()))?;
         coop::spend();
         Poll::Ready(Ok(event))
     }
 
-    /// Waits until a side is believed ready, in a seat of its own. Cancel safe.
+    /// Waits until a side is believed ready, in a waiter of its own. Cancel safe.
     pub(crate) async fn ready(&self, direction: Direction) -> io::Result<ReadyEvent> {
         let mut waiting = self.waiting(direction);
         poll_fn(|cx| {
             ready!(coop::poll_budget(cx));
-            let event = ready!(self.poll_event(cx, direction, &mut waiting.place))?;
+            let event = ready!(self.poll_event(cx, direction, &mut waiting.wait))?;
             coop::spend();
             Poll::Ready(Ok(event))
         })
@@ -57,7 +57,7 @@ impl<T: AsFd> Registered<T> {
                 events.iter_mut().zip([&mut read, &mut write]).zip([wants_read, wants_write])
             {
                 if wanted
-                    && let Poll::Ready(found) = self.poll_event(cx, waiting.direction, &mut waiting.place)?
+                    && let Poll::Ready(found) = self.poll_event(cx, waiting.direction, &mut waiting.wait)?
                 {
                     *event = Some(found);
                 }
@@ -80,23 +80,23 @@ impl<T: AsFd> Registered<T> {
         &self,
         cx: &mut Context<'_>,
         direction: Direction,
-        place: &mut Place,
+        wait: &mut WaitState,
         mut event: ReadyEvent,
     ) -> Poll<io::Result<ReadyEvent>> {
         loop {
             let id = event.id;
-            place.move_to(id);
+            wait.move_to(id);
             let look = context::with_entered(id.runtime, |context| {
-                context.reactor.borrow_mut().look(id.id, direction, &place.seat, cx.waker())
+                context.reactor.borrow_mut().look(id.id, direction, &wait.waiter, cx.waker())
             });
             match look {
                 Some(Look::Event { closed }) => {
                     return Poll::Ready(Ok(self.record_event(event, direction, closed)));
                 }
-                Some(Look::Seated) => return self.poll_overdue_in(cx, direction, place),
-                Some(Look::LeaveWaker) => {
-                    match self.sit(id, direction, &mut place.seat, cx) {
-                        Ok(()) => return self.poll_overdue_in(cx, direction, place),
+                Some(Look::WakerSet) => return self.poll_overdue_in(cx, direction, wait),
+                Some(Look::NeedsWaker) => {
+                    match self.set_waker(id, direction, &mut wait.waiter, cx) {
+                        Ok(()) => return self.poll_overdue_in(cx, direction, wait),
                         Err(error) if self.ready_event_of(direction).id == id => {
                             return Poll::Ready(Err(error));
                         }
@@ -118,7 +118,7 @@ impl<T: AsFd> Registered<T> {
         &self,
         cx: &mut Context<'_>,
         direction: Direction,
-        place: &mut Place,
+        wait: &mut WaitState,
     ) -> Poll<io::Result<ReadyEvent>> {
         self.assert_inside(direction, Aim::Readiness);
         let event = self.ready_event_of(direction);
@@ -136,7 +136,7 @@ impl<T: AsFd> Registered<T> {
             }
         }
         self.clear_readiness(direction, event);
-        let event = ready!(self.poll_drained(cx, direction, place, self.ready_event_of(direction)))?;
+        let event = ready!(self.poll_drained(cx, direction, wait, self.ready_event_of(direction)))?;
         Poll::Ready(Ok(self.mark_fresh(event, direction)))
     }
 
@@ -152,50 +152,50 @@ impl<T: AsFd> Registered<T> {
     }
 
     /// The waker is cloned, and an earlier one dropped, under no borrow: either may be user code.
-    pub(super) fn sit(
+    pub(super) fn set_waker(
         &self,
         id: SourceId,
         direction: Direction,
-        seat: &mut Seat,
+        waiter: &mut Waiter,
         cx: &Context<'_>,
     ) -> io::Result<()> {
         let waker = cx.waker().clone();
         let (earlier, armed) =
-            context::with(|context| context.reactor.borrow_mut().sit(id.id, direction, seat, waker));
+            context::with(|context| context.reactor.borrow_mut().set_waker(id.id, direction, waiter, waker));
         waker::discard_each(earlier);
         armed
     }
 }
 
-/// A seat of one's own, given up on drop.
+/// A waiter of one's own, given up on drop.
 pub(crate) struct Waiting<'a, T: AsFd> {
     registered: &'a Registered<T>,
     direction: Direction,
-    place: Place,
+    wait: WaitState,
 }
 
 /// Where a caller waits, and until when.
-pub(super) struct Place {
-    pub(super) seat: Seat,
-    /// The registration in which the seat is, if it is one of the caller's own.
+pub(super) struct WaitState {
+    pub(super) waiter: Waiter,
+    /// The registration in which the waiter is, if it is one of the caller's own.
     source: SourceId,
-    /// Of one with a seat of its own; whoever shares a seat shares the deadline too.
+    /// Of one with a waiter of its own; whoever shares a waiter shares the deadline too.
     pub(super) until: Until,
 }
 
-impl Place {
+impl WaitState {
     #[inline]
-    pub(super) fn shared() -> Place {
-        Place { seat: Seat::Shared, source: SourceId::NONE, until: Until::default() }
+    pub(super) fn shared() -> WaitState {
+        WaitState { waiter: Waiter::Shared, source: SourceId::NONE, until: Until::default() }
     }
 
-    fn own() -> Place {
-        Place { seat: Seat::Own(None), ..Place::shared() }
+    fn own() -> WaitState {
+        WaitState { waiter: Waiter::Own(None), ..WaitState::shared() }
     }
 
-    /// The descriptor is registered as `source` now. A seat in an earlier registration has gone with it.
+    /// The descriptor is registered as `source` now. A waiter in an earlier registration has gone with it.
     fn move_to(&mut self, source: SourceId) {
-        if let Seat::Own(key) = &mut self.seat
+        if let Waiter::Own(key) = &mut self.waiter
             && self.source != source
         {
             *key = None;
@@ -211,19 +211,20 @@ impl<T: AsFd> Waiting<'_, T> {
         cx: &mut Context<'_>,
         operation: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        self.registered.poll_operation(cx, self.direction, &mut self.place, operation)
+        self.registered.poll_operation(cx, self.direction, &mut self.wait, operation)
     }
 }
 
 impl<T: AsFd> Drop for Waiting<'_, T> {
     fn drop(&mut self) {
-        let (Seat::Own(Some(key)), source, direction) = (&self.place.seat, self.place.source, self.direction)
+        let (Waiter::Own(Some(key)), source, direction) =
+            (&self.wait.waiter, self.wait.source, self.direction)
         else {
             return;
         };
         let key = *key;
         context::call_on(source.runtime, move |context| {
-            let waker = context.reactor.borrow_mut().stand_up(source.id, direction, key);
+            let waker = context.reactor.borrow_mut().remove_waker(source.id, direction, key);
             waker::discard_each(waker);
         });
     }
