@@ -126,7 +126,7 @@ impl<T: AsFd> AsyncFd<T> {
         let mut io = Registered::new(inner);
         io.set_origin(NamedOrigin::caller("AsyncFd"));
         if context::is_entered()
-            && let Err(cause) = io.bind_now()
+            && let Err(cause) = io.register_now()
         {
             return Err(AsyncFdRegisterError::new(io.into_inner(), cause));
         }

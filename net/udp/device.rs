@@ -1,4 +1,4 @@
-//! Binding to a network interface by its name, which Linux alone does.
+//! Registration to a network interface by its name, which Linux alone does.
 
 use super::socket::UdpSocket;
 use socket2::SockRef;

@@ -25,7 +25,7 @@ const BACKLOG: i32 = 4096;
 ///
 /// # The socket file
 ///
-/// Binding makes a file at the path, which stays when the listener is dropped or the process ends: so the
+/// Registration makes a file at the path, which stays when the listener is dropped or the process ends: so the
 /// next one finds the address in use, although nobody listens. Remove the file when the listener ends. One
 /// that is left over from a crash is told from one in use by connecting to it, which is
 /// [refused](io::ErrorKind::ConnectionRefused); remove it then, and bind again. Abstract names of Linux

@@ -2,7 +2,7 @@
 //!
 //! It *binds* to the runtime on whose thread it first has to wait: until then operations are simply
 //! tried, so that sockets can be made anywhere, and one that is ready at once costs no
-//! registration. Used on another runtime's thread later on, it moves there.
+//! cell. Used on another runtime's thread later on, it moves there.
 //!
 //! A descriptor may be handed from one runtime to the next as often as one likes. A runtime that takes it back while
 //! it still waits for it *answers* its loss, see `contention.rs`: then two runtimes wait for it at once, and would take
@@ -25,7 +25,7 @@ use crate::runtime::context;
 use crate::runtime::context::Context;
 use crate::runtime::id::SourceId;
 use crate::runtime::io::reactor::{Direction, Source};
-use crate::runtime::io::source_cell::{Registration, Sides};
+use crate::runtime::io::source_cell::{Sides, SourceCell};
 use crate::runtime::remote;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
@@ -38,9 +38,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 const MAX_ANSWERS: u16 = 32;
 
 /// Whose source a descriptor is. To be dropped before the descriptor is closed, and so are its [`Sides`].
-pub(crate) struct Binding {
+pub(crate) struct Registration {
     /// For both directions, unless the descriptor is split.
-    whole: Registration,
+    whole: SourceCell,
     /// Held while the registration changes.
     state: Mutex<State>,
 }
@@ -54,40 +54,40 @@ struct State {
     answers: u16,
 }
 
-/// What has become of a registration.
-struct Bound {
+/// What has become of a cell.
+struct Moved {
     id: SourceId,
     /// Whether it has moved for both directions.
     moves_both: bool,
     left: Left,
 }
 
-impl Binding {
+impl Registration {
     /// Of a descriptor that is not registered yet.
-    pub(crate) fn new(fd: RawFd) -> Binding {
-        Binding { whole: Registration::none(), state: Mutex::new(State { fd, moves: 0, answers: 0 }) }
+    pub(crate) fn new(fd: RawFd) -> Registration {
+        Registration { whole: SourceCell::none(), state: Mutex::new(State { fd, moves: 0, answers: 0 }) }
     }
 
-    /// Returns the registration for both directions, which may be [split](Registration::is_split).
+    /// Returns the registration for both directions, which may be [split](SourceCell::is_split).
     #[inline]
-    pub(crate) fn whole(&self) -> &Registration {
+    pub(crate) fn whole(&self) -> &SourceCell {
         &self.whole
     }
 
     /// Returns the source that the descriptor is, in whichever runtime, by the whole registration or by a side's.
     #[inline]
-    pub(crate) fn id(&self, registration: &Registration) -> SourceId {
-        let source = registration.load();
+    pub(crate) fn id(&self, cell: &SourceCell) -> SourceId {
+        let source = cell.load();
         // Careful: between the two words there may have been a move. The one would name another source in the
         // runtime that is named by the other.
-        if source.id.runtime() == source.runtime.number() { source } else { self.id_after_move(registration) }
+        if source.id.runtime() == source.runtime.number() { source } else { self.id_after_move(cell) }
     }
 
     /// Waits for the move that is under way.
     #[cold]
-    fn id_after_move(&self, registration: &Registration) -> SourceId {
+    fn id_after_move(&self, cell: &SourceCell) -> SourceId {
         let _state = self.lock();
-        registration.load()
+        cell.load()
     }
 
     /// Binds a descriptor that is not registered to the runtime on this thread, on behalf of one who is about to wait for
@@ -95,7 +95,7 @@ impl Binding {
     ///
     /// Returns `None` if another thread was first.
     #[cold]
-    pub(crate) fn bind_first(
+    pub(crate) fn register_first(
         &self,
         fd: BorrowedFd<'_>,
         direction: Option<Direction>,
@@ -123,7 +123,7 @@ impl Binding {
     ///
     /// Returns `None` if another thread was first, so that `earlier` is out of date.
     #[cold]
-    pub(crate) fn bind<'a>(
+    pub(crate) fn register<'a>(
         &self,
         fd: BorrowedFd<'_>,
         earlier: SourceId,
@@ -131,7 +131,7 @@ impl Binding {
         sides: impl Fn() -> &'a Sides,
         changes: impl FnOnce(bool),
     ) -> io::Result<Option<SourceId>> {
-        let bound = context::with(|context| {
+        let registered = context::with(|context| {
             let mut state = self.lock();
             let is_split = self.whole.is_split();
             let split = match direction {
@@ -151,8 +151,8 @@ impl Binding {
                 state.answers = 0;
                 return Err(in_use());
             }
-            let moving = Moving { binding: self, context, state: &mut state, fd, earlier, has_rival };
-            let Bound { id, moves_both, left } = match (split, direction) {
+            let moving = Moving { registration: self, context, state: &mut state, fd, earlier, has_rival };
+            let Moved { id, moves_both, left } = match (split, direction) {
                 (Some((direction, sides)), _) => moving.side(direction, sides),
                 (None, Some(direction)) if is_contended => moving.split(direction, sides()),
                 (None, direction) => moving.whole(direction),
@@ -160,15 +160,15 @@ impl Binding {
             changes(moves_both);
             Ok(Some((id, left)))
         })?;
-        Ok(bound.map(|(id, left)| {
+        Ok(registered.map(|(id, left)| {
             left.finish(Source::wake);
             id
         }))
     }
 
     /// Gives the registration up, while the descriptor is still open. Whoever has left a waker is
-    /// woken, to leave it with the next registration.
-    pub(crate) fn unbind(&mut self, sides: Option<&mut Sides>) {
+    /// woken, to leave it with the next cell.
+    pub(crate) fn deregister(&mut self, sides: Option<&mut Sides>) {
         if let Some(sides) = sides {
             sides.release(Source::wake);
         }
@@ -196,7 +196,7 @@ fn in_use() -> io::Error {
     )
 }
 
-impl Drop for Binding {
+impl Drop for Registration {
     fn drop(&mut self) {
         // Nobody can wait for a descriptor whose owner is dropped; wakers left by earlier, cancelled
         // calls are dropped with it.
@@ -219,9 +219,9 @@ impl Drop for Sides {
     }
 }
 
-/// A registration that is about to change, under the lock of its binding.
+/// A registration that is about to change, under the lock of its registration.
 struct Moving<'a> {
-    binding: &'a Binding,
+    registration: &'a Registration,
     context: &'a Context,
     state: &'a mut State,
     fd: BorrowedFd<'a>,
@@ -231,34 +231,34 @@ struct Moving<'a> {
 
 impl Moving<'_> {
     /// Both directions come here.
-    fn whole(mut self, direction: Option<Direction>) -> io::Result<Bound> {
+    fn whole(mut self, direction: Option<Direction>) -> io::Result<Moved> {
         let id = self.context.reactor.borrow_mut().register(self.fd, direction)?;
         let id = SourceId { id, runtime: self.context.id };
-        self.binding.whole.set(id);
+        self.registration.whole.set(id);
         let left = self.arrive();
-        Ok(Bound { id, moves_both: true, left })
+        Ok(Moved { id, moves_both: true, left })
     }
 
     /// A direction comes here, and the other one stays where both were.
-    fn split(mut self, direction: Direction, sides: &Sides) -> io::Result<Bound> {
+    fn split(mut self, direction: Direction, sides: &Sides) -> io::Result<Moved> {
         let id = self.context.reactor.borrow_mut().register_side(self.fd, direction)?;
         let id = SourceId { id, runtime: self.context.id };
         sides.of(direction).set(id);
         sides.of(direction.other()).set(self.earlier);
-        self.binding.whole.set(SourceId::SPLIT);
+        self.registration.whole.set(SourceId::SPLIT);
         self.count_move();
         sides.note(self.state.fd, self.state.moves);
         let left = Left::Side { id: self.earlier, direction, fd: self.state.fd, moves: self.state.moves };
-        Ok(Bound { id, moves_both: false, left })
+        Ok(Moved { id, moves_both: false, left })
     }
 
     /// A direction of a split descriptor comes here. If the other one is here already, they are one again.
-    fn side(mut self, direction: Direction, sides: &Sides) -> io::Result<Bound> {
+    fn side(mut self, direction: Direction, sides: &Sides) -> io::Result<Moved> {
         let other = sides.of(direction.other()).load();
         let id = if other.runtime == self.context.id {
             sides.of(direction).set(SourceId::NONE);
             sides.of(direction.other()).set(SourceId::NONE);
-            self.binding.whole.set(other);
+            self.registration.whole.set(other);
             other
         } else {
             let id = self.context.reactor.borrow_mut().register_side(self.fd, direction)?;
@@ -268,7 +268,7 @@ impl Moving<'_> {
         };
         let left = self.arrive();
         sides.note(self.state.fd, self.state.moves);
-        Ok(Bound { id, moves_both: false, left })
+        Ok(Moved { id, moves_both: false, left })
     }
 
     /// The descriptor is registered here, and not where it was. Taken out there under the lock, it can be registered
@@ -310,7 +310,7 @@ enum Left {
     },
 }
 
-/// Deregisters a descriptor, which is still open, from the runtime it is bound to. `moves` is the number of the latest
+/// Deregisters a descriptor, which is still open, from the runtime it is registered to. `moves` is the number of the latest
 /// move.
 fn give_up(id: SourceId, fd: RawFd, moves: u16) -> Left {
     if id.is_none() || id.is_split() {
@@ -396,20 +396,20 @@ mod tests {
 
     #[test]
     fn the_id_of_one_runtime_is_not_taken_for_one_of_another_during_a_move() {
-        let binding = Binding::new(-1);
+        let registration = Registration::new(-1);
         let sources =
             [1, 2].map(|number| SourceId { id: Id::new(number, 5, 7), runtime: RuntimeId::new(number, 0) });
-        let whole = &binding.whole;
+        let whole = &registration.whole;
         whole.set(sources[0]);
-        assert!(binding.id(whole) == sources[0]);
+        assert!(registration.id(whole) == sources[0]);
         std::thread::scope(|scope| {
             let (begin, begun) = channel();
-            let moving = binding.lock();
+            let moving = registration.lock();
             whole.set_id(sources[1]);
-            let binding = &binding;
+            let registration = &registration;
             let reading = scope.spawn(move || {
                 begin.send(()).unwrap();
-                binding.id(&binding.whole)
+                registration.id(&registration.whole)
             });
             begun.recv().unwrap();
             // It has time to see the one without the other.

@@ -1,13 +1,13 @@
 //! Where a descriptor is registered, as its owner sees it: the id of the source, and what is known of it there.
 //!
-//! As a rule a descriptor has one registration, for both directions. If two runtimes wait for a direction each, as
+//! As a rule a descriptor has one cell, for both directions. If two runtimes wait for a direction each, as
 //! with the halves of a stream on two threads, there are two: the descriptor is *split*, and [`Sides`] has one for each
 //! direction. Then the whole registration is [`SourceId::SPLIT`], a source that no runtime has and of which both
 //! directions count as drained. So the usual path finds nothing there and goes the longer way, where it is asked
 //! whether a descriptor is split. Who is not split is not asked.
 //!
 //! All of it is in atomic words, so that the owner is `Send` and `Sync`. They change under the lock of the
-//! [`Binding`](crate::runtime::io::registration::Binding).
+//! [`Registration`](crate::runtime::io::registration::Registration).
 
 use crate::runtime::id::{Id, RuntimeId, SourceId};
 use crate::runtime::io::reactor::Direction;
@@ -15,8 +15,8 @@ use crate::runtime::io::readiness::{Readiness, ReadinessCell};
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicI32, AtomicU16, AtomicU64, Ordering};
 
-/// One registration.
-pub(crate) struct Registration {
+/// One cell.
+pub(crate) struct SourceCell {
     /// An [`Id`]'s bits; zero while there is none.
     id: AtomicU64,
     /// Its [`RuntimeId`]'s bits. Written after `id`, and read before it: so whoever finds the runtime of the
@@ -25,9 +25,9 @@ pub(crate) struct Registration {
     readiness_cell: ReadinessCell,
 }
 
-impl Registration {
-    pub(crate) fn none() -> Registration {
-        Registration {
+impl SourceCell {
+    pub(crate) fn none() -> SourceCell {
+        SourceCell {
             id: AtomicU64::new(SourceId::NONE.id.bits()),
             runtime: AtomicU64::new(SourceId::NONE.runtime.bits()),
             readiness_cell: ReadinessCell::default(),
@@ -35,7 +35,7 @@ impl Registration {
     }
 
     /// Reads both words. Unless it is done under the lock, they may be of two registrations: see
-    /// [`Binding::id`](crate::runtime::io::registration::Binding::id).
+    /// [`Registration::id`](crate::runtime::io::registration::Registration::id).
     #[inline]
     pub(crate) fn load(&self) -> SourceId {
         let runtime = RuntimeId::from_bits(self.runtime.load(Ordering::Acquire));
@@ -85,8 +85,8 @@ impl Registration {
 
 /// A registration for each direction, of a descriptor that has been split.
 pub(crate) struct Sides {
-    read: Registration,
-    write: Registration,
+    read: SourceCell,
+    write: SourceCell,
     /// The descriptor's number, and that of its latest move, for who drops this.
     fd: AtomicI32,
     moves: AtomicU16,
@@ -95,14 +95,14 @@ pub(crate) struct Sides {
 impl Sides {
     pub(crate) fn none() -> Sides {
         Sides {
-            read: Registration::none(),
-            write: Registration::none(),
+            read: SourceCell::none(),
+            write: SourceCell::none(),
             fd: AtomicI32::new(-1),
             moves: AtomicU16::new(0),
         }
     }
 
-    pub(crate) fn of(&self, direction: Direction) -> &Registration {
+    pub(crate) fn of(&self, direction: Direction) -> &SourceCell {
         match direction {
             Direction::Read => &self.read,
             Direction::Write => &self.write,

@@ -5,7 +5,7 @@ use super::{ReadyEvent, Registered};
 use crate::runtime::context;
 use crate::runtime::io::io_timeouts::{self, Deadlines};
 use crate::runtime::io::reactor::{Direction, Waiter};
-use crate::runtime::io::source_cell::Registration;
+use crate::runtime::io::source_cell::SourceCell;
 use std::io;
 use std::os::fd::AsFd;
 use std::task::{Context, Poll};
@@ -41,7 +41,7 @@ impl<T: AsFd> Registered<T> {
     #[inline]
     pub(super) fn poll_overdue<R>(
         &self,
-        registration: &Registration,
+        cell: &SourceCell,
         direction: Direction,
         event: ReadyEvent,
     ) -> Poll<io::Result<R>> {
@@ -51,7 +51,7 @@ impl<T: AsFd> Registered<T> {
         }
         // The usual case: the alarm stays as it is, whatever comes.
         if !event.readiness.is_waited(direction) {
-            registration.store(event.readiness.waited(direction));
+            cell.store(event.readiness.waited(direction));
             deadlines.note(direction);
         }
         Poll::Pending
@@ -68,11 +68,7 @@ impl<T: AsFd> Registered<T> {
         let Some(deadlines) = self.deadlines() else { return Poll::Pending };
         if wait.waiter == Waiter::Shared {
             // Careful: a waker that was just cloned may have done anything, so this is to be seen anew.
-            return self.poll_overdue(
-                self.registration(direction),
-                direction,
-                self.ready_event_of(direction),
-            );
+            return self.poll_overdue(self.cell(direction), direction, self.ready_event_of(direction));
         }
         wait.until.poll(deadlines, direction, cx).map(Err)
     }

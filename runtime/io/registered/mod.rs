@@ -2,7 +2,7 @@
 //!
 //! Every operation goes the same way: try, unless the side is known to be drained; then ask the
 //! reactor for an event, and leave a waker if there is none. Where the descriptor is registered,
-//! since when, and what is known of it there, is the business of its [`Binding`]. What is done with it
+//! since when, and what is known of it there, is the business of its [`Registration`]. What is done with it
 //! stands in `operations.rs`, how one waits in `waiting.rs`, and for how long in `limits.rs`.
 //!
 //! The usual path of a transfer looks at the whole registration alone. All else asks for the registration of its
@@ -21,8 +21,8 @@ use crate::runtime::id::SourceId;
 use crate::runtime::io::io_timeouts::Deadlines;
 use crate::runtime::io::reactor::Direction;
 use crate::runtime::io::readiness::Readiness;
-use crate::runtime::io::registration::Binding;
-use crate::runtime::io::source_cell::{Registration, Sides};
+use crate::runtime::io::registration::Registration;
+use crate::runtime::io::source_cell::{Sides, SourceCell};
 use crate::task::origin::NamedOrigin;
 use outside::Aim;
 use std::io;
@@ -32,7 +32,7 @@ use std::sync::OnceLock;
 /// A descriptor that can be waited for.
 pub(crate) struct Registered<T: AsFd> {
     // Before `io`: a descriptor is deregistered before it is closed.
-    binding: Binding,
+    registration: Registration,
     // Before it, too.
     rare: OnceLock<Box<Rare>>,
     origin: NamedOrigin,
@@ -46,7 +46,7 @@ struct Rare {
 }
 
 /// What stands behind the event that an operation is worth a try: what was known, and of which
-/// registration.
+/// cell.
 #[derive(Clone, Copy)]
 pub(crate) struct ReadyEvent {
     id: SourceId,
@@ -55,8 +55,8 @@ pub(crate) struct ReadyEvent {
 
 impl<T: AsFd> Registered<T> {
     pub(crate) fn new(io: T) -> Registered<T> {
-        let binding = Binding::new(io.as_fd().as_raw_fd());
-        Registered { binding, rare: OnceLock::new(), origin: NamedOrigin::UNKNOWN, io }
+        let registration = Registration::new(io.as_fd().as_raw_fd());
+        Registered { registration, rare: OnceLock::new(), origin: NamedOrigin::UNKNOWN, io }
     }
 
     /// Notes where it was made. An `async` function that makes one does not know its caller.
@@ -69,26 +69,26 @@ impl<T: AsFd> Registered<T> {
     }
 
     /// Deregisters the descriptor before it is given out, since it may be exchanged for another. It
-    /// is bound anew by who next has to wait.
+    /// is registered anew by who next has to wait.
     pub(crate) fn get_mut(&mut self) -> &mut T {
         let sides = self.rare.get_mut().and_then(|rare| rare.sides.get_mut());
-        self.binding.unbind(sides.map(|sides| &mut **sides));
+        self.registration.deregister(sides.map(|sides| &mut **sides));
         &mut self.io
     }
 
     /// Deregisters the descriptor, and gives it back.
     pub(crate) fn into_inner(self) -> T {
-        let Registered { binding, rare, origin: _, io } = self;
-        drop((binding, rare));
+        let Registered { registration, rare, origin: _, io } = self;
+        drop((registration, rare));
         io
     }
 
     /// Binds to this thread's runtime, so that a descriptor it cannot watch is refused early.
-    pub(crate) fn bind_now(&self) -> io::Result<()> {
+    pub(crate) fn register_now(&self) -> io::Result<()> {
         if !self.ready_event().id.is_none() {
             return Ok(());
         }
-        self.bind(SourceId::NONE, None).map(drop)
+        self.register(SourceId::NONE, None).map(drop)
     }
 
     /// Whether the peer has closed a direction, as far as the reactor has heard.
@@ -108,20 +108,19 @@ impl<T: AsFd> Registered<T> {
 
     /// What was believed turned out to be wrong: to be waited for, unless there has been an event since.
     pub(crate) fn clear_readiness(&self, direction: Direction, event: ReadyEvent) {
-        let registration = self.registration(direction);
-        let now = registration.readiness(event.id);
-        let is_registered =
-            self.binding.id(registration) == event.id && context::is_current(event.id.runtime);
+        let cell = self.cell(direction);
+        let now = cell.readiness(event.id);
+        let is_registered = self.registration.id(cell) == event.id && context::is_current(event.id.runtime);
         if is_registered && now.is_same(event.readiness, direction) {
-            registration.store(now.not_ready(direction));
+            cell.store(now.not_ready(direction));
         }
     }
 
     /// What is believed of the whole. If the descriptor is split, that is that both directions are drained.
     #[inline]
     fn ready_event(&self) -> ReadyEvent {
-        let id = self.binding.id(self.binding.whole());
-        ReadyEvent { id, readiness: self.binding.whole().readiness(id) }
+        let id = self.registration.id(self.registration.whole());
+        ReadyEvent { id, readiness: self.registration.whole().readiness(id) }
     }
 
     /// What is believed where a direction is registered.
@@ -133,16 +132,16 @@ impl<T: AsFd> Registered<T> {
 
     #[cold]
     fn ready_event_of_side(&self, direction: Direction) -> ReadyEvent {
-        let registration = self.registration(direction);
-        let id = self.binding.id(registration);
-        ReadyEvent { id, readiness: registration.readiness(id) }
+        let cell = self.cell(direction);
+        let id = self.registration.id(cell);
+        ReadyEvent { id, readiness: cell.readiness(id) }
     }
 
     /// The registration of a direction. By the time it is used the descriptor may have been registered elsewhere, and
     /// what is learned then is void.
     #[inline]
-    fn registration(&self, direction: Direction) -> &Registration {
-        let whole = self.binding.whole();
+    fn cell(&self, direction: Direction) -> &SourceCell {
+        let whole = self.registration.whole();
         if whole.is_split() { self.sides().of(direction) } else { whole }
     }
 
@@ -162,34 +161,34 @@ impl<T: AsFd> Registered<T> {
 
     #[inline]
     fn store(&self, direction: Direction, readiness: Readiness) {
-        self.registration(direction).store(readiness);
+        self.cell(direction).store(readiness);
     }
 
-    fn bind(&self, earlier: SourceId, direction: Option<Direction>) -> io::Result<Option<SourceId>> {
+    fn register(&self, earlier: SourceId, direction: Option<Direction>) -> io::Result<Option<SourceId>> {
         if earlier.is_none() {
-            return self.binding.bind_first(self.io.as_fd(), direction, || {
+            return self.registration.register_first(self.io.as_fd(), direction, || {
                 if let Some(deadlines) = self.deadlines() {
                     deadlines.disarm();
                 }
             });
         }
-        // Alarms that are armed belong to the earlier registration.
+        // Alarms that are armed belong to the earlier cell.
         let disarm = |moves_both: bool| match (self.deadlines(), direction) {
             (Some(deadlines), Some(direction)) if !moves_both => deadlines.disarm_side(direction),
             (Some(deadlines), _) => deadlines.disarm(),
             (None, _) => {}
         };
-        self.binding.bind(self.io.as_fd(), earlier, direction, || self.sides(), disarm)
+        self.registration.register(self.io.as_fd(), earlier, direction, || self.sides(), disarm)
     }
 
     /// Binds to this thread's runtime, to wait for an event there. Returns `None` if another thread has changed the
     /// registration first.
-    fn bind_drained(&self, direction: Direction, earlier: SourceId) -> io::Result<Option<ReadyEvent>> {
+    fn register_drained(&self, direction: Direction, earlier: SourceId) -> io::Result<Option<ReadyEvent>> {
         self.assert_inside(direction, Aim::Operation);
-        let Some(id) = self.bind(earlier, Some(direction))? else { return Ok(None) };
-        let registration = self.registration(direction);
-        let readiness = registration.readiness(id).not_ready(direction);
-        registration.store(readiness);
+        let Some(id) = self.register(earlier, Some(direction))? else { return Ok(None) };
+        let cell = self.cell(direction);
+        let readiness = cell.readiness(id).not_ready(direction);
+        cell.store(readiness);
         Ok(Some(ReadyEvent { id, readiness }))
     }
 
@@ -233,18 +232,18 @@ impl<T: AsFd> Registered<T> {
     #[inline(never)]
     fn drained(
         &self,
-        registration: Option<&Registration>,
+        cell: Option<&SourceCell>,
         id: SourceId,
         direction: Direction,
         end: fn(Readiness, Direction) -> Readiness,
     ) {
-        let registration = registration.unwrap_or(self.binding.whole());
-        let readiness = registration.readiness(id);
+        let cell = cell.unwrap_or(self.registration.whole());
+        let readiness = cell.readiness(id);
         match self.take_event(id, direction) {
-            Some(Some(closed)) => registration.store(end(readiness.event(direction, closed), direction)),
-            Some(None) => registration.store(end(readiness, direction)),
+            Some(Some(closed)) => cell.store(end(readiness.event(direction, closed), direction)),
+            Some(None) => cell.store(end(readiness, direction)),
             // Nobody watches it yet: the next operation is to bind first.
-            None if id.is_none() => registration.store(end(readiness, direction)),
+            None if id.is_none() => cell.store(end(readiness, direction)),
             None => {}
         }
     }

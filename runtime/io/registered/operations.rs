@@ -5,7 +5,7 @@ use super::{ReadyEvent, Registered};
 use crate::runtime::context;
 use crate::runtime::io::reactor::{Direction, Look, Waiter};
 use crate::runtime::io::readiness::Readiness;
-use crate::runtime::io::source_cell::Registration;
+use crate::runtime::io::source_cell::SourceCell;
 use crate::task::coop;
 use std::future::poll_fn;
 use std::io;
@@ -45,10 +45,12 @@ impl<T: AsFd> Registered<T> {
             match look {
                 Some(Look::Event { closed }) => {
                     event.readiness = event.readiness.event(direction, closed);
-                    self.binding.whole().store(event.readiness);
+                    self.registration.whole().store(event.readiness);
                     has_looked = true;
                 }
-                Some(Look::WakerSet) => return self.poll_overdue(self.binding.whole(), direction, event),
+                Some(Look::WakerSet) => {
+                    return self.poll_overdue(self.registration.whole(), direction, event);
+                }
                 _ => return self.poll_transfer_apart(cx, direction, None, is_all, operation),
             }
         }
@@ -57,7 +59,7 @@ impl<T: AsFd> Registered<T> {
             Ok(count) => {
                 if 0 < count && is_all(&self.io, count) {
                     if has_looked {
-                        self.binding.whole().store(event.readiness.short(direction));
+                        self.registration.whole().store(event.readiness.short(direction));
                     } else {
                         self.drained(None, event.id, direction, Readiness::short);
                     }
@@ -65,8 +67,8 @@ impl<T: AsFd> Registered<T> {
                 Poll::Ready(Ok(count))
             }
             Err(error) => {
-                let bound = self.failed(None, event, direction, error, has_looked)?;
-                self.poll_transfer_apart(cx, direction, bound, is_all, operation)
+                let registered = self.failed(None, event, direction, error, has_looked)?;
+                self.poll_transfer_apart(cx, direction, registered, is_all, operation)
             }
         }
     }
@@ -78,23 +80,23 @@ impl<T: AsFd> Registered<T> {
         &self,
         cx: &mut Context<'_>,
         direction: Direction,
-        bound: Option<ReadyEvent>,
+        registered: Option<ReadyEvent>,
         is_all: impl Fn(&T, usize) -> bool,
         mut operation: impl FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        self.poll_transfer_at_length(cx, direction, bound, &is_all, &mut operation)
+        self.poll_transfer_at_length(cx, direction, registered, &is_all, &mut operation)
     }
 
     pub(super) fn poll_transfer_at_length(
         &self,
         cx: &mut Context<'_>,
         direction: Direction,
-        mut bound: Option<ReadyEvent>,
+        mut registered: Option<ReadyEvent>,
         is_all: &dyn Fn(&T, usize) -> bool,
         operation: &mut dyn FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         loop {
-            let mut event = bound.unwrap_or_else(|| self.ready_event_of(direction));
+            let mut event = registered.unwrap_or_else(|| self.ready_event_of(direction));
             let has_looked = event.readiness.is_drained(direction);
             if has_looked {
                 event = ready!(self.poll_drained(cx, direction, &mut WaitState::shared(), event))?;
@@ -103,18 +105,13 @@ impl<T: AsFd> Registered<T> {
             match operation(&self.io) {
                 Ok(count) => {
                     if 0 < count && is_all(&self.io, count) {
-                        self.drained(
-                            Some(self.registration(direction)),
-                            event.id,
-                            direction,
-                            Readiness::short,
-                        );
+                        self.drained(Some(self.cell(direction)), event.id, direction, Readiness::short);
                     }
                     return Poll::Ready(Ok(count));
                 }
                 Err(error) => {
-                    bound =
-                        self.failed(Some(self.registration(direction)), event, direction, error, has_looked)?
+                    registered =
+                        self.failed(Some(self.cell(direction)), event, direction, error, has_looked)?
                 }
             }
         }
@@ -156,7 +153,7 @@ impl<T: AsFd> Registered<T> {
                 if !was_drained && !event.readiness.is_fresh(direction) {
                     self.note_earlier_success(event);
                 }
-                self.drained(Some(self.registration(direction)), event.id, direction, Readiness::not_ready);
+                self.drained(Some(self.cell(direction)), event.id, direction, Readiness::not_ready);
             }
             // It was tried without an event, although it was not watched; or it is the first since an event.
             Ok(_) if event.readiness.is_waited_or_fresh(direction) => self.end_wait(direction),
@@ -173,9 +170,9 @@ impl<T: AsFd> Registered<T> {
         wait: &mut WaitState,
         mut operation: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        let mut bound = None;
+        let mut registered = None;
         loop {
-            let mut event = bound.unwrap_or_else(|| self.ready_event_of(direction));
+            let mut event = registered.unwrap_or_else(|| self.ready_event_of(direction));
             let has_looked = event.readiness.is_drained(direction);
             if has_looked {
                 event = ready!(self.poll_drained(cx, direction, wait, event))?;
@@ -184,8 +181,8 @@ impl<T: AsFd> Registered<T> {
             match operation(&self.io) {
                 Ok(result) => return Poll::Ready(Ok(result)),
                 Err(error) => {
-                    bound =
-                        self.failed(Some(self.registration(direction)), event, direction, error, has_looked)?
+                    registered =
+                        self.failed(Some(self.cell(direction)), event, direction, error, has_looked)?
                 }
             }
         }
@@ -196,25 +193,25 @@ impl<T: AsFd> Registered<T> {
     #[cold]
     pub(super) fn failed(
         &self,
-        registration: Option<&Registration>,
+        cell: Option<&SourceCell>,
         event: ReadyEvent,
         direction: Direction,
         error: io::Error,
         has_looked: bool,
     ) -> io::Result<Option<ReadyEvent>> {
-        let mut bound = None;
+        let mut registered = None;
         match error.kind() {
             io::ErrorKind::WouldBlock if context::is_current(event.id.runtime) => {
                 if !has_looked {
                     self.note_earlier_success(event);
                 }
-                self.drained(registration, event.id, direction, Readiness::not_ready);
+                self.drained(cell, event.id, direction, Readiness::not_ready);
             }
-            io::ErrorKind::WouldBlock => bound = self.bind_drained(direction, event.id)?,
+            io::ErrorKind::WouldBlock => registered = self.register_drained(direction, event.id)?,
             io::ErrorKind::Interrupted => {}
             _ => return Err(error),
         }
         coop::refund();
-        Ok(bound)
+        Ok(registered)
     }
 }

@@ -74,7 +74,7 @@ impl<T: AsFd> Registered<T> {
 
     /// Ready if there has been an event; else the waker is left, where the descriptor is to be registered.
     ///
-    /// If the caller has just bound the descriptor and `event` is of that, this waits for that registration, although
+    /// If the caller has just registered the descriptor and `event` is of that, this waits for that cell, although
     /// another runtime may have taken it meanwhile: the loop is about to record_event of that, and wakes the caller.
     pub(super) fn poll_drained(
         &self,
@@ -104,10 +104,10 @@ impl<T: AsFd> Registered<T> {
                         Err(_) => event = self.ready_event_of(direction),
                     }
                 }
-                // Registration reports what is ready already, so that this does not wait in vain.
+                // SourceCell reports what is ready already, so that this does not wait in vain.
                 Some(Look::Gone) | None => {
-                    let bound = self.bind_drained(direction, event.id)?;
-                    event = bound.unwrap_or_else(|| self.ready_event_of(direction));
+                    let registered = self.register_drained(direction, event.id)?;
+                    event = registered.unwrap_or_else(|| self.ready_event_of(direction));
                 }
             }
         }
