@@ -28,7 +28,7 @@ use crate::runtime::executor::tasks::{QueuePosition, Taken};
 use crate::runtime::executor::time_slice::TimeSlice;
 use crate::runtime::id::Id;
 use crate::runtime::join::error::JoinError;
-use crate::runtime::remote::Mail;
+use crate::runtime::remote::InboxBatch;
 use crate::runtime::remote::blocking::Hook;
 use crate::runtime::unwind;
 use crate::runtime::waker;
@@ -45,11 +45,11 @@ use std::time::Duration;
 
 /// Polls between two looks at the inbox while tasks run: one load each. A wake from another thread
 /// then does not wait for the end of the round.
-const MAIL_INTERVAL: usize = 16;
+const INBOX_INTERVAL: usize = 16;
 
 /// The loop takes this many wakes and calls out of the inbox at once, whoever floods it. During a round it takes
 /// none while as many events are queued.
-const MAIL_PORTION: usize = 64;
+const INBOX_BATCH: usize = 64;
 
 /// Passes in which a runtime that is dropped gives back what drops bring forth anew.
 const SHUTDOWN_PASSES: usize = 64;
@@ -76,7 +76,7 @@ pub(crate) struct Config {
 pub(crate) struct Executor {
     context: Rc<Context>,
     config: Config,
-    mail: RefCell<Mail>,
+    batch: RefCell<InboxBatch>,
     wakers: RefCell<Vec<Waker>>,
     /// Counts calls of `block_on`, so that a waker of an earlier one is told from the present one's.
     mains: Cell<u16>,
@@ -97,7 +97,7 @@ impl Executor {
     pub(crate) fn new(context: Rc<Context>, config: Config) -> Executor {
         Executor {
             context,
-            mail: RefCell::default(),
+            batch: RefCell::default(),
             // For all that a turn can wake, as a rule, so that it never moves.
             wakers: RefCell::new(Vec::with_capacity(config.wakers)),
             slice: RefCell::new(TimeSlice::new(config.event_interval)),
@@ -199,8 +199,8 @@ impl Executor {
             };
             drop(tasks);
             left -= 1;
-            if left.is_multiple_of(MAIL_INTERVAL) && context.remote.has_mail() {
-                self.read_mail_in_round();
+            if left.is_multiple_of(INBOX_INTERVAL) && context.remote.has_messages() {
+                self.read_inbox_in_round();
             }
             context.running.set(id.bits());
             let polled = if is_aborted { None } else { Some(self.poll(id, &mut task)) };
@@ -286,7 +286,7 @@ impl Executor {
             tasks.begin_turn();
             tasks.collect_events();
         }
-        self.read_mail();
+        self.read_inbox();
         let mut wakers = self.wakers.take();
         self.context.time.fire(self.config.event_interval, &mut wakers);
         // There may be more of them, whoever was woken.
@@ -357,9 +357,9 @@ impl Executor {
         self.context.tasks.borrow_mut().rest();
         self.context.reactor.borrow_mut().rest();
         self.slice.borrow_mut().forget();
-        if self.context.remote.fall_asleep() {
+        if self.context.remote.park() {
             self.wait(timeout, wakers);
-            self.context.remote.wake_up();
+            self.context.remote.unpark();
         } else {
             self.look(wakers);
             if self.is_inbox_locked.get() {
@@ -383,13 +383,13 @@ impl Executor {
         self.slice.borrow_mut().forget();
         if context.reactor.borrow().has_waiters() || context.pool.is_active() {
             // What comes in breaks this wait, and its end then finds the inbox or `wakers` filled.
-            if !context.remote.fall_asleep() {
+            if !context.remote.park() {
                 return;
             }
             self.wait(Some(self.config.auto_advance_grace), wakers);
-            context.remote.wake_up();
+            context.remote.unpark();
         }
-        if wakers.is_empty() && !self.is_runnable() && !context.remote.has_mail() {
+        if wakers.is_empty() && !self.is_runnable() && !context.remote.has_messages() {
             context.time.auto_advance();
         }
     }
@@ -402,34 +402,34 @@ impl Executor {
         if let Err(error) = result {
             drop(tasks);
             self.wake(wakers);
-            // So that the next wait fails as well, instead of being taken for one that has mail.
-            context.remote.wake_up();
+            // So that the next wait fails as well, instead of being taken for one that has batch.
+            context.remote.unpark();
             panic!("the selector failed, was its descriptor closed? {error}");
         }
     }
 
     /// Step 2.
-    fn read_mail(&self) {
+    fn read_inbox(&self) {
         let context = &*self.context;
-        if !context.remote.has_mail() {
+        if !context.remote.has_messages() {
             return;
         }
-        let mut mail = self.mail.take();
+        let mut batch = self.batch.take();
         let is_flooded = self.flooded.get().is_some_and(|until| !context.tasks.borrow().has_reached(until));
-        let most_calls = if is_flooded { 0 } else { MAIL_PORTION };
-        let is_taken = context.remote.take_mail(MAIL_PORTION, most_calls, &mut mail);
+        let most_calls = if is_flooded { 0 } else { INBOX_BATCH };
+        let is_taken = context.remote.drain_inbox(INBOX_BATCH, most_calls, &mut batch);
         self.is_inbox_locked.set(!is_taken);
-        let is_full = mail.calls.len() == MAIL_PORTION;
+        let is_full = batch.calls.len() == INBOX_BATCH;
         {
             let mut tasks = context.tasks.borrow_mut();
-            if std::mem::take(&mut mail.main) {
+            if std::mem::take(&mut batch.main) {
                 tasks.wake_main();
             }
-            mail.slots.drain(..).for_each(|slot| tasks.wake_slot(slot));
-            mail.aborts.drain(..).for_each(|(slot, serial)| tasks.abort_serial(slot, serial));
+            batch.slots.drain(..).for_each(|slot| tasks.wake_slot(slot));
+            batch.aborts.drain(..).for_each(|(slot, serial)| tasks.abort_serial(slot, serial));
         }
-        mail.calls.drain(..).for_each(unwind::contain);
-        self.mail.replace(mail);
+        batch.calls.drain(..).for_each(unwind::contain);
+        self.batch.replace(batch);
         if !is_flooded {
             self.flooded.set(is_full.then(|| context.tasks.borrow().position()));
         }
@@ -437,15 +437,15 @@ impl Executor {
 
     /// Step 2 in the midst of step 1. The calls are no task's.
     #[cold]
-    fn read_mail_in_round(&self) {
+    fn read_inbox_in_round(&self) {
         let context = &*self.context;
-        if context.tasks.borrow().events_queued() >= MAIL_PORTION {
+        if context.tasks.borrow().events_queued() >= INBOX_BATCH {
             return;
         }
         context.running.set(0);
         coop::lift();
         context.tasks.borrow_mut().collect_events();
-        self.read_mail();
+        self.read_inbox();
         context.tasks.borrow_mut().stop_collecting();
     }
 
@@ -500,9 +500,9 @@ impl Drop for Executor {
         // `process::exit` may have been called in a task.
         context.running.set(0);
         context.pool.close();
-        let mut mail = self.mail.take();
-        context.remote.close(&mut mail);
-        unwind::drop_each(mail.calls.drain(..));
+        let mut batch = self.batch.take();
+        context.remote.close(&mut batch);
+        unwind::drop_each(batch.calls.drain(..));
         let leftovers = context.tasks.borrow_mut().close();
         leftovers.into_iter().for_each(|leftovers| context.drop_and_wake(leftovers));
         let mut wakers = self.wakers.take();

@@ -17,17 +17,17 @@
 //! One word says how things stand, and every change of it is one atomic step:
 //!
 //! ```text
-//!             fall_asleep                ring: notify
-//!    AWAKE ─────────────────► ASLEEP ───────────────────► MAIL
+//!             park                notify: notify
+//!    EMPTY ─────────────────► PARKED ───────────────────► NOTIFIED
 //!      ▲ ▲ ◄─────────────────                              ▲ │
-//!      │ │      wake_up                ring                │ │
+//!      │ │      unpark                notify                │ │
 //!      │ └──────────────────────────────────────────────── ┘ │
 //!      └─────────────────────────────────────────────────────┘
-//!                          take_mail
+//!                          drain_inbox
 //! ```
 //!
-//! A sender first puts its letter into the inbox, then rings. The loop falls asleep only from
-//! `AWAKE`, so never over mail; and whoever turns `ASLEEP` into `MAIL` notifies, so exactly one does.
+//! A sender first puts its letter into the inbox, then notifies. The loop falls asleep only from
+//! `EMPTY`, so never over batch; and whoever turns `PARKED` into `NOTIFIED` notifies, so exactly one does.
 //! The model at the foot of this file is checked with loom.
 
 pub(crate) mod blocking;
@@ -55,7 +55,7 @@ pub(crate) struct Remote {
     /// In a child of it, the runtime is gone: see [`Process`].
     process: Process,
     selector: Kind,
-    bell: Bell,
+    park_state: ParkState,
     inbox: Mutex<Inbox>,
     /// There is room among the calls again.
     room: Condvar,
@@ -89,7 +89,7 @@ struct Descriptors {
 
 /// What the loop takes out of its inbox at once.
 #[derive(Default)]
-pub(crate) struct Mail {
+pub(crate) struct InboxBatch {
     /// The future of `block_on` was woken.
     pub(crate) main: bool,
     /// The slots of tasks that were woken, in order.
@@ -113,7 +113,7 @@ impl Remote {
             id,
             process,
             selector: selector.kind(),
-            bell: Bell::new(),
+            park_state: ParkState::new(),
             inbox: Mutex::new(Inbox {
                 wakes: Wakes::default(),
                 aborts: Aborts::default(),
@@ -219,19 +219,19 @@ impl Remote {
         !self.process.is_current() || self.lock().descriptors.is_none()
     }
 
-    /// The loop is about to wait. False if there is mail: then it must not.
-    pub(crate) fn fall_asleep(&self) -> bool {
-        self.bell.fall_asleep()
+    /// The loop is about to wait. False if there is batch: then it must not.
+    pub(crate) fn park(&self) -> bool {
+        self.park_state.park()
     }
 
     /// The loop is awake again.
-    pub(crate) fn wake_up(&self) {
-        self.bell.wake_up();
+    pub(crate) fn unpark(&self) {
+        self.park_state.unpark();
     }
 
     /// Whether something has come since the inbox was emptied.
-    pub(crate) fn has_mail(&self) -> bool {
-        self.bell.has_mail()
+    pub(crate) fn has_messages(&self) -> bool {
+        self.park_state.has_messages()
     }
 
     /// Takes up to `limit` wakes and as many aborts out of the inbox, and up to `most_calls` calls. What is left is
@@ -239,22 +239,22 @@ impl Remote {
     ///
     /// It does not wait for the lock: the thread that has it may have been preempted, and timers and sockets need
     /// not wait until that runs again. Returns false if that was so.
-    pub(crate) fn take_mail(&self, limit: usize, most_calls: usize, mail: &mut Mail) -> bool {
-        if !self.bell.take_mail() || !self.process.is_current() {
+    pub(crate) fn drain_inbox(&self, limit: usize, most_calls: usize, batch: &mut InboxBatch) -> bool {
+        if !self.park_state.drain_inbox() || !self.process.is_current() {
             return true;
         }
         let mut inbox = match self.inbox.try_lock() {
             Ok(inbox) => inbox,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => {
-                self.bell.ring();
+                self.park_state.notify();
                 return false;
             }
         };
-        inbox.take(limit, most_calls, mail);
+        inbox.take(limit, most_calls, batch);
         if !inbox.is_empty() {
             // The loop is awake, so nobody has to be notified.
-            self.bell.ring();
+            self.park_state.notify();
         }
         let has_room = inbox.blocked_senders > 0 && inbox.calls.len() <= CALLS_RESUME;
         drop(inbox);
@@ -265,12 +265,12 @@ impl Remote {
     }
 
     /// The runtime is going: refuses whatever comes from now on, and hands out what is left.
-    pub(crate) fn close(&self, mail: &mut Mail) {
+    pub(crate) fn close(&self, batch: &mut InboxBatch) {
         registry::deregister(self.id);
         // In a child a thread that is not there may hold it.
         let inbox = if self.process.is_current() { Some(self.lock()) } else { self.inbox.try_lock().ok() };
         let Some(mut inbox) = inbox else { return };
-        inbox.take(usize::MAX, usize::MAX, mail);
+        inbox.take(usize::MAX, usize::MAX, batch);
         let descriptors = inbox.descriptors.take();
         drop(inbox);
         self.room.notify_all();
@@ -279,7 +279,7 @@ impl Remote {
 
     /// Rings. The lock is given back before the system call.
     fn deliver(&self, inbox: MutexGuard<'_, Inbox>) {
-        if self.bell.ring() {
+        if self.park_state.notify() {
             let descriptors = inbox.descriptors.clone();
             drop(inbox);
             if let Some(descriptors) = descriptors {
@@ -299,10 +299,10 @@ impl Inbox {
         self.wakes.is_empty() && self.aborts.is_empty() && self.calls.is_empty()
     }
 
-    fn take(&mut self, limit: usize, most_calls: usize, mail: &mut Mail) {
-        self.wakes.take(limit, mail);
-        self.aborts.take(limit, mail);
-        mail.calls.extend(std::iter::from_fn(|| self.calls.pop_front()).take(most_calls));
+    fn take(&mut self, limit: usize, most_calls: usize, batch: &mut InboxBatch) {
+        self.wakes.take(limit, batch);
+        self.aborts.take(limit, batch);
+        batch.calls.extend(std::iter::from_fn(|| self.calls.pop_front()).take(most_calls));
         if self.calls.is_empty() && self.calls.capacity() > CALLS_FULL {
             self.calls = VecDeque::new();
         }
@@ -334,13 +334,13 @@ impl Aborts {
         self.slots.is_empty()
     }
 
-    fn take(&mut self, limit: usize, mail: &mut Mail) {
+    fn take(&mut self, limit: usize, batch: &mut InboxBatch) {
         for _ in 0..limit {
             let Some(slot) = self.slots.pop_front() else {
                 // The room of many is given back.
                 return *self = Aborts::default();
             };
-            mail.aborts.push((slot, std::mem::take(&mut self.serials[slot as usize])));
+            batch.aborts.push((slot, std::mem::take(&mut self.serials[slot as usize])));
         }
     }
 }
@@ -375,49 +375,49 @@ impl Wakes {
         !self.main && self.slots.is_empty()
     }
 
-    fn take(&mut self, limit: usize, mail: &mut Mail) {
-        mail.main |= std::mem::take(&mut self.main);
+    fn take(&mut self, limit: usize, batch: &mut InboxBatch) {
+        batch.main |= std::mem::take(&mut self.main);
         for slot in std::iter::from_fn(|| self.slots.pop_front()).take(limit) {
             self.present[slot as usize / 64] &= !(1 << (slot % 64));
-            mail.slots.push(slot);
+            batch.slots.push(slot);
         }
     }
 }
 
 /// The word between senders and the loop; the head of this file says how it changes.
-struct Bell(AtomicU8);
+struct ParkState(AtomicU8);
 
-const AWAKE: u8 = 0;
-const ASLEEP: u8 = 1;
-const MAIL: u8 = 2;
+const EMPTY: u8 = 0;
+const PARKED: u8 = 1;
+const NOTIFIED: u8 = 2;
 
-impl Bell {
-    fn new() -> Bell {
-        Bell(AtomicU8::new(AWAKE))
+impl ParkState {
+    fn new() -> ParkState {
+        ParkState(AtomicU8::new(EMPTY))
     }
 
     /// True if the caller has to notify.
-    fn ring(&self) -> bool {
-        self.0.swap(MAIL, Ordering::AcqRel) == ASLEEP
+    fn notify(&self) -> bool {
+        self.0.swap(NOTIFIED, Ordering::AcqRel) == PARKED
     }
 
-    /// False if there is mail.
-    fn fall_asleep(&self) -> bool {
-        self.0.compare_exchange(AWAKE, ASLEEP, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    /// False if there is batch.
+    fn park(&self) -> bool {
+        self.0.compare_exchange(EMPTY, PARKED, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
-    /// Stays at `MAIL` if that is why the loop woke.
-    fn wake_up(&self) {
-        let _ = self.0.compare_exchange(ASLEEP, AWAKE, Ordering::AcqRel, Ordering::Relaxed);
+    /// Stays at `NOTIFIED` if that is why the loop woke.
+    fn unpark(&self) {
+        let _ = self.0.compare_exchange(PARKED, EMPTY, Ordering::AcqRel, Ordering::Relaxed);
     }
 
-    fn has_mail(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == MAIL
+    fn has_messages(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == NOTIFIED
     }
 
     /// Set back before the inbox is emptied: what comes in between is seen now, or announced anew.
-    fn take_mail(&self) -> bool {
-        self.has_mail() && self.0.swap(AWAKE, Ordering::AcqRel) == MAIL
+    fn drain_inbox(&self) -> bool {
+        self.has_messages() && self.0.swap(EMPTY, Ordering::AcqRel) == NOTIFIED
     }
 }
 
@@ -427,25 +427,25 @@ mod tests {
 
     #[test]
     fn a_flood_of_wakes_takes_the_room_of_one() {
-        let (mut wakes, mut mail) = (Wakes::default(), Mail::default());
+        let (mut wakes, mut batch) = (Wakes::default(), InboxBatch::default());
         for _ in 0..1000 {
             for slot in [3, 64, 3, 1000, Id::MAIN] {
                 wakes.insert(slot);
             }
         }
-        wakes.take(2, &mut mail);
-        assert_eq!((mail.main, &mail.slots[..]), (true, &[3, 64][..]));
+        wakes.take(2, &mut batch);
+        assert_eq!((batch.main, &batch.slots[..]), (true, &[3, 64][..]));
         assert!(wakes.insert(3), "taken out, it may come again");
         assert!(!wakes.insert(1000), "it is still there");
-        wakes.take(2, &mut mail);
-        assert_eq!(mail.slots, [3, 64, 1000, 3]);
+        wakes.take(2, &mut batch);
+        assert_eq!(batch.slots, [3, 64, 1000, 3]);
         assert!(wakes.is_empty());
     }
 }
 
 #[cfg(all(test, runtime_loom))]
 mod model {
-    use super::Bell;
+    use super::ParkState;
     use loom::sync::atomic::{AtomicUsize, Ordering::SeqCst};
     use loom::sync::{Arc, Condvar, Mutex};
 
@@ -454,30 +454,30 @@ mod model {
     #[test]
     fn no_letter_is_left_while_the_loop_sleeps() {
         loom::model(|| {
-            let shared = Arc::new((Bell::new(), AtomicUsize::new(0), Mutex::new(false), Condvar::new()));
+            let shared = Arc::new((ParkState::new(), AtomicUsize::new(0), Mutex::new(false), Condvar::new()));
             for _ in 0..2 {
                 let shared = shared.clone();
                 loom::thread::spawn(move || {
-                    let (bell, inbox, event, arrival) = &*shared;
+                    let (park_state, inbox, event, arrival) = &*shared;
                     inbox.fetch_add(1, SeqCst);
-                    if bell.ring() {
+                    if park_state.notify() {
                         *event.lock().unwrap() = true;
                         arrival.notify_one();
                     }
                 });
             }
-            let (bell, inbox, event, arrival) = &*shared;
+            let (park_state, inbox, event, arrival) = &*shared;
             let mut letters = 0;
             while letters < 2 {
-                if bell.take_mail() {
+                if park_state.drain_inbox() {
                     letters += inbox.swap(0, SeqCst);
-                } else if bell.fall_asleep() {
+                } else if park_state.park() {
                     let mut event = event.lock().unwrap();
                     while !*event {
                         event = arrival.wait(event).unwrap();
                     }
                     *event = false;
-                    bell.wake_up();
+                    park_state.unpark();
                 }
             }
         });
