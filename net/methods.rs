@@ -231,7 +231,7 @@ macro_rules! deadline_methods {
             /// [`InvalidInput`](std::io::ErrorKind::InvalidInput) for a duration of zero, as in std.
             $(#[$example])*
             pub fn set_read_timeout(&self, timeout: Option<::std::time::Duration>) -> ::std::io::Result<()> {
-                self.io.set_limit($crate::runtime::io::reactor::Direction::Read, timeout)
+                self.io.set_timeout($crate::runtime::io::reactor::Direction::Read, timeout)
             }
 
             /// Sets how long a write may wait; `None`, the default, is without limit.
@@ -247,7 +247,7 @@ macro_rules! deadline_methods {
             ///
             /// [`InvalidInput`](std::io::ErrorKind::InvalidInput) for a duration of zero, as in std.
             pub fn set_write_timeout(&self, timeout: Option<::std::time::Duration>) -> ::std::io::Result<()> {
-                self.io.set_limit($crate::runtime::io::reactor::Direction::Write, timeout)
+                self.io.set_timeout($crate::runtime::io::reactor::Direction::Write, timeout)
             }
 
             /// How long a read may wait. See [`set_read_timeout`](Self::set_read_timeout).
@@ -256,7 +256,7 @@ macro_rules! deadline_methods {
             ///
             /// None so far.
             pub fn read_timeout(&self) -> ::std::io::Result<Option<::std::time::Duration>> {
-                Ok(self.io.limit($crate::runtime::io::reactor::Direction::Read))
+                Ok(self.io.timeout($crate::runtime::io::reactor::Direction::Read))
             }
 
             /// How long a write may wait. See [`set_write_timeout`](Self::set_write_timeout).
@@ -265,7 +265,7 @@ macro_rules! deadline_methods {
             ///
             /// None so far.
             pub fn write_timeout(&self) -> ::std::io::Result<Option<::std::time::Duration>> {
-                Ok(self.io.limit($crate::runtime::io::reactor::Direction::Write))
+                Ok(self.io.timeout($crate::runtime::io::reactor::Direction::Write))
             }
         }
     };

@@ -1,6 +1,6 @@
-//! How long an operation on a descriptor may wait: a limit for each side, that costs a store.
+//! How long an operation on a descriptor may wait: a timeout for each side, that costs a store.
 //!
-//! A server has ten thousand connections, each with a limit of half a minute, and a message on each
+//! A server has ten thousand connections, each with a timeout of half a minute, and a message on each
 //! now and then. A timer for every wait would be set and taken back with every message, and needs to
 //! know the time. So here each side has one *alarm*, which stays where it is while messages come and
 //! go. A wait that begins only notes the number of the turn of the loop:
@@ -14,8 +14,8 @@
 //!
 //! When the alarm rings it looks at the number. The [driver](crate::time::Driver) knows when that
 //! turn was, never too early and little too late; if that is not long ago, the alarm is armed anew for
-//! what is left. So a deadline is never early, and late by at most a 32nd of the limit. It rings once
-//! per limit and not once per message, and wakes nobody before it is due.
+//! what is left. So a deadline is never early, and late by at most a 32nd of the timeout. It rings once
+//! per timeout and not once per message, and wakes nobody before it is due.
 //!
 //! A wait ends with an [event](crate::runtime::io::readiness), not with the operation: `poll_read` cannot know that
 //! the one who called it last has been dropped. One that takes its place goes on with its wait, as in a
@@ -39,9 +39,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::task::{self, Poll, Wake, Waker};
 use std::time::Duration;
 
-/// The limits of a descriptor. All that is in here changes on the thread where the descriptor is used;
+/// The timeouts of a descriptor. All that is in here changes on the thread where the descriptor is used;
 /// it is atomic so that owners can go elsewhere.
-pub(crate) struct Deadlines {
+pub(crate) struct IoTimeouts {
     read: Arc<Side>,
     write: Arc<Side>,
 }
@@ -50,7 +50,7 @@ pub(crate) struct Deadlines {
 struct Side {
     direction: Direction,
     /// In nanoseconds. Zero is none.
-    limit_ns: AtomicU64,
+    timeout_ns: AtomicU64,
     /// How often that has been set.
     settings: AtomicU32,
     /// When the latest wait began: a turn, or with [`EXACT`] the nanoseconds of the clock.
@@ -73,9 +73,9 @@ struct Alarm {
 /// The bit of an instant that was read from the clock.
 const EXACT: u64 = 1 << 63;
 
-impl Deadlines {
-    pub(crate) fn new() -> Deadlines {
-        Deadlines { read: Side::new(Direction::Read), write: Side::new(Direction::Write) }
+impl IoTimeouts {
+    pub(crate) fn new() -> IoTimeouts {
+        IoTimeouts { read: Side::new(Direction::Read), write: Side::new(Direction::Write) }
     }
 
     #[inline]
@@ -86,19 +86,19 @@ impl Deadlines {
         }
     }
 
-    /// Sets a limit. Those who wait are to be [stirred](wake_all), so that it counts for them too.
-    pub(crate) fn set(&self, direction: Direction, limit: Option<Duration>) {
-        let nanoseconds = |limit: Duration| u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
+    /// Sets a timeout. Those who wait are to be [stirred](wake_all), so that it counts for them too.
+    pub(crate) fn set(&self, direction: Direction, timeout: Option<Duration>) {
+        let nanoseconds = |timeout: Duration| u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
         let side = self.side(direction);
-        side.limit_ns.store(limit.map_or(0, nanoseconds), Relaxed);
+        side.timeout_ns.store(timeout.map_or(0, nanoseconds), Relaxed);
         side.settings.fetch_add(1, Relaxed);
         side.disarm();
     }
 
     pub(crate) fn get(&self, direction: Direction) -> Option<Duration> {
-        match self.side(direction).limit_ns.load(Relaxed) {
+        match self.side(direction).timeout_ns.load(Relaxed) {
             0 => None,
-            limit_ns => Some(Duration::from_nanos(limit_ns)),
+            timeout_ns => Some(Duration::from_nanos(timeout_ns)),
         }
     }
 
@@ -127,7 +127,7 @@ impl Deadlines {
     }
 
     /// One who shares the waiter of a side of `source` has nothing to do but wait, and no alarm is armed,
-    /// though there is a limit. `is_new` if there has been an event since the last time. Ready if the
+    /// though there is a timeout. `is_new` if there has been an event since the last time. Ready if the
     /// deadline has passed.
     pub(crate) fn poll_unarmed(
         &self,
@@ -147,7 +147,7 @@ impl Deadlines {
     }
 }
 
-impl Drop for Deadlines {
+impl Drop for IoTimeouts {
     fn drop(&mut self) {
         self.disarm();
     }
@@ -157,7 +157,7 @@ impl Side {
     fn new(direction: Direction) -> Arc<Side> {
         Arc::new(Side {
             direction,
-            limit_ns: AtomicU64::new(0),
+            timeout_ns: AtomicU64::new(0),
             settings: AtomicU32::new(0),
             since: AtomicU64::new(0),
             armed: AtomicU64::new(0),
@@ -173,7 +173,7 @@ impl Side {
         let now_ns = context.time.now_ns();
         self.since.store(now_ns | EXACT, Relaxed);
         self.armed.store(source.bits(), Relaxed);
-        self.arm(context, now_ns.saturating_add(self.limit_ns.load(Relaxed)))
+        self.arm(context, now_ns.saturating_add(self.timeout_ns.load(Relaxed)))
     }
 
     /// False if there is nothing to wait for.
@@ -209,7 +209,7 @@ impl Side {
             since if since & EXACT != 0 => since & !EXACT,
             turn => context.time.after_turn_ns(turn),
         };
-        let due_ns = since_ns.saturating_add(self.limit_ns.load(Relaxed));
+        let due_ns = since_ns.saturating_add(self.timeout_ns.load(Relaxed));
         if context.time.turn_ns() < due_ns && self.arm(context, due_ns) {
             return;
         }
@@ -244,25 +244,25 @@ pub(crate) fn wake_all(source: SourceId, direction: Direction) {
 
 /// The deadline of one who has a waiter of its own.
 #[derive(Default)]
-pub(crate) struct Until {
+pub(crate) struct CallTimeout {
     sleep: Option<Sleep>,
-    /// Which setting of the limit that is of.
+    /// Which setting of the timeout that is of.
     setting: u32,
 }
 
-impl Until {
+impl CallTimeout {
     /// There is nothing to do but wait. Ready if the deadline has passed.
     pub(crate) fn poll(
         &mut self,
-        deadlines: &Deadlines,
+        timeouts: &IoTimeouts,
         direction: Direction,
         cx: &mut task::Context<'_>,
     ) -> Poll<io::Error> {
-        let side = deadlines.side(direction);
+        let side = timeouts.side(direction);
         let setting = side.settings.load(Relaxed);
         if self.setting != setting {
             self.setting = setting;
-            self.sleep = deadlines.get(direction).map(sleep);
+            self.sleep = timeouts.get(direction).map(sleep);
         }
         match &mut self.sleep {
             Some(sleep) => sleep.poll_unbudgeted(cx).map(|()| io::ErrorKind::TimedOut.into()),

@@ -122,7 +122,7 @@ fn a_wait_in_progress_does_not_hold_open_what_another_thread_closes() {
         let (remote, notifier) = (selector.remote().clone(), selector.notifier());
         let (sender, receiver) = channel();
         let waiting = thread::spawn(move || {
-            // Until the peer has seen the end, or else for ever.
+            // CallTimeout the peer has seen the end, or else for ever.
             while receiver.try_recv().is_err() {
                 selector.wait_for_each(None, |_| ()).unwrap();
             }

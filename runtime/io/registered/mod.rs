@@ -3,14 +3,14 @@
 //! Every operation goes the same way: try, unless the side is known to be drained; then ask the
 //! reactor for an event, and leave a waker if there is none. Where the descriptor is registered,
 //! since when, and what is known of it there, is the business of its [`Registration`]. What is done with it
-//! stands in `operations.rs`, how one waits in `waiting.rs`, and for how long in `limits.rs`.
+//! stands in `operations.rs`, how one waits in `waiting.rs`, and for how long in `timeouts.rs`.
 //!
 //! The usual path of a transfer looks at the whole registration alone. All else asks for the registration of its
 //! direction, which is another if the descriptor is split: see `registration.rs`.
 
-mod limits;
 mod operations;
 mod outside;
+mod timeouts;
 mod waiting;
 
 #[cfg(feature = "net")]
@@ -18,7 +18,7 @@ pub(crate) use waiting::Waiting;
 
 use crate::runtime::context;
 use crate::runtime::id::SourceId;
-use crate::runtime::io::io_timeouts::Deadlines;
+use crate::runtime::io::io_timeouts::IoTimeouts;
 use crate::runtime::io::reactor::Direction;
 use crate::runtime::io::readiness::Readiness;
 use crate::runtime::io::registration::Registration;
@@ -39,9 +39,9 @@ pub(crate) struct Registered<T: AsFd> {
     io: T,
 }
 
-/// What few descriptors have: those that ever had a limit, or have been split.
+/// What few descriptors have: those that ever had a timeout, or have been split.
 struct Rare {
-    deadlines: Deadlines,
+    timeouts: IoTimeouts,
     sides: OnceLock<Box<Sides>>,
 }
 
@@ -151,12 +151,12 @@ impl<T: AsFd> Registered<T> {
     }
 
     fn rare(&self) -> &Rare {
-        self.rare.get_or_init(|| Box::new(Rare { deadlines: Deadlines::new(), sides: OnceLock::new() }))
+        self.rare.get_or_init(|| Box::new(Rare { timeouts: IoTimeouts::new(), sides: OnceLock::new() }))
     }
 
     #[inline]
-    fn deadlines(&self) -> Option<&Deadlines> {
-        self.rare.get().map(|rare| &rare.deadlines)
+    fn timeouts(&self) -> Option<&IoTimeouts> {
+        self.rare.get().map(|rare| &rare.timeouts)
     }
 
     #[inline]
@@ -167,15 +167,15 @@ impl<T: AsFd> Registered<T> {
     fn register(&self, earlier: SourceId, direction: Option<Direction>) -> io::Result<Option<SourceId>> {
         if earlier.is_none() {
             return self.registration.register_first(self.io.as_fd(), direction, || {
-                if let Some(deadlines) = self.deadlines() {
-                    deadlines.disarm();
+                if let Some(timeouts) = self.timeouts() {
+                    timeouts.disarm();
                 }
             });
         }
         // Alarms that are armed belong to the earlier cell.
-        let disarm = |moves_both: bool| match (self.deadlines(), direction) {
-            (Some(deadlines), Some(direction)) if !moves_both => deadlines.disarm_side(direction),
-            (Some(deadlines), _) => deadlines.disarm(),
+        let disarm = |moves_both: bool| match (self.timeouts(), direction) {
+            (Some(timeouts), Some(direction)) if !moves_both => timeouts.disarm_side(direction),
+            (Some(timeouts), _) => timeouts.disarm(),
             (None, _) => {}
         };
         self.registration.register(self.io.as_fd(), earlier, direction, || self.sides(), disarm)

@@ -3,7 +3,7 @@
 use super::outside::Aim;
 use super::{ReadyEvent, Registered};
 use crate::runtime::id::SourceId;
-use crate::runtime::io::io_timeouts::Until;
+use crate::runtime::io::io_timeouts::CallTimeout;
 use crate::runtime::io::reactor::{Direction, Look, Waiter};
 use crate::runtime::{context, waker};
 use crate::task::coop;
@@ -180,13 +180,13 @@ pub(super) struct WaitState {
     /// The registration in which the waiter is, if it is one of the caller's own.
     source: SourceId,
     /// Of one with a waiter of its own; whoever shares a waiter shares the deadline too.
-    pub(super) until: Until,
+    pub(super) until: CallTimeout,
 }
 
 impl WaitState {
     #[inline]
     pub(super) fn shared() -> WaitState {
-        WaitState { waiter: Waiter::Shared, source: SourceId::NONE, until: Until::default() }
+        WaitState { waiter: Waiter::Shared, source: SourceId::NONE, until: CallTimeout::default() }
     }
 
     fn own() -> WaitState {

@@ -1,9 +1,9 @@
-//! Limits: how long an operation may wait; see `deadlines.rs`.
+//! Limits: how long an operation may wait; see `io_timeouts.rs`.
 
 use super::waiting::WaitState;
 use super::{ReadyEvent, Registered};
 use crate::runtime::context;
-use crate::runtime::io::io_timeouts::{self, Deadlines};
+use crate::runtime::io::io_timeouts::{self, IoTimeouts};
 use crate::runtime::io::reactor::{Direction, Waiter};
 use crate::runtime::io::source_cell::SourceCell;
 use std::io;
@@ -12,20 +12,20 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 impl<T: AsFd> Registered<T> {
-    /// Sets how long an operation may wait; see `deadlines.rs`. It counts from now for those that wait.
+    /// Sets how long an operation may wait; see `io_timeouts.rs`. It counts from now for those that wait.
     ///
     /// # Errors
     ///
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if that is no time at all.
-    pub(crate) fn set_limit(&self, direction: Direction, limit: Option<Duration>) -> io::Result<()> {
-        if limit.is_some_and(|limit| limit.is_zero()) {
+    pub(crate) fn set_timeout(&self, direction: Direction, timeout: Option<Duration>) -> io::Result<()> {
+        if timeout.is_some_and(|timeout| timeout.is_zero()) {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                "a timeout of zero: give None for no limit, or use a `try_` function",
+                "a timeout of zero: give None for no timeout, or use a `try_` function",
             ));
         }
-        if limit.is_some() || self.deadlines().is_some() {
-            self.rare().deadlines.set(direction, limit);
+        if timeout.is_some() || self.timeouts().is_some() {
+            self.rare().timeouts.set(direction, timeout);
             // They find out, and begin to count.
             io_timeouts::wake_all(self.ready_event_of(direction).id, direction);
         }
@@ -33,8 +33,8 @@ impl<T: AsFd> Registered<T> {
     }
 
     /// How long an operation may wait.
-    pub(crate) fn limit(&self, direction: Direction) -> Option<Duration> {
-        self.deadlines()?.get(direction)
+    pub(crate) fn timeout(&self, direction: Direction) -> Option<Duration> {
+        self.timeouts()?.get(direction)
     }
 
     /// Pending, unless one who shares the waiter of a side has waited there for too long.
@@ -45,14 +45,14 @@ impl<T: AsFd> Registered<T> {
         direction: Direction,
         event: ReadyEvent,
     ) -> Poll<io::Result<R>> {
-        let Some(deadlines) = self.deadlines() else { return Poll::Pending };
-        if !deadlines.is_armed(direction, event.id) {
-            return self.poll_unarmed(deadlines, direction, event).map(Err);
+        let Some(timeouts) = self.timeouts() else { return Poll::Pending };
+        if !timeouts.is_armed(direction, event.id) {
+            return self.poll_unarmed(timeouts, direction, event).map(Err);
         }
         // The usual case: the alarm stays as it is, whatever comes.
         if !event.readiness.is_waited(direction) {
             cell.store(event.readiness.waited(direction));
-            deadlines.note(direction);
+            timeouts.note(direction);
         }
         Poll::Pending
     }
@@ -65,27 +65,27 @@ impl<T: AsFd> Registered<T> {
         direction: Direction,
         wait: &mut WaitState,
     ) -> Poll<io::Result<R>> {
-        let Some(deadlines) = self.deadlines() else { return Poll::Pending };
+        let Some(timeouts) = self.timeouts() else { return Poll::Pending };
         if wait.waiter == Waiter::Shared {
             // Careful: a waker that was just cloned may have done anything, so this is to be seen anew.
             return self.poll_overdue(self.cell(direction), direction, self.ready_event_of(direction));
         }
-        wait.until.poll(deadlines, direction, cx).map(Err)
+        wait.until.poll(timeouts, direction, cx).map(Err)
     }
 
     #[cold]
     pub(super) fn poll_unarmed(
         &self,
-        deadlines: &Deadlines,
+        timeouts: &IoTimeouts,
         direction: Direction,
         event: ReadyEvent,
     ) -> Poll<io::Error> {
-        if deadlines.get(direction).is_none() {
+        if timeouts.get(direction).is_none() {
             return Poll::Pending;
         }
         let is_new = !event.readiness.is_waited(direction);
         self.store(direction, event.readiness.waited(direction));
-        let polled = deadlines.poll_unarmed(direction, event.id, is_new);
+        let polled = timeouts.poll_unarmed(direction, event.id, is_new);
         if polled.is_ready() {
             self.end_wait(direction);
         }
