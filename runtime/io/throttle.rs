@@ -32,7 +32,7 @@ const FORGOTTEN: Duration = Duration::from_millis(50);
 
 /// Counts such reports.
 #[derive(Default)]
-pub(crate) struct Futile {
+pub(crate) struct Throttle {
     /// By the bits of the source's id.
     records: BTreeMap<u64, Record>,
     /// Sources that the selector is to stop watching.
@@ -49,7 +49,7 @@ struct Record {
     muted_until: Option<Instant>,
 }
 
-impl Futile {
+impl Throttle {
     /// Notes that a closed side or an error is reported to a waiting task. Returns whether the source is to be
     /// muted instead.
     #[cold]
@@ -151,79 +151,82 @@ mod tests {
     }
 
     /// Reports a source as often as it may be, within no time.
-    fn exhaust(futile: &mut Futile, id: Id, now: Instant) {
-        assert!((0..LEAST_REPORTS).all(|_| !futile.is_too_much(id, now)));
+    fn exhaust(throttle: &mut Throttle, id: Id, now: Instant) {
+        assert!((0..LEAST_REPORTS).all(|_| !throttle.is_too_much(id, now)));
     }
 
     #[test]
     fn a_source_is_muted_for_as_long_as_nothing_has_succeeded() {
-        let (mut futile, start) = (Futile::default(), Instant::now());
-        exhaust(&mut futile, id(1), start);
-        assert!(!futile.is_too_much(id(1), start), "many reports, but within no time");
-        assert!(futile.is_idle());
-        assert_eq!(futile.limit(None), None);
+        let (mut throttle, start) = (Throttle::default(), Instant::now());
+        exhaust(&mut throttle, id(1), start);
+        assert!(!throttle.is_too_much(id(1), start), "many reports, but within no time");
+        assert!(throttle.is_idle());
+        assert_eq!(throttle.limit(None), None);
         let mut now = start + GRACE;
         let mut total = GRACE;
         while total < 20 * LONGEST {
             let before = now;
-            assert!(futile.is_too_much(id(1), now));
-            assert_eq!((futile.next_to_mute(), futile.next_to_mute()), (Some(id(1)), None));
-            assert!(futile.limit(None).is_some());
-            assert_eq!(futile.limit(Some(Duration::ZERO)), Some(Duration::ZERO));
+            assert!(throttle.is_too_much(id(1), now));
+            assert_eq!((throttle.next_to_mute(), throttle.next_to_mute()), (Some(id(1)), None));
+            assert!(throttle.limit(None).is_some());
+            assert_eq!(throttle.limit(Some(Duration::ZERO)), Some(Duration::ZERO));
             let length = total.min(LONGEST);
-            assert_eq!(futile.next_over(now + length - Duration::from_nanos(1)), None);
+            assert_eq!(throttle.next_over(now + length - Duration::from_nanos(1)), None);
             now += length;
-            assert_eq!((futile.next_over(now), futile.next_over(now)), (Some(id(1)), None));
-            assert!(futile.is_idle());
+            assert_eq!((throttle.next_over(now), throttle.next_over(now)), (Some(id(1)), None));
+            assert!(throttle.is_idle());
             total += now - before;
         }
     }
 
     #[test]
     fn a_success_ends_it_at_once() {
-        let mut futile = Futile::default();
+        let mut throttle = Throttle::default();
         for _ in 0..5 {
             let now = Instant::now();
-            exhaust(&mut futile, id(1), now);
+            exhaust(&mut throttle, id(1), now);
             let later = now + GRACE;
-            assert!(futile.is_too_much(id(1), later));
-            futile.succeeded(id(1));
-            assert_eq!(futile.next_to_mute(), Some(id(1)));
-            assert_eq!(futile.limit(None), Some(Duration::ZERO), "its waiters try again in the same turn");
-            assert_eq!((futile.next_over(later), futile.next_over(later)), (Some(id(1)), None));
+            assert!(throttle.is_too_much(id(1), later));
+            throttle.succeeded(id(1));
+            assert_eq!(throttle.next_to_mute(), Some(id(1)));
+            assert_eq!(throttle.limit(None), Some(Duration::ZERO), "its waiters try again in the same turn");
+            assert_eq!((throttle.next_over(later), throttle.next_over(later)), (Some(id(1)), None));
         }
         let start = Instant::now();
         for n in 0..100 {
-            assert!(!futile.is_too_much(id(1), start + n * GRACE));
-            futile.succeeded(id(1));
+            assert!(!throttle.is_too_much(id(1), start + n * GRACE));
+            throttle.succeeded(id(1));
         }
-        assert!(futile.is_idle());
+        assert!(throttle.is_idle());
     }
 
     #[test]
     fn sources_are_counted_apart_and_forgotten_when_they_go() {
-        let (mut futile, now) = (Futile::default(), Instant::now());
+        let (mut throttle, now) = (Throttle::default(), Instant::now());
         for slot in 0..3 {
-            exhaust(&mut futile, id(slot), now);
+            exhaust(&mut throttle, id(slot), now);
         }
-        futile.forget(id(2));
-        exhaust(&mut futile, id(2), now + GRACE);
+        throttle.forget(id(2));
+        exhaust(&mut throttle, id(2), now + GRACE);
         for slot in 0..2 {
-            assert!(futile.is_too_much(id(slot), now + GRACE));
+            assert!(throttle.is_too_much(id(slot), now + GRACE));
         }
         // One that is reported again while it is muted, since another task waits now, is not muted for longer.
-        assert!(futile.is_too_much(id(0), now + GRACE));
-        futile.forget(id(1));
-        assert_eq!((futile.next_over(now + 2 * GRACE), futile.next_over(now + LONGEST)), (Some(id(0)), None));
+        assert!(throttle.is_too_much(id(0), now + GRACE));
+        throttle.forget(id(1));
+        assert_eq!(
+            (throttle.next_over(now + 2 * GRACE), throttle.next_over(now + LONGEST)),
+            (Some(id(0)), None)
+        );
     }
 
     #[test]
     fn what_is_reported_now_and_then_is_not_muted() {
-        let (mut futile, mut now) = (Futile::default(), Instant::now());
+        let (mut throttle, mut now) = (Throttle::default(), Instant::now());
         for _ in 0..10 * LEAST_REPORTS {
-            assert!(!futile.is_too_much(id(1), now));
+            assert!(!throttle.is_too_much(id(1), now));
             now += FORGOTTEN + Duration::from_millis(1);
         }
-        assert!(futile.is_idle());
+        assert!(throttle.is_idle());
     }
 }

@@ -24,7 +24,7 @@ pub(crate) use waiters::WaiterKey;
 
 use crate::runtime::id::{Id, RuntimeId};
 use crate::runtime::io::interest::Interest;
-use crate::runtime::io::throttle::Futile;
+use crate::runtime::io::throttle::Throttle;
 use crate::runtime::selector::{Event, READABLE, Selector, WRITABLE};
 use crate::runtime::slots::{Slots, Tenant};
 use source::{ARMED, CLOSURE, OWN, READINESS};
@@ -60,7 +60,7 @@ pub(crate) struct Reactor {
 struct Level {
     /// The ids of sources to be disarmed after the present wait.
     unwanted: Vec<Id>,
-    futile: Futile,
+    throttle: Throttle,
 }
 
 impl Level {
@@ -68,7 +68,7 @@ impl Level {
     #[inline(never)]
     fn tells(&mut self, id: Id, source: &Source, event: Event) -> bool {
         let awaited = source.awaited();
-        if awaited & event.flags() >> CLOSURE != 0 && self.futile.is_too_much(id, Instant::now()) {
+        if awaited & event.flags() >> CLOSURE != 0 && self.throttle.is_too_much(id, Instant::now()) {
             return false;
         }
         if source.flags >> ARMED & event.flags() & READINESS & !awaited != 0 {
@@ -102,7 +102,7 @@ impl Reactor {
         let sources = &mut self.sources;
         // By edge both sides are watched whether somebody waits or not.
         let is_edge = self.selector.kind().is_edge();
-        let timeout = if is_edge { timeout } else { self.level.futile.limit(timeout) };
+        let timeout = if is_edge { timeout } else { self.level.throttle.limit(timeout) };
         let level = &mut self.level;
         self.selector.wait_for_each(timeout, |event| {
             // An event for a source that has gone, whoever has the slot now, is dropped.
@@ -123,14 +123,14 @@ impl Reactor {
         while let Some(id) = self.level.unwanted.pop() {
             self.disarm(id, Source::awaited)?;
         }
-        if self.level.futile.is_idle() {
+        if self.level.throttle.is_idle() {
             return Ok(());
         }
-        while let Some(id) = self.level.futile.next_to_mute() {
+        while let Some(id) = self.level.throttle.next_to_mute() {
             self.disarm(id, |_| 0)?;
         }
         let now = Instant::now();
-        while let Some(id) = self.level.futile.next_over(now) {
+        while let Some(id) = self.level.throttle.next_over(now) {
             if let Some(source) = find(&mut self.sources, id) {
                 source.flags |= source.awaited();
                 source.take_wakers(wakers);
@@ -203,13 +203,13 @@ impl Reactor {
     pub(crate) fn forget(&mut self, id: Id) -> Option<Source> {
         let source = std::mem::replace(find(&mut self.sources, id)?, Source::VACANT);
         self.sources.vacate(id.slot());
-        self.level.futile.forget(id);
+        self.level.throttle.forget(id);
         Some(source)
     }
 
     /// Notes that an operation on a source has succeeded, so that the source is not muted.
     pub(crate) fn succeeded(&mut self, id: Id) {
-        self.level.futile.succeeded(id);
+        self.level.throttle.succeeded(id);
     }
 
     /// Takes note of the event that has come for a side since the last look; if there is none, tells

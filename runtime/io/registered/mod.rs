@@ -212,7 +212,7 @@ impl<T: AsFd> Registered<T> {
     }
 
     /// A side was believed ready since an earlier call, and an operation has now found nothing to do, or a caller
-    /// asks for it again. So something has succeeded since the event, whose report was not futile.
+    /// asks for it again. So something has succeeded since the event, whose report was not throttle.
     #[inline]
     fn note_earlier_success(&self, event: ReadyEvent) {
         if event.readiness.is_closed() {
