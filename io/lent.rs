@@ -1,20 +1,22 @@
 //! A buffer that is lent by the loop for as long as bytes are in it.
 
 use crate::runtime::context;
-use crate::runtime::io::buffer_pool::Lending;
+use crate::runtime::io::buffer_pool::BufferPool;
 use std::ops::{Deref, DerefMut};
 
 /// A buffer, given back on drop. What is in it is what somebody else left there.
 pub(super) struct Buffer(Box<[u8]>);
 
 /// The usual length.
-pub(super) const BUFFER_SIZE: usize = Lending::BUFFER_SIZE;
+pub(super) const BUFFER_SIZE: usize = BufferPool::BUFFER_SIZE;
 
 impl Buffer {
     /// The loop's, if it has one to spare and that is as long as wanted; else a new one.
     pub(super) fn take(size: usize) -> Buffer {
         let lent = match size {
-            BUFFER_SIZE => context::try_with(|context| context.lending.borrow_mut().take_buffer()).flatten(),
+            BUFFER_SIZE => {
+                context::try_with(|context| context.buffer_pool.borrow_mut().get_buffer()).flatten()
+            }
             _ => None,
         };
         Buffer(lent.unwrap_or_else(|| vec![0; size].into()))
@@ -45,7 +47,7 @@ impl Drop for Buffer {
     fn drop(&mut self) {
         let buffer = std::mem::take(&mut self.0);
         if buffer.len() == BUFFER_SIZE {
-            context::try_with(|context| context.lending.borrow_mut().give_buffer(buffer));
+            context::try_with(|context| context.buffer_pool.borrow_mut().put_buffer(buffer));
         }
     }
 }

@@ -19,18 +19,18 @@ const MOST: usize = 1 << 20;
 
 /// A pipe, lent by the loop, and how many bytes are in it. Given back on drop if it is empty.
 pub(super) struct Pipe {
-    ends: Option<buffer_pool::Pipe>,
+    ends: Option<buffer_pool::PooledPipe>,
     level: usize,
 }
 
 impl Pipe {
     /// None if the loop has none to spare, or the process no descriptors.
     pub(super) fn take() -> Option<Pipe> {
-        let lent = context::try_with(|context| context.lending.borrow_mut().take_pipe(make)).flatten();
+        let lent = context::try_with(|context| context.buffer_pool.borrow_mut().get_pipe(make)).flatten();
         lent.map(|ends| Pipe { ends: Some(ends), level: 0 })
     }
 
-    fn ends(&mut self) -> &mut buffer_pool::Pipe {
+    fn ends(&mut self) -> &mut buffer_pool::PooledPipe {
         self.ends.as_mut().expect("it has both ends until it is dropped")
     }
 
@@ -71,7 +71,7 @@ impl Pipe {
 impl Drop for Pipe {
     fn drop(&mut self) {
         if let (Some(ends), 0) = (self.ends.take(), self.level) {
-            context::try_with(|context| context.lending.borrow_mut().give_pipe(ends));
+            context::try_with(|context| context.buffer_pool.borrow_mut().put_pipe(ends));
         }
     }
 }

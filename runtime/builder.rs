@@ -371,7 +371,7 @@ impl Builder {
             time: Driver::new(id.bits(), self.start_paused),
             remote,
             pool: Pool::new(self.max_blocking_threads, self.thread_keep_alive, threads),
-            lending: RefCell::default(),
+            buffer_pool: RefCell::default(),
             losses: RefCell::default(),
             running: Cell::new(0),
             sent_as: Cell::new(0),

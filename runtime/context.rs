@@ -20,7 +20,7 @@ use super::unwind;
 use crate::runtime::executor::task::{self, BoxedTask};
 use crate::runtime::executor::task_ref::TaskRef;
 use crate::runtime::executor::tasks::{Leftovers, Tasks};
-use crate::runtime::io::buffer_pool::Lending;
+use crate::runtime::io::buffer_pool::BufferPool;
 use crate::runtime::io::contention::Losses;
 use crate::runtime::io::reactor::Reactor;
 use crate::runtime::remote::blocking::Pool;
@@ -44,7 +44,7 @@ pub(crate) struct Context {
     pub(crate) time: Rc<Driver>,
     pub(crate) remote: Arc<Remote>,
     pub(crate) pool: Arc<Pool>,
-    pub(crate) lending: RefCell<Lending>,
+    pub(crate) buffer_pool: RefCell<BufferPool>,
     pub(crate) losses: RefCell<Losses>,
     /// The task being polled, as bits: what its waker is, or, for one sent from another thread, its
     /// [`TaskId`], whose upper 16 bits are zero. Zero between tasks.
