@@ -301,7 +301,7 @@ impl Context {
         F: Future + 'static,
         F::Output: 'static,
     {
-        task::boxed(future, &mut self.tasks.borrow_mut().recycled)
+        task::boxed(future, &mut self.tasks.borrow_mut().free_lists)
     }
 
     /// Takes a task in. If the runtime is being dropped, it refuses: then the caller calls [`drop_refused`]

@@ -5,16 +5,16 @@
 //! was in the task, future and output, has gone by then as ever. A task of a batch so takes 0.8 of the
 //! time that it takes with malloc and free.
 //!
-//! Boxes lie on shelves, one for each type. A type has one place for its shelf, by its hash; as long
-//! as that is taken by a shelf of another type with something on it, its boxes are simply freed.
+//! Boxes lie on lists, one for each type. A type has one place for its list, by its hash; as long
+//! as that is taken by a list of another type with something on it, its boxes are simply freed.
 
 use crate::runtime::executor::task::Stage;
 use std::any::{Any, TypeId};
 use std::hash::{Hash, Hasher};
 use std::pin::Pin;
 
-/// How many types of tasks have their shelf at a time.
-const SHELVES: usize = 16;
+/// How many types of tasks have their list at a time.
+const MAX_LISTS: usize = 16;
 
 /// A larger box is freed at once: next to a future of that size, an allocation costs little.
 const LARGEST: usize = 2 << 10;
@@ -22,23 +22,23 @@ const LARGEST: usize = 2 << 10;
 /// So much is kept of one type at most.
 const MOST_BYTES: usize = 64 << 10;
 
-/// So many boxes a shelf has room for without an allocation, when it is empty.
+/// So many boxes a list has room for without an allocation, when it is empty.
 const KEPT: usize = 16;
 
 #[derive(Default)]
-pub(crate) struct Recycled {
-    shelves: [Option<Box<dyn Shelf>>; SHELVES],
+pub(crate) struct FreeLists {
+    lists: [Option<Box<dyn FreeList>>; MAX_LISTS],
     is_used: bool,
 }
 
-trait Shelf: Any {
+trait FreeList: Any {
     fn is_empty(&self) -> bool;
     fn clear(&mut self);
 }
 
 struct Boxes<F: Future>(Vec<Pin<Box<Stage<F>>>>);
 
-impl<F: Future + 'static> Shelf for Boxes<F>
+impl<F: Future + 'static> FreeList for Boxes<F>
 where
     F::Output: 'static,
 {
@@ -52,7 +52,7 @@ where
     }
 }
 
-impl Recycled {
+impl FreeLists {
     /// Keeps an empty box, or frees it. As it is empty, that runs no user code.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn push<F>(&mut self, task: Pin<Box<Stage<F>>>)
@@ -70,7 +70,7 @@ impl Recycled {
         }
     }
 
-    /// Keeps the first box of a type, if there is a place for a shelf.
+    /// Keeps the first box of a type, if there is a place for a list.
     #[cold]
     #[inline(never)]
     fn push_first<F>(&mut self, task: Pin<Box<Stage<F>>>)
@@ -78,8 +78,8 @@ impl Recycled {
         F: Future + 'static,
         F::Output: 'static,
     {
-        let place = &mut self.shelves[place::<F>()];
-        if size_of::<Stage<F>>() <= LARGEST && place.as_ref().is_none_or(|shelf| shelf.is_empty()) {
+        let place = &mut self.lists[place::<F>()];
+        if size_of::<Stage<F>>() <= LARGEST && place.as_ref().is_none_or(|list| list.is_empty()) {
             *place = Some(Box::new(Boxes(vec![task])));
             self.is_used = true;
         }
@@ -104,8 +104,8 @@ impl Recycled {
         if size_of::<Stage<F>>() > LARGEST {
             return None;
         }
-        let shelf: &mut dyn Any = self.shelves[place::<F>()].as_deref_mut()?;
-        Some(&mut shelf.downcast_mut::<Boxes<F>>()?.0)
+        let list: &mut dyn Any = self.lists[place::<F>()].as_deref_mut()?;
+        Some(&mut list.downcast_mut::<Boxes<F>>()?.0)
     }
 
     /// Frees them all.
@@ -113,17 +113,17 @@ impl Recycled {
     pub(crate) fn clear(&mut self) {
         if self.is_used {
             self.is_used = false;
-            self.shelves.iter_mut().flatten().for_each(|shelf| shelf.clear());
+            self.lists.iter_mut().flatten().for_each(|list| list.clear());
         }
     }
 }
 
-/// Where the shelf of a type is: known when the program is compiled.
+/// Where the list of a type is: known when the program is compiled.
 #[inline]
 fn place<F: 'static>() -> usize {
     let mut hasher = Plain(0);
     TypeId::of::<F>().hash(&mut hasher);
-    hasher.finish() as usize % SHELVES
+    hasher.finish() as usize % MAX_LISTS
 }
 
 /// Takes a hash for what it is.
@@ -158,35 +158,35 @@ mod tests {
 
     #[test]
     fn a_box_serves_its_own_type_alone() {
-        let mut recycled = Recycled::default();
+        let mut free_lists = FreeLists::default();
         let task = empty::<Ready<u8>>();
         let address = &raw const *task;
-        recycled.push(task);
-        assert!(recycled.pop::<Ready<i8>>().is_none(), "as large, and another");
-        assert!(recycled.pop::<Pending<u8>>().is_none());
-        let mut again = recycled.pop::<Ready<u8>>().expect("the box that was left");
+        free_lists.push(task);
+        assert!(free_lists.pop::<Ready<i8>>().is_none(), "as large, and another");
+        assert!(free_lists.pop::<Pending<u8>>().is_none());
+        let mut again = free_lists.pop::<Ready<u8>>().expect("the box that was left");
         assert!(std::ptr::eq(&raw const *again, address));
         again.set(Stage::Future { future: std::future::ready(7) });
-        assert!(recycled.pop::<Ready<u8>>().is_none(), "it was the only one");
+        assert!(free_lists.pop::<Ready<u8>>().is_none(), "it was the only one");
     }
 
     #[test]
     fn a_full_place_is_not_taken_from_its_type() {
         /// So many types that some of them share a place.
         struct Numbered<const N: usize>;
-        fn leave<const N: usize>(recycled: &mut Recycled) -> bool {
-            recycled.push(empty::<Pending<Numbered<N>>>());
-            recycled.pop::<Pending<Numbered<N>>>().map(|task| recycled.push(task)).is_some()
+        fn leave<const N: usize>(free_lists: &mut FreeLists) -> bool {
+            free_lists.push(empty::<Pending<Numbered<N>>>());
+            free_lists.pop::<Pending<Numbered<N>>>().map(|task| free_lists.push(task)).is_some()
         }
         macro_rules! leave_all {
             ($($number:literal)*) => {{
-                let mut recycled = Recycled::default();
-                let kept = [$(leave::<$number>(&mut recycled)),*];
+                let mut free_lists = FreeLists::default();
+                let kept = [$(leave::<$number>(&mut free_lists)),*];
                 let kept_first = kept.iter().filter(|kept| **kept).count();
-                assert!((1..=SHELVES).contains(&kept_first), "{kept:?}");
+                assert!((1..=MAX_LISTS).contains(&kept_first), "{kept:?}");
                 // Once the others have been used up, each can have the place.
-                recycled.clear();
-                $(assert!(leave::<$number>(&mut recycled)); recycled.clear();)*
+                free_lists.clear();
+                $(assert!(leave::<$number>(&mut free_lists)); free_lists.clear();)*
             }};
         }
         leave_all!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19);
@@ -195,17 +195,17 @@ mod tests {
     #[test]
     fn what_is_kept_is_limited_and_given_back() {
         type Large = Ready<[u8; 2000]>;
-        let mut recycled = Recycled::default();
+        let mut free_lists = FreeLists::default();
         for _ in 0..100 {
-            recycled.push(empty::<Large>());
+            free_lists.push(empty::<Large>());
         }
-        let kept = std::iter::from_fn(|| recycled.pop::<Large>()).count();
+        let kept = std::iter::from_fn(|| free_lists.pop::<Large>()).count();
         assert_eq!(kept, MOST_BYTES / size_of::<Stage<Large>>());
-        recycled.push(empty::<Large>());
-        recycled.clear();
-        assert!(recycled.pop::<Large>().is_none());
+        free_lists.push(empty::<Large>());
+        free_lists.clear();
+        assert!(free_lists.pop::<Large>().is_none());
         type Larger = Ready<[u8; LARGEST]>;
-        recycled.push(empty::<Larger>());
-        assert!(recycled.pop::<Larger>().is_none());
+        free_lists.push(empty::<Larger>());
+        assert!(free_lists.pop::<Larger>().is_none());
     }
 }

@@ -9,11 +9,11 @@
 //! ```
 //!
 //! The executor sees a task as `dyn Task`; the join handle, which knows the type of the output,
-//! gets it out by a downcast. The box that is left may serve another task (`recycled.rs`): to fill it
+//! gets it out by a downcast. The box that is left may serve another task (`free_lists.rs`): to fill it
 //! drops nothing, so no user code runs at that. A task that fails is replaced by a [`Failure`], so that
 //! a future's memory is given back at once, and the reason costs a task that does not fail nothing.
 
-use crate::runtime::executor::free_lists::Recycled;
+use crate::runtime::executor::free_lists::FreeLists;
 use crate::runtime::join::error::JoinError;
 use crate::runtime::unwind;
 use pin_project_lite::pin_project;
@@ -32,7 +32,7 @@ pub(crate) trait Task {
 
     /// Moves the output into `output`, which is an empty `Option` of its type, and leaves the box for
     /// another task. One that has failed is given back. Runs no user code.
-    fn take(self: Pin<Box<Self>>, output: &mut dyn Any, recycled: &mut Recycled) -> Option<BoxedTask>;
+    fn take(self: Pin<Box<Self>>, output: &mut dyn Any, free_lists: &mut FreeLists) -> Option<BoxedTask>;
 
     /// Why it has failed.
     fn failure(self: Pin<&mut Self>) -> Option<JoinError>;
@@ -41,7 +41,7 @@ pub(crate) trait Task {
     fn clear(self: Pin<&mut Self>);
 
     /// Leaves the box, which is empty, for another task.
-    fn recycle(self: Pin<Box<Self>>, recycled: &mut Recycled);
+    fn recycle(self: Pin<Box<Self>>, free_lists: &mut FreeLists);
 }
 
 pin_project! {
@@ -55,12 +55,12 @@ pin_project! {
 
 /// Puts a future where it will live.
 #[cfg_attr(not(debug_assertions), inline(always))]
-pub(crate) fn boxed<F>(future: F, recycled: &mut Recycled) -> BoxedTask
+pub(crate) fn boxed<F>(future: F, free_lists: &mut FreeLists) -> BoxedTask
 where
     F: Future + 'static,
     F::Output: 'static,
 {
-    match recycled.pop() {
+    match free_lists.pop() {
         Some(mut task) => {
             task.set(Stage::Future { future });
             task
@@ -84,14 +84,14 @@ where
         Poll::Ready(())
     }
 
-    fn take(mut self: Pin<Box<Self>>, output: &mut dyn Any, recycled: &mut Recycled) -> Option<BoxedTask> {
+    fn take(mut self: Pin<Box<Self>>, output: &mut dyn Any, free_lists: &mut FreeLists) -> Option<BoxedTask> {
         let output = output.downcast_mut::<Option<F::Output>>();
         debug_assert!(output.is_some(), "a join handle of another type");
         if let (StageProjection::Output { output: from }, Some(to)) = (self.as_mut().project(), output) {
             // Forgotten, not dropped, for there is nothing.
             mem::forget(mem::replace(to, from.take()));
         }
-        recycled.push(self);
+        free_lists.push(self);
         None
     }
 
@@ -107,8 +107,8 @@ where
         }
     }
 
-    fn recycle(self: Pin<Box<Self>>, recycled: &mut Recycled) {
-        recycled.push(self);
+    fn recycle(self: Pin<Box<Self>>, free_lists: &mut FreeLists) {
+        free_lists.push(self);
     }
 }
 
@@ -126,7 +126,7 @@ impl Task for Failure {
         Poll::Ready(())
     }
 
-    fn take(self: Pin<Box<Self>>, _: &mut dyn Any, _: &mut Recycled) -> Option<BoxedTask> {
+    fn take(self: Pin<Box<Self>>, _: &mut dyn Any, _: &mut FreeLists) -> Option<BoxedTask> {
         Some(self)
     }
 
@@ -138,5 +138,5 @@ impl Task for Failure {
         unwind::drop_each(self.0.take());
     }
 
-    fn recycle(self: Pin<Box<Self>>, _: &mut Recycled) {}
+    fn recycle(self: Pin<Box<Self>>, _: &mut FreeLists) {}
 }

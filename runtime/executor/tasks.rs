@@ -19,7 +19,7 @@
 //!
 //! The future of `block_on` has its place in these queues like any task, but is polled by the executor.
 
-use crate::runtime::executor::free_lists::Recycled;
+use crate::runtime::executor::free_lists::FreeLists;
 use crate::runtime::executor::run_queue::Queue;
 use crate::runtime::executor::task::BoxedTask;
 use crate::runtime::executor::task_ref::TaskRef;
@@ -61,7 +61,7 @@ pub(crate) struct Tasks {
     main_place: u64,
     /// It was all that was queued locally when the latest turn ended, and has not been polled since.
     is_main_overdue: bool,
-    pub(crate) recycled: Recycled,
+    pub(crate) free_lists: FreeLists,
     last_serial: u64,
     closed: bool,
     /// Tasks that were spawned since, to be dropped.
@@ -169,7 +169,7 @@ impl Tasks {
             is_main_event: false,
             main_place: 0,
             is_main_overdue: false,
-            recycled: Recycled::default(),
+            free_lists: FreeLists::default(),
             last_serial: u64::from(runtime.epoch()) << TASKS_BITS,
             closed: false,
             refused: Vec::new(),
@@ -499,7 +499,7 @@ impl Tasks {
         let Some(tenant) = self.tenant(of) else { return Joined::Gone };
         if tenant.done {
             let Some(task) = self.remove(of.slot()).task else { return Joined::Gone };
-            return Joined::Done(task.take(output, &mut self.recycled));
+            return Joined::Done(task.take(output, &mut self.free_lists));
         }
         if tenant.joiner.as_ref().is_some_and(|joiner| joiner.will_wake(waker)) {
             return Joined::Pending(None);
@@ -565,13 +565,13 @@ impl Tasks {
     #[inline]
     pub(crate) fn recycle(&mut self, task: BoxedTask) {
         if !self.closed {
-            task.recycle(&mut self.recycled);
+            task.recycle(&mut self.free_lists);
         }
     }
 
     /// The loop goes to sleep: gives back what is not needed now.
     pub(crate) fn rest(&mut self) {
-        self.recycled.clear();
+        self.free_lists.clear();
         self.slots.rest();
         self.local_queue.rest();
         self.event_queue.rest();
@@ -581,7 +581,7 @@ impl Tasks {
     /// that nobody has taken yet. To their join handles they are gone, which counts as aborted.
     pub(crate) fn close(&mut self) -> Vec<Leftovers> {
         self.closed = true;
-        self.recycled.clear();
+        self.free_lists.clear();
         self.local_queue.clear();
         self.event_queue.clear();
         let leftovers = self.slots.iter_mut().map(|tenant| {
@@ -618,7 +618,7 @@ mod tests {
     #[test]
     fn a_task_that_is_done_is_not_queued_whenever_it_was_woken() {
         let mut tasks = Tasks::new(RuntimeId::new(1, 0));
-        let task = crate::runtime::executor::task::boxed(async {}, &mut tasks.recycled);
+        let task = crate::runtime::executor::task::boxed(async {}, &mut tasks.free_lists);
         tasks.insert(task, Origin::UNKNOWN);
         let id = tasks.next().unwrap();
         let Taken { task, .. } = tasks.take(id).unwrap();

@@ -284,7 +284,7 @@ mod tests {
     fn a_task_is_told_from_one_of_the_same_id_in_a_later_runtime_of_that_number() {
         let first_task = |epoch| {
             let mut tasks = Tasks::new(RuntimeId::new(7, epoch));
-            let task = boxed(async {}, &mut tasks.recycled);
+            let task = boxed(async {}, &mut tasks.free_lists);
             (tasks.insert(task, Origin::UNKNOWN), tasks)
         };
         let (earlier, _) = first_task(0);
