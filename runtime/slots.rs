@@ -1,7 +1,7 @@
 //! Slots: where tasks and sources are, by number.
 //!
 //! A list, and a stack of the places in it that are vacant. Unlike with the entries of the `slab` crate,
-//! no look-up asks whether somebody is in a slot: a tenant who goes leaves it in a state to which an id
+//! no look-up asks whether somebody is in a slot: a entry who goes leaves it in a state to which an id
 //! that comes late can do nothing, and whoever has an id compares the generation anyway.
 //!
 //! After a crowd has gone, its memory is given back: slots grow with the most tasks and sockets there
@@ -20,7 +20,7 @@ pub(crate) const KEPT: usize = 1024;
 const SLOTS_PER_REST: usize = 64;
 
 /// What can be in a slot.
-pub(crate) trait Tenant {
+pub(crate) trait Entry {
     /// Nobody. No id, of whichever generation, may find anything to do here.
     const VACANT: Self;
 
@@ -32,15 +32,15 @@ pub(crate) struct Slots<T> {
     slots: Vec<T>,
     /// The places of those that are vacant.
     vacant: Vec<u32>,
-    /// With fewer tenants than this, room is given back. A try costs a pass over them all, and one
-    /// that is still held up by a tenant in a high slot is repeated when half as many are left, or after
+    /// With fewer entries than this, room is given back. A try costs a pass over them all, and one
+    /// that is still held up by a entry in a high slot is repeated when half as many are left, or after
     /// a while: it may be that one alone that leaves.
     below: usize,
     /// Rests since the last try.
     rests: usize,
 }
 
-impl<T: Tenant> Slots<T> {
+impl<T: Entry> Slots<T> {
     pub(crate) fn new() -> Slots<T> {
         Slots { slots: Vec::new(), vacant: Vec::new(), below: usize::MAX, rests: 0 }
     }
@@ -77,7 +77,7 @@ impl<T: Tenant> Slots<T> {
 
     /// A vacant slot, for the caller to move somebody in.
     #[inline]
-    pub(crate) fn occupy(&mut self) -> (u32, &mut T) {
+    pub(crate) fn claim(&mut self) -> (u32, &mut T) {
         let slot = match self.vacant.pop() {
             Some(slot) => slot,
             None => self.grow(),
@@ -93,9 +93,9 @@ impl<T: Tenant> Slots<T> {
         slot as u32
     }
 
-    /// The tenant has gone, and the caller has left the slot [vacant](Tenant::VACANT).
+    /// The entry has gone, and the caller has left the slot [vacant](Entry::VACANT).
     #[inline]
-    pub(crate) fn vacate(&mut self, slot: u32) {
+    pub(crate) fn release(&mut self, slot: u32) {
         self.vacant.push(slot);
     }
 
@@ -119,7 +119,7 @@ impl<T: Tenant> Slots<T> {
             return;
         }
         (self.below, self.rests) = (self.len() / 2, 0);
-        let needed = self.slots.iter().rposition(|tenant| !tenant.is_vacant()).map_or(0, |last| last + 1);
+        let needed = self.slots.iter().rposition(|entry| !entry.is_vacant()).map_or(0, |last| last + 1);
         if needed <= self.slots.capacity() / 4 {
             // Moved rather than cut short where they are, which is likely at the heap's end.
             let mut slots = Vec::with_capacity(needed);
@@ -128,10 +128,10 @@ impl<T: Tenant> Slots<T> {
             self.slots = slots;
             self.vacant = Vec::new();
         }
-        // The lowest is the next to be taken: so tenants stay together.
+        // The lowest is the next to be taken: so entries stay together.
         self.vacant.clear();
-        for (slot, tenant) in self.slots.iter().enumerate().rev() {
-            if tenant.is_vacant() {
+        for (slot, entry) in self.slots.iter().enumerate().rev() {
+            if entry.is_vacant() {
                 self.vacant.push(slot as u32);
             }
         }
@@ -142,7 +142,7 @@ impl<T: Tenant> Slots<T> {
 mod tests {
     use super::*;
 
-    impl Tenant for usize {
+    impl Entry for usize {
         const VACANT: usize = usize::MAX;
 
         fn is_vacant(&self) -> bool {
@@ -154,9 +154,9 @@ mod tests {
 
     fn crowd(slots: &mut Slots<usize>) -> Vec<u32> {
         let enter = |n| {
-            let (slot, tenant) = slots.occupy();
-            assert_eq!(*tenant, usize::VACANT);
-            *tenant = n;
+            let (slot, entry) = slots.claim();
+            assert_eq!(*entry, usize::VACANT);
+            *entry = n;
             slot
         };
         (0..CROWD).map(enter).collect()
@@ -164,7 +164,7 @@ mod tests {
 
     fn leave(slots: &mut Slots<usize>, slot: u32) {
         *slots.get_mut(slot).unwrap() = usize::VACANT;
-        slots.vacate(slot);
+        slots.release(slot);
     }
 
     #[test]
@@ -177,7 +177,7 @@ mod tests {
         }
         assert_eq!(slots.len(), CROWD - 3);
         // Those that were left come first, the last one of them first.
-        let again: Vec<u32> = (0..4).map(|_| slots.occupy().0).collect();
+        let again: Vec<u32> = (0..4).map(|_| slots.claim().0).collect();
         assert_eq!(again, [1_400, 3, 7, CROWD as u32]);
         assert_eq!((slots.len(), slots.get(CROWD as u32 + 1)), (CROWD + 1, None));
     }
@@ -217,7 +217,7 @@ mod tests {
         leave(&mut slots, numbers[CROWD - 1]);
         slots.rest();
         assert!(slots.slots.capacity() <= KEPT);
-        assert_eq!((slots.len(), slots.occupy().0), (0, 0));
+        assert_eq!((slots.len(), slots.claim().0), (0, 0));
     }
 
     #[test]

@@ -22,13 +22,13 @@ const KEPT: usize = 1024;
 const GROWTH: usize = 4;
 
 pub(super) struct Entries {
-    all: Vec<Entry>,
+    all: Vec<TimerEntry>,
     /// The first of those that are vacant. `next` leads on from there.
     vacant: u32,
     occupied: u32,
 }
 
-pub(crate) struct Entry {
+pub(crate) struct TimerEntry {
     pub(super) tick: u64,
     /// There is one as long as the entry is occupied.
     pub(crate) waker: Option<Waker>,
@@ -67,7 +67,7 @@ impl Entries {
 
     /// The entry at an index, which may be vacant or none at all.
     #[inline]
-    pub(super) fn get_mut(&mut self, index: u32) -> Option<&mut Entry> {
+    pub(super) fn get_mut(&mut self, index: u32) -> Option<&mut TimerEntry> {
         self.all.get_mut(index as usize).filter(|entry| entry.waker.is_some())
     }
 
@@ -101,7 +101,7 @@ impl Entries {
         if len == self.all.capacity() && len >= KEPT {
             self.all.reserve_exact(len / GROWTH);
         }
-        self.all.push(Entry {
+        self.all.push(TimerEntry {
             tick: 0,
             waker: None,
             previous: NONE,
@@ -116,17 +116,17 @@ impl Entries {
 
 /// Whether it is vacant or not.
 impl Index<u32> for Entries {
-    type Output = Entry;
+    type Output = TimerEntry;
 
     #[inline]
-    fn index(&self, index: u32) -> &Entry {
+    fn index(&self, index: u32) -> &TimerEntry {
         &self.all[index as usize]
     }
 }
 
 impl IndexMut<u32> for Entries {
     #[inline]
-    fn index_mut(&mut self, index: u32) -> &mut Entry {
+    fn index_mut(&mut self, index: u32) -> &mut TimerEntry {
         &mut self.all[index as usize]
     }
 }
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn an_armed_timer_takes_forty_bytes_here() {
-        assert_eq!(size_of::<Entry>(), 40);
+        assert_eq!(size_of::<TimerEntry>(), 40);
     }
 
     #[test]

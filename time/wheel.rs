@@ -14,7 +14,7 @@
 //! The wheel knows neither clock nor tasks. Wakers are stored, moved and compared here, never
 //! cloned, woken or dropped.
 
-use super::entries::{Entries, Entry, NONE};
+use super::entries::{Entries, NONE, TimerEntry};
 use std::hint::black_box;
 use std::task::Waker;
 
@@ -106,7 +106,7 @@ impl Wheel {
     /// Generations wrap, but the tick makes sure: the key of a timer that has fired comes with a
     /// tick that has passed, and whatever timer has its slot now was filed with one to come.
     #[inline]
-    pub(crate) fn find(&mut self, key: Key, tick: u64) -> Option<&mut Entry> {
+    pub(crate) fn find(&mut self, key: Key, tick: u64) -> Option<&mut TimerEntry> {
         let entry = self.entries.get_mut(key.slot)?;
         (entry.generation == key.generation && entry.tick == tick).then_some(entry)
     }

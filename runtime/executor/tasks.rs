@@ -24,7 +24,7 @@ use crate::runtime::executor::run_queue::Queue;
 use crate::runtime::executor::task::BoxedTask;
 use crate::runtime::executor::task_ref::TaskRef;
 use crate::runtime::id::{Id, RuntimeId};
-use crate::runtime::slots::{Slots, Tenant};
+use crate::runtime::slots::{Entry, Slots};
 use crate::task::Id as TaskId;
 use crate::task::origin::Origin;
 use std::any::Any;
@@ -94,7 +94,7 @@ const ABORTED: u8 = 2;
 const JOINED: u8 = 4;
 
 // What is done and queued already can be neither woken nor run nor aborted.
-impl Tenant for Slot {
+impl Entry for Slot {
     const VACANT: Slot = Slot {
         serial_low: 0,
         serial_high: 0,
@@ -202,13 +202,13 @@ impl Tasks {
         self.last_serial += 1;
         let serial = self.last_serial;
         // Filled in where it is: a value made up field by field is slow to be moved as a whole.
-        let (slot, tenant) = self.slots.occupy();
-        tenant.serial_low = serial as u32;
-        tenant.serial_high = (serial >> 32) as u16;
-        tenant.flags = QUEUED | JOINED;
-        tenant.done = false;
-        tenant.origin = origin;
-        tenant.put(task);
+        let (slot, entry) = self.slots.claim();
+        entry.serial_low = serial as u32;
+        entry.serial_high = (serial >> 32) as u16;
+        entry.flags = QUEUED | JOINED;
+        entry.done = false;
+        entry.origin = origin;
+        entry.put(task);
         self.push(Id::new(self.runtime.number(), serial as u16, slot));
         TaskRef::new(self.runtime, serial, slot)
     }
@@ -231,9 +231,9 @@ impl Tasks {
 
     #[inline(always)]
     fn wake_in(&mut self, id: Id, push: impl FnOnce(&mut Tasks, Id)) -> bool {
-        let Some(tenant) = self.slots.get_mut(id.slot()) else { return false };
-        if tenant.serial_low as u16 == id.generation() && tenant.flags & QUEUED == 0 {
-            tenant.flags |= QUEUED;
+        let Some(entry) = self.slots.get_mut(id.slot()) else { return false };
+        if entry.serial_low as u16 == id.generation() && entry.flags & QUEUED == 0 {
+            entry.flags |= QUEUED;
             push(self, id);
         }
         true
@@ -241,8 +241,8 @@ impl Tasks {
 
     /// Queues whichever task is in a slot.
     pub(crate) fn wake_slot(&mut self, slot: u32) {
-        if let Some(tenant) = self.slots.get(slot) {
-            self.wake(Id::new(self.runtime.number(), tenant.serial_low as u16, slot));
+        if let Some(entry) = self.slots.get(slot) {
+            self.wake(Id::new(self.runtime.number(), entry.serial_low as u16, slot));
         }
     }
 
@@ -419,9 +419,9 @@ impl Tasks {
                 (&self.local_queue, &self.event_queue)
             };
             let id = first.peek().or_else(|| second.peek())?;
-            let tenant = self.slots.get(id.slot());
+            let entry = self.slots.get(id.slot());
             let is_current =
-                tenant.is_some_and(|tenant| tenant.serial_low as u16 == id.generation() && !tenant.done);
+                entry.is_some_and(|entry| entry.serial_low as u16 == id.generation() && !entry.done);
             if is_current {
                 return Some(id);
             }
@@ -432,46 +432,46 @@ impl Tasks {
     /// Takes the task of an entry out of its slot, unless the entry is out of date.
     #[inline(always)]
     pub(crate) fn take(&mut self, id: Id) -> Option<Taken> {
-        let tenant = self.slots.get_mut(id.slot())?;
+        let entry = self.slots.get_mut(id.slot())?;
         // Done while it was queued: it stays so, and no wake queues it.
-        if tenant.serial_low as u16 != id.generation() || tenant.done {
+        if entry.serial_low as u16 != id.generation() || entry.done {
             return None;
         }
-        tenant.flags &= !QUEUED;
-        let is_aborted = tenant.flags & ABORTED != 0;
-        tenant.task.take().map(|task| Taken { task, is_aborted })
+        entry.flags &= !QUEUED;
+        let is_aborted = entry.flags & ABORTED != 0;
+        entry.task.take().map(|task| Taken { task, is_aborted })
     }
 
     /// Puts a task that has to wait back into its slot.
     #[inline]
     pub(crate) fn park(&mut self, slot: u32, task: BoxedTask) {
-        if let Some(tenant) = self.slots.get_mut(slot) {
-            tenant.put(task);
+        if let Some(entry) = self.slots.get_mut(slot) {
+            entry.put(task);
         }
     }
 
     /// Ends a task. `task` is what its join handle will take from; without one the slot is free.
     #[inline]
     pub(crate) fn finish(&mut self, slot: u32, task: BoxedTask) -> Leftovers {
-        let Some(tenant) = self.slots.get_mut(slot) else {
+        let Some(entry) = self.slots.get_mut(slot) else {
             return Leftovers { task: Some(task), joiner: None };
         };
-        if tenant.flags & JOINED == 0 {
+        if entry.flags & JOINED == 0 {
             let joiner = self.remove(slot).joiner;
             return Leftovers { task: Some(task), joiner };
         }
-        tenant.done = true;
-        tenant.flags |= QUEUED;
-        tenant.put(task);
-        Leftovers { task: None, joiner: tenant.joiner.take() }
+        entry.done = true;
+        entry.flags |= QUEUED;
+        entry.put(task);
+        Leftovers { task: None, joiner: entry.joiner.take() }
     }
 
     /// Asks a task to end: in its next turn it is dropped instead of polled.
     pub(crate) fn abort(&mut self, of: TaskRef) {
-        if let Some(tenant) = self.tenant(of)
-            && !tenant.done
+        if let Some(entry) = self.entry(of)
+            && !entry.done
         {
-            tenant.flags |= ABORTED;
+            entry.flags |= ABORTED;
             self.wake_slot(of.slot());
         }
     }
@@ -483,7 +483,7 @@ impl Tasks {
 
     /// Whether the task has ended.
     pub(crate) fn is_finished(&mut self, of: TaskRef) -> bool {
-        self.tenant(of).is_none_or(|tenant| tenant.done)
+        self.entry(of).is_none_or(|entry| entry.done)
     }
 
     /// Moves the output into `output`, an empty `Option` of its type, if the task is done; else its join
@@ -496,47 +496,47 @@ impl Tasks {
         waker: &Waker,
         copy: impl Fn(&Waker) -> Option<Waker>,
     ) -> Joined {
-        let Some(tenant) = self.tenant(of) else { return Joined::Gone };
-        if tenant.done {
+        let Some(entry) = self.entry(of) else { return Joined::Gone };
+        if entry.done {
             let Some(task) = self.remove(of.slot()).task else { return Joined::Gone };
             return Joined::Done(task.take(output, &mut self.free_lists));
         }
-        if tenant.joiner.as_ref().is_some_and(|joiner| joiner.will_wake(waker)) {
+        if entry.joiner.as_ref().is_some_and(|joiner| joiner.will_wake(waker)) {
             return Joined::Pending(None);
         }
         match copy(waker) {
-            Some(copy) => Joined::Pending(tenant.joiner.replace(copy)),
+            Some(copy) => Joined::Pending(entry.joiner.replace(copy)),
             None => Joined::NeedsWaker,
         }
     }
 
     /// Leaves the join handle's waker, and gives back the one to drop: the earlier one, as a rule.
     pub(crate) fn set_joiner(&mut self, of: TaskRef, waker: Waker) -> Option<Waker> {
-        match self.tenant(of) {
-            Some(tenant) => tenant.joiner.replace(waker),
+        match self.entry(of) {
+            Some(entry) => entry.joiner.replace(waker),
             None => Some(waker),
         }
     }
 
     /// The join handle is gone. The task goes on; if it is done, its output is to be dropped.
     pub(crate) fn detach(&mut self, of: TaskRef) -> Leftovers {
-        let Some(tenant) = self.tenant(of) else {
+        let Some(entry) = self.entry(of) else {
             return Leftovers::default();
         };
-        if tenant.done {
+        if entry.done {
             return self.remove(of.slot());
         }
-        tenant.flags &= !JOINED;
-        Leftovers { task: None, joiner: tenant.joiner.take() }
+        entry.flags &= !JOINED;
+        Leftovers { task: None, joiner: entry.joiner.take() }
     }
 
     /// The same for a task that has not ended and is waited for by nobody, so that nothing is left to be dropped.
     /// Returns whether it is one.
     #[inline]
     pub(crate) fn detach_running(&mut self, of: TaskRef) -> bool {
-        match self.tenant(of) {
-            Some(tenant) if !tenant.done && tenant.joiner.is_none() => {
-                tenant.flags &= !JOINED;
+        match self.entry(of) {
+            Some(entry) if !entry.done && entry.joiner.is_none() => {
+                entry.flags &= !JOINED;
                 true
             }
             _ => false,
@@ -545,20 +545,20 @@ impl Tasks {
 
     /// The exact name of the task that an id names, if it still has its slot.
     pub(crate) fn name(&self, id: Id) -> Option<TaskId> {
-        let tenant = self.slots.get(id.slot())?;
-        let serial = u64::from(tenant.serial_high) << 32 | u64::from(tenant.serial_low);
+        let entry = self.slots.get(id.slot())?;
+        let serial = u64::from(entry.serial_high) << 32 | u64::from(entry.serial_low);
         // Zero is nobody's.
         (serial != 0 && serial as u16 == id.generation()).then(|| TaskId::new(self.runtime.number(), serial))
     }
 
     /// Where the task that has a slot was spawned.
     pub(crate) fn origin(&self, slot: u32) -> Origin {
-        self.slots.get(slot).map_or(Origin::UNKNOWN, |tenant| tenant.origin)
+        self.slots.get(slot).map_or(Origin::UNKNOWN, |entry| entry.origin)
     }
 
     /// How many tasks have not ended.
     pub(crate) fn alive(&self) -> usize {
-        self.slots.iter().filter(|tenant| !tenant.done).count()
+        self.slots.iter().filter(|entry| !entry.done).count()
     }
 
     /// Takes the box of a task of which nothing is left.
@@ -584,9 +584,9 @@ impl Tasks {
         self.free_lists.clear();
         self.local_queue.clear();
         self.event_queue.clear();
-        let leftovers = self.slots.iter_mut().map(|tenant| {
-            tenant.done = true;
-            Leftovers { task: tenant.task.take(), joiner: tenant.joiner.take() }
+        let leftovers = self.slots.iter_mut().map(|entry| {
+            entry.done = true;
+            Leftovers { task: entry.task.take(), joiner: entry.joiner.take() }
         });
         leftovers.filter(|leftovers| !leftovers.is_empty()).collect()
     }
@@ -594,20 +594,20 @@ impl Tasks {
     /// The slot is free again.
     #[inline]
     fn remove(&mut self, slot: u32) -> Leftovers {
-        let Some(tenant) = self.slots.get_mut(slot) else { return Leftovers::default() };
-        let leftovers = Leftovers { task: tenant.task.take(), joiner: tenant.joiner.take() };
-        (tenant.serial_low, tenant.serial_high) = (0, 0);
-        (tenant.flags, tenant.done) = (QUEUED, true);
-        self.slots.vacate(slot);
+        let Some(entry) = self.slots.get_mut(slot) else { return Leftovers::default() };
+        let leftovers = Leftovers { task: entry.task.take(), joiner: entry.joiner.take() };
+        (entry.serial_low, entry.serial_high) = (0, 0);
+        (entry.flags, entry.done) = (QUEUED, true);
+        self.slots.release(slot);
         leftovers
     }
 
-    /// The tenant of a slot, if it is the one that is meant.
+    /// The entry of a slot, if it is the one that is meant.
     #[inline]
-    fn tenant(&mut self, of: TaskRef) -> Option<&mut Slot> {
+    fn entry(&mut self, of: TaskRef) -> Option<&mut Slot> {
         debug_assert_eq!(of.runtime(), self.runtime);
         let serial_parts = of.serial_parts();
-        self.slots.get_mut(of.slot()).filter(|tenant| (tenant.serial_high, tenant.serial_low) == serial_parts)
+        self.slots.get_mut(of.slot()).filter(|entry| (entry.serial_high, entry.serial_low) == serial_parts)
     }
 }
 

@@ -137,7 +137,7 @@ impl Remote {
 
     /// Wakes a task, or the future of `block_on`, from any thread.
     ///
-    /// The generation is not looked at: the slot's present tenant may get a spurious poll.
+    /// The generation is not looked at: the slot's present entry may get a spurious poll.
     pub(crate) fn wake(&self, slot: u32) {
         let mut inbox = self.lock();
         if inbox.descriptors.is_some() && inbox.wakes.insert(slot) {

@@ -66,7 +66,7 @@ pub(crate) fn wake(id: Id) {
 
 /// The runtime of that number is going.
 pub(crate) fn deregister(id: RuntimeId) {
-    SLOTS[usize::from(id.number()) - 1].vacate(Process::current());
+    SLOTS[usize::from(id.number()) - 1].release(Process::current());
 }
 
 impl<T> Slot<T> {
@@ -111,7 +111,7 @@ impl<T> Slot<T> {
         self.runtime.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn vacate(&self, process: Process) {
+    fn release(&self, process: Process) {
         let is_own = self.process.load(Ordering::Acquire) == process.number();
         let runtime = match is_own {
             true => Some(self.runtime.write().unwrap_or_else(PoisonError::into_inner)),
@@ -148,7 +148,7 @@ mod tests {
             for id in 1..=u16::MAX {
                 let taken = Slot::take(&slots, &count, process, |name| name).unwrap();
                 assert_eq!(*taken, name(id, round));
-                slots[usize::from(id) - 1].vacate(process);
+                slots[usize::from(id) - 1].release(process);
             }
         }
         assert_eq!(*Slot::take(&slots, &count, process, |name| name).unwrap(), name(1, 2));
@@ -165,12 +165,12 @@ mod tests {
         }
         assert_eq!(take(), None, "all are taken");
         for id in [7, 9] {
-            slots[id - 1].vacate(process);
+            slots[id - 1].release(process);
         }
         // In vain it has come round once more.
         assert_eq!((take(), take(), take()), (Some(name(7, 2)), Some(name(9, 2)), None));
         assert!(slots[6].find(process).is_some_and(|found| *found == name(7, 2)));
-        slots[6].vacate(process);
+        slots[6].release(process);
         assert!(slots[6].find(process).is_none());
     }
 

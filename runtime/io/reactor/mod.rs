@@ -26,7 +26,7 @@ use crate::runtime::id::{Id, RuntimeId};
 use crate::runtime::io::interest::Interest;
 use crate::runtime::io::throttle::Throttle;
 use crate::runtime::selector::{Event, READABLE, Selector, WRITABLE};
-use crate::runtime::slots::{Slots, Tenant};
+use crate::runtime::slots::{Entry, Slots};
 use source::{ARMED, CLOSURE, OWN, READINESS};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -157,10 +157,10 @@ impl Reactor {
 
     fn register_armed(&mut self, fd: BorrowedFd<'_>, armed: u8) -> io::Result<Id> {
         self.last_generation = self.last_generation.wrapping_add(1);
-        let (slot, source) = self.sources.occupy();
+        let (slot, source) = self.sources.claim();
         let id = Id::new(self.runtime.number(), self.last_generation, slot);
         if let Err(error) = self.selector.register_for(fd, id.bits(), interest(armed)) {
-            self.sources.vacate(slot);
+            self.sources.release(slot);
             return Err(error);
         }
         source.generation = self.last_generation.into();
@@ -202,7 +202,7 @@ impl Reactor {
     /// Frees the slot of a source whose descriptor is not watched any more.
     pub(crate) fn forget(&mut self, id: Id) -> Option<Source> {
         let source = std::mem::replace(find(&mut self.sources, id)?, Source::VACANT);
-        self.sources.vacate(id.slot());
+        self.sources.release(id.slot());
         self.level.throttle.forget(id);
         Some(source)
     }
@@ -332,7 +332,7 @@ impl Reactor {
     }
 }
 
-/// The source that an id means, if its slot has no other tenant by now.
+/// The source that an id means, if its slot has no other entry by now.
 #[inline]
 fn find(sources: &mut Slots<Source>, id: Id) -> Option<&mut Source> {
     sources.get_mut(id.slot()).filter(|source| source.generation == u32::from(id.generation()))

@@ -5,7 +5,7 @@
 
 use super::waiters::{WaiterKey, WaiterList};
 use crate::runtime::selector::{Event, READ_END, READ_MORE, READABLE, WRITABLE, WRITE_CLOSED};
-use crate::runtime::slots::Tenant;
+use crate::runtime::slots::Entry;
 use crate::runtime::unwind;
 use std::os::fd::RawFd;
 use std::task::Waker;
@@ -110,7 +110,7 @@ impl Waiter {
     }
 }
 
-impl Tenant for Source {
+impl Entry for Source {
     const VACANT: Source = Source {
         generation: u32::MAX,
         flags: 0,
