@@ -263,12 +263,12 @@ pub(crate) fn detach(of: TaskRef) {
     let is_detached = with_entered(of.runtime(), |context| context.tasks.borrow_mut().detach_running(of));
     if is_detached != Some(true) {
         call_on(of.runtime(), move |context| {
-            let Leftovers { task, joiner } = context.tasks.borrow_mut().detach(of);
+            let Leftovers { task, join_waker } = context.tasks.borrow_mut().detach(of);
             if let Some(task) = task {
                 context.dispose(task);
             }
             // Dropped, not woken: who would have waited has just given up.
-            super::waker::discard_each(joiner);
+            super::waker::discard_each(join_waker);
         });
     }
 }
@@ -389,8 +389,8 @@ impl Context {
         if let Some(task) = leftovers.task {
             self.dispose(task);
         }
-        if let Some(joiner) = leftovers.joiner {
-            super::waker::wake(joiner);
+        if let Some(join_waker) = leftovers.join_waker {
+            super::waker::wake(join_waker);
         }
     }
 }

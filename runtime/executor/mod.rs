@@ -217,7 +217,7 @@ impl Executor {
             };
             tasks = context.tasks.borrow_mut();
             let mut leftovers = tasks.finish(id.slot(), task);
-            context.wake_local(&mut tasks, &mut leftovers.joiner);
+            context.wake_local(&mut tasks, &mut leftovers.join_waker);
             if !leftovers.is_empty() {
                 drop(tasks);
                 context.drop_and_wake(leftovers);

@@ -78,7 +78,7 @@ struct Slot {
     origin: Origin,
     /// Taken out while it is polled or dropped.
     task: Option<BoxedTask>,
-    joiner: Option<Waker>,
+    join_waker: Option<Waker>,
 }
 
 /// This many of a serial number's bits count the tasks of one runtime, at thirty million a second for ten
@@ -102,7 +102,7 @@ impl Entry for Slot {
         done: true,
         origin: Origin::UNKNOWN,
         task: None,
-        joiner: None,
+        join_waker: None,
     };
 
     fn is_vacant(&self) -> bool {
@@ -132,14 +132,14 @@ pub(crate) struct Taken {
 #[derive(Default)]
 pub(crate) struct Leftovers {
     pub(crate) task: Option<BoxedTask>,
-    pub(crate) joiner: Option<Waker>,
+    pub(crate) join_waker: Option<Waker>,
 }
 
 /// What a join handle learns.
 pub(crate) enum Joined {
     /// Not done, and the waker is there. What comes along is to be dropped.
     Pending(Option<Waker>),
-    /// Not done, and the waker has yet to be left, by [`Tasks::set_joiner`].
+    /// Not done, and the waker has yet to be left, by [`Tasks::set_join_waker`].
     NeedsWaker,
     /// Done: the output is where it was to go, or the task has failed. The slot is free again.
     Done(Option<BoxedTask>),
@@ -150,7 +150,7 @@ pub(crate) enum Joined {
 impl Leftovers {
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.task.is_none() && self.joiner.is_none()
+        self.task.is_none() && self.join_waker.is_none()
     }
 }
 
@@ -454,16 +454,16 @@ impl Tasks {
     #[inline]
     pub(crate) fn finish(&mut self, slot: u32, task: BoxedTask) -> Leftovers {
         let Some(entry) = self.slots.get_mut(slot) else {
-            return Leftovers { task: Some(task), joiner: None };
+            return Leftovers { task: Some(task), join_waker: None };
         };
         if entry.flags & JOINED == 0 {
-            let joiner = self.remove(slot).joiner;
-            return Leftovers { task: Some(task), joiner };
+            let join_waker = self.remove(slot).join_waker;
+            return Leftovers { task: Some(task), join_waker };
         }
         entry.done = true;
         entry.flags |= QUEUED;
         entry.put(task);
-        Leftovers { task: None, joiner: entry.joiner.take() }
+        Leftovers { task: None, join_waker: entry.join_waker.take() }
     }
 
     /// Asks a task to end: in its next turn it is dropped instead of polled.
@@ -501,19 +501,19 @@ impl Tasks {
             let Some(task) = self.remove(of.slot()).task else { return Joined::Gone };
             return Joined::Done(task.take(output, &mut self.free_lists));
         }
-        if entry.joiner.as_ref().is_some_and(|joiner| joiner.will_wake(waker)) {
+        if entry.join_waker.as_ref().is_some_and(|join_waker| join_waker.will_wake(waker)) {
             return Joined::Pending(None);
         }
         match copy(waker) {
-            Some(copy) => Joined::Pending(entry.joiner.replace(copy)),
+            Some(copy) => Joined::Pending(entry.join_waker.replace(copy)),
             None => Joined::NeedsWaker,
         }
     }
 
     /// Leaves the join handle's waker, and gives back the one to drop: the earlier one, as a rule.
-    pub(crate) fn set_joiner(&mut self, of: TaskRef, waker: Waker) -> Option<Waker> {
+    pub(crate) fn set_join_waker(&mut self, of: TaskRef, waker: Waker) -> Option<Waker> {
         match self.entry(of) {
-            Some(entry) => entry.joiner.replace(waker),
+            Some(entry) => entry.join_waker.replace(waker),
             None => Some(waker),
         }
     }
@@ -527,7 +527,7 @@ impl Tasks {
             return self.remove(of.slot());
         }
         entry.flags &= !JOINED;
-        Leftovers { task: None, joiner: entry.joiner.take() }
+        Leftovers { task: None, join_waker: entry.join_waker.take() }
     }
 
     /// The same for a task that has not ended and is waited for by nobody, so that nothing is left to be dropped.
@@ -535,7 +535,7 @@ impl Tasks {
     #[inline]
     pub(crate) fn detach_running(&mut self, of: TaskRef) -> bool {
         match self.entry(of) {
-            Some(entry) if !entry.done && entry.joiner.is_none() => {
+            Some(entry) if !entry.done && entry.join_waker.is_none() => {
                 entry.flags &= !JOINED;
                 true
             }
@@ -586,7 +586,7 @@ impl Tasks {
         self.event_queue.clear();
         let leftovers = self.slots.iter_mut().map(|entry| {
             entry.done = true;
-            Leftovers { task: entry.task.take(), joiner: entry.joiner.take() }
+            Leftovers { task: entry.task.take(), join_waker: entry.join_waker.take() }
         });
         leftovers.filter(|leftovers| !leftovers.is_empty()).collect()
     }
@@ -595,7 +595,7 @@ impl Tasks {
     #[inline]
     fn remove(&mut self, slot: u32) -> Leftovers {
         let Some(entry) = self.slots.get_mut(slot) else { return Leftovers::default() };
-        let leftovers = Leftovers { task: entry.task.take(), joiner: entry.joiner.take() };
+        let leftovers = Leftovers { task: entry.task.take(), join_waker: entry.join_waker.take() };
         (entry.serial_low, entry.serial_high) = (0, 0);
         (entry.flags, entry.done) = (QUEUED, true);
         self.slots.release(slot);

@@ -149,7 +149,7 @@ impl<T: 'static> JoinHandle<T> {
             }
             Some(Joined::NeedsWaker) => {
                 let waker = cx.waker().clone();
-                let earlier = context::with(|context| context.tasks.borrow_mut().set_joiner(of, waker));
+                let earlier = context::with(|context| context.tasks.borrow_mut().set_join_waker(of, waker));
                 waker::discard_each(earlier);
                 return Poll::Pending;
             }

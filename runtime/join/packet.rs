@@ -26,7 +26,7 @@ pub(crate) struct Packet<T> {
 
 struct State<T> {
     result: Option<Result<T, JoinError>>,
-    joiner: Option<Waker>,
+    join_waker: Option<Waker>,
 }
 
 /// What of the work can be seen and done without knowing the type of its result.
@@ -55,7 +55,7 @@ pub(crate) fn packet<T>(elsewhere: bool) -> (Sender<T>, Arc<Packet<T>>) {
         task: Mutex::new(None),
     };
     let packet = Arc::new(Packet {
-        state: Mutex::new(State { result: None, joiner: None }),
+        state: Mutex::new(State { result: None, join_waker: None }),
         arrival: Condvar::new(),
         control: Arc::new(control),
     });
@@ -81,7 +81,7 @@ impl<T> Packet<T> {
             unwind::drop(waker);
             return Poll::Ready(result);
         }
-        let earlier = state.joiner.replace(waker);
+        let earlier = state.join_waker.replace(waker);
         drop(state);
         unwind::drop_each(earlier);
         Poll::Pending
@@ -90,10 +90,10 @@ impl<T> Packet<T> {
     /// Nobody waits any more.
     pub(crate) fn detach(&self) {
         let Some(mut state) = self.state.lock() else { return };
-        let (result, joiner) = (state.result.take(), state.joiner.take());
+        let (result, join_waker) = (state.result.take(), state.join_waker.take());
         drop(state);
         unwind::drop_each(result);
-        unwind::drop_each(joiner);
+        unwind::drop_each(join_waker);
     }
 
     /// Blocks this thread until the result is there.
@@ -118,7 +118,7 @@ impl<T> Drop for Packet<T> {
     fn drop(&mut self) {
         let state = self.state.get_mut();
         unwind::drop_each(state.result.take());
-        unwind::drop_each(state.joiner.take());
+        unwind::drop_each(state.join_waker.take());
     }
 }
 
@@ -182,11 +182,11 @@ impl<T> Sender<T> {
         // After the result, and under the lock: a handle that is told that the work has finished finds the
         // result in its next poll.
         self.control().finished.store(true, Ordering::Release);
-        let joiner = state.joiner.take();
+        let join_waker = state.join_waker.take();
         drop(state);
         self.packet.arrival.notify_all();
-        if let Some(joiner) = joiner {
-            crate::runtime::waker::wake(joiner);
+        if let Some(join_waker) = join_waker {
+            crate::runtime::waker::wake(join_waker);
         }
     }
 
