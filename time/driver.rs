@@ -6,8 +6,8 @@
 
 use super::clock::Clock;
 use super::instant::{Instant, nanoseconds};
-use super::log::Log;
 use super::moment::{self, Moment};
+use super::turn_log::TurnLog;
 use super::wheel::{Key, MAX_TICK, Wheel};
 use crate::task::origin::NamedOrigin;
 use crate::task::outside;
@@ -32,7 +32,7 @@ pub(crate) struct Driver {
     /// The number of that reading. It goes from one.
     turn: Cell<u64>,
     /// When they were; only once somebody wants to know.
-    log: RefCell<Option<Box<Log>>>,
+    log: RefCell<Option<Box<TurnLog>>>,
     /// What it said when timers last fired.
     fired_ns: Cell<Option<u64>>,
     inhibitors: Cell<usize>,
@@ -293,7 +293,9 @@ impl Driver {
 
     /// From now on it is known when which turn was.
     pub(crate) fn keep_log(&self) {
-        self.log.borrow_mut().get_or_insert_with(|| Box::new(Log::new(self.turn.get(), self.now_ns.get())));
+        self.log
+            .borrow_mut()
+            .get_or_insert_with(|| Box::new(TurnLog::new(self.turn.get(), self.now_ns.get())));
     }
 
     /// When something was that happened after the reading of a turn, and before the next: not earlier

@@ -27,11 +27,11 @@ mod entries;
 pub mod error;
 mod instant;
 mod interval;
-mod log;
 mod moment;
 mod paused;
 mod sleep;
 mod timeout;
+mod turn_log;
 mod wheel;
 
 pub(crate) use driver::{Driver, RemoteTimer, TimerId};

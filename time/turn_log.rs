@@ -23,7 +23,7 @@ struct Reading {
     ns: u64,
 }
 
-pub(super) struct Log {
+pub(super) struct TurnLog {
     /// In order; the latest reading is not among them.
     kept: Vec<Reading>,
     latest: Reading,
@@ -32,10 +32,10 @@ pub(super) struct Log {
     full: usize,
 }
 
-impl Log {
+impl TurnLog {
     /// Begins with the reading of a turn.
-    pub(super) fn new(turn: u64, ns: u64) -> Log {
-        Log { kept: Vec::new(), latest: Reading { turn, ns }, since_ns: ns, full: FULL }
+    pub(super) fn new(turn: u64, ns: u64) -> TurnLog {
+        TurnLog { kept: Vec::new(), latest: Reading { turn, ns }, since_ns: ns, full: FULL }
     }
 
     /// Notes the reading of a turn.
@@ -89,7 +89,7 @@ mod tests {
 
     /// Asks for every turn now and then, given the readings.
     fn check(readings: &[u64]) {
-        let mut log = Log::new(0, readings[0]);
+        let mut log = TurnLog::new(0, readings[0]);
         for (turn, ns) in readings.iter().enumerate().skip(1) {
             log.note(turn as u64, *ns);
             if turn % 997 == 0 || turn + 1 == readings.len() {
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn what_came_just_before_a_long_wait_is_not_dated_after_it() {
-        let mut log = Log::new(0, 0);
+        let mut log = TurnLog::new(0, 0);
         for (turn, ns) in [(1, 10), (2, 20), (3, 10_000_000_000), (4, 10_000_000_010)] {
             log.note(turn, ns);
         }
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     #[cfg_attr(miri, ignore = "too many readings for an interpreter")]
     fn readings_that_step_back_do_no_harm() {
-        let mut log = Log::new(0, 0);
+        let mut log = TurnLog::new(0, 0);
         let mut ns = 10_000_000;
         for turn in 1..10_000 {
             ns = match turn % 100 {
@@ -156,7 +156,7 @@ mod tests {
     #[test]
     #[cfg_attr(miri, ignore = "too many readings for an interpreter")]
     fn it_stays_small() {
-        let mut log = Log::new(0, 0);
+        let mut log = TurnLog::new(0, 0);
         for turn in 0..1_000_000u64 {
             // A day of turns.
             log.note(turn, turn * 86_400_000);
