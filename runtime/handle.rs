@@ -243,7 +243,7 @@ impl Handle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        spawn::spawn_away(&self.home.remote, future)
+        spawn::spawn_remote(&self.home.remote, future)
     }
 
     /// Makes a blocking call on the runtime's pool. See [`task::spawn_blocking`](crate::task::spawn_blocking).

@@ -32,7 +32,7 @@ impl Id {
     }
 
     /// For tasks that come from other threads or run there: they count as those of runtime 0.
-    pub(crate) fn away() -> Id {
+    pub(crate) fn remote() -> Id {
         static LAST: AtomicU64 = AtomicU64::new(0);
         Id::new(0, LAST.fetch_add(1, Ordering::Relaxed) + 1)
     }

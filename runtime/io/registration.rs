@@ -296,7 +296,7 @@ enum Left {
     /// It was one of a runtime of this thread.
     Here(Rc<Context>, Option<Source>),
     /// It was one of another thread, whose loop has yet to record_event of it.
-    Away {
+    Remote {
         id: SourceId,
         fd: RawFd,
         moves: u16,
@@ -331,7 +331,7 @@ fn give_up_remotely(id: SourceId, fd: RawFd, moves: u16) -> Left {
     match remote::find(id.runtime) {
         Some(remote) => {
             remote.deregister(fd);
-            Left::Away { id, fd, moves }
+            Left::Remote { id, fd, moves }
         }
         None => Left::Nothing,
     }
@@ -347,7 +347,7 @@ impl Left {
                 source.map(finish);
                 drop(context);
             }
-            Left::Away { id, fd, moves } => {
+            Left::Remote { id, fd, moves } => {
                 context::call_on(id.runtime, move |context| {
                     let Some(source) = context.reactor.borrow_mut().forget(id.id) else { return };
                     lose(context, fd, moves, source.is_awaited(), || finish(source));

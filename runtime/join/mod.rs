@@ -51,7 +51,7 @@ enum Work<T> {
     /// has been given out.
     Local(TaskRef),
     /// Its output comes from another thread, or goes to one.
-    Away(Arc<Packet<T>>),
+    Remote(Arc<Packet<T>>),
 }
 
 impl<T> JoinHandle<T> {
@@ -59,8 +59,8 @@ impl<T> JoinHandle<T> {
         JoinHandle { work: Work::Local(of) }
     }
 
-    pub(crate) fn away(packet: Arc<Packet<T>>) -> JoinHandle<T> {
-        JoinHandle { work: Work::Away(packet) }
+    pub(crate) fn remote(packet: Arc<Packet<T>>) -> JoinHandle<T> {
+        JoinHandle { work: Work::Remote(packet) }
     }
 
     /// Asks the task to end. It is dropped, on its own thread, in its next turn, and the handle then returns
@@ -74,7 +74,7 @@ impl<T> JoinHandle<T> {
     pub fn abort_handle(&self) -> AbortHandle {
         let work = match &self.work {
             Work::Local(of) => AbortWork::Local(*of),
-            Work::Away(packet) => AbortWork::Away(packet.control().clone()),
+            Work::Remote(packet) => AbortWork::Remote(packet.control().clone()),
         };
         AbortHandle { work }
     }
@@ -90,7 +90,7 @@ impl<T> JoinHandle<T> {
     /// Blocks this thread until the output is there, which comes from another thread.
     pub(crate) fn wait(self) -> Result<T, JoinError> {
         match &self.work {
-            Work::Away(packet) => packet.wait(),
+            Work::Remote(packet) => packet.wait(),
             Work::Local(of) => Err(JoinError::cancelled(of.id())),
         }
     }
@@ -99,7 +99,7 @@ impl<T> JoinHandle<T> {
     pub fn id(&self) -> Id {
         match &self.work {
             Work::Local(of) => of.id(),
-            Work::Away(packet) => packet.control().id(),
+            Work::Remote(packet) => packet.control().id(),
         }
     }
 
@@ -107,7 +107,7 @@ impl<T> JoinHandle<T> {
     fn detach(&self) {
         match &self.work {
             Work::Local(of) => context::detach(*of),
-            Work::Away(packet) => packet.detach(),
+            Work::Remote(packet) => packet.detach(),
         }
     }
 }
@@ -123,7 +123,7 @@ impl<T: 'static> Future for JoinHandle<T> {
                 let of = *of;
                 self.poll_local(of, cx)
             }
-            Work::Away(packet) => {
+            Work::Remote(packet) => {
                 let result = ready!(packet.poll(cx));
                 let of = TaskRef::of_ended(packet.control().id());
                 self.give_out(of);
@@ -232,7 +232,7 @@ pub struct AbortHandle {
 #[derive(Clone)]
 enum AbortWork {
     Local(TaskRef),
-    Away(Arc<Control>),
+    Remote(Arc<Control>),
 }
 
 impl AbortHandle {
@@ -240,7 +240,7 @@ impl AbortHandle {
     pub fn abort(&self) {
         match &self.work {
             AbortWork::Local(of) => context::abort(*of),
-            AbortWork::Away(control) => control.abort(),
+            AbortWork::Remote(control) => control.abort(),
         }
     }
 
@@ -253,7 +253,7 @@ impl AbortHandle {
                 let finished = local.map(|context| context.tasks.borrow_mut().is_finished(*of));
                 finished.unwrap_or_else(|| remote::find(of.runtime()).is_none())
             }
-            AbortWork::Away(control) => control.is_finished(),
+            AbortWork::Remote(control) => control.is_finished(),
         }
     }
 
@@ -261,7 +261,7 @@ impl AbortHandle {
     pub fn id(&self) -> Id {
         match &self.work {
             AbortWork::Local(of) => of.id(),
-            AbortWork::Away(control) => control.id(),
+            AbortWork::Remote(control) => control.id(),
         }
     }
 }

@@ -48,7 +48,7 @@ pub(crate) struct Sender<T> {
 /// Makes a packet, and the half that will fill it: here, or `elsewhere`, on another thread.
 pub(crate) fn packet<T>(elsewhere: bool) -> (Sender<T>, Arc<Packet<T>>) {
     let control = Control {
-        id: Id::away(),
+        id: Id::remote(),
         elsewhere: elsewhere.then(Process::current),
         aborted: AtomicBool::new(false),
         finished: AtomicBool::new(false),

@@ -85,7 +85,7 @@ where
 
 /// Has the runtime's thread start a task, from any thread.
 #[cfg_attr(debug_assertions, track_caller)]
-pub(crate) fn spawn_away<F>(remote: &Remote, future: F) -> JoinHandle<F::Output>
+pub(crate) fn spawn_remote<F>(remote: &Remote, future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
@@ -121,7 +121,7 @@ where
         context::detach(of);
         control.runs_as(of);
     };
-    (JoinHandle::away(packet), start)
+    (JoinHandle::remote(packet), start)
 }
 
 /// Makes a call that may block, on a thread of the runtime's pool, so that the loop goes on.
@@ -215,5 +215,5 @@ where
     if let Err(error) = spawn(Box::new(move || calling.run())) {
         sender.send(Err(JoinError::no_thread(packet.control().id(), error)));
     }
-    JoinHandle::away(packet)
+    JoinHandle::remote(packet)
 }
