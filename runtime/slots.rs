@@ -101,7 +101,7 @@ impl<T: Entry> Slots<T> {
 
     /// Gives back the room of a crowd that has gone.
     #[inline]
-    pub(crate) fn rest(&mut self) {
+    pub(crate) fn shrink(&mut self) {
         if self.slots.capacity() > KEPT {
             self.disperse();
         }
@@ -187,13 +187,13 @@ mod tests {
         let mut slots = Slots::new();
         for round in 0..if cfg!(miri) { 1 } else { 3 } {
             let numbers = crowd(&mut slots);
-            slots.rest();
+            slots.shrink();
             assert!(slots.slots.capacity() > KEPT);
             // In no order.
             for n in (0..CROWD).map(|n| n * 7 % CROWD).filter(|n| *n >= 10) {
                 leave(&mut slots, numbers[n]);
             }
-            slots.rest();
+            slots.shrink();
             assert!(slots.slots.capacity() <= KEPT, "{} in round {round}", slots.slots.capacity());
             assert!(slots.vacant.capacity() <= KEPT, "{} in round {round}", slots.vacant.capacity());
             assert_eq!(slots.len(), 10);
@@ -208,14 +208,14 @@ mod tests {
     fn a_high_slot_holds_it_up_without_a_try_each_time() {
         let mut slots = Slots::new();
         let numbers = crowd(&mut slots);
-        slots.rest();
+        slots.shrink();
         for slot in &numbers[..CROWD - 1] {
             leave(&mut slots, *slot);
-            slots.rest();
+            slots.shrink();
         }
         assert!(slots.slots.capacity() > KEPT);
         leave(&mut slots, numbers[CROWD - 1]);
-        slots.rest();
+        slots.shrink();
         assert!(slots.slots.capacity() <= KEPT);
         assert_eq!((slots.len(), slots.claim().0), (0, 0));
     }
@@ -226,10 +226,10 @@ mod tests {
         let numbers = crowd(&mut slots);
         for slot in &numbers[1..CROWD - 1] {
             leave(&mut slots, *slot);
-            slots.rest();
+            slots.shrink();
         }
         leave(&mut slots, numbers[CROWD - 1]);
-        (0..CROWD / SLOTS_PER_REST + 1).for_each(|_| slots.rest());
+        (0..CROWD / SLOTS_PER_REST + 1).for_each(|_| slots.shrink());
         assert!(slots.slots.capacity() <= KEPT);
         assert_eq!((slots.len(), slots.get(numbers[0])), (1, Some(&0)));
     }

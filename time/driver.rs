@@ -190,7 +190,7 @@ impl Driver {
         let mut wheel = self.wheel.borrow_mut();
         if wheel.is_empty() {
             self.clock.forget();
-            return wheel.rest();
+            return wheel.shrink();
         }
         if !is_read {
             self.begin_turn();

@@ -82,7 +82,7 @@ impl Entries {
     }
 
     /// Gives back the room of many timers once there is none.
-    pub(super) fn rest(&mut self) {
+    pub(super) fn shrink(&mut self) {
         if self.is_empty() && self.all.capacity() > KEPT {
             *self = Entries::new();
         }
@@ -171,10 +171,10 @@ mod tests {
         }
         assert!(entries.get_mut(count + 1).is_none());
         for index in 0..=count {
-            entries.rest();
+            entries.shrink();
             assert!(entries.remove(index).is_some());
         }
-        entries.rest();
+        entries.shrink();
         assert!(entries.is_empty());
         assert_eq!(entries.all.capacity(), 0);
     }

@@ -224,8 +224,8 @@ impl Wheel {
     }
 
     /// Gives back the room of many timers once there is none.
-    pub(crate) fn rest(&mut self) {
-        self.entries.rest();
+    pub(crate) fn shrink(&mut self) {
+        self.entries.shrink();
     }
 
     /// Takes out every timer.

@@ -354,8 +354,8 @@ impl Executor {
 
     /// Waits, unless another thread has left something in the meantime: then it only looks.
     fn sleep(&self, timeout: Option<Duration>, wakers: &mut Vec<Waker>) {
-        self.context.tasks.borrow_mut().rest();
-        self.context.reactor.borrow_mut().rest();
+        self.context.tasks.borrow_mut().shrink();
+        self.context.reactor.borrow_mut().shrink();
         self.slice.borrow_mut().forget();
         if self.context.remote.park() {
             self.wait(timeout, wakers);
@@ -379,7 +379,7 @@ impl Executor {
         if !context.time.may_auto_advance() {
             return self.sleep(None, wakers);
         }
-        context.tasks.borrow_mut().rest();
+        context.tasks.borrow_mut().shrink();
         self.slice.borrow_mut().forget();
         if context.reactor.borrow().has_waiters() || context.pool.is_active() {
             // What comes in breaks this wait, and its end then finds the inbox or `wakers` filled.

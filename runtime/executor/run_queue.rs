@@ -82,7 +82,7 @@ impl Queue {
 
     /// Gives back the room of a queue that was long and is empty.
     #[inline]
-    pub(crate) fn rest(&mut self) {
+    pub(crate) fn shrink(&mut self) {
         if self.taken == self.put && self.ring.len() > KEPT {
             self.ring = Box::default();
         }
@@ -142,10 +142,10 @@ mod tests {
         for n in 0..=KEPT as u64 {
             queue.push(Id::from_bits(n));
         }
-        queue.rest();
+        queue.shrink();
         assert!(queue.ring.len() > KEPT, "there are still ids in it");
         queue.clear();
-        queue.rest();
+        queue.shrink();
         assert_eq!((queue.ring.len(), queue.pop()), (0, None));
         queue.push(Id::from_bits(7));
         assert_eq!(queue.pop(), Some(Id::from_bits(7)));

@@ -570,11 +570,11 @@ impl Tasks {
     }
 
     /// The loop goes to sleep: gives back what is not needed now.
-    pub(crate) fn rest(&mut self) {
+    pub(crate) fn shrink(&mut self) {
         self.free_lists.clear();
-        self.slots.rest();
-        self.local_queue.rest();
-        self.event_queue.rest();
+        self.slots.shrink();
+        self.local_queue.shrink();
+        self.event_queue.shrink();
     }
 
     /// The runtime is going: takes no further task, and hands out all there are, with the outputs

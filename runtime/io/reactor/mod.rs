@@ -306,8 +306,8 @@ impl Reactor {
     }
 
     /// The loop goes to sleep: gives back what is not needed now.
-    pub(crate) fn rest(&mut self) {
-        self.sources.rest();
+    pub(crate) fn shrink(&mut self) {
+        self.sources.shrink();
     }
 
     /// Whether nothing is registered, so that looking for events would be in vain.
