@@ -84,7 +84,7 @@ struct Inbox {
 
 struct Descriptors {
     notifier: Notifier,
-    selector: selector::Remote,
+    selector: selector::Deregistrar,
 }
 
 /// What the loop takes out of its inbox at once.
@@ -108,7 +108,8 @@ impl Remote {
     /// When there are 65,535 runtimes already.
     pub(crate) fn new(selector: &Selector) -> io::Result<Arc<Remote>> {
         let process = Process::counted()?;
-        let descriptors = Descriptors { notifier: selector.notifier(), selector: selector.remote().clone() };
+        let descriptors =
+            Descriptors { notifier: selector.notifier(), selector: selector.deregistrar().clone() };
         registry::register(process, |id| Remote {
             id,
             process,

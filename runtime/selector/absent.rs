@@ -2,7 +2,7 @@
 //! what chooses among them reads the same everywhere.
 
 use super::event::Event;
-use super::{Notifier, Remote};
+use super::{Deregistrar, Notifier};
 use crate::runtime::io::interest::Interest;
 use std::convert::Infallible;
 use std::io;
@@ -27,7 +27,7 @@ impl Absent {
         Absent::new(room)
     }
 
-    pub(super) fn remote(&self) -> Remote {
+    pub(super) fn deregistrar(&self) -> Deregistrar {
         match self.0 {}
     }
 

@@ -13,11 +13,11 @@
 #![expect(unsafe_code, reason = "system calls; each one on memory owned here")]
 
 use super::channel::Channel;
+use super::deregistrar::Departures;
 use super::event::{BROKEN, Event, PRIORITY, READ_CLOSED, READ_MORE, READABLE, WRITABLE};
 use super::fork::Process;
-use super::remote::Departures;
 use super::timeout::{milliseconds, timespec};
-use super::{NOTIFIER_KEY, Notifier, Remote, is_refused, syscall};
+use super::{Deregistrar, NOTIFIER_KEY, Notifier, is_refused, syscall};
 use crate::runtime::io::interest::Interest;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -87,10 +87,10 @@ impl Epoll {
         Ok(Epoll { set, channel, events: vec![NO_EVENT; room], has_pwait2: !cfg!(miri), level })
     }
 
-    pub(super) fn remote(&self) -> Remote {
+    pub(super) fn deregistrar(&self) -> Deregistrar {
         match &self.level {
-            None => Remote::Epoll(self.set.clone()),
-            Some(level) => Remote::EpollLevel(self.set.clone(), level.departures.clone()),
+            None => Deregistrar::Epoll(self.set.clone()),
+            Some(level) => Deregistrar::EpollLevel(self.set.clone(), level.departures.clone()),
         }
     }
 

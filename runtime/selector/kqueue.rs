@@ -18,10 +18,10 @@
 //! What is in this file makes no system call itself, so that its tests run on every system, against
 //! a kernel that says what a test wants.
 
+use super::deregistrar::Departures;
 use super::event::{BROKEN, Event, READ_CLOSED, READABLE, WRITABLE, WRITE_CLOSED};
 use super::kevent::{self, Filter, Flags, Kevent};
 use super::notifier::Channel;
-use super::remote::Departures;
 use super::timeout::pause;
 use super::{NOTIFIER_KEY, file};
 use crate::runtime::io::interest::Interest;

@@ -87,7 +87,7 @@
 // - Interest may be `None`: the descriptor is known, and *nothing at all* is reported of it, not even
 //   hang-up. The reactor needs that of level-triggered mechanisms, where it watches a direction only
 //   while somebody waits for it: a hang-up that nobody reads would turn the loop for ever.
-// - `Remote` takes a descriptor out from another thread, before it is closed there.
+// - `Deregistrar` takes a descriptor out from another thread, before it is closed there.
 // - The notifier's event, under `NOTIFIER_KEY`, is not handed out.
 // - What finds no room comes with a later wait, and none is always the last.
 
@@ -95,6 +95,7 @@
 mod absent;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod channel;
+mod deregistrar;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod epoll;
 mod event;
@@ -114,7 +115,6 @@ mod pipe;
 mod poll;
 #[cfg(any(not(any(target_os = "linux", target_os = "android")), runtime_libkqueue))]
 mod queue;
-mod remote;
 mod select;
 mod timeout;
 
@@ -127,12 +127,12 @@ use epoll::{Epoll, EpollSet};
 #[cfg(any(not(any(target_os = "linux", target_os = "android")), runtime_libkqueue))]
 use {kqueue::Kqueue, queue::Queue};
 
+pub(crate) use deregistrar::Deregistrar;
 pub use event::{Event, Events};
 pub(crate) use event::{READ_END, READ_MORE, READABLE, WRITABLE, WRITE_CLOSED};
 pub(crate) use fork::Process;
 pub use kind::{Kind, ParseKindError};
 pub use notifier::Notifier;
-pub(crate) use remote::Remote;
 
 use crate::runtime::io::interest::Interest;
 use poll::Poll;
@@ -170,7 +170,7 @@ pub struct Selector {
     room: usize,
     /// Those events, except epoll's, which has a list of its own.
     listed: Vec<Event>,
-    remote: Remote,
+    deregistrar: Deregistrar,
     process: Process,
 }
 
@@ -236,8 +236,8 @@ impl Selector {
         let room = room.min(MOST_EVENTS);
         let process = Process::counted()?;
         let backend = backend(kind, room)?;
-        let remote = dispatch!(&backend, backend => backend.remote());
-        Ok(Selector { backend, kind, room, listed: Vec::new(), remote, process })
+        let deregistrar = dispatch!(&backend, backend => backend.deregistrar());
+        Ok(Selector { backend, kind, room, listed: Vec::new(), deregistrar, process })
     }
 
     /// Which mechanism it is.
@@ -352,8 +352,8 @@ impl Selector {
     }
 
     /// The part that other threads may use.
-    pub(crate) fn remote(&self) -> &Remote {
-        &self.remote
+    pub(crate) fn deregistrar(&self) -> &Deregistrar {
+        &self.deregistrar
     }
 }
 

@@ -14,11 +14,11 @@
 //!   has long known no terminals (`POLLNVAL`, see BUGS in its man page), which select does.
 #![expect(unsafe_code, reason = "system calls; each one on memory owned here")]
 
+use super::deregistrar::Departures;
 use super::event::{BROKEN, Event, READ_CLOSED, READABLE, WRITABLE};
 use super::notifier::Channel;
-use super::remote::Departures;
 use super::timeout::pause;
-use super::{Notifier, Remote, file, syscall};
+use super::{Deregistrar, Notifier, file, syscall};
 use crate::runtime::io::interest::Interest;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -69,8 +69,8 @@ impl Poll {
         })
     }
 
-    pub(super) fn remote(&self) -> Remote {
-        Remote::Listed(self.departures.clone(), self.notifier())
+    pub(super) fn deregistrar(&self) -> Deregistrar {
+        Deregistrar::Listed(self.departures.clone(), self.notifier())
     }
 
     pub(super) fn notifier(&self) -> Notifier {

@@ -5,7 +5,7 @@ use super::kevent::{self, Kevent};
 use super::kqueue::{Kernel, Kqueue, remove};
 use super::notifier::Channel;
 use super::timeout::timespec;
-use super::{NOTIFIER_KEY, Notifier, Remote, syscall};
+use super::{Deregistrar, NOTIFIER_KEY, Notifier, syscall};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
@@ -113,8 +113,8 @@ impl Kqueue<Queue> {
         Ok(Kqueue::on(queue, room, Some(channel)))
     }
 
-    pub(super) fn remote(&self) -> Remote {
-        Remote::Kqueue(self.kernel.clone(), self.departures.clone())
+    pub(super) fn deregistrar(&self) -> Deregistrar {
+        Deregistrar::Kqueue(self.kernel.clone(), self.departures.clone())
     }
 
     pub(super) fn notifier(&self) -> Notifier {

@@ -12,12 +12,12 @@
 //! - `pselect` takes nanoseconds.
 #![expect(unsafe_code, reason = "system calls; each one on memory owned here")]
 
+use super::deregistrar::Departures;
 use super::event::{BROKEN, Event, READABLE, WRITABLE};
 use super::notifier::Channel;
 use super::poll::{HALF_CLOSED, translate};
-use super::remote::Departures;
 use super::timeout::pause;
-use super::{Notifier, Remote, file, syscall};
+use super::{Deregistrar, Notifier, file, syscall};
 use crate::runtime::io::interest::Interest;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -77,8 +77,8 @@ impl Select {
         Ok(select)
     }
 
-    pub(super) fn remote(&self) -> Remote {
-        Remote::Listed(self.departures.clone(), self.notifier())
+    pub(super) fn deregistrar(&self) -> Deregistrar {
+        Deregistrar::Listed(self.departures.clone(), self.notifier())
     }
 
     pub(super) fn notifier(&self) -> Notifier {

@@ -93,7 +93,7 @@ fn one_that_another_thread_takes_out_is_gone_and_may_come_again() {
             let mut selector = selector(kind);
             let (one, fd, mut other) = pair();
             selector.register_for(one.as_fd(), 1, interest).unwrap();
-            let remote = selector.remote().clone();
+            let remote = selector.deregistrar().clone();
             let result = thread::spawn(move || remote.deregister(fd)).join().unwrap();
             // A descriptor that is parked is not in the kernel's set.
             let is_parked = kind == Kind::EpollLevel && interest.is_none();
@@ -119,7 +119,7 @@ fn a_wait_in_progress_does_not_hold_open_what_another_thread_closes() {
         let mut selector = selector(kind);
         let (one, fd, mut other) = pair();
         selector.register_for(one.as_fd(), 1, READ).unwrap();
-        let (remote, notifier) = (selector.remote().clone(), selector.notifier());
+        let (remote, notifier) = (selector.deregistrar().clone(), selector.notifier());
         let (sender, receiver) = channel();
         let waiting = thread::spawn(move || {
             // CallTimeout the peer has seen the end, or else for ever.

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Takes descriptors out of a selector, from any thread.
 #[derive(Clone)]
 #[allow(dead_code, reason = "each system lacks another one")]
-pub(crate) enum Remote {
+pub(crate) enum Deregistrar {
     Epoll(Arc<EpollSet>),
     EpollLevel(Arc<EpollSet>, Arc<Departures>),
     Kqueue(Arc<Queue>, Arc<Departures>),
@@ -23,7 +23,7 @@ pub(crate) enum Remote {
     Listed(Arc<Departures>, Notifier),
 }
 
-impl Remote {
+impl Deregistrar {
     /// Stops watching `fd`. To be called before the descriptor is closed, by its owner.
     ///
     /// # Errors
@@ -32,10 +32,10 @@ impl Remote {
     /// or registered with nothing to wait for.
     pub(crate) fn deregister(&self, fd: RawFd) -> io::Result<()> {
         match self {
-            Remote::Epoll(set) => set.remove(fd),
-            Remote::EpollLevel(set, departures) => departures.push(fd, || set.remove(fd)),
-            Remote::Kqueue(queue, departures) => departures.push(fd, || queue.remove(fd)),
-            Remote::Listed(departures, notifier) => {
+            Deregistrar::Epoll(set) => set.remove(fd),
+            Deregistrar::EpollLevel(set, departures) => departures.push(fd, || set.remove(fd)),
+            Deregistrar::Kqueue(queue, departures) => departures.push(fd, || queue.remove(fd)),
+            Deregistrar::Listed(departures, notifier) => {
                 departures.push(fd, || ());
                 notifier.notify();
                 Ok(())
