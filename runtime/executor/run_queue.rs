@@ -11,16 +11,16 @@ use crate::runtime::slots::KEPT;
 /// The least size that is worth an allocation.
 const LEAST: usize = 64;
 
-pub(crate) struct Queue {
+pub(crate) struct RunQueue {
     /// Empty, or as long as a power of two.
     ring: Box<[Id]>,
     taken: u64,
     put: u64,
 }
 
-impl Queue {
-    pub(crate) fn new() -> Queue {
-        Queue { ring: Box::default(), taken: 0, put: 0 }
+impl RunQueue {
+    pub(crate) fn new() -> RunQueue {
+        RunQueue { ring: Box::default(), taken: 0, put: 0 }
     }
 
     #[inline]
@@ -34,7 +34,7 @@ impl Queue {
         self.taken
     }
 
-    /// How many have been put in: what [`taken`](Queue::taken) will be once all of them are out.
+    /// How many have been put in: what [`taken`](RunQueue::taken) will be once all of them are out.
     #[inline]
     pub(crate) fn put(&self) -> u64 {
         self.put
@@ -71,7 +71,7 @@ impl Queue {
     }
 
     /// If the queue is empty, one place stays void, so that what is put in from now on has a
-    /// [later place](Queue::taken) than anything before.
+    /// [later place](RunQueue::taken) than anything before.
     #[inline]
     pub(crate) fn pass(&mut self) {
         if self.taken == self.put {
@@ -95,7 +95,7 @@ impl Queue {
 
     #[cold]
     fn grow(&mut self) {
-        let mut larger = Queue {
+        let mut larger = RunQueue {
             ring: vec![Id::from_bits(0); (2 * self.ring.len()).max(LEAST)].into(),
             taken: self.taken,
             put: self.taken,
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn it_is_first_in_first_out_at_any_length() {
-        let (mut queue, mut model) = (Queue::new(), VecDeque::new());
+        let (mut queue, mut model) = (RunQueue::new(), VecDeque::new());
         let mut next = 0;
         for round in 0..300u64 {
             // It fills and drains in waves, so that it grows with its head anywhere.
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn the_room_of_a_crowd_is_given_back_when_it_has_gone() {
-        let mut queue = Queue::new();
+        let mut queue = RunQueue::new();
         for n in 0..=KEPT as u64 {
             queue.push(Id::from_bits(n));
         }
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn what_comes_after_a_pass_has_a_later_place() {
-        let mut queue = Queue::new();
+        let mut queue = RunQueue::new();
         let before = queue.put();
         for n in 0..5 {
             queue.push(Id::from_bits(n));

@@ -20,7 +20,7 @@
 //! The future of `block_on` has its place in these queues like any task, but is polled by the executor.
 
 use crate::runtime::executor::free_lists::FreeLists;
-use crate::runtime::executor::run_queue::Queue;
+use crate::runtime::executor::run_queue::RunQueue;
 use crate::runtime::executor::task::BoxedTask;
 use crate::runtime::executor::task_ref::TaskRef;
 use crate::runtime::id::{Id, RuntimeId};
@@ -43,8 +43,8 @@ pub(crate) struct Tasks {
     slots: Slots<Slot>,
     /// Ids of the slots that are to run, as their wakers have them. One that is out of date is skipped,
     /// or makes for one spurious poll.
-    local_queue: Queue,
-    event_queue: Queue,
+    local_queue: RunQueue,
+    event_queue: RunQueue,
     /// So many entries are taken from the event queue, if it has them, before one of the local queue.
     events_next: usize,
     /// How many had been taken from the local queue at the end of the latest turn of the loop.
@@ -159,8 +159,8 @@ impl Tasks {
         Tasks {
             runtime,
             slots: Slots::new(),
-            local_queue: Queue::new(),
-            event_queue: Queue::new(),
+            local_queue: RunQueue::new(),
+            event_queue: RunQueue::new(),
             events_next: 0,
             locals_taken: 0,
             is_only_local: false,

@@ -6,7 +6,7 @@
 //! loop is notified, since a wait in progress holds the file open: the peer would not hear that it
 //! was closed.
 
-use super::{EpollSet, Notifier, Queue};
+use super::{EpollSet, KqueueFd, Notifier};
 use std::io;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(crate) enum Deregistrar {
     Epoll(Arc<EpollSet>),
     EpollLevel(Arc<EpollSet>, Arc<Departures>),
-    Kqueue(Arc<Queue>, Arc<Departures>),
+    Kqueue(Arc<KqueueFd>, Arc<Departures>),
     /// poll and select: nothing in the kernel.
     Listed(Arc<Departures>, Notifier),
 }

@@ -42,7 +42,7 @@ pub(super) trait Kernel {
 }
 
 /// A kqueue, and the room for the events of one wait.
-pub(crate) struct Kqueue<K = super::Queue> {
+pub(crate) struct Kqueue<K = super::KqueueFd> {
     pub(super) kernel: Arc<K>,
     /// Where the notifier is not an event of the kqueue's own.
     pub(super) channel: Option<Arc<Channel>>,

@@ -121,11 +121,11 @@ mod timeout;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 use absent::{Absent as Epoll, Absent as EpollSet};
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(runtime_libkqueue)))]
-use absent::{Absent as Kqueue, Absent as Queue};
+use absent::{Absent as Kqueue, Absent as KqueueFd};
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use epoll::{Epoll, EpollSet};
 #[cfg(any(not(any(target_os = "linux", target_os = "android")), runtime_libkqueue))]
-use {kqueue::Kqueue, queue::Queue};
+use {kqueue::Kqueue, queue::KqueueFd};
 
 pub(crate) use deregistrar::Deregistrar;
 pub use event::{Event, Events};

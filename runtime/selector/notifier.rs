@@ -8,7 +8,7 @@ pub(super) use super::channel::Channel;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(super) use super::pipe::Pipe as Channel;
 
-use super::Queue;
+use super::KqueueFd;
 use std::fmt;
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ pub struct Notifier(Inner);
 #[derive(Clone)]
 enum Inner {
     Channel(Arc<Channel>),
-    Queue(Arc<Queue>),
+    KqueueFd(Arc<KqueueFd>),
 }
 
 impl Notifier {
@@ -46,15 +46,15 @@ impl Notifier {
     }
 
     #[allow(dead_code, reason = "only kqueue has it")]
-    pub(super) fn of_queue(queue: Arc<Queue>) -> Notifier {
-        Notifier(Inner::Queue(queue))
+    pub(super) fn of_queue(queue: Arc<KqueueFd>) -> Notifier {
+        Notifier(Inner::KqueueFd(queue))
     }
 
     /// Ends the present wait, or the next one.
     pub fn notify(&self) {
         match &self.0 {
             Inner::Channel(channel) => channel.notify(),
-            Inner::Queue(queue) => queue.notify(),
+            Inner::KqueueFd(queue) => queue.notify(),
         }
     }
 }

@@ -34,12 +34,12 @@ mod raw {
     }
 }
 
-pub(crate) struct Queue {
+pub(crate) struct KqueueFd {
     fd: OwnedFd,
 }
 
-impl Queue {
-    fn new() -> io::Result<Queue> {
+impl KqueueFd {
+    fn new() -> io::Result<KqueueFd> {
         // SAFETY: takes nothing, and gives a descriptor or -1.
         let fd = unsafe { raw::kqueue() };
         if fd == -1 {
@@ -50,7 +50,7 @@ impl Queue {
         // A number goes in and a number comes out. A forked child has no kqueue of its parent's, but
         // one that was executed has the number.
         syscall!(fcntl(fd.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC))?;
-        Ok(Queue { fd })
+        Ok(KqueueFd { fd })
     }
 
     /// Takes a descriptor out, from any thread. `ENOENT` if it was not in.
@@ -74,7 +74,7 @@ impl Queue {
     }
 }
 
-impl Kernel for Queue {
+impl Kernel for KqueueFd {
     fn kevent(
         &self,
         changes: &[Kevent],
@@ -99,10 +99,10 @@ impl Kernel for Queue {
     }
 }
 
-impl Kqueue<Queue> {
+impl Kqueue<KqueueFd> {
     /// Where a kqueue has no event of its own, a pipe is watched.
-    pub(super) fn new(room: usize) -> io::Result<Kqueue<Queue>> {
-        let queue = Queue::new()?;
+    pub(super) fn new(room: usize) -> io::Result<Kqueue<KqueueFd>> {
+        let queue = KqueueFd::new()?;
         if queue.has_own_event() {
             return Ok(Kqueue::on(queue, room, None));
         }
