@@ -31,7 +31,7 @@ pub(crate) struct Epoll {
     events: Vec<libc::epoll_event>,
     has_pwait2: bool,
     /// By level only.
-    level: Option<Level>,
+    level: Option<LevelState>,
 }
 
 /// The instance itself.
@@ -42,7 +42,7 @@ pub(crate) struct EpollSet {
 
 /// What the level-triggered use knows of its own.
 #[derive(Default)]
-pub(super) struct Level {
+pub(super) struct LevelState {
     /// By descriptor: known, and nothing is wanted of it.
     parked: Vec<bool>,
     departures: Arc<Departures>,
@@ -67,15 +67,15 @@ impl Epoll {
 
     /// A level-triggered one.
     pub(super) fn level(room: usize) -> io::Result<Epoll> {
-        Epoll::new(room, Some(Level::default()))
+        Epoll::new(room, Some(LevelState::default()))
     }
 
-    fn new(room: usize, level: Option<Level>) -> io::Result<Epoll> {
+    fn new(room: usize, level: Option<LevelState>) -> io::Result<Epoll> {
         Epoll::watching(Channel::new()?, room, level)
     }
 
     /// One that is notified by way of `channel`.
-    pub(super) fn watching(channel: Channel, room: usize, level: Option<Level>) -> io::Result<Epoll> {
+    pub(super) fn watching(channel: Channel, room: usize, level: Option<LevelState>) -> io::Result<Epoll> {
         let fd = syscall!(epoll_create1(libc::EPOLL_CLOEXEC))?;
         // SAFETY: the call has just made this descriptor, and nobody else has it.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
@@ -270,7 +270,7 @@ impl EpollSet {
     }
 }
 
-impl Level {
+impl LevelState {
     fn is_parked(&self, fd: RawFd) -> bool {
         self.parked.get(fd as usize).copied().unwrap_or(false)
     }

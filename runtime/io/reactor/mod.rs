@@ -50,20 +50,20 @@ pub(crate) struct Reactor {
     runtime: RuntimeId,
     selector: Selector,
     sources: Slots<Source>,
-    level: Level,
+    level: LevelTriggered,
     last_generation: u16,
     last_waiter: u64,
 }
 
 /// What concerns level-triggered selectors alone.
 #[derive(Default)]
-struct Level {
+struct LevelTriggered {
     /// The ids of sources to be disarmed after the present wait.
     unwanted: Vec<Id>,
     throttle: Throttle,
 }
 
-impl Level {
+impl LevelTriggered {
     /// Returns whether the waiters are told of an event, which they are not if its source is to be muted.
     #[inline(never)]
     fn tells(&mut self, id: Id, source: &Source, event: Event) -> bool {
@@ -84,7 +84,7 @@ impl Reactor {
             runtime,
             selector,
             sources: Slots::new(),
-            level: Level::default(),
+            level: LevelTriggered::default(),
             last_generation: 0,
             last_waiter: 0,
         }
