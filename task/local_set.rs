@@ -180,7 +180,7 @@ impl Set {
         self.last.set(key);
         // Before it starts: it may end at once.
         self.members.borrow_mut().insert(key, None);
-        let member = Member { future, membership: Membership { set: self.clone(), key } };
+        let member = LocalTask { future, membership: Membership { set: self.clone(), key } };
         let handle = if context::is_entered() {
             spawn(member)
         } else {
@@ -212,7 +212,7 @@ impl Set {
 
 pin_project_lite::pin_project! {
     /// A task of a set. The future is dropped before the membership.
-    struct Member<F> {
+    struct LocalTask<F> {
         #[pin]
         future: F,
         membership: Membership,
@@ -225,7 +225,7 @@ struct Membership {
     key: u64,
 }
 
-impl<F: Future> Future for Member<F> {
+impl<F: Future> Future for LocalTask<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {

@@ -15,8 +15,8 @@
 
 mod accept;
 mod backlog;
+mod connections;
 mod drain;
-mod members;
 #[cfg(feature = "unix")]
 mod unix;
 
@@ -28,8 +28,8 @@ use crate::runtime::unwind::Contained;
 use crate::task;
 use crate::time::{self, Duration};
 use backlog::Backlog;
+use connections::Connections;
 use futures_lite::future::or;
-use members::Members;
 use std::fmt;
 use std::future::{Pending, pending};
 use std::io;
@@ -169,16 +169,16 @@ impl<L: Accept, S: Future> Serve<L, S> {
         let mut listener = pin!(Contained::new(listener));
         let mut shutdown = pin!(Contained::new(shutdown));
         let mut on_error = pin!(Contained::new(on_error));
-        let (members, handler) = (Members::new(), Rc::new(Contained::new(handler)));
+        let (connections, handler) = (Connections::new(), Rc::new(Contained::new(handler)));
         let spawn = |stream, peer| {
             let handler = handler.clone();
-            members.spawn(async move { handler.get()(stream, peer).await });
+            connections.spawn(async move { handler.get()(stream, peer).await });
         };
         let mut result = Ok(());
         let (mut rests, mut has_gained) = (Rests::default(), true);
         loop {
             let accept = async {
-                members.wait_for_fewer_than(max_connections).await;
+                connections.wait_for_fewer_than(max_connections).await;
                 Some(Contained::new(listener.get().accept()).await)
             };
             let end = async {
@@ -224,15 +224,15 @@ impl<L: Accept, S: Future> Serve<L, S> {
         drain.start();
         let finish = async {
             while backlog.len() > 0 {
-                members.wait_for_fewer_than(max_connections).await;
+                connections.wait_for_fewer_than(max_connections).await;
                 backlog.pop().into_iter().for_each(|(stream, peer)| spawn(stream, peer));
             }
-            members.wait_for_fewer_than(1).await;
+            connections.wait_for_fewer_than(1).await;
         };
         let is_late = time::timeout(grace, finish).await.is_err();
-        let aborted = if is_late { members.abort() } else { 0 };
-        members.wait_for_fewer_than(1).await;
-        let (accepted, panicked) = (members.spawned(), members.panicked());
+        let aborted = if is_late { connections.abort() } else { 0 };
+        connections.wait_for_fewer_than(1).await;
+        let (accepted, panicked) = (connections.spawned(), connections.panicked());
         result.map(|()| Served { accepted, panicked, aborted, unserved: backlog.len() as u64 })
     }
 }

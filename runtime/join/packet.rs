@@ -243,13 +243,13 @@ impl<F, T> Drop for Calling<F, T> {
 pin_project_lite::pin_project! {
     /// A future that leaves its result in a packet. It is gone before its result can be seen, also if it is
     /// dropped before it is ready; should that panic, the panic is the result.
-    pub(crate) struct Sending<F: Future> {
+    pub(crate) struct SendOutput<F: Future> {
         #[pin]
         future: Option<F>,
         sender: Sender<F::Output>,
     }
 
-    impl<F: Future> PinnedDrop for Sending<F> {
+    impl<F: Future> PinnedDrop for SendOutput<F> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             let id = this.sender.control().id;
@@ -260,13 +260,13 @@ pin_project_lite::pin_project! {
     }
 }
 
-impl<F: Future> Sending<F> {
-    pub(crate) fn new(future: F, sender: Sender<F::Output>) -> Sending<F> {
-        Sending { future: Some(future), sender }
+impl<F: Future> SendOutput<F> {
+    pub(crate) fn new(future: F, sender: Sender<F::Output>) -> SendOutput<F> {
+        SendOutput { future: Some(future), sender }
     }
 }
 
-impl<F: Future> Future for Sending<F> {
+impl<F: Future> Future for SendOutput<F> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {

@@ -4,7 +4,7 @@ use crate::runtime::context::{self, Context};
 use crate::runtime::executor::task_ref::TaskRef;
 use crate::runtime::join::JoinHandle;
 use crate::runtime::join::error::JoinError;
-use crate::runtime::join::packet::{self, Calling, Sending};
+use crate::runtime::join::packet::{self, Calling, SendOutput};
 use crate::runtime::remote::Remote;
 use crate::runtime::remote::blocking::Job;
 use crate::runtime::remote::blocking_call::{self, Home};
@@ -113,7 +113,7 @@ where
 {
     let (sender, packet) = packet::packet(elsewhere);
     let control = packet.control().clone();
-    let future = Sending::new(future, sender);
+    let future = SendOutput::new(future, sender);
     let origin = Origin::caller();
     let start = move || {
         let of = spawn_task("spawn", future, origin);

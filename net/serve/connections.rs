@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 /// Aborts its tasks when it is dropped.
-pub(super) struct Members {
+pub(super) struct Connections {
     state: Rc<State>,
 }
 
@@ -25,9 +25,9 @@ struct State {
     waiter: WakerCell,
 }
 
-impl Members {
-    pub(super) fn new() -> Members {
-        Members { state: Rc::default() }
+impl Connections {
+    pub(super) fn new() -> Connections {
+        Connections { state: Rc::default() }
     }
 
     pub(super) fn spawn(&self, future: impl Future<Output = ()> + 'static) {
@@ -36,7 +36,7 @@ impl Members {
         // Before it starts: where the runtime is going, it ends at once.
         let key = state.tasks.borrow_mut().insert(None);
         let permit = ConnectionPermit { state: state.clone(), key, finished: false };
-        let task = task::spawn(Member { future, permit });
+        let task = task::spawn(Connection { future, permit });
         if let Some(abort) = state.tasks.borrow_mut().get_mut(key) {
             *abort = Some(task.abort_handle());
         }
@@ -74,7 +74,7 @@ impl Members {
     }
 }
 
-impl Drop for Members {
+impl Drop for Connections {
     fn drop(&mut self) {
         self.abort();
     }
@@ -82,7 +82,7 @@ impl Drop for Members {
 
 pin_project_lite::pin_project! {
     /// A task. The future is dropped before the permit is given up.
-    struct Member<F> {
+    struct Connection<F> {
         #[pin]
         future: F,
         permit: ConnectionPermit,
@@ -96,7 +96,7 @@ struct ConnectionPermit {
     finished: bool,
 }
 
-impl<F: Future<Output = ()>> Future for Member<F> {
+impl<F: Future<Output = ()>> Future for Connection<F> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
