@@ -161,7 +161,7 @@ impl Server {
                 Err(error) => {
                     self.report(format_args!("cannot accept for now, will try again: {error}"));
                     self.resting = Some(Instant::now() + REST);
-                    return self.selector.unregister(&self.listener);
+                    return self.selector.deregister(&self.listener);
                 }
             }
         }
@@ -203,7 +203,7 @@ impl Server {
     /// Out of the selector first, then closed.
     fn close(&mut self, key: u64) -> io::Result<()> {
         match self.connections.remove(&key) {
-            Some(connection) => self.selector.unregister(&connection.stream),
+            Some(connection) => self.selector.deregister(&connection.stream),
             None => Ok(()),
         }
     }

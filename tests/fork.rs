@@ -169,7 +169,7 @@ fn a_selector_by_itself_is_its_makers() {
                     assert!(result.is_err_and(|error| error.to_string().contains("fork")), "{kind}");
                 };
                 told(selector.modify(&reader, 2, runtime::io::Interest::READABLE));
-                told(selector.unregister(&reader));
+                told(selector.deregister(&reader));
                 told(selector.register(&writer, 3, runtime::io::Interest::WRITABLE));
                 told(selector.wait(&mut events, Some(Duration::ZERO)));
             });

@@ -49,7 +49,7 @@ laws! {
     what_becomes_ready_after_eagain_is_reported
     nothing_is_reported_that_nobody_asked_for
     another_interest_and_another_key
-    what_is_unregistered_is_silent
+    what_is_deregistered_is_silent
     errors_of_registration_are_alike
     one_that_is_refused_is_not_there
     a_wait_is_never_too_short
@@ -331,18 +331,18 @@ fn another_interest_and_another_key(kind: Kind) {
     watch.is_quiet();
 }
 
-fn what_is_unregistered_is_silent(kind: Kind) {
+fn what_is_deregistered_is_silent(kind: Kind) {
     let mut watch = Watch::new(kind);
     let (one, mut other) = pair();
     let (two, mut another) = pair();
     watch.register(&one, 1, READ);
     watch.register(&two, 2, READ);
-    watch.selector.unregister(&one).unwrap();
+    watch.selector.deregister(&one).unwrap();
     other.write_all(b"x").unwrap();
     watch.is_quiet();
     another.write_all(b"x").unwrap();
     assert_eq!(watch.until(2), Seen::READABLE);
-    watch.selector.unregister(&two).unwrap();
+    watch.selector.deregister(&two).unwrap();
     watch.is_quiet();
     watch.register(&one, 3, READ);
     assert_eq!(watch.until(3), Seen::READABLE);
@@ -355,7 +355,7 @@ fn errors_of_registration_are_alike(kind: Kind) {
     let (one, other) = pair();
     let selector = &mut watch.selector;
     assert_eq!(errno(selector.modify(&one, 1, READ)), Some(libc::ENOENT));
-    assert_eq!(errno(selector.unregister(&one)), Some(libc::ENOENT));
+    assert_eq!(errno(selector.deregister(&one)), Some(libc::ENOENT));
     selector.register(&one, 1, READ).unwrap();
     for interest in [READ, WRITE, BOTH] {
         assert_eq!(errno(selector.register(&one, 2, interest)), Some(libc::EEXIST));
@@ -368,8 +368,8 @@ fn errors_of_registration_are_alike(kind: Kind) {
     let reserved = selector.modify(&one, u64::MAX, READ).unwrap_err();
     assert_eq!(reserved.kind(), ErrorKind::InvalidInput);
     selector.register(&other, u64::MAX - 1, READ).unwrap();
-    selector.unregister(&one).unwrap();
-    assert_eq!(errno(selector.unregister(&one)), Some(libc::ENOENT));
+    selector.deregister(&one).unwrap();
+    assert_eq!(errno(selector.deregister(&one)), Some(libc::ENOENT));
     (&one).write_all(b"x").unwrap();
     assert_eq!(watch.until(u64::MAX - 1), Seen::READABLE);
 }
@@ -380,7 +380,7 @@ fn one_that_is_refused_is_not_there(kind: Kind) {
     for _ in 0..2 {
         assert_eq!(errno(watch.selector.register(&file, 1, READ)), Some(libc::EPERM));
         assert_eq!(errno(watch.selector.modify(&file, 1, READ)), Some(expected_of_file(kind)));
-        assert_eq!(errno(watch.selector.unregister(&file)), Some(expected_of_file(kind)));
+        assert_eq!(errno(watch.selector.deregister(&file)), Some(expected_of_file(kind)));
     }
     watch.is_quiet();
 }
@@ -632,7 +632,7 @@ fn a_hang_up_that_nobody_reads(kind: Kind) {
         assert_eq!(watch.now().contains_key(&1), !kind.is_edge());
     }
     // …and one that is not of interest any more is taken out.
-    watch.selector.unregister(&one).unwrap();
+    watch.selector.deregister(&one).unwrap();
     watch.is_quiet();
 }
 
@@ -651,7 +651,7 @@ fn a_pipe(kind: Kind) {
     let seen = watch.until(1);
     assert!(seen.readable && seen.read_closed, "{seen:?}");
     assert_eq!((&reader).read(&mut [0; 16]).unwrap(), 0);
-    watch.selector.unregister(&reader).unwrap();
+    watch.selector.deregister(&reader).unwrap();
 
     let (reader, writer) = io::pipe().unwrap();
     watch.register(&writer, 2, WRITE);
@@ -661,7 +661,7 @@ fn a_pipe(kind: Kind) {
     assert!(seen.writable && seen.write_closed, "{seen:?}");
     assert_eq!((&writer).write(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);
     // One whose reader has gone before it is registered.
-    watch.selector.unregister(&writer).unwrap();
+    watch.selector.deregister(&writer).unwrap();
     watch.register(&writer, 3, WRITE);
     let seen = watch.until(3);
     assert!(seen.writable && seen.write_closed, "{seen:?}");
@@ -707,7 +707,7 @@ fn a_device_that_is_always_ready(kind: Kind) {
             }
         }
         // Systems differ; whether it is taken or not, nothing is made up.
-        _ => assert_eq!(result.is_ok(), watch.selector.unregister(&null).is_ok()),
+        _ => assert_eq!(result.is_ok(), watch.selector.deregister(&null).is_ok()),
     }
 }
 
@@ -782,14 +782,14 @@ fn numbers_around_the_end_of_the_sets(kind: Kind) {
             if kind != Kind::Select || number < end {
                 result.unwrap();
                 assert_eq!(watch.until(1), Seen::READABLE);
-                watch.selector.unregister(&high).unwrap();
+                watch.selector.deregister(&high).unwrap();
             } else {
                 let error = result.unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::InvalidInput);
                 for word in ["FD_SETSIZE", &end.to_string(), &number.to_string(), "poll", "epoll"] {
                     assert!(error.to_string().contains(word), "{error}");
                 }
-                assert_eq!(errno(watch.selector.unregister(&high)), Some(libc::ENOENT));
+                assert_eq!(errno(watch.selector.deregister(&high)), Some(libc::ENOENT));
             }
             watch.is_quiet();
         }
@@ -832,7 +832,7 @@ fn nineteen_thousand_descriptors(kind: Kind) {
         }
         watch.is_quiet();
         for (one, _) in &pairs[..registered] {
-            watch.selector.unregister(one).unwrap();
+            watch.selector.deregister(one).unwrap();
         }
         watch.is_quiet();
     });
@@ -928,7 +928,7 @@ fn a_number_used_again_within_a_batch(kind: Kind) {
         assert_eq!(batch.keys().copied().collect::<Vec<_>>(), [1, 2]);
         // Whoever handles the first event closes the other socket; its number comes again at once.
         let number = two.as_raw_fd();
-        watch.selector.unregister(&two).unwrap();
+        watch.selector.deregister(&two).unwrap();
         drop(two);
         let (three, mut third) = pair();
         assert_eq!(three.as_raw_fd(), number);
@@ -948,7 +948,7 @@ fn a_duplicate_kept_alive(kind: Kind) {
         let (one, mut other) = pair();
         let kept = duplicate(&one, 0);
         watch.register(&one, 1, READ);
-        watch.selector.unregister(&one).unwrap();
+        watch.selector.deregister(&one).unwrap();
         drop(one);
         other.write_all(b"x").unwrap();
         watch.is_quiet();

@@ -36,7 +36,7 @@ pub(crate) fn serve_echo(kind: Kind, listener: TcpListener, buffer_len: usize) -
             let place = &mut connections[event.key() as usize];
             let Some(stream) = place else { continue };
             if echo(stream, &mut buf).is_break() {
-                selector.unregister(&*stream)?;
+                selector.deregister(&*stream)?;
                 *place = None;
             }
         }

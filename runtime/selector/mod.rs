@@ -27,7 +27,7 @@
 //! let event = events.iter().next().unwrap();
 //! assert!(event.key() == 7 && event.is_readable());
 //!
-//! selector.unregister(&server)?; // before it is closed
+//! selector.deregister(&server)?; // before it is closed
 //! # std::io::Result::Ok(())
 //! ```
 //!
@@ -35,7 +35,7 @@
 //!
 //! # What is promised
 //!
-//! - A descriptor is registered once. Registering it again is `EEXIST`, and to modify or unregister
+//! - A descriptor is registered once. Registering it again is `EEXIST`, and to modify or deregister
 //!   one that is not registered is `ENOENT`. What a mechanism cannot watch it refuses at
 //!   registration, never later.
 //! - What is ready already at registration is reported by the next wait, and so it is after
@@ -48,7 +48,7 @@
 //!   reported.
 //! - Error and hang-up are reported with any interest, and count as both directions, as far as the
 //!   mechanism can tell.
-//! - A descriptor must be unregistered *before* it is closed. An event that was already collected may
+//! - A descriptor must be deregistered *before* it is closed. An event that was already collected may
 //!   still come out afterwards, so do not give a key to another one within a batch of events.
 //! - A timeout is rounded up, never down, and clamped to what the system call can say; a wait that
 //!   long (24 days at least) may end early. A signal ends a wait with no events, and so does the
@@ -72,7 +72,7 @@
 //! | `is_priority` | yes | no | no | no | no |
 //! | closed while registered, no `dup` left | silence | silence | silence | one event, closed; struck off | one event, closed; struck off |
 //! | …with a `dup` left | events go on, and cannot be ended | likewise | silence | as above | as above |
-//! | …and its number used again, unregistered | silence | silence | silence | watched under the old key | watched under the old key |
+//! | …and its number used again, deregistered | silence | silence | silence | watched under the old key | watched under the old key |
 //! | regular file, directory | `EPERM` | `EPERM` | `EPERM` | `EPERM` | `EPERM` |
 //! | `/dev/null` | `EPERM` | `EPERM` | depends on the system | always ready | always ready |
 //! | timeouts | nanoseconds (Linux 5.11), else milliseconds | likewise | nanoseconds | nanoseconds (macOS: milliseconds) | nanoseconds |
@@ -276,8 +276,8 @@ impl Selector {
     /// # Errors
     ///
     /// `ENOENT` if it is not registered.
-    pub fn unregister(&mut self, fd: impl AsFd) -> io::Result<()> {
-        self.deregister(fd.as_fd().as_raw_fd())
+    pub fn deregister(&mut self, fd: impl AsFd) -> io::Result<()> {
+        self.deregister_fd(fd.as_fd().as_raw_fd())
     }
 
     /// Waits until something is ready, the time is up, or the notifier is used, and fills `events`
@@ -322,9 +322,9 @@ impl Selector {
         dispatch!(&mut self.backend, backend => backend.modify(fd, key, interest))
     }
 
-    /// As [`unregister`](Selector::unregister).
+    /// As [`deregister`](Selector::deregister).
     #[inline]
-    pub(crate) fn deregister(&mut self, fd: RawFd) -> io::Result<()> {
+    pub(crate) fn deregister_fd(&mut self, fd: RawFd) -> io::Result<()> {
         self.process.check()?;
         dispatch!(&mut self.backend, backend => backend.deregister(fd))
     }

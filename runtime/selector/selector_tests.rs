@@ -61,7 +61,7 @@ fn of_what_nobody_waits_for_not_even_a_hang_up_is_told() {
         selector.modify_for(fd, 4, BOTH).unwrap();
         assert_eq!(keys(&mut selector, Duration::ZERO), [4], "{kind}");
         selector.modify_for(fd, 5, None).unwrap();
-        selector.deregister(fd).unwrap();
+        selector.deregister_fd(fd).unwrap();
         assert_eq!(errno(selector.modify_for(fd, 6, READ)), Some(libc::ENOENT), "{kind}");
     }
 }
@@ -74,8 +74,8 @@ fn what_nobody_waits_for_is_registered_all_the_same() {
         selector.register_for(one.as_fd(), 1, None).unwrap();
         assert_eq!(errno(selector.register_for(one.as_fd(), 2, READ)), Some(libc::EEXIST), "{kind}");
         assert_eq!(errno(selector.register_for(one.as_fd(), 2, None)), Some(libc::EEXIST), "{kind}");
-        selector.deregister(fd).unwrap();
-        assert_eq!(errno(selector.deregister(fd)), Some(libc::ENOENT), "{kind}");
+        selector.deregister_fd(fd).unwrap();
+        assert_eq!(errno(selector.deregister_fd(fd)), Some(libc::ENOENT), "{kind}");
         let file = std::fs::File::open("Cargo.toml").unwrap();
         assert_eq!(errno(selector.register_for(file.as_fd(), 3, None)), Some(libc::EPERM), "{kind}");
         selector.register_for(one.as_fd(), 4, READ).unwrap();
@@ -107,7 +107,7 @@ fn one_that_another_thread_takes_out_is_gone_and_may_come_again() {
                 keys_seen = keys(&mut selector, Duration::from_secs(5));
             }
             assert_eq!(keys_seen, [2], "{kind}");
-            selector.deregister(fd).unwrap();
+            selector.deregister_fd(fd).unwrap();
         }
     }
 }
@@ -150,7 +150,7 @@ fn sets_of_all_sizes_lose_nobody() {
             number = number.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             let (one, fd, _) = &pairs[(number >> 33) as usize % pairs.len()];
             if registered.remove(fd).is_some() {
-                selector.deregister(*fd).unwrap();
+                selector.deregister_fd(*fd).unwrap();
             } else {
                 selector.register_for(one.as_fd(), number >> 1, Some(Interest::WRITABLE)).unwrap();
                 registered.insert(*fd, number >> 1);

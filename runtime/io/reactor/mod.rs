@@ -195,7 +195,7 @@ impl Reactor {
     pub(crate) fn deregister(&mut self, id: Id) -> Option<Source> {
         let source = self.forget(id)?;
         // Fails if somebody closed the descriptor behind its owner's back; then it is gone anyway.
-        let _ = self.selector.deregister(source.fd);
+        let _ = self.selector.deregister_fd(source.fd);
         Some(source)
     }
 

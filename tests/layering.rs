@@ -1,5 +1,5 @@
-//! The floors: who may name whom. An arrow never goes up, so that each part can be understood, and
-//! tested, without what stands on it. And where `unsafe` may be.
+//! The layers: which module may name which. A module names only its own layer and those below it, so that each part
+//! can be understood, and tested, without what is built on it. This file also says where `unsafe` may be.
 //!
 //! Read from the source: comments, strings and tests are left out; `crate::` and `super::` are
 //! followed, also through braces.
@@ -31,7 +31,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "time",
         ],
     ),
-    // The ground floor: a counter.
+    // The lowest layer.
     ("task/coop", &[]),
     ("task/origin.rs", &[]),
     ("task/origin_absent.rs", &[]),
@@ -91,7 +91,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// The floors of `runtime/`, from the ground: a file names those of its own floor, and of those below.
+/// The layers of `runtime/`, from the lowest. A file names modules of its own layer and of those below.
 const RUNTIME: &[&[&str]] = &[
     &[
         "enter_stack",
@@ -135,7 +135,7 @@ const RUNTIME: &[&[&str]] = &[
     &["cores"],
 ];
 
-/// Neighbours on a floor who must not know each other, and other bans: a file, and what it must not name.
+/// Modules of one layer that must not name each other, and other bans: a file, and what it must not name.
 const MUST_NOT_NAME: &[(&str, &[&str])] = &[
     // They meet in `Waker`.
     (
@@ -356,7 +356,7 @@ fn a_folder_names_only_what_is_below_it() {
             .iter()
             .filter(|(path, _)| is_below(&file, path))
             .max_by_key(|(path, _)| path.len())
-            .unwrap_or_else(|| panic!("no floor for {file}: give it one"));
+            .unwrap_or_else(|| panic!("no layer for {file}: give it one"));
         let own = path.trim_end_matches(".rs").replace('/', "::");
         for name in names_of(&file) {
             if !is_in(&name, &own) && !may_name.iter().any(|module| is_in(&name, module)) {
@@ -364,17 +364,17 @@ fn a_folder_names_only_what_is_below_it() {
             }
         }
     }
-    assert!(wrong.is_empty(), "up the stairs:\n{}", wrong.join("\n"));
+    assert!(wrong.is_empty(), "names of a higher layer:\n{}", wrong.join("\n"));
 }
 
 #[test]
-fn the_floors_of_the_runtime() {
+fn the_runtime_has_layers() {
     // That of the longest path that a module is in.
-    let floor_of = |module: &str| {
+    let layer_of = |module: &str| {
         let entries =
-            RUNTIME.iter().enumerate().flat_map(|(floor, modules)| modules.iter().map(move |of| (floor, of)));
+            RUNTIME.iter().enumerate().flat_map(|(layer, modules)| modules.iter().map(move |of| (layer, of)));
         let around = entries.filter(|(_, of)| is_in(module, of));
-        around.max_by_key(|(_, of)| of.len()).map(|(floor, _)| floor)
+        around.max_by_key(|(_, of)| of.len()).map(|(layer, _)| layer)
     };
     let mut wrong = Vec::new();
     for file in files("runtime") {
@@ -383,21 +383,21 @@ fn the_floors_of_the_runtime() {
         if module.is_empty() || module == "io" {
             continue;
         }
-        let floor = floor_of(&module).unwrap_or_else(|| panic!("no floor for {file}: give it one"));
+        let layer = layer_of(&module).unwrap_or_else(|| panic!("no layer for {file}: give it one"));
         for name in names_of(&file) {
             let Some(other) = name.strip_prefix("runtime::") else { continue };
-            match floor_of(other) {
-                Some(other) if other <= floor => {}
+            match layer_of(other) {
+                Some(other) if other <= layer => {}
                 Some(_) => wrong.push(format!("{file} names {name}, which is above")),
-                None => wrong.push(format!("{file} names {name}, which has no floor")),
+                None => wrong.push(format!("{file} names {name}, which has no layer")),
             }
         }
     }
-    assert!(wrong.is_empty(), "up the stairs:\n{}", wrong.join("\n"));
+    assert!(wrong.is_empty(), "names of a higher layer:\n{}", wrong.join("\n"));
 }
 
 #[test]
-fn those_who_must_not_know_each_other() {
+fn what_is_banned_is_not_named() {
     let mut wrong = Vec::new();
     for file in FOLDERS.iter().flat_map(|folder| files(folder)) {
         for (path, bans) in MUST_NOT_NAME.iter().filter(|(path, _)| is_below(&file, path)) {
@@ -416,7 +416,7 @@ fn those_who_must_not_know_each_other() {
 }
 
 #[test]
-fn the_front_door_holds_no_logic() {
+fn the_root_of_the_crate_holds_no_logic() {
     let code = code_of(&read("lib.rs"));
     for word in ["fn ", "impl ", "struct ", "enum ", "trait ", "static ", "thread_local!"] {
         assert!(!code.contains(word), "lib.rs has a `{word}`");
