@@ -105,7 +105,8 @@ impl Options {
                 "a runtime has one thread, its only flavor is \"current_thread\", which may be left out; \
                  for several threads, call `runtime::cores::PerCore` (feature `cores`) in a plain `main`",
             ),
-            "selector" if let Some(text) = text_of(&value) => {
+            "selector" if text_of(&value).is_some() => {
+                let text = text_of(&value).unwrap_or_default();
                 match SELECTORS.iter().find(|(name, _)| *name == text) {
                     Some((_, kind)) => self.selector = Some((kind, span_of(&value))),
                     None => errors.push(span_of(&value), unknown_selector(&text)),
