@@ -16,7 +16,7 @@
 
 pub(super) use super::splice::Pipe;
 use super::splice::{is_refusal, send_file, sigpipe_is_deadly};
-use crate::net::transfer::{Sink, Source};
+use crate::net::transfer::{ReadFd, WriteFd};
 use crate::runtime::io::reactor::Direction;
 use crate::runtime::io::registered::Registered;
 use crate::task::coop;
@@ -73,7 +73,7 @@ impl Drop for Outstanding {
 
 /// A read without a buffer.
 #[cold]
-pub(crate) fn poll_read<T: Source>(io: &Registered<T>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+pub(crate) fn poll_read<T: ReadFd>(io: &Registered<T>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
     match take() {
         Some(Order::Fill(_)) => {
             let filled = io.poll_io(cx, Direction::Read, |source| fill(source));
@@ -87,7 +87,7 @@ pub(crate) fn poll_read<T: Source>(io: &Registered<T>, cx: &mut Context<'_>) -> 
 
 /// A write without a buffer.
 #[cold]
-pub(crate) fn poll_write<T: Sink>(io: &Registered<T>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+pub(crate) fn poll_write<T: WriteFd>(io: &Registered<T>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
     match take() {
         Some(Order::Drain(mut pipe, _)) => {
             let drained = io.poll_io(cx, Direction::Write, |sink| pipe.drain(sink.as_fd()));
@@ -103,7 +103,7 @@ pub(crate) fn poll_write<T: Sink>(io: &Registered<T>, cx: &mut Context<'_>) -> P
     Poll::Ready(Ok(0))
 }
 
-fn fill(source: &impl Source) -> io::Result<Filled> {
+fn fill(source: &impl ReadFd) -> io::Result<Filled> {
     let Some(mut pipe) = Pipe::take() else {
         return Ok(Filled::NoPipe);
     };

@@ -48,8 +48,6 @@ mod endless;
 mod join;
 mod lent;
 mod pump;
-#[cfg(all(feature = "net", feature = "tokio-io"))]
-pub(crate) mod read_buf;
 #[cfg(feature = "io-util")]
 mod send_file;
 #[cfg(all(feature = "io-util", any(target_os = "linux", target_os = "android")))]
@@ -60,10 +58,10 @@ mod standard;
 #[cfg(feature = "io-std")]
 mod standard_sys;
 #[cfg(feature = "tokio-io")]
-pub(crate) mod tokio_traits;
+mod tokio_traits;
 #[cfg(not(feature = "tokio-io"))]
 #[path = "tokio_traits_absent.rs"]
-pub(crate) mod tokio_traits;
+mod tokio_traits;
 #[cfg(feature = "net")]
 pub mod unix;
 

@@ -268,8 +268,8 @@ macro_rules! either_half {
             #[doc = concat!("As [`", stringify!($stream), "::readable`].")]
             pub async fn ready(
                 &self,
-                interest: $crate::io::Interest,
-            ) -> ::std::io::Result<$crate::io::Ready> {
+                interest: $crate::runtime::io::interest::Interest,
+            ) -> ::std::io::Result<$crate::runtime::io::interest::Ready> {
                 let $half = self;
                 $value.ready(interest).await
             }

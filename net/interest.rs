@@ -1,6 +1,6 @@
 //! Waiting for what an [`Interest`] names: one side of a descriptor, or whichever of both comes first.
 
-use crate::io::{Interest, Ready};
+use crate::runtime::io::interest::{Interest, Ready};
 use crate::runtime::io::reactor::Direction;
 use crate::runtime::io::registered::{ReadyEvent, Registered};
 use std::io;

@@ -146,7 +146,7 @@ macro_rules! ready_method {
             ///
             /// If no runtime is entered on this thread.
             $(#[$example])*
-            pub async fn ready(&self, interest: $crate::io::Interest) -> ::std::io::Result<$crate::io::Ready> {
+            pub async fn ready(&self, interest: $crate::runtime::io::interest::Interest) -> ::std::io::Result<$crate::runtime::io::interest::Ready> {
                 self.io.ready_for(interest).await.map(|found| found.ready)
             }
         }
@@ -168,7 +168,7 @@ macro_rules! ready_methods {
             /// # Errors
             ///
             /// [`WouldBlock`](std::io::ErrorKind::WouldBlock) if nothing is ready, and those of the call.
-            pub fn try_io<R>(&self, interest: $crate::io::Interest, operation: impl FnOnce() -> ::std::io::Result<R>) -> ::std::io::Result<R> {
+            pub fn try_io<R>(&self, interest: $crate::runtime::io::interest::Interest, operation: impl FnOnce() -> ::std::io::Result<R>) -> ::std::io::Result<R> {
                 self.io.try_io_for(interest, |_| operation())
             }
 
@@ -188,7 +188,7 @@ macro_rules! ready_methods {
             /// If it has to wait and no runtime is entered on this thread.
             pub async fn async_io<R>(
                 &self,
-                interest: $crate::io::Interest,
+                interest: $crate::runtime::io::interest::Interest,
                 mut operation: impl FnMut() -> ::std::io::Result<R>,
             ) -> ::std::io::Result<R> {
                 self.io.async_io_for(interest, |_| operation()).await

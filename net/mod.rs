@@ -15,7 +15,7 @@
 //! thread, for the system's resolver on the runtime's pool.
 //!
 //! What this module does not know: tasks, wakers in their seats, and the kernel's event queue. All
-//! that is `runtime::registered`'s.
+//! that is `runtime::io::registered`'s.
 
 mod addr;
 mod async_fd;
@@ -27,11 +27,18 @@ mod listening;
 mod methods;
 mod option_values;
 mod pace;
+#[cfg(feature = "tokio-io")]
+pub(crate) mod read_buf;
 mod serve;
 #[cfg(all(feature = "tokio-io", any(feature = "udp", feature = "unix")))]
 mod spare;
 mod sys;
 pub mod tcp;
+#[cfg(feature = "tokio-io")]
+pub(crate) mod tokio_traits;
+#[cfg(not(feature = "tokio-io"))]
+#[path = "tokio_traits_absent.rs"]
+pub(crate) mod tokio_traits;
 pub(crate) mod transfer;
 #[cfg(feature = "udp")]
 #[cfg_attr(docsrs, doc(cfg(feature = "udp")))]

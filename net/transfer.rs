@@ -22,7 +22,7 @@ pub(crate) const MOST_BYTES: usize = 0x7fff_f000;
 
 /// What bytes can be read from. Each function is one system call, that never blocks: read(2), or what
 /// does the same on a socket.
-pub(crate) trait Source: AsFd {
+pub(crate) trait ReadFd: AsFd {
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize>;
     fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize>;
 
@@ -33,7 +33,7 @@ pub(crate) trait Source: AsFd {
     where
         Self: Sized,
     {
-        crate::io::read_buf::read_into(self, room)
+        crate::net::read_buf::read_into(self, room)
     }
 
     /// Whether a read that is short has taken all there was. It is asked after the read.
@@ -44,7 +44,7 @@ pub(crate) trait Source: AsFd {
 }
 
 /// What bytes can be written to, likewise, and without a `SIGPIPE` where the system can do without.
-pub(crate) trait Sink: AsFd {
+pub(crate) trait WriteFd: AsFd {
     fn write(&self, buffer: &[u8]) -> io::Result<usize>;
     fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize>;
 
@@ -57,7 +57,7 @@ pub(crate) trait Sink: AsFd {
 
 // An empty buffer never reaches the system: it would look like the end of the stream, or wait for what
 // it cannot take. It may be a copy that wants to do without one.
-impl<T: Source> Registered<T> {
+impl<T: ReadFd> Registered<T> {
     #[inline]
     pub(crate) fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         if buffer.is_empty() {
@@ -95,7 +95,7 @@ impl<T: Source> Registered<T> {
     }
 }
 
-impl<T: Sink> Registered<T> {
+impl<T: WriteFd> Registered<T> {
     #[inline]
     pub(crate) fn poll_write(&self, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
         if buffer.is_empty() {
@@ -135,13 +135,13 @@ impl<T: Sink> Registered<T> {
 
 /// Tells of a read of so many bytes whether it has emptied the source, which had room for `room`.
 #[inline]
-pub(crate) fn emptied_below<T: Source>(room: usize) -> impl Fn(&T, usize) -> bool {
+pub(crate) fn emptied_below<T: ReadFd>(room: usize) -> impl Fn(&T, usize) -> bool {
     move |source, count| count < room && count < MOST_BYTES && source.is_emptied_by_short()
 }
 
 /// Tells of a write of so many bytes, of `room`, whether it has filled the sink.
 #[inline]
-fn filled_below<T: Sink>(room: usize) -> impl Fn(&T, usize) -> bool {
+fn filled_below<T: WriteFd>(room: usize) -> impl Fn(&T, usize) -> bool {
     move |sink, count| count < room && count < MOST_BYTES && sink.is_filled_by_short()
 }
 
@@ -187,7 +187,7 @@ macro_rules! async_read {
             }
         }
     )*
-        $crate::io::tokio_traits::tokio_read! { $($type: $value => $io;)* }
+        $crate::net::tokio_traits::tokio_read! { $($type: $value => $io;)* }
     };
 }
 
@@ -223,7 +223,7 @@ macro_rules! async_write {
             }
         }
     )*
-        $crate::io::tokio_traits::tokio_write! { $($type: $value => $io, $close;)* }
+        $crate::net::tokio_traits::tokio_write! { $($type: $value => $io, $close;)* }
     };
 }
 

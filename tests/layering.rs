@@ -71,16 +71,13 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "time",
         ],
     ),
-    // Of `io`, which stands on it, only how a stream serves copies and tokio's helpers: the one exception.
+    // Of `io`, which stands on it, only how a stream serves copies: the one exception.
     (
         "net",
         &[
-            "io::Interest",
-            "io::Ready",
             "io::detour",
-            "io::read_buf",
-            "io::tokio_traits",
             "runtime::context",
+            "runtime::io::interest",
             "runtime::io::reactor",
             "runtime::io::registered",
             "runtime::unwind",
@@ -175,7 +172,7 @@ const MUST_NOT_NAME: &[(&str, &[&str])] = &[
 /// The files that may say `unsafe`, and the macro that their system calls go through.
 const MAY_BE_UNSAFE: &[&str] = &[
     "net/spare.rs",
-    "io/read_buf.rs",
+    "net/read_buf.rs",
     "io/splice.rs",
     "io/standard_sys.rs",
     "net/sys.rs",

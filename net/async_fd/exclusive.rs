@@ -9,7 +9,7 @@
 
 use super::AsyncFd;
 use super::guard::AsyncFdReadyMutGuard;
-use crate::io::Interest;
+use crate::runtime::io::interest::Interest;
 use crate::runtime::io::reactor::Direction;
 use crate::task::coop;
 use std::io;

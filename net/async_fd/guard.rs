@@ -4,8 +4,8 @@
 //! readiness came with, so that an event which has come in between is not cleared with it.
 
 use super::{AsyncFd, TryIoError};
-use crate::io::Ready;
 use crate::net::interest::Found;
+use crate::runtime::io::interest::Ready;
 use std::fmt;
 use std::io;
 use std::os::fd::AsFd;

@@ -10,8 +10,8 @@ mod guard;
 pub use error::{AsyncFdRegisterError, TryIoError};
 pub use guard::{AsyncFdReadyGuard, AsyncFdReadyMutGuard};
 
-use crate::io::Interest;
 use crate::runtime::context;
+use crate::runtime::io::interest::Interest;
 use crate::runtime::io::reactor::Direction;
 use crate::runtime::io::registered::Registered;
 use crate::task::origin::NamedOrigin;

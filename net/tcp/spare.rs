@@ -1,8 +1,8 @@
 //! Reading into buffers that grow.
 
 use super::{OwnedReadHalf, ReadHalf};
-use crate::io::read_buf::read_buf_method;
 use crate::net::TcpStream;
+use crate::net::read_buf::read_buf_method;
 
 read_buf_method! {
     TcpStream: stream => stream.io;

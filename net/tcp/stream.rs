@@ -7,7 +7,7 @@ use super::split_owned::{self, OwnedReadHalf, OwnedWriteHalf};
 use super::{connect, split};
 use crate::net::addr::{ToSocketAddrs, lookup_host};
 use crate::net::sys;
-use crate::net::transfer::{Sink, Source, async_read, async_write};
+use crate::net::transfer::{ReadFd, WriteFd, async_read, async_write};
 use crate::runtime::io::registered::Registered;
 use crate::task::origin::NamedOrigin;
 use socket2::SockRef;
@@ -270,7 +270,7 @@ impl TcpStream {
     }
 }
 
-impl Source for std::net::TcpStream {
+impl ReadFd for std::net::TcpStream {
     #[inline]
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         sys::recv(self.as_fd(), buffer)
@@ -287,7 +287,7 @@ impl Source for std::net::TcpStream {
     }
 }
 
-impl Sink for std::net::TcpStream {
+impl WriteFd for std::net::TcpStream {
     #[inline]
     fn write(&self, buffer: &[u8]) -> io::Result<usize> {
         sys::send(self.as_fd(), buffer)

@@ -8,7 +8,7 @@
 //! and nobody may wait for what is there already.
 
 use super::sys;
-use crate::net::transfer::{MOST_BYTES, Sink, Source};
+use crate::net::transfer::{MOST_BYTES, ReadFd, WriteFd};
 use socket2::SockRef;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -41,7 +41,7 @@ impl AsFd for Connection {
     }
 }
 
-impl Source for Connection {
+impl ReadFd for Connection {
     #[inline]
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let room = buffer.len().min(MOST_BYTES);
@@ -66,7 +66,7 @@ impl Source for Connection {
 }
 
 /// Unlike std's write(2) and writev(2), these raise no `SIGPIPE` where that is not ignored.
-impl Sink for Connection {
+impl WriteFd for Connection {
     #[inline]
     fn write(&self, buffer: &[u8]) -> io::Result<usize> {
         crate::net::sys::send(self.as_fd(), buffer)

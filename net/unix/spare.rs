@@ -3,8 +3,8 @@
 use super::addr::SocketAddr;
 use super::datagram::{Socket, UnixDatagram, nobody, told};
 use super::{OwnedReadHalf, ReadHalf};
-use crate::io::read_buf::read_buf_method;
 use crate::net::UnixStream;
+use crate::net::read_buf::read_buf_method;
 use crate::net::spare::{Receive, recv_buf_methods};
 use socket2::SockAddr;
 use std::io;

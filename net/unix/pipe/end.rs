@@ -1,6 +1,6 @@
 //! One end of a pipe, as it is read or written: std's, and what a short transfer says of it.
 
-use crate::net::transfer::{Sink, Source};
+use crate::net::transfer::{ReadFd, WriteFd};
 use crate::net::unix::sys;
 use socket2::SockRef;
 use std::fs::File;
@@ -23,7 +23,7 @@ impl<P: AsFd> AsFd for End<P> {
     }
 }
 
-impl Source for End<PipeReader> {
+impl ReadFd for End<PipeReader> {
     #[inline]
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         io::Read::read(&mut &self.pipe, buffer)
@@ -39,7 +39,7 @@ impl Source for End<PipeReader> {
     }
 }
 
-impl Sink for End<PipeWriter> {
+impl WriteFd for End<PipeWriter> {
     #[inline]
     fn write(&self, buffer: &[u8]) -> io::Result<usize> {
         io::Write::write(&mut &self.pipe, buffer)

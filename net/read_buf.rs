@@ -5,7 +5,7 @@
 //! buffer for each read costs more than many a read; the kernel does it as well.
 #![expect(unsafe_code, reason = "read(2) initialises as much of the memory as it says")]
 
-use crate::net::transfer::{MOST_BYTES, Source, emptied_below};
+use super::transfer::{MOST_BYTES, ReadFd, emptied_below};
 use crate::runtime::io::reactor::Direction;
 use crate::runtime::io::registered::Registered;
 use bytes::BufMut;
@@ -15,7 +15,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::task::{Context, Poll};
 use tokio::io::ReadBuf;
 
-impl<T: Source> Registered<T> {
+impl<T: ReadFd> Registered<T> {
     /// As [`poll_read`](Self::poll_read), behind what the buffer has already.
     pub(crate) fn poll_read_buf(
         &self,
@@ -42,7 +42,7 @@ impl<T: Source> Registered<T> {
     }
 }
 
-/// `fill` is [`Source::read_uninit`], which has the kernel write as many bytes as it says.
+/// `fill` is [`ReadFd::read_uninit`], which has the kernel write as many bytes as it says.
 fn read(
     buffer: &mut ReadBuf<'_>,
     fill: impl FnOnce(&mut [MaybeUninit<u8>]) -> io::Result<usize>,
@@ -67,7 +67,7 @@ fn read_behind(
     Ok(count)
 }
 
-/// read(2), by which almost every [`Source`] is read.
+/// read(2), by which almost every [`ReadFd`] is read.
 pub(crate) fn read_into(source: &impl AsFd, room: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
     let (fd, most) = (source.as_fd().as_raw_fd(), room.len().min(MOST_BYTES));
     // SAFETY: the descriptor is open while it is borrowed, and the kernel writes no more than `room` has.
