@@ -7,7 +7,7 @@
 
 use super::standard_sys::{Manner, standard};
 use crate::runtime::io::reactor::Direction;
-use crate::runtime::io::registered::Registered;
+use crate::runtime::io::registered::{Owner, Registered};
 use futures_io::{AsyncRead, AsyncWrite};
 use std::fmt;
 use std::fs::File;
@@ -107,7 +107,7 @@ impl Standard {
         let duplicate = standard(fd).try_clone_to_owned().ok().map(File::from);
         let open = duplicate.map(|file| {
             let (file, manner) = Manner::of(file, fd == libc::STDIN_FILENO);
-            (Registered::new(file), manner)
+            (Registered::new(file, Owner::StandardStream), manner)
         });
         Standard { fd, open }
     }

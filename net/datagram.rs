@@ -48,7 +48,7 @@ macro_rules! datagram_methods {
             pub fn from_std(socket: $std) -> ::std::io::Result<$type> {
                 socket.set_nonblocking(true)?;
                 let mut socket = Self::new(socket);
-                socket.io.set_origin($crate::task::origin::NamedOrigin::caller(stringify!($type)));
+                socket.io.set_origin($crate::task::origin::Origin::caller());
                 Ok(socket)
             }
 

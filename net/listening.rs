@@ -6,8 +6,8 @@
 
 use super::pace::{Pace, TRIES};
 use crate::runtime::io::reactor::Direction;
-use crate::runtime::io::registered::{Registered, Waiting};
-use crate::task::origin::NamedOrigin;
+use crate::runtime::io::registered::{Owner, Registered, Waiting};
+use crate::task::origin::Origin;
 use crate::time::Sleep;
 use std::io;
 use std::os::fd::AsFd;
@@ -17,6 +17,9 @@ use std::task::{Context, Poll, ready};
 pub(super) trait Listen: AsFd {
     /// A connection, and whose it is.
     type Accepted;
+
+    /// The public type that listens.
+    const OWNER: Owner;
 
     /// Takes one connection from the queue. One system call, that never blocks.
     fn accept(&self) -> io::Result<Self::Accepted>;
@@ -31,11 +34,11 @@ pub(super) struct Listening<L: Listen> {
 impl<L: Listen> Listening<L> {
     /// Of a socket that does not block.
     pub(super) fn new(listener: L) -> Listening<L> {
-        Listening { io: Registered::new(listener), pace: Pace::default() }
+        Listening { io: Registered::new(listener, L::OWNER), pace: Pace::default() }
     }
 
     /// Notes where it was made.
-    pub(super) fn set_origin(&mut self, origin: NamedOrigin) {
+    pub(super) fn set_origin(&mut self, origin: Origin) {
         self.io.set_origin(origin);
     }
 

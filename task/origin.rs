@@ -23,21 +23,19 @@ impl Origin {
 /// That line, and what was made by the name that users know.
 #[derive(Clone, Copy)]
 pub(crate) struct NamedOrigin {
-    name: Option<&'static str>,
+    name: &'static str,
     origin: Origin,
 }
 
 impl NamedOrigin {
-    pub(crate) const UNKNOWN: NamedOrigin = NamedOrigin { name: None, origin: Origin::UNKNOWN };
-
     /// The caller makes something of that name.
     #[track_caller]
     pub(crate) fn caller(name: &'static str) -> NamedOrigin {
-        NamedOrigin { name: Some(name), origin: Origin::caller() }
+        NamedOrigin { name, origin: Origin::caller() }
     }
 
     pub(crate) fn name(self) -> Option<&'static str> {
-        self.name
+        Some(self.name)
     }
 
     pub(crate) fn origin(self) -> Origin {

@@ -24,8 +24,6 @@ impl Origin {
 pub(crate) struct NamedOrigin;
 
 impl NamedOrigin {
-    pub(crate) const UNKNOWN: NamedOrigin = NamedOrigin;
-
     #[inline(always)]
     pub(crate) fn caller(_name: &'static str) -> NamedOrigin {
         NamedOrigin

@@ -7,10 +7,11 @@ use futures_lite::future::block_on as elsewhere;
 use runtime::io::unix::AsyncFd;
 use runtime::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use runtime::net::unix::pipe;
-use runtime::net::{TcpListener, TcpStream, UdpSocket, UnixStream};
+use runtime::net::{TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream};
 use runtime::task::{self, JoinHandle, spawn_blocking, spawn_local};
 use runtime::{Handle, Runtime, spawn, time};
 use std::cell::RefCell;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -166,6 +167,49 @@ fn a_socket_that_is_polled_outside_of_a_runtime() {
     // A name is looked up on a thread of the runtime.
     let lookup = answer(|| elsewhere(TcpStream::connect("localhost:1")));
     assert_eq!(lookup.0, format!("lookup_host was called {OUTSIDE}"));
+}
+
+/// A descriptor is named as its users know it, whatever type it has inside, and also if nobody has noted where it was
+/// made.
+#[test]
+fn every_kind_of_descriptor_has_its_own_name() {
+    let _watchdog = watchdog();
+    let said = |future: std::pin::Pin<Box<dyn Future<Output = io::Result<()>> + '_>>, name: &str| {
+        let said = answer(|| elsewhere(future)).0;
+        assert!(said.starts_with(&format!("{name} was polled {OUTSIDE}")), "{name}: {said}");
+    };
+    let runtime = Runtime::new().unwrap();
+    let (listener, client, accepted) = runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (accepted, _) = listener.accept().await.unwrap();
+        (listener, client, accepted)
+    });
+    drop(runtime);
+    said(Box::pin(client.readable()), "TcpStream::readable");
+    said(Box::pin(accepted.readable()), "TcpStream::readable");
+    said(Box::pin(async { listener.accept().await.map(drop) }), "TcpListener::accept");
+
+    let file = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let fd = AsyncFd::new(file).unwrap();
+    said(Box::pin(async { fd.readable().await.map(drop) }), "AsyncFd::readable");
+    let fd = AsyncFd::new(std::io::pipe().unwrap().0).unwrap();
+    said(Box::pin(async { fd.readable().await.map(drop) }), "AsyncFd::readable");
+
+    let path = std::env::temp_dir().join(format!("runtime-messages-{}", std::process::id()));
+    let listener = UnixListener::bind(&path).unwrap();
+    std::fs::remove_file(path).unwrap();
+    said(Box::pin(async { listener.accept().await.map(drop) }), "UnixListener::accept");
+    let (datagram, _other) = UnixDatagram::pair().unwrap();
+    said(Box::pin(async { datagram.recv(&mut [0]).await.map(drop) }), "UnixDatagram::recv");
+    let (mut sender, _receiver) = pipe::pipe().unwrap();
+    said(
+        Box::pin(async {
+            while sender.write(&[0; 10_000]).await? > 0 {}
+            Ok(())
+        }),
+        "Sender::write",
+    );
 }
 
 #[test]

@@ -13,8 +13,8 @@ pub use guard::{AsyncFdReadyGuard, AsyncFdReadyMutGuard};
 use crate::runtime::context;
 use crate::runtime::io::interest::Interest;
 use crate::runtime::io::reactor::Direction;
-use crate::runtime::io::registered::Registered;
-use crate::task::origin::NamedOrigin;
+use crate::runtime::io::registered::{Owner, Registered};
+use crate::task::origin::Origin;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -123,8 +123,8 @@ impl<T: AsFd> AsyncFd<T> {
     /// ```
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn try_new(inner: T) -> Result<AsyncFd<T>, AsyncFdRegisterError<T>> {
-        let mut io = Registered::new(inner);
-        io.set_origin(NamedOrigin::caller("AsyncFd"));
+        let mut io = Registered::new(inner, Owner::AsyncFd);
+        io.set_origin(Origin::caller());
         if context::is_entered()
             && let Err(cause) = io.register_now()
         {

@@ -3,7 +3,7 @@
 use crate::net::sys;
 use crate::runtime::context;
 use crate::runtime::io::reactor::Direction;
-use crate::runtime::io::registered::Registered;
+use crate::runtime::io::registered::{Owner, Registered};
 use crate::task::coop;
 use crate::task::origin::Origin;
 use crate::task::outside;
@@ -28,7 +28,7 @@ pub(super) async fn connect_socket(socket: Socket, address: SocketAddr) -> io::R
     };
     // Careful: only the wait below registers the socket. A TCP socket that is registered before
     // connect(2) is reported writable and hung up at once.
-    let stream = Registered::new(TcpStream::from(socket));
+    let stream = Registered::new(TcpStream::from(socket), Owner::TcpStream);
     if connecting {
         if !context::is_entered() {
             outside::polled("TcpStream::connect", Origin::UNKNOWN);

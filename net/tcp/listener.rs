@@ -5,7 +5,8 @@ use crate::net::addr::{ToSocketAddrs, try_each};
 use crate::net::listening::{Acceptor, Listen, Listening};
 use crate::net::option_values::field;
 use crate::net::sys;
-use crate::task::origin::NamedOrigin;
+use crate::runtime::io::registered::Owner;
+use crate::task::origin::Origin;
 use futures_core::Stream;
 use std::fmt;
 use std::future::{poll_fn, ready};
@@ -186,7 +187,7 @@ impl TcpListener {
     pub fn from_std(listener: std::net::TcpListener) -> io::Result<TcpListener> {
         listener.set_nonblocking(true)?;
         let mut listener = TcpListener::new(listener);
-        listener.io.set_origin(NamedOrigin::caller("TcpListener"));
+        listener.io.set_origin(Origin::caller());
         Ok(listener)
     }
 
@@ -210,6 +211,7 @@ fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 
 impl Listen for std::net::TcpListener {
     type Accepted = (TcpStream, SocketAddr);
+    const OWNER: Owner = Owner::TcpListener;
 
     fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let (stream, peer) = sys::accept(self)?;

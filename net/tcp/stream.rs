@@ -8,8 +8,8 @@ use super::{connect, split};
 use crate::net::addr::{ToSocketAddrs, lookup_host};
 use crate::net::sys;
 use crate::net::transfer::{ReadFd, WriteFd, async_read, async_write};
-use crate::runtime::io::registered::Registered;
-use crate::task::origin::NamedOrigin;
+use crate::runtime::io::registered::{Owner, Registered};
+use crate::task::origin::Origin;
 use socket2::SockRef;
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -117,7 +117,7 @@ impl TcpStream {
 
     /// Of a socket that does not block.
     pub(super) fn new(stream: std::net::TcpStream) -> TcpStream {
-        TcpStream { io: Registered::new(stream) }
+        TcpStream { io: Registered::new(stream, Owner::TcpStream) }
     }
 
     /// Takes a connection of std's. It is made non-blocking, and so are its clones: they share that.
@@ -132,7 +132,7 @@ impl TcpStream {
     pub fn from_std(stream: std::net::TcpStream) -> io::Result<TcpStream> {
         stream.set_nonblocking(true)?;
         let mut stream = TcpStream::new(stream);
-        stream.io.set_origin(NamedOrigin::caller("TcpStream"));
+        stream.io.set_origin(Origin::caller());
         Ok(stream)
     }
 

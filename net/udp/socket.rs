@@ -8,7 +8,7 @@ use crate::net::datagram::{Packets, datagram_methods};
 use crate::net::methods::ready_methods;
 use crate::net::sys;
 use crate::runtime::io::reactor::Direction;
-use crate::runtime::io::registered::Registered;
+use crate::runtime::io::registered::{Owner, Registered};
 use socket2::SockAddr;
 use std::fmt;
 use std::future::ready;
@@ -84,7 +84,7 @@ impl UdpSocket {
 
     /// Of a socket that does not block.
     fn new(socket: std::net::UdpSocket) -> UdpSocket {
-        UdpSocket { io: Registered::new(Socket::of_std(socket)) }
+        UdpSocket { io: Registered::new(Socket::of_std(socket), Owner::UdpSocket) }
     }
 
     /// Connects to the first address to which there is a way: that is where [`send`](UdpSocket::send)

@@ -9,7 +9,7 @@ use super::addr::SocketAddr;
 use super::connection::Connection;
 use crate::runtime::context;
 use crate::runtime::io::reactor::Direction;
-use crate::runtime::io::registered::Registered;
+use crate::runtime::io::registered::{Owner, Registered};
 use crate::task::coop;
 use crate::task::origin::Origin;
 use crate::task::outside;
@@ -58,7 +58,7 @@ pub(super) async fn connect(socket: Socket, address: &SocketAddr) -> io::Result<
         sleep(pause).await;
         pause = (2 * pause).min(LONGEST_PAUSE);
     };
-    let stream = Registered::new(Connection::new(OwnedFd::from(socket).into()));
+    let stream = Registered::new(Connection::new(OwnedFd::from(socket).into()), Owner::UnixStream);
     if under_way {
         stream.ready(Direction::Write).await?;
         if let Some(error) = stream.get().socket.take_error()? {

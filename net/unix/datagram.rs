@@ -6,7 +6,7 @@ use crate::net::datagram::{Packets, datagram_methods};
 use crate::net::methods::ready_methods;
 use crate::net::sys;
 use crate::runtime::io::reactor::Direction;
-use crate::runtime::io::registered::Registered;
+use crate::runtime::io::registered::{Owner, Registered};
 use socket2::SockAddr;
 use std::fmt;
 use std::io;
@@ -139,7 +139,10 @@ impl UnixDatagram {
 
     /// Of a socket that does not block.
     fn new(socket: std::os::unix::net::UnixDatagram) -> UnixDatagram {
-        UnixDatagram { io: Registered::new(Socket::of_std(socket)), patience: patience::Shared::default() }
+        UnixDatagram {
+            io: Registered::new(Socket::of_std(socket), Owner::UnixDatagram),
+            patience: patience::Shared::default(),
+        }
     }
 
     /// Connects to the socket at a path: that is where [`send`](UnixDatagram::send) sends, and only

@@ -5,7 +5,8 @@ use super::stream::UnixStream;
 use super::sys;
 use crate::net::listening::{Acceptor, Listen, Listening};
 use crate::net::sys::accept_one;
-use crate::task::origin::NamedOrigin;
+use crate::runtime::io::registered::Owner;
+use crate::task::origin::Origin;
 use futures_core::Stream;
 use socket2::Type;
 use std::fmt;
@@ -98,7 +99,7 @@ impl UnixListener {
     #[cfg_attr(debug_assertions, track_caller)]
     pub(super) fn new(listener: net::UnixListener) -> UnixListener {
         let mut io = Listening::new(listener);
-        io.set_origin(NamedOrigin::caller("UnixListener"));
+        io.set_origin(Origin::caller());
         UnixListener { io }
     }
 
@@ -187,6 +188,7 @@ impl UnixListener {
 
 impl Listen for net::UnixListener {
     type Accepted = (UnixStream, SocketAddr);
+    const OWNER: Owner = Owner::UnixListener;
 
     fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
         let (fd, peer) = accept_one(self.as_fd())?;

@@ -9,8 +9,8 @@ use super::split_owned::{self, OwnedReadHalf, OwnedWriteHalf};
 use super::{connect, split, sys};
 use crate::net::methods::{deadline_methods, read_methods, ready_methods, write_methods};
 use crate::net::transfer::{async_read, async_write};
-use crate::runtime::io::registered::Registered;
-use crate::task::origin::NamedOrigin;
+use crate::runtime::io::registered::{Owner, Registered};
+use crate::task::origin::Origin;
 use socket2::Type;
 use std::fmt;
 use std::io;
@@ -132,7 +132,7 @@ impl UnixStream {
 
     /// Of a socket that does not block.
     pub(super) fn new(stream: net::UnixStream) -> UnixStream {
-        UnixStream { io: Registered::new(Connection::new(stream)) }
+        UnixStream { io: Registered::new(Connection::new(stream), Owner::UnixStream) }
     }
 
     /// Takes a connection of std's. It is made non-blocking, and so are its clones: they share that.
@@ -150,7 +150,7 @@ impl UnixStream {
     pub fn from_std(stream: net::UnixStream) -> io::Result<UnixStream> {
         stream.set_nonblocking(true)?;
         let mut stream = UnixStream::new(stream);
-        stream.io.set_origin(NamedOrigin::caller("UnixStream"));
+        stream.io.set_origin(Origin::caller());
         Ok(stream)
     }
 

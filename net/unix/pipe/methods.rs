@@ -13,8 +13,8 @@ macro_rules! end_methods {
             #[cfg_attr(debug_assertions, track_caller)]
             pub(super) fn of(pipe: $pipe, is_stream: bool) -> $type {
                 let end = $crate::net::unix::pipe::end::End { pipe, is_stream };
-                let mut io = $crate::runtime::io::registered::Registered::new(end);
-                io.set_origin($crate::task::origin::NamedOrigin::caller(stringify!($type)));
+                let mut io = $crate::runtime::io::registered::Registered::new(end, $crate::runtime::io::registered::Owner::$type);
+                io.set_origin($crate::task::origin::Origin::caller());
                 $type { io }
             }
 

@@ -13,6 +13,7 @@ mod outside;
 mod timeouts;
 mod waiting;
 
+pub(crate) use outside::Owner;
 #[cfg(feature = "net")]
 pub(crate) use waiting::Waiting;
 
@@ -23,7 +24,7 @@ use crate::runtime::io::reactor::Direction;
 use crate::runtime::io::readiness::Readiness;
 use crate::runtime::io::registration::Registration;
 use crate::runtime::io::source_cell::{Sides, SourceCell};
-use crate::task::origin::NamedOrigin;
+use crate::task::origin::Origin;
 use outside::Aim;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
@@ -35,8 +36,9 @@ pub(crate) struct Registered<T: AsFd> {
     registration: Registration,
     // Before it, too.
     rare: OnceLock<Box<Rare>>,
-    origin: NamedOrigin,
+    origin: Origin,
     io: T,
+    owner: Owner,
 }
 
 /// What few descriptors have: those that ever had a timeout, or have been split.
@@ -54,13 +56,13 @@ pub(crate) struct ReadyEvent {
 }
 
 impl<T: AsFd> Registered<T> {
-    pub(crate) fn new(io: T) -> Registered<T> {
+    pub(crate) fn new(io: T, owner: Owner) -> Registered<T> {
         let registration = Registration::new(io.as_fd().as_raw_fd());
-        Registered { registration, rare: OnceLock::new(), origin: NamedOrigin::UNKNOWN, io }
+        Registered { registration, rare: OnceLock::new(), origin: Origin::UNKNOWN, io, owner }
     }
 
     /// Notes where it was made. An `async` function that makes one does not know its caller.
-    pub(crate) fn set_origin(&mut self, origin: NamedOrigin) {
+    pub(crate) fn set_origin(&mut self, origin: Origin) {
         self.origin = origin;
     }
 
@@ -78,7 +80,7 @@ impl<T: AsFd> Registered<T> {
 
     /// Deregisters the descriptor, and gives it back.
     pub(crate) fn into_inner(self) -> T {
-        let Registered { registration, rare, origin: _, io } = self;
+        let Registered { registration, rare, origin: _, io, owner: _ } = self;
         drop((registration, rare));
         io
     }

@@ -1,23 +1,41 @@
-//! What is said to one who has to wait for a descriptor on a thread without a runtime.
+//! Panics of operations that have to wait for a descriptor on a thread without a runtime.
 
 use super::Registered;
 use crate::runtime::context;
 use crate::runtime::io::reactor::Direction;
 use crate::task::outside;
-use std::any::type_name;
 use std::os::fd::AsFd;
 
-/// What somebody waits for.
+/// The type of the public interface that has a descriptor. Messages name it.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(
+    not(all(feature = "io-std", feature = "udp", feature = "unix")),
+    allow(dead_code, reason = "an owner exists if its feature is on")
+)]
+pub(crate) enum Owner {
+    AsyncFd,
+    Receiver,
+    Sender,
+    StandardStream,
+    TcpListener,
+    TcpStream,
+    UdpSocket,
+    UnixDatagram,
+    UnixListener,
+    UnixStream,
+}
+
+/// What an operation waits for.
 #[derive(Clone, Copy)]
 pub(super) enum Aim {
-    /// That an operation is done.
+    /// A system call that succeeds.
     Operation,
-    /// That a side is ready.
+    /// The readiness of a side.
     Readiness,
 }
 
 impl<T: AsFd> Registered<T> {
-    /// Panics if there is no runtime to wait in, and says what has been polled.
+    /// Panics if no runtime is entered on this thread, and names what was polled.
     #[inline]
     pub(super) fn assert_inside(&self, direction: Direction, aim: Aim) {
         if !context::is_entered() {
@@ -27,41 +45,40 @@ impl<T: AsFd> Registered<T> {
 
     #[cold]
     fn polled_outside(&self, direction: Direction, aim: Aim) -> ! {
-        let owner = self.origin.name().unwrap_or_else(|| owner_of(type_name::<T>()));
         let operation = match (aim, direction) {
-            (Aim::Operation, _) => operation_of(owner, direction),
+            (Aim::Operation, _) => self.owner.operation(direction),
             (Aim::Readiness, Direction::Read) => "readable",
             (Aim::Readiness, Direction::Write) => "writable",
         };
-        outside::polled(format_args!("{owner}::{operation}"), self.origin.origin())
+        outside::polled(format_args!("{}::{operation}", self.owner.name()), self.origin)
     }
 }
 
-/// The type of ours that has a descriptor of some type, as far as that can be told.
-fn owner_of(descriptor: &str) -> &'static str {
-    let path = descriptor.split('<').next().unwrap_or_default();
-    let is_ours = path.split("::").next() == module_path!().split("::").next();
-    match path.rsplit("::").next().unwrap_or_default() {
-        "TcpStream" => "TcpStream",
-        "TcpListener" => "TcpListener",
-        "UnixListener" => "UnixListener",
-        "Connection" if is_ours => "UnixStream",
-        "Socket" if is_ours && path.contains("::udp::") => "UdpSocket",
-        "Socket" if is_ours => "UnixDatagram",
-        "End" if is_ours && descriptor.contains("PipeReader") => "Receiver",
-        "End" if is_ours => "Sender",
-        "File" => "a standard stream",
-        _ => "AsyncFd",
+impl Owner {
+    fn name(self) -> &'static str {
+        match self {
+            Owner::AsyncFd => "AsyncFd",
+            Owner::Receiver => "Receiver",
+            Owner::Sender => "Sender",
+            Owner::StandardStream => "a standard stream",
+            Owner::TcpListener => "TcpListener",
+            Owner::TcpStream => "TcpStream",
+            Owner::UdpSocket => "UdpSocket",
+            Owner::UnixDatagram => "UnixDatagram",
+            Owner::UnixListener => "UnixListener",
+            Owner::UnixStream => "UnixStream",
+        }
     }
-}
 
-fn operation_of(owner: &str, direction: Direction) -> &'static str {
-    match (owner, direction) {
-        ("AsyncFd", _) => "async_io",
-        ("TcpListener" | "UnixListener", _) => "accept",
-        ("UdpSocket" | "UnixDatagram", Direction::Read) => "recv",
-        ("UdpSocket" | "UnixDatagram", Direction::Write) => "send",
-        (_, Direction::Read) => "read",
-        (_, Direction::Write) => "write",
+    /// The method by which users wait for an operation in a direction.
+    fn operation(self, direction: Direction) -> &'static str {
+        match (self, direction) {
+            (Owner::AsyncFd, _) => "async_io",
+            (Owner::TcpListener | Owner::UnixListener, _) => "accept",
+            (Owner::UdpSocket | Owner::UnixDatagram, Direction::Read) => "recv",
+            (Owner::UdpSocket | Owner::UnixDatagram, Direction::Write) => "send",
+            (_, Direction::Read) => "read",
+            (_, Direction::Write) => "write",
+        }
     }
 }
