@@ -50,7 +50,7 @@
 //! | `time` | the module of that name | yes |
 //! | `udp` | `net::UdpSocket` | |
 //! | `unix` | Unix sockets, and pipes | |
-//! | `io-util` | `io::copy_bidirectional`, `duplex`, `send_file`, and copies that the kernel makes | |
+//! | `io-util` | `io::copy_bidirectional`, `duplex`, and `splice` and `send_file`, by which the kernel moves the bytes | |
 //! | `io-std` | `io::stdin`, `stdout`, `stderr` | |
 //! | `cores` | the module of that name | |
 //! | `tokio-io` | the traits of tokio's `io`, beside those of futures-io; methods with `bytes::BufMut` | |

@@ -1,4 +1,4 @@
-//! Copying from what is read to what is written.
+//! Copying from any reader to any writer.
 
 use super::lent::BUFFER_SIZE;
 use super::pump::Pump;
@@ -7,30 +7,28 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
 
-/// Copies all that `reader` has to `writer`, and tells how many bytes that were. At the end it flushes
+/// Copies all bytes of `reader` to `writer`, and returns how many bytes that were. At the end it flushes
 /// the writer, and leaves it open.
 ///
-/// Either is given by reference, as tokio's are, or by value. While the reader has nothing, no buffer
+/// Both are given by reference, as with tokio's, or by value. While the reader has nothing, no buffer
 /// is held, and the writer is flushed. While the writer is pending, the copy reads on until its buffer of
 /// 16 KiB is full: the writer may be waiting for something that comes with what is read, as with TLS.
 ///
-/// Between two sockets or pipes of [`net`](crate::net), on Linux and with the feature `io-util`, a bulk
-/// of bytes moves within the kernel by splice(2), for a fraction of the time; not where a `SIGPIPE`
-/// would end the process, which splice would raise.
+/// Between two sockets or pipes, `io::splice` (feature `io-util`) takes a fraction of the CPU time for a bulk of bytes.
 ///
 /// # Cancel safety
 ///
-/// Not cancel safe: what has been read and not written yet is lost.
+/// Not cancel safe: bytes that were read and not yet written are lost.
 ///
 /// # Errors
 ///
-/// Those of the reader and of the writer, and [`WriteZero`](io::ErrorKind::WriteZero) if the writer
-/// takes nothing any more. What was read before an error of the reader is written first. When the writer fails,
-/// it may be that something has been read and not written.
+/// Returns the errors of the reader and of the writer, and [`WriteZero`](io::ErrorKind::WriteZero) if the writer
+/// takes nothing any more. Bytes that were read before an error of the reader are written first. When the writer fails,
+/// some bytes may have been read and not written.
 ///
 /// # Panics
 ///
-/// If the reader or the writer claims more bytes than there were.
+/// Panics if the reader or the writer claims more bytes than there were.
 ///
 /// # Examples
 ///
@@ -46,6 +44,7 @@ use std::pin::pin;
 /// ```
 pub async fn copy<R: AsyncRead, W: AsyncWrite>(reader: R, writer: W) -> io::Result<u64> {
     let (mut reader, mut writer) = (pin!(reader), pin!(writer));
-    let mut pump = Pump::new::<R, W>(BUFFER_SIZE);
-    poll_fn(|cx| pump.poll(cx, reader.as_mut(), writer.as_mut())).await
+    let mut pump = Pump::new(BUFFER_SIZE);
+    poll_fn(|cx| pump.poll(cx, reader.as_mut(), writer.as_mut())).await?;
+    Ok(pump.copied())
 }

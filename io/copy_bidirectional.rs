@@ -1,22 +1,27 @@
 //! Copying both ways at once, as proxies do.
+//!
+//! Each direction has a pump, and is closed when its pump has come to the end. Which kind of pump that is, one with a
+//! buffer or one that splices, is all that `copy_bidirectional` and `splice_bidirectional` differ in.
 
 use super::lent::BUFFER_SIZE;
 use super::pump::Pump;
+use super::splice::pump::SplicePump;
+use crate::net::fd_traits::{AsyncReadFd, AsyncWriteFd};
 use futures_io::{AsyncRead, AsyncWrite};
-use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-/// Copies from `a` to `b` and from `b` to `a` at once, until both are at their end. Tells how many bytes
+/// Copies from `a` to `b` and from `b` to `a` at once, until both are at their end. Returns how many bytes
 /// went from `a` to `b`, and how many from `b` to `a`.
 ///
-/// When one comes to its end, the other is closed for writing
+/// When one stream comes to its end, the other one is closed for writing
 /// ([`AsyncWrite::poll_close`], which shuts down a socket's writing), and may go on answering.
 ///
-/// While nothing comes, no buffer is held, and no descriptor either. While a writer is pending, the copy reads on
-/// until its buffer is full. Sockets and pipes of [`net`](crate::net) have the kernel move a bulk of bytes, as with
-/// [`copy`](super::copy).
+/// While nothing comes, no buffer is held. While a writer is pending, the copy reads on until its buffer is full.
+///
+/// Between two sockets or pipes, [`splice_bidirectional`](super::splice_bidirectional) takes a fraction of the CPU time
+/// for a bulk of bytes.
 ///
 /// # Idle connections
 ///
@@ -26,17 +31,17 @@ use std::task::{Context, Poll, ready};
 ///
 /// # Cancel safety
 ///
-/// Not cancel safe: what has been read and not written yet is lost.
+/// Not cancel safe: bytes that were read and not yet written are lost.
 ///
 /// # Errors
 ///
-/// The first error of either side, as of [`copy`](super::copy), ends both directions at once. It comes without the
+/// The first error of either stream, as of [`copy`](super::copy), ends both directions at once. It comes without the
 /// two counts: how many bytes were copied before it remains unknown. Where that matters, count them in a wrapper
 /// around one of the streams.
 ///
 /// # Panics
 ///
-/// If one of the two claims more bytes than there were.
+/// Panics if one of the two claims more bytes than there were.
 ///
 /// # Examples
 ///
@@ -62,23 +67,25 @@ where
     A: AsyncRead + AsyncWrite + Unpin + ?Sized,
     B: AsyncRead + AsyncWrite + Unpin + ?Sized,
 {
-    copy_bidirectional_with_sizes(a, b, BUFFER_SIZE, BUFFER_SIZE).await
+    Both::new(a, b, Pump::new(BUFFER_SIZE), Pump::new(BUFFER_SIZE)).await
 }
 
-/// As [`copy_bidirectional`], with buffers of so many bytes, at least one. Buffers of another size than
-/// the usual 16 KiB are not shared, and so allocated whenever something comes.
+/// Copies both ways as [`copy_bidirectional`] does, with buffers of the given sizes in bytes, at least one.
+///
+/// Buffers of another size than the usual 16 KiB are not shared between connections: one is allocated whenever
+/// something comes.
 ///
 /// # Cancel safety
 ///
-/// As [`copy_bidirectional`].
+/// Not cancel safe: bytes that were read and not yet written are lost.
 ///
 /// # Errors
 ///
-/// As [`copy_bidirectional`].
+/// Returns the same errors as [`copy_bidirectional`].
 ///
 /// # Panics
 ///
-/// As [`copy_bidirectional`].
+/// Panics if one of the two claims more bytes than there were.
 pub async fn copy_bidirectional_with_sizes<A, B>(
     a: &mut A,
     b: &mut B,
@@ -89,41 +96,119 @@ where
     A: AsyncRead + AsyncWrite + Unpin + ?Sized,
     B: AsyncRead + AsyncWrite + Unpin + ?Sized,
 {
-    let mut there = Direction::Open(Pump::new::<A, B>(a_to_b_buf_size));
-    let mut back = Direction::Open(Pump::new::<B, A>(b_to_a_buf_size));
-    poll_fn(|cx| {
+    Both::new(a, b, Pump::new(a_to_b_buf_size), Pump::new(b_to_a_buf_size)).await
+}
+
+/// What moves the bytes of one direction.
+pub(super) trait Mover<R: ?Sized, W: ?Sized> {
+    /// Ready when the reader is at its end, and all is written and flushed.
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        reader: Pin<&mut R>,
+        writer: Pin<&mut W>,
+    ) -> Poll<io::Result<()>>;
+
+    /// Returns how many bytes the writer has taken.
+    fn copied(&self) -> u64;
+}
+
+impl<R: AsyncRead + ?Sized, W: AsyncWrite + ?Sized> Mover<R, W> for Pump {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        reader: Pin<&mut R>,
+        writer: Pin<&mut W>,
+    ) -> Poll<io::Result<()>> {
+        self.poll(cx, reader, writer)
+    }
+
+    fn copied(&self) -> u64 {
+        self.copied()
+    }
+}
+
+impl<R: AsyncReadFd + ?Sized, W: AsyncWriteFd + ?Sized> Mover<R, W> for SplicePump {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        reader: Pin<&mut R>,
+        writer: Pin<&mut W>,
+    ) -> Poll<io::Result<()>> {
+        self.poll(cx, reader, writer)
+    }
+
+    fn copied(&self) -> u64 {
+        self.copied()
+    }
+}
+
+/// Copies both ways, with a mover for each.
+// A future of its own: an `async` function would keep room for its arguments beside the same things in use.
+pub(super) struct Both<'a, A: ?Sized, B: ?Sized, M> {
+    a: &'a mut A,
+    b: &'a mut B,
+    a_to_b: Direction<M>,
+    b_to_a: Direction<M>,
+}
+
+impl<'a, A: ?Sized, B: ?Sized, M> Both<'a, A, B, M> {
+    pub(super) fn new(a: &'a mut A, b: &'a mut B, a_to_b: M, b_to_a: M) -> Both<'a, A, B, M> {
+        let [a_to_b, b_to_a] = [a_to_b, b_to_a].map(|mover| Direction { mover, state: State::Open });
+        Both { a, b, a_to_b, b_to_a }
+    }
+}
+
+impl<A, B, M> Future for Both<'_, A, B, M>
+where
+    A: AsyncRead + AsyncWrite + Unpin + ?Sized,
+    B: AsyncRead + AsyncWrite + Unpin + ?Sized,
+    M: Mover<A, B> + Mover<B, A> + Unpin,
+{
+    type Output = io::Result<(u64, u64)>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Both { a, b, a_to_b, b_to_a } = self.get_mut();
         // Both, so that either can wake.
-        let there = there.poll(cx, a, b)?;
-        let back = back.poll(cx, b, a)?;
-        Poll::Ready(Ok((ready!(there), ready!(back))))
-    })
-    .await
+        let there = a_to_b.poll(cx, *a, *b)?;
+        let back = b_to_a.poll(cx, *b, *a)?;
+        ready!(there);
+        ready!(back);
+        Poll::Ready(Ok((Mover::<A, B>::copied(&a_to_b.mover), Mover::<B, A>::copied(&b_to_a.mover))))
+    }
 }
 
-/// The life of one direction.
-enum Direction {
-    Open(Pump),
+/// One direction, and how far it has come.
+struct Direction<M> {
+    mover: M,
+    state: State,
+}
+
+enum State {
+    Open,
     /// The end is being passed on.
-    Closing(u64),
-    Closed(u64),
+    Closing,
+    Closed,
 }
 
-impl Direction {
-    fn poll<R, W>(&mut self, cx: &mut Context<'_>, reader: &mut R, writer: &mut W) -> Poll<io::Result<u64>>
+impl<M> Direction<M> {
+    fn poll<R, W>(&mut self, cx: &mut Context<'_>, reader: &mut R, writer: &mut W) -> Poll<io::Result<()>>
     where
         R: AsyncRead + Unpin + ?Sized,
         W: AsyncWrite + Unpin + ?Sized,
+        M: Mover<R, W>,
     {
         loop {
-            *self = match self {
-                Direction::Open(pump) => {
-                    Direction::Closing(ready!(pump.poll(cx, Pin::new(reader), Pin::new(writer)))?)
+            self.state = match self.state {
+                State::Open => {
+                    ready!(self.mover.poll(cx, Pin::new(reader), Pin::new(writer)))?;
+                    State::Closing
                 }
-                Direction::Closing(copied) => {
+                State::Closing => {
                     ready!(Pin::new(&mut *writer).poll_close(cx))?;
-                    Direction::Closed(*copied)
+                    State::Closed
                 }
-                Direction::Closed(copied) => return Poll::Ready(Ok(*copied)),
+                State::Closed => return Poll::Ready(Ok(())),
             };
         }
     }

@@ -7,7 +7,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-/// As [`copy`](super::copy), out of the reader's own buffer.
+/// Copies all bytes of `reader` to `writer` as [`copy`](super::copy) does, out of the reader's own buffer.
 ///
 /// A reader's buffer has to be written before more is read into it, so this does not read on while the writer is
 /// pending. Where the writer may be waiting for something that comes with what is read, use
@@ -20,11 +20,11 @@ use std::task::{Context, Poll, ready};
 ///
 /// # Errors
 ///
-/// As [`copy`](super::copy).
+/// Returns the same errors as [`copy`](super::copy).
 ///
 /// # Panics
 ///
-/// If the writer claims more bytes than there were.
+/// Panics if the writer claims more bytes than there were.
 ///
 /// # Examples
 ///

@@ -1,5 +1,7 @@
 //! One stream of a reader and a writer.
 
+use crate::net::fd_traits::sealed::{PollReadFd, PollWriteFd};
+use crate::net::fd_traits::{AsyncReadFd, AsyncWriteFd, Operation};
 use futures_io::{AsyncBufRead, AsyncRead, AsyncWrite};
 use pin_project_lite::pin_project;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -117,6 +119,22 @@ impl<R, W: AsyncWrite> AsyncWrite for Join<R, W> {
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.project().writer.poll_close(cx)
+    }
+}
+
+impl<R: AsyncReadFd, W> AsyncReadFd for Join<R, W> {}
+
+impl<R: PollReadFd, W> PollReadFd for Join<R, W> {
+    fn poll_read_fd(&self, cx: &mut Context<'_>, operation: Operation<'_>) -> Poll<io::Result<()>> {
+        self.reader.poll_read_fd(cx, operation)
+    }
+}
+
+impl<R, W: AsyncWriteFd> AsyncWriteFd for Join<R, W> {}
+
+impl<R, W: PollWriteFd> PollWriteFd for Join<R, W> {
+    fn poll_write_fd(&self, cx: &mut Context<'_>, operation: Operation<'_>) -> Poll<io::Result<()>> {
+        self.writer.poll_write_fd(cx, operation)
     }
 }
 

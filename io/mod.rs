@@ -5,8 +5,8 @@
 //! from there, and work on the streams of any runtime. With the feature `tokio-io`, all streams have
 //! the traits of tokio as well.
 //!
-//! What is ours: copies, which hold no buffer while nothing comes, and leave it to the kernel to move
-//! a bulk of bytes between sockets, or out of a file; streams within the process; halves of any stream;
+//! This crate adds: copies, which hold no buffer while nothing comes; `splice` and `send_file`, which leave it to the
+//! kernel to move a bulk of bytes between sockets or out of a file; streams within the process; halves of any stream;
 //! standard input and output, which never keep a program from its end; and [`Interest`] and [`Ready`],
 //! in which one asks for readiness and is told of it.
 //!
@@ -36,11 +36,6 @@ mod copy;
 mod copy_bidirectional;
 #[cfg(feature = "io-util")]
 mod copy_buf;
-#[cfg(all(feature = "io-util", any(target_os = "linux", target_os = "android")))]
-pub(crate) mod detour;
-#[cfg(not(all(feature = "io-util", any(target_os = "linux", target_os = "android"))))]
-#[path = "detour_absent.rs"]
-pub(crate) mod detour;
 #[cfg(feature = "io-util")]
 mod duplex;
 mod endless;
@@ -49,8 +44,6 @@ mod join;
 mod lent;
 mod pump;
 #[cfg(feature = "io-util")]
-mod send_file;
-#[cfg(all(feature = "io-util", any(target_os = "linux", target_os = "android")))]
 mod splice;
 mod split;
 #[cfg(feature = "io-std")]
@@ -83,9 +76,11 @@ pub use std::io::{Error, ErrorKind, IoSlice, IoSliceMut, Result, SeekFrom};
 #[cfg(feature = "io-util")]
 #[cfg_attr(docsrs, doc(cfg(feature = "io-util")))]
 pub use {
+    crate::net::fd_traits::{AsyncReadFd, AsyncWriteFd},
     copy_bidirectional::{copy_bidirectional, copy_bidirectional_with_sizes},
     copy_buf::copy_buf,
     duplex::{DuplexStream, SimplexStream, duplex, simplex},
     join::{Join, join},
-    send_file::send_file,
+    splice::send_file::{copy_file, send_file},
+    splice::{splice, splice_bidirectional},
 };

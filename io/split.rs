@@ -186,6 +186,31 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for WriteHalf<T> {
     }
 }
 
+#[cfg(feature = "io-util")]
+mod fd {
+    use super::{ReadHalf, WriteHalf, poll_stream};
+    use crate::net::fd_traits::sealed::{PollReadFd, PollWriteFd};
+    use crate::net::fd_traits::{AsyncReadFd, AsyncWriteFd, Operation};
+    use std::io;
+    use std::task::{Context, Poll};
+
+    impl<T: AsyncReadFd + Unpin> AsyncReadFd for ReadHalf<T> {}
+
+    impl<T: PollReadFd + Unpin> PollReadFd for ReadHalf<T> {
+        fn poll_read_fd(&self, cx: &mut Context<'_>, operation: Operation<'_>) -> Poll<io::Result<()>> {
+            poll_stream(&self.stream, cx, |stream, cx| stream.poll_read_fd(cx, operation))
+        }
+    }
+
+    impl<T: AsyncWriteFd + Unpin> AsyncWriteFd for WriteHalf<T> {}
+
+    impl<T: PollWriteFd + Unpin> PollWriteFd for WriteHalf<T> {
+        fn poll_write_fd(&self, cx: &mut Context<'_>, operation: Operation<'_>) -> Poll<io::Result<()>> {
+            poll_stream(&self.stream, cx, |stream, cx| stream.poll_write_fd(cx, operation))
+        }
+    }
+}
+
 super::tokio_traits::tokio_read_by_futures! {
     ReadHalf<T>, T: AsyncRead;
 }

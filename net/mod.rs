@@ -21,6 +21,8 @@ mod addr;
 mod async_fd;
 #[cfg(any(feature = "udp", feature = "unix"))]
 mod datagram;
+#[cfg(feature = "io-util")]
+pub(crate) mod fd_traits;
 mod halves;
 mod interest;
 mod listening;

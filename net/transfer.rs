@@ -6,7 +6,6 @@
 //! say `EAGAIN`; so the room of a transfer must be counted as the kernel counts it. Where a short
 //! transfer says nothing (a terminal gives a line at a time), it has no room at all in this sense.
 
-use crate::io::detour;
 use crate::runtime::io::reactor::Direction;
 use crate::runtime::io::registered::Registered;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -56,12 +55,12 @@ pub(crate) trait WriteFd: AsFd {
 }
 
 // An empty buffer never reaches the system: it would look like the end of the stream, or wait for what
-// it cannot take. It may be a copy that wants to do without one.
+// it cannot take.
 impl<T: ReadFd> Registered<T> {
     #[inline]
     pub(crate) fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         if buffer.is_empty() {
-            return detour::poll_read(self, cx);
+            return Poll::Ready(Ok(0));
         }
         let is_all = emptied_below(buffer.len());
         self.poll_transfer(cx, Direction::Read, is_all, move |source| source.read(buffer))
@@ -99,7 +98,7 @@ impl<T: WriteFd> Registered<T> {
     #[inline]
     pub(crate) fn poll_write(&self, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
         if buffer.is_empty() {
-            return detour::poll_write(self, cx);
+            return Poll::Ready(Ok(0));
         }
         let is_all = filled_below(buffer.len());
         self.poll_transfer(cx, Direction::Write, is_all, move |sink| sink.write(buffer))
@@ -186,6 +185,23 @@ macro_rules! async_read {
                 $io.poll_read_vectored(cx, buffers)
             }
         }
+
+        #[cfg(feature = "io-util")]
+        impl $crate::net::fd_traits::AsyncReadFd for $type {}
+
+        #[cfg(feature = "io-util")]
+        impl $crate::net::fd_traits::sealed::PollReadFd for $type {
+            fn poll_read_fd(
+                &self,
+                cx: &mut ::std::task::Context<'_>,
+                operation: $crate::net::fd_traits::Operation<'_>,
+            ) -> ::std::task::Poll<::std::io::Result<()>> {
+                let $value = self;
+                $io.poll_io(cx, $crate::runtime::io::reactor::Direction::Read, |io| {
+                    operation(::std::os::fd::AsFd::as_fd(io))
+                })
+            }
+        }
     )*
         $crate::net::tokio_traits::tokio_read! { $($type: $value => $io;)* }
     };
@@ -220,6 +236,23 @@ macro_rules! async_write {
             fn poll_close(self: ::std::pin::Pin<&mut Self>, _: &mut ::std::task::Context<'_>) -> ::std::task::Poll<::std::io::Result<()>> {
                 let $value = self.get_mut();
                 ::std::task::Poll::Ready($close)
+            }
+        }
+
+        #[cfg(feature = "io-util")]
+        impl $crate::net::fd_traits::AsyncWriteFd for $type {}
+
+        #[cfg(feature = "io-util")]
+        impl $crate::net::fd_traits::sealed::PollWriteFd for $type {
+            fn poll_write_fd(
+                &self,
+                cx: &mut ::std::task::Context<'_>,
+                operation: $crate::net::fd_traits::Operation<'_>,
+            ) -> ::std::task::Poll<::std::io::Result<()>> {
+                let $value = self;
+                $io.poll_io(cx, $crate::runtime::io::reactor::Direction::Write, |io| {
+                    operation(::std::os::fd::AsFd::as_fd(io))
+                })
             }
         }
     )*

@@ -8,7 +8,7 @@ mod net_support;
 use net_support::run;
 use runtime::io::{
     AsyncBufRead, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy, copy_bidirectional, copy_buf,
-    duplex, send_file, sink, split,
+    copy_file, duplex, sink, split,
 };
 use runtime::{spawn, task::yield_now};
 use std::io::{self, ErrorKind};
@@ -193,7 +193,7 @@ fn a_writer_that_claims_fails_or_panics() {
             };
             assert_eq!(end_of(by_buffer).await, expected(), "{vice:?}, by the reader's buffer");
             let file = std::fs::File::open(&path).unwrap();
-            let of_file = async move { send_file(&file, 0, 100_000, &mut Hostile::new(vice)).await };
+            let of_file = async move { copy_file(&file, 0, 100_000, &mut Hostile::new(vice)).await };
             assert_eq!(end_of(of_file).await, expected(), "{vice:?}, of a file");
             // Behind a lock, which a panic must not leave locked for ever.
             let (reader, mut writer) = split(Hostile::new(vice));

@@ -71,11 +71,9 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "time",
         ],
     ),
-    // Of `io`, which stands on it, only how a stream serves copies: the one exception.
     (
         "net",
         &[
-            "io::detour",
             "runtime::context",
             "runtime::io::interest",
             "runtime::io::reactor",
@@ -173,7 +171,7 @@ const MUST_NOT_NAME: &[(&str, &[&str])] = &[
 const MAY_BE_UNSAFE: &[&str] = &[
     "net/spare.rs",
     "net/read_buf.rs",
-    "io/splice.rs",
+    "io/splice/sys.rs",
     "io/standard_sys.rs",
     "net/sys.rs",
     "net/unix/sys.rs",

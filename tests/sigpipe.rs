@@ -9,7 +9,7 @@
 mod net_support;
 
 use net_support::{half_std_pair, in_child, run, until};
-use runtime::io::{AsyncReadExt, AsyncWriteExt, BufReader, copy, copy_buf, repeat, send_file};
+use runtime::io::{AsyncReadExt, AsyncWriteExt, BufReader, copy, copy_buf, repeat, send_file, splice};
 use runtime::net::udp::Outgoing;
 use runtime::net::{UdpSocket, UnixDatagram, UnixStream};
 use runtime::spawn;
@@ -109,7 +109,7 @@ fn copies_and_files_to_a_peer_that_has_gone_raise_no_signal() {
 fn a_bulk_between_unix_sockets_raises_no_signal() {
     deadly("a_bulk_between_unix_sockets_raises_no_signal", async || {
         let ((mut client, near), (far, mut server)) = (UnixStream::pair()?, UnixStream::pair()?);
-        let copying = spawn(async move { copy(near, far).await });
+        let copying = spawn(async move { splice(near, far).await });
         let writing = spawn(async move { while client.write_all(&vec![7; 100_000]).await.is_ok() {} });
         server.read_exact(&mut vec![0; 1 << 20]).await?;
         drop(server);

@@ -11,7 +11,7 @@ use common::process::{exit_of_child, in_child};
 use common::subjects::{Subject, subjects};
 use common::{OnDrop, own_waker, watchdog};
 use runtime::cores::PerCore;
-use runtime::io::{self, AsyncReadExt, AsyncWriteExt, copy, copy_bidirectional, send_file};
+use runtime::io::{self, AsyncReadExt, AsyncWriteExt, copy_bidirectional, send_file, splice};
 use runtime::net::{TcpListener, TcpStream, UnixStream, serve};
 use runtime::task::{self, LocalSet, coop, spawn_blocking, spawn_local, unconstrained, yield_now};
 use runtime::{Handle, Runtime, block_on, spawn, time};
@@ -170,7 +170,7 @@ async fn bulk() {
     const BYTES: usize = 1 << 20;
     let (mut client, mut server) = tcp_pair().await;
     let (mut near, mut far) = UnixStream::pair().unwrap();
-    let copying = spawn(async move { copy(&mut server, &mut near).await.unwrap() });
+    let copying = spawn(async move { splice(&mut server, &mut near).await.unwrap() });
     let writing = spawn(async move {
         client.write_all(&vec![7; BYTES]).await.unwrap();
     });

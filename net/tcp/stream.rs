@@ -122,8 +122,8 @@ impl TcpStream {
 
     /// Takes a connection of std's. It is made non-blocking, and so are its clones: they share that.
     ///
-    /// If a clone is made blocking again, reads and writes still do not block the loop (`MSG_DONTWAIT`). But copies
-    /// that the kernel makes would: splice(2) and sendfile(2) have no such flag for sockets.
+    /// If a clone is made blocking again, reads and writes still do not block the loop (`MSG_DONTWAIT`). But
+    /// `io::splice` and `io::send_file` would block it: splice(2) and sendfile(2) have no such flag for sockets.
     ///
     /// # Errors
     ///

@@ -137,8 +137,8 @@ impl UnixStream {
 
     /// Takes a connection of std's. It is made non-blocking, and so are its clones: they share that.
     ///
-    /// If a clone is made blocking again, reads and writes still do not block the loop (`MSG_DONTWAIT`). But copies
-    /// that the kernel makes would: splice(2) and sendfile(2) have no such flag for sockets.
+    /// If a clone is made blocking again, reads and writes still do not block the loop (`MSG_DONTWAIT`). But
+    /// `io::splice` and `io::send_file` would block it: splice(2) and sendfile(2) have no such flag for sockets.
     ///
     /// It is to be a stream of bytes. One that keeps messages apart (`SOCK_SEQPACKET`) looks the same to std,
     /// but would be read wrongly: see [`AsyncFd`](crate::net::AsyncFd) for that.

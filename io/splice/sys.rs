@@ -1,5 +1,7 @@
-//! Moving bytes that need not come up from the kernel: through a pipe by splice(2), of a file by
-//! sendfile(2).
+//! The system calls that move bytes within the kernel: splice(2) through a pipe, and sendfile(2) from a file.
+//!
+//! The pipes are the loop's, which lends them for as long as there are bytes in them.
+
 #![expect(unsafe_code, reason = "splice, sendfile, the size of a pipe, what a signal does")]
 
 use crate::runtime::context;
@@ -101,14 +103,20 @@ pub(super) fn send_file(to: BorrowedFd<'_>, file: &File, offset: u64, count: u64
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
 
-/// Whether the system does not move these, or none at all: then they are read and written.
+/// Returns whether an error says that the system does not move these bytes, or none at all. Then they are read and
+/// written.
 pub(super) fn is_refusal(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS | libc::EPERM | libc::EOPNOTSUPP))
 }
 
-/// Whether a `SIGPIPE` would end the process: there is no flag that keeps splice(2) from raising it,
+/// Returns whether the kernel may move bytes here. It may not where a `SIGPIPE` would end the process.
+pub(super) fn is_available() -> bool {
+    !sigpipe_is_deadly()
+}
+
+/// Returns whether a `SIGPIPE` would end the process: there is no flag that keeps splice(2) from raising it,
 /// as there is for send(2). Programs in Rust have it ignored from the start.
-pub(super) fn sigpipe_is_deadly() -> bool {
+fn sigpipe_is_deadly() -> bool {
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: nothing is changed, and `action` has the room for what is asked.
     let asked = unsafe { libc::sigaction(libc::SIGPIPE, ptr::null(), action.as_mut_ptr()) };

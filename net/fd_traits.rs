@@ -1,0 +1,109 @@
+//! Streams that lend their descriptor to system calls other than reading and writing.
+//!
+//! splice(2) and sendfile(2) move bytes within the kernel. The functions that make these calls are in `io`, and work
+//! on every stream that has the traits of this file: such a stream waits for readiness as it does for a read or a
+//! write, and then lends its descriptor for one call. `net/transfer.rs` implements the traits for all streams at once.
+//!
+//! The traits are sealed. A wrapper may hold bytes back or change them, and a call on the descriptor would bypass it.
+
+use futures_io::{AsyncRead, AsyncWrite};
+use sealed::{PollReadFd, PollWriteFd};
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::task::{Context, Poll};
+
+/// A stream that the kernel can read from by itself: [`splice`](crate::io::splice) moves its bytes without copying
+/// them to user space.
+///
+/// The streams of [`net`](crate::net) and their halves have it, and so have references to them, boxes of them, the
+/// halves of [`split`](crate::io::split), and what [`join`](crate::io::join) makes of them. A wrapper such as a
+/// `BufReader` does not have it: the bytes that it holds would be left out.
+///
+/// This trait is sealed: it cannot be implemented outside of this crate. It can be used as `dyn AsyncReadFd`.
+///
+/// # Examples
+///
+/// A stream whose kind is known at run time only:
+///
+/// ```
+/// use runtime::io::{AsyncReadFd, AsyncWriteFd, splice_bidirectional};
+/// use runtime::net::{TcpStream, UnixStream};
+///
+/// trait Stream: AsyncReadFd + AsyncWriteFd + Unpin {}
+/// impl<T: AsyncReadFd + AsyncWriteFd + Unpin> Stream for T {}
+///
+/// async fn forward(client: &mut TcpStream, server: &str) -> std::io::Result<(u64, u64)> {
+///     let mut server: Box<dyn Stream> = match server.strip_prefix("unix:") {
+///         Some(path) => Box::new(UnixStream::connect(path).await?),
+///         None => Box::new(TcpStream::connect(server).await?),
+///     };
+///     splice_bidirectional(client, &mut server).await
+/// }
+/// ```
+///
+/// A wrapper is a compile error:
+///
+/// ```compile_fail,E0277
+/// # async fn forward(client: runtime::net::TcpStream, server: runtime::net::TcpStream) {
+/// use runtime::io::{BufReader, splice};
+///
+/// splice(BufReader::new(client), server).await;
+/// # }
+/// ```
+pub trait AsyncReadFd: AsyncRead + sealed::PollReadFd {}
+
+/// A stream that the kernel can write to by itself, for [`splice`](crate::io::splice) and
+/// [`send_file`](crate::io::send_file).
+///
+/// It is implemented for the same types as [`AsyncReadFd`], as far as they can be written to. A wrapper such as a
+/// `BufWriter` does not have it: what it holds back would come too late.
+///
+/// This trait is sealed: it cannot be implemented outside of this crate. It can be used as `dyn AsyncWriteFd`.
+pub trait AsyncWriteFd: AsyncWrite + sealed::PollWriteFd {}
+
+/// One system call on a descriptor that has been found ready.
+pub(crate) type Operation<'a> = &'a mut dyn FnMut(BorrowedFd<'_>) -> io::Result<()>;
+
+pub(crate) mod sealed {
+    use super::{Context, Operation, Poll, io};
+
+    /// Waiting until the descriptor can be read.
+    pub trait PollReadFd {
+        /// Tries an operation until it does not say [`WouldBlock`](io::ErrorKind::WouldBlock). Only the waker of
+        /// the latest call of this method or of `poll_read` is woken.
+        fn poll_read_fd(&self, cx: &mut Context<'_>, operation: Operation<'_>) -> Poll<io::Result<()>>;
+    }
+
+    /// Waiting until the descriptor can be written to.
+    pub trait PollWriteFd {
+        /// Tries an operation until it does not say [`WouldBlock`](io::ErrorKind::WouldBlock). Only the waker of
+        /// the latest call of this method or of `poll_write` is woken.
+        fn poll_write_fd(&self, cx: &mut Context<'_>, operation: Operation<'_>) -> Poll<io::Result<()>>;
+    }
+}
+
+/// The traits of what points to a stream.
+macro_rules! pointer {
+    ($($pointer:ty;)*) => {$(
+        impl<T: AsyncReadFd + Unpin + ?Sized> AsyncReadFd for $pointer {}
+
+        impl<T: PollReadFd + ?Sized> PollReadFd for $pointer {
+            fn poll_read_fd(&self, cx: &mut Context<'_>, operation: Operation<'_>) -> Poll<io::Result<()>> {
+                (**self).poll_read_fd(cx, operation)
+            }
+        }
+
+        impl<T: AsyncWriteFd + Unpin + ?Sized> AsyncWriteFd for $pointer {}
+
+        impl<T: PollWriteFd + ?Sized> PollWriteFd for $pointer {
+            fn poll_write_fd(&self, cx: &mut Context<'_>, operation: Operation<'_>) -> Poll<io::Result<()>> {
+                (**self).poll_write_fd(cx, operation)
+            }
+        }
+    )*};
+}
+
+pointer! {
+    &mut T;
+    Box<T>;
+}
