@@ -485,9 +485,30 @@ impl TimerId {
                 Check::LeaveWaker => {}
             }
         }
+        self.arm(deadline, cx, origin, Asks::Clock)
+    }
+
+    /// Ready only when the timer has fired. That its deadline has passed is not enough.
+    #[cfg_attr(debug_assertions, track_caller)]
+    pub(crate) fn poll_fired(
+        &mut self,
+        deadline: Instant,
+        cx: &mut Context<'_>,
+        origin: NamedOrigin,
+    ) -> Poll<()> {
+        if current_for_poll(origin, |driver| driver.is_armed(*self, deadline, cx.waker())) {
+            return Poll::Pending;
+        }
+        self.arm(deadline, cx, origin, Asks::Wheel)
+    }
+
+    /// Leaves the waker with the current driver, and takes the timer out of the one where it was.
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    fn arm(&mut self, deadline: Instant, cx: &mut Context<'_>, origin: NamedOrigin, asks: Asks) -> Poll<()> {
         let mut waker = Some(cx.waker().clone());
         let earlier = *self;
-        let polled = current_for_poll(origin, |driver| driver.arm(self, deadline, &mut waker, Asks::Clock));
+        let polled = current_for_poll(origin, |driver| driver.arm(self, deadline, &mut waker, asks));
         drop_waker(waker);
         if earlier.driver != self.driver && !earlier.is_none() {
             earlier.disarm_elsewhere(deadline);

@@ -174,9 +174,11 @@ fn never_is_never() {
 fn timers_know_their_driver() {
     let (outer, _entered) = paused();
     let waker = Waker::noop();
-    let mut moved = sleep(Duration::from_secs(3600));
-    assert!(!poll(&mut moved, waker));
-    {
+    let poll_fired =
+        |sleep: &mut Sleep, waker: &Waker| sleep.poll_fired(&mut Context::from_waker(waker)).is_ready();
+    for poll in [poll, poll_fired] {
+        let mut moved = sleep(Duration::from_secs(3600));
+        assert!(!poll(&mut moved, waker));
         let inner = Driver::new(2, true);
         let _entered = enter(&inner);
         // Armed here, and taken out of the other driver.

@@ -1,6 +1,6 @@
 //! Sleeping until a deadline.
 
-use super::driver::{self, Asks, TimerId};
+use super::driver::{self, TimerId};
 use super::instant::Instant;
 use super::moment::Moment;
 use crate::task::coop;
@@ -138,17 +138,9 @@ impl Sleep {
 
     /// Ready when the timer has fired, which is behind all those of earlier deadlines, and behind those of the same
     /// tick that were armed before.
-    pub(super) fn poll_fired(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let origin = self.origin;
-        if driver::current_for_poll(origin, |driver| driver.is_armed(self.timer, self.deadline, cx.waker())) {
-            return Poll::Pending;
-        }
-        let mut waker = Some(cx.waker().clone());
-        let polled = driver::current_for_poll(origin, |driver| {
-            driver.arm(&mut self.timer, self.deadline, &mut waker, Asks::Wheel)
-        });
-        driver::drop_waker(waker);
-        polled
+    #[cfg_attr(debug_assertions, track_caller)]
+    pub(crate) fn poll_fired(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.timer.poll_fired(self.deadline, cx, self.origin)
     }
 }
 
