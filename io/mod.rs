@@ -30,6 +30,8 @@
 //! ```
 
 #[cfg(feature = "io-util")]
+mod bidirectional;
+#[cfg(feature = "io-util")]
 mod channel;
 mod copy;
 #[cfg(feature = "io-util")]
@@ -77,6 +79,7 @@ pub use std::io::{Error, ErrorKind, IoSlice, IoSliceMut, Result, SeekFrom};
 #[cfg_attr(docsrs, doc(cfg(feature = "io-util")))]
 pub use {
     crate::net::fd_traits::{AsyncReadFd, AsyncWriteFd},
+    bidirectional::{BidirectionalOptions, BidirectionalProgress},
     copy_bidirectional::{copy_bidirectional, copy_bidirectional_with_sizes},
     copy_buf::copy_buf,
     duplex::{DuplexStream, SimplexStream, duplex, simplex},

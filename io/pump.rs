@@ -47,6 +47,12 @@ impl Pump {
         self.copied
     }
 
+    /// Returns how many bytes have been read and not been written.
+    #[cfg(feature = "io-util")]
+    pub(super) fn held(&self) -> usize {
+        self.held.as_ref().map_or(0, |(_, held)| held.len())
+    }
+
     /// Ready when the reader is at its end, and all is written and flushed.
     pub(super) fn poll<R: AsyncRead + ?Sized, W: AsyncWrite + ?Sized>(
         &mut self,

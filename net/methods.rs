@@ -222,9 +222,17 @@ macro_rules! deadline_methods {
             /// many in a `FuturesUnordered`, say, whose owner is busy with what another has read. Such reads
             /// want a task each, or a [`timeout`](crate::time::timeout).
             ///
-            /// It is no idle timeout of a connection, for it does not look at what is written meanwhile. In a
-            /// proxy made of `copy_bidirectional` it ends a connection whose client is silent while it receives a
-            /// long answer.
+            /// Careful: this is no idle timeout of a connection, since it does not look at what is written meanwhile.
+            /// In a proxy it cuts off a client that is silent in the middle of a long download. The timeout for a
+            /// whole proxied connection is
+            #[cfg_attr(
+                feature = "io-util",
+                doc = "[`BidirectionalOptions::idle_timeout`](crate::io::BidirectionalOptions::idle_timeout)."
+            )]
+            #[cfg_attr(
+                not(feature = "io-util"),
+                doc = "`io::BidirectionalOptions::idle_timeout`, with the feature `io-util`."
+            )]
             ///
             /// # Errors
             ///
@@ -242,6 +250,17 @@ macro_rules! deadline_methods {
             /// make a long one last as long as it likes. (So it is with std's, by `SO_SNDTIMEO`, which limits
             /// each call of send(2).) To limit the whole, put a [`timeout`](crate::time::timeout) around it:
             /// `timeout(limit, stream.write_all(&bytes)).await??`.
+            ///
+            /// Careful: in a proxy it cuts off a client that takes nothing for a while in the middle of a long upload,
+            /// since it does not look at what is read meanwhile. The timeout for a whole proxied connection is
+            #[cfg_attr(
+                feature = "io-util",
+                doc = "[`BidirectionalOptions::idle_timeout`](crate::io::BidirectionalOptions::idle_timeout)."
+            )]
+            #[cfg_attr(
+                not(feature = "io-util"),
+                doc = "`io::BidirectionalOptions::idle_timeout`, with the feature `io-util`."
+            )]
             ///
             /// # Errors
             ///

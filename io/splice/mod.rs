@@ -12,7 +12,7 @@ mod sys;
 #[path = "sys_unsupported.rs"]
 mod sys;
 
-use super::copy_bidirectional::Both;
+use super::bidirectional::Both;
 use super::lent::BUFFER_SIZE;
 use crate::net::fd_traits::{AsyncReadFd, AsyncWriteFd};
 use pump::SplicePump;
@@ -71,13 +71,17 @@ pub async fn splice<R: AsyncReadFd, W: AsyncWriteFd>(reader: R, writer: W) -> io
 /// The result is that of [`copy_bidirectional`](super::copy_bidirectional): when one stream comes to its end, the other
 /// one is closed for writing and may go on answering. How the bytes move is described at [`splice`].
 ///
+/// The copy has no timeout. [`BidirectionalOptions::idle_timeout`](super::BidirectionalOptions::idle_timeout) ends a
+/// connection in which nothing moves in either direction.
+///
 /// # Cancel safety
 ///
 /// Not cancel safe: bytes that were read and not yet written are lost.
 ///
 /// # Errors
 ///
-/// The first error of either stream ends both directions at once.
+/// The first error of either stream ends both directions at once. It comes without the two counts, which
+/// [`BidirectionalOptions::progress`](super::BidirectionalOptions::progress) keeps.
 ///
 /// # Examples
 ///

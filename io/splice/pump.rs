@@ -58,6 +58,11 @@ impl SplicePump {
         self.by_buffer.copied()
     }
 
+    /// Returns how many bytes have been read and not been written.
+    pub(in crate::io) fn held(&self) -> usize {
+        self.by_buffer.held() + self.pipe.as_ref().map_or(0, Pipe::level)
+    }
+
     /// Ready when the reader is at its end, and all is written.
     pub(in crate::io) fn poll<R: AsyncReadFd + ?Sized, W: AsyncWriteFd + ?Sized>(
         &mut self,

@@ -4,7 +4,10 @@
 use super::super::temp_path::TempPath;
 use super::{Make, Subject, future};
 use futures_lite::AsyncWriteExt;
-use runtime::io::{AsyncRead, AsyncReadExt, AsyncWrite, copy, copy_bidirectional, duplex, split};
+use runtime::io::{
+    AsyncRead, AsyncReadExt, AsyncWrite, BidirectionalOptions, copy, copy_bidirectional, duplex,
+    splice_bidirectional, split,
+};
 use runtime::net::unix::pipe;
 use runtime::net::{AsyncFd, serve};
 use runtime::net::{
@@ -38,6 +41,8 @@ pub(super) const STREAMS: &[(&str, Make)] = &[
     ("a half by split", halves),
     ("copy", || { let (one, other) = duplex(64); copying(one, other, false) }),
     ("copy_bidirectional", || { let (one, other) = unix_pair(); copying(one, other, true) }),
+    ("splice_bidirectional", splicing),
+    ("a copy that has an idle timeout", idle_timed_copy),
     ("AsyncFd::readable_mut", readable_mut),
     ("LocalSet", local_set),
     ("LocalSet::run_until", run_until),
@@ -179,6 +184,19 @@ fn copying<S: AsyncRead + AsyncWrite + Unpin + 'static>(mut one: S, other: S, bo
         }
     };
     future(copying, move || drop(other))
+}
+
+fn splicing() -> Subject {
+    let ((mut one, other), (mut near, far)) = (unix_pair(), unix_pair());
+    drop(far);
+    future(async move { drop(splice_bidirectional(&mut one, &mut near).await) }, move || drop(other))
+}
+
+fn idle_timed_copy() -> Subject {
+    let ((mut one, other), (mut near, far)) = (duplex(64), duplex(64));
+    drop(far);
+    let options = BidirectionalOptions::new().idle_timeout(Some(Duration::from_secs(3600)));
+    future(async move { drop(options.copy(&mut one, &mut near).await) }, move || drop(other))
 }
 
 fn readable_mut() -> Subject {
