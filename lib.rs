@@ -1,9 +1,9 @@
 //! A single-threaded async runtime: one thread turns one loop.
 //!
-//! An executor drives a queue of tasks, a reactor over epoll or kqueue wakes them when their sockets are
-//! ready, a timer wheel supplies sleeps and timeouts. Tasks need not be `Send`, so they share
-//! state by `Rc` and `RefCell`, without locks; and since wakers are plain numbers, the loop runs
-//! without a single atomic count.
+//! An executor runs tasks, a reactor over epoll, kqueue, poll or select wakes the tasks whose sockets are ready, and a timer
+//! wheel supplies sleeps and timeouts. Tasks need not be `Send`, so they share state by `Rc` and `RefCell`, without
+//! locks. The crate is for servers, proxies and tools that want the most out of one core, and for programs that run one
+//! such loop on each core.
 //!
 //! ```no_run
 //! use runtime::io::{AsyncReadExt, AsyncWriteExt};
@@ -26,20 +26,22 @@
 //! }
 //! ```
 //!
-//! # The map
+//! # Modules
 //!
-//! | module | what it has |
+//! | module | contents |
 //! |---|---|
-//! | [`runtime`] | [`Runtime`], [`Builder`], [`Handle`]: making a loop, and reaching it from other threads |
+//! | [`runtime`] | [`Runtime`], [`Builder`] and [`Handle`]: makes a loop, and reaches it from other threads |
 //! | [`task`] | [`spawn`], join handles, `yield_now`, `spawn_blocking` |
 //! | [`net`] | TCP, UDP, Unix sockets, pipes, and [`AsyncFd`](net::AsyncFd) for any other descriptor |
-//! | [`time`] | sleeps, timeouts, intervals, a clock that can be stopped for tests |
-//! | [`io`] | the traits and helpers with which streams are read and written |
-//! | `cores` | the same async function on several threads, with a runtime on each |
-//! | [`selector`] | the multiplexers by themselves, for those who write their own loop |
+//! | [`time`] | sleeps, timeouts, intervals, and a clock that tests can pause |
+//! | [`io`] | the traits of streams, with helpers to read, write and copy |
+//! | `cores` | runs one async function on several threads, with a runtime on each |
+//! | [`selector`] | the multiplexers without async, for programs with a loop of their own |
 //!
-//! Names and meanings are tokio's wherever they fit: porting is a rename, and [`spawn`] drops its
-//! `Send` bound. Streams implement the traits of futures-io.
+//! Names and signatures are tokio's wherever they fit, so that porting is a rename; [`spawn`] drops its `Send` bound.
+//! `docs/porting-from-tokio.md` in the repository has every item. Streams implement the traits of futures-io, and with the
+//! feature `tokio-io` those of tokio. Channels, locks, signals, processes and files are not there yet; those of
+//! `tokio::sync` and of other crates work on this runtime.
 //!
 //! # Features
 //!
@@ -58,10 +60,10 @@
 //!
 //! # One thread
 //!
-//! A runtime belongs to the thread that made it, and starts no other unless asked (by
-//! `spawn_blocking`, or to look up a name). For more cores, make a runtime on each: `cores`. Sockets, timers
-//! and join handles are `Send`, and may be made anywhere: a socket binds to the runtime that first
-//! polls it.
+//! A runtime belongs to the thread that made it. It starts another thread only for
+//! [`spawn_blocking`](task::spawn_blocking) and to look up a name. A program that uses more cores makes a runtime on each,
+//! as `cores` does. Sockets, timers and join handles are `Send` and may be made on any thread: a socket is registered with
+//! the runtime in which it first has to wait.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
