@@ -116,15 +116,15 @@ pub(crate) async fn wake_busy<C: Contender>(letters: usize) {
 /// The floor of [`wake_asleep`]: one future, an eventfd, and an epoll to sleep in.
 pub(crate) fn wake_asleep_floor(letters: usize) {
     let mailbox = Arc::new(Mailbox::default());
-    let bell = Arc::new(Bell::new());
+    let loop_waker = Arc::new(LoopWaker::new());
     let mut epoll = Epoll::new(8).expect("make an epoll");
-    epoll.add(&bell.fd, READABLE, 0).expect("register the eventfd");
-    let waker = Waker::from(Arc::clone(&bell));
+    epoll.add(&loop_waker.fd, READABLE, 0).expect("register the eventfd");
+    let waker = Waker::from(Arc::clone(&loop_waker));
     let mut cx = Context::from_waker(&waker);
     let poster = mailbox.post_slowly(letters);
     let mut receive = pin!(mailbox.receive_all(letters));
     while receive.as_mut().poll(&mut cx).is_pending() {
-        while !bell.rung.swap(false, SeqCst) {
+        while !loop_waker.is_woken.swap(false, SeqCst) {
             epoll.wait(-1).expect("wait for the eventfd");
         }
     }
@@ -154,24 +154,24 @@ pub(crate) fn wake_busy_floor(letters: usize) {
 }
 
 /// A waker that breaks a wait in epoll.
-struct Bell {
-    rung: AtomicBool,
+struct LoopWaker {
+    is_woken: AtomicBool,
     fd: EventFd,
 }
 
-impl Bell {
-    fn new() -> Bell {
-        Bell { rung: AtomicBool::new(false), fd: EventFd::new().expect("make an eventfd") }
+impl LoopWaker {
+    fn new() -> LoopWaker {
+        LoopWaker { is_woken: AtomicBool::new(false), fd: EventFd::new().expect("make an eventfd") }
     }
 }
 
-impl Wake for Bell {
+impl Wake for LoopWaker {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if !self.rung.swap(true, SeqCst) {
+        if !self.is_woken.swap(true, SeqCst) {
             self.fd.signal().expect("signal the eventfd");
         }
     }

@@ -152,8 +152,8 @@ mod index_waker {
 pub(crate) fn pass_around(len: usize, laps: usize) {
     let ring = Ring::new(len);
     let mut tasks = Switch::default();
-    for seat in 0..len {
-        tasks.spawn(ring.sit(seat, laps));
+    for node in 0..len {
+        tasks.spawn(ring.pass_on(node, laps));
     }
     tasks.run();
 }

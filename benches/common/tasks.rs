@@ -57,7 +57,7 @@ pub(crate) async fn yield_all<C: Contender>(tasks: usize, times: usize) {
 /// Passes a token `laps` times around a ring of `len` tasks: `len * laps` wakes, one at a time.
 pub(crate) async fn pass_around<C: Contender>(len: usize, laps: usize) {
     let ring = Ring::new(len);
-    let handles: Vec<_> = (0..len).map(|seat| C::spawn(on_one_thread(ring.sit(seat, laps)))).collect();
+    let handles: Vec<_> = (0..len).map(|node| C::spawn(on_one_thread(ring.pass_on(node, laps)))).collect();
     for handle in handles {
         handle.await;
     }
@@ -65,11 +65,11 @@ pub(crate) async fn pass_around<C: Contender>(len: usize, laps: usize) {
 
 /// Places in a circle, and a token that lies on one of them.
 #[derive(Clone)]
-pub(crate) struct Ring(Rc<[Seat]>);
+pub(crate) struct Ring(Rc<[Node]>);
 
 /// Whether the token lies here, and who waits for it.
 #[derive(Default)]
-struct Seat {
+struct Node {
     token: Cell<bool>,
     waker: Cell<Option<Waker>>,
 }
@@ -77,17 +77,17 @@ struct Seat {
 impl Ring {
     /// A ring of `len` places, with the token on the first.
     pub(crate) fn new(len: usize) -> Ring {
-        let seats: Rc<[Seat]> = (0..len).map(|_| Seat::default()).collect();
-        seats[0].token.set(true);
-        Ring(seats)
+        let nodes: Rc<[Node]> = (0..len).map(|_| Node::default()).collect();
+        nodes[0].token.set(true);
+        Ring(nodes)
     }
 
-    /// The task at `seat`: `laps` times, waits for the token and hands it to the next seat.
-    pub(crate) fn sit(&self, seat: usize, laps: usize) -> impl Future<Output = ()> + use<> {
+    /// The task at `node`: `laps` times, waits for the token and hands it to the next node.
+    pub(crate) fn pass_on(&self, node: usize, laps: usize) -> impl Future<Output = ()> + use<> {
         let ring = Ring::clone(self);
         async move {
-            let here = &ring.0[seat];
-            let next = &ring.0[(seat + 1) % ring.0.len()];
+            let here = &ring.0[node];
+            let next = &ring.0[(node + 1) % ring.0.len()];
             for _ in 0..laps {
                 poll_fn(|cx| {
                     if here.token.take() {
