@@ -2,9 +2,9 @@
 //! rests.
 //!
 //! A kind brings one system call that takes one connection from its queue; what is here is all else.
-//! What an error means is in `net/pace.rs`.
+//! What an error means is in `net/accept_backoff.rs`.
 
-use super::pace::{Pace, TRIES};
+use super::accept_backoff::{AcceptBackoff, MAX_SKIPPED};
 use crate::runtime::io::reactor::Direction;
 use crate::runtime::io::registered::{Owner, Registered, Waiting};
 use crate::task::origin::Origin;
@@ -28,13 +28,13 @@ pub(super) trait Listen: AsFd {
 /// A listener that can be waited for.
 pub(super) struct Listening<L: Listen> {
     io: Registered<L>,
-    pace: Pace,
+    backoff: AcceptBackoff,
 }
 
 impl<L: Listen> Listening<L> {
     /// Of a socket that does not block.
     pub(super) fn new(listener: L) -> Listening<L> {
-        Listening { io: Registered::new(listener, L::OWNER), pace: Pace::default() }
+        Listening { io: Registered::new(listener, L::OWNER), backoff: AcceptBackoff::default() }
     }
 
     /// Notes where it was made.
@@ -52,7 +52,7 @@ impl<L: Listen> Listening<L> {
 
     /// Accepts on behalf of the latest caller.
     pub(super) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<L::Accepted>> {
-        ready!(self.pace.poll_rested_shared(cx));
+        ready!(self.backoff.poll_over_shared(cx));
         let polled = self.io.poll_io(cx, Direction::Read, |listener| self.take(listener));
         self.conclude(cx, polled)
     }
@@ -64,14 +64,14 @@ impl<L: Listen> Listening<L> {
 
     /// The system call, past broken connections. `None` if the loop is to have its turn first.
     fn take(&self, listener: &L) -> io::Result<Option<L::Accepted>> {
-        for _ in 0..TRIES {
+        for _ in 0..MAX_SKIPPED {
             match listener.accept() {
                 Ok(accepted) => {
-                    self.pace.accepted();
+                    self.backoff.accepted();
                     return Ok(Some(accepted));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
-                Err(error) if self.pace.passes_over(&error) => {}
+                Err(error) if self.backoff.skips(&error) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -90,7 +90,7 @@ impl<L: Listen> Listening<L> {
                 Poll::Pending
             }
             Err(error) => {
-                self.pace.rest();
+                self.backoff.failed();
                 Poll::Ready(Err(error))
             }
         }
@@ -106,7 +106,7 @@ pub(super) struct Acceptor<'a, L: Listen> {
 
 impl<'a, L: Listen> Acceptor<'a, L> {
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<L::Accepted>> {
-        ready!(self.listening.pace.poll_rested(cx, &mut self.sleep));
+        ready!(self.listening.backoff.poll_over(cx, &mut self.sleep));
         let polled = self.waiting.poll_io(cx, |listener| self.listening.take(listener));
         self.listening.conclude(cx, polled)
     }

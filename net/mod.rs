@@ -17,8 +17,10 @@
 //! What this module does not know: tasks, wakers in their seats, and the kernel's event queue. All
 //! that is `runtime::io::registered`'s.
 
+mod accept_backoff;
 mod addr;
 mod async_fd;
+mod backoff;
 #[cfg(any(feature = "udp", feature = "unix"))]
 mod datagram;
 #[cfg(feature = "io-util")]
@@ -28,7 +30,6 @@ mod interest;
 mod listening;
 mod methods;
 mod option_values;
-mod pace;
 #[cfg(feature = "tokio-io")]
 pub(crate) mod read_buf;
 mod serve;

@@ -23,7 +23,7 @@ mod unix;
 pub use accept::Accept;
 pub use drain::{Drain, Draining};
 
-use super::pace::Rests;
+use super::accept_backoff;
 use crate::runtime::unwind::Contained;
 use crate::task;
 use crate::time::{self, Duration};
@@ -175,7 +175,7 @@ impl<L: Accept, S: Future> Serve<L, S> {
             connections.spawn(async move { handler.get()(stream, peer).await });
         };
         let mut result = Ok(());
-        let (mut rests, mut has_gained) = (Rests::default(), true);
+        let mut backoff = accept_backoff::backoff();
         loop {
             let accept = async {
                 connections.wait_for_fewer_than(max_connections).await;
@@ -188,7 +188,7 @@ impl<L: Accept, S: Future> Serve<L, S> {
             match or(end, accept).await {
                 None => break,
                 Some(Ok((stream, peer))) => {
-                    has_gained = true;
+                    backoff.reset();
                     spawn(stream, peer);
                 }
                 Some(Err(error)) if is_of_one_connection(&error) => task::yield_now().await,
@@ -196,17 +196,16 @@ impl<L: Accept, S: Future> Serve<L, S> {
                     if let Some(report) = &mut *on_error.as_mut().pinned() {
                         report(&error);
                     }
-                    let rest = rests.next(std::mem::replace(&mut has_gained, false));
-                    // Not deaf meanwhile.
-                    let rested = async {
-                        time::sleep(rest).await;
+                    // The shutdown is observed while it waits.
+                    let wait = async {
+                        time::sleep(backoff.next_wait()).await;
                         false
                     };
                     let end = async {
                         shutdown.as_mut().await;
                         true
                     };
-                    if or(end, rested).await {
+                    if or(end, wait).await {
                         break;
                     }
                 }

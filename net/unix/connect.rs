@@ -7,6 +7,7 @@
 
 use super::addr::SocketAddr;
 use super::connection::Connection;
+use crate::net::backoff::Backoff;
 use crate::runtime::context;
 use crate::runtime::io::reactor::Direction;
 use crate::runtime::io::registered::{Owner, Registered};
@@ -19,22 +20,22 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-/// How long a full queue is borne. A listener that is merely busy has room within milliseconds; one that
-/// hangs is to be told from it, by the kernel's own error.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The time after which the error of a full queue is returned. A listener that is merely busy has room within
+/// milliseconds; one that hangs has not.
+const MAX_WAIT: Duration = Duration::from_secs(5);
 
-/// The pauses between tries grow from this…
-const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+/// The first wait between two attempts.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
 
-/// …to this: a hundred clients that wait take no more than some two thousand calls a second.
-const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+/// The longest wait between two attempts. A hundred waiting clients make some two thousand calls a second.
+const MAX_PAUSE: Duration = Duration::from_millis(50);
 
 /// Connects a socket that does not block. Dropped before the end, it closes the socket.
 pub(super) async fn connect(socket: Socket, address: &SocketAddr) -> io::Result<Registered<Connection>> {
     // As a rule there is nothing to wait for, and it may be tried again and again.
     coop::consume_budget().await;
     let address = address.to_call()?;
-    let mut pause = SHORTEST_PAUSE;
+    let mut backoff = Backoff::new(FIRST_PAUSE, MAX_PAUSE);
     // Read only if there is need to wait.
     let mut deadline = None;
     let under_way = loop {
@@ -44,7 +45,7 @@ pub(super) async fn connect(socket: Socket, address: &SocketAddr) -> io::Result<
             Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => break true,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 let now = Instant::now();
-                if *deadline.get_or_insert(now + PATIENCE) <= now {
+                if *deadline.get_or_insert(now + MAX_WAIT) <= now {
                     return Err(error);
                 }
             }
@@ -55,8 +56,7 @@ pub(super) async fn connect(socket: Socket, address: &SocketAddr) -> io::Result<
         if !context::is_entered() {
             outside::polled("UnixStream::connect", Origin::UNKNOWN);
         }
-        sleep(pause).await;
-        pause = (2 * pause).min(LONGEST_PAUSE);
+        sleep(backoff.next_wait()).await;
     };
     let stream = Registered::new(Connection::new(OwnedFd::from(socket).into()), Owner::UnixStream);
     if under_way {

@@ -1,7 +1,7 @@
 //! A Unix socket that keeps messages apart. What it has in common with UDP is in `net/datagram.rs`.
 
 use super::addr::SocketAddr;
-use super::patience::{self, Events::ByAddress, Events::Connected};
+use super::full_queue::{self, WriteEvents::ByAddress, WriteEvents::Connected};
 use crate::net::datagram::{Packets, datagram_methods};
 use crate::net::methods::ready_methods;
 use crate::net::sys;
@@ -58,7 +58,7 @@ use std::task::{Context, Poll};
 /// ```
 pub struct UnixDatagram {
     pub(super) io: Registered<Socket>,
-    patience: patience::Shared,
+    attempts: full_queue::Shared,
 }
 
 impl UnixDatagram {
@@ -141,7 +141,7 @@ impl UnixDatagram {
     fn new(socket: std::os::unix::net::UnixDatagram) -> UnixDatagram {
         UnixDatagram {
             io: Registered::new(Socket::of_std(socket), Owner::UnixDatagram),
-            patience: patience::Shared::default(),
+            attempts: full_queue::Shared::default(),
         }
     }
 
@@ -230,7 +230,7 @@ impl UnixDatagram {
         path: impl AsRef<Path>,
     ) -> Poll<io::Result<usize>> {
         let to = SocketAddr::of_path(path.as_ref())?.to_call()?;
-        self.patience.poll(cx, &self.io, ByAddress, |io| io.send_to(data, &to))
+        self.attempts.poll(cx, &self.io, ByAddress, |io| io.send_to(data, &to))
     }
 
     /// As [`send_to`](UnixDatagram::send_to), to an address.
@@ -248,7 +248,7 @@ impl UnixDatagram {
     /// If it has to wait and no runtime is entered on this thread.
     pub async fn send_to_addr(&self, data: &[u8], address: &SocketAddr) -> io::Result<usize> {
         let to = address.to_call()?;
-        patience::send(&self.io, ByAddress, |io| io.send_to(data, &to)).await
+        full_queue::send(&self.io, ByAddress, |io| io.send_to(data, &to)).await
     }
 
     /// As [`send_to_addr`](UnixDatagram::send_to_addr), without waiting.
@@ -273,7 +273,7 @@ impl UnixDatagram {
     }
 
     async fn send_by(&self, send: impl FnMut(&Socket) -> io::Result<usize>) -> io::Result<usize> {
-        patience::send(&self.io, Connected, send).await
+        full_queue::send(&self.io, Connected, send).await
     }
 
     /// Always tried: whether there is room depends on the receiver, who may be another one this time.
@@ -292,7 +292,7 @@ impl UnixDatagram {
         cx: &mut Context<'_>,
         send: impl FnMut(&Socket) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        self.patience.poll(cx, &self.io, Connected, send)
+        self.attempts.poll(cx, &self.io, Connected, send)
     }
 
     fn std(&self) -> &std::os::unix::net::UnixDatagram {

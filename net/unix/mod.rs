@@ -12,8 +12,8 @@ mod connect;
 mod connection;
 mod cred;
 pub(super) mod datagram;
+mod full_queue;
 pub(super) mod listener;
-mod patience;
 pub mod pipe;
 pub(super) mod socket;
 #[cfg(feature = "tokio-io")]

@@ -12,6 +12,7 @@
 //! its turns, and then waits for a timer, after which it tries unasked, ever more seldom. And since
 //! one receiver's full queue says nothing of another's, each send is tried before it waits.
 
+use crate::net::backoff::Backoff;
 use crate::runtime::io::reactor::Direction;
 use crate::runtime::io::registered::{Registered, Waiting};
 use crate::task::coop;
@@ -24,38 +25,44 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-/// Events in vain, after which they are believed no more.
-const FRUITLESS: u32 = 8;
+/// The number of events after which a send failed again, and from which on the sender waits for a timer instead.
+const MAX_FRUITLESS: u32 = 8;
 
-/// The first wait is for a receiver that is awake and busy, on another core. The longest is for one
-/// that sleeps, and thirty tries a second cost nothing.
+/// The first wait suits a receiver that is awake and busy on another core.
 const FIRST: Duration = Duration::from_micros(50);
-const LONGEST: Duration = Duration::from_millis(32);
 
-/// Whether events can be trusted.
+/// The longest wait suits a receiver that sleeps. Thirty tries a second cost nothing.
+const MAX: Duration = Duration::from_millis(32);
+
+/// How reliable the events of a socket are that is waiting for room.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Events {
-    /// They come whenever there is room, and only then.
+pub(super) enum WriteEvents {
+    /// The socket is connected: an event comes whenever there is room, and only then.
     Connected,
-    /// They may be missing, or be in vain.
+    /// The datagram is sent to an address: events may be missing, or come without room.
     ByAddress,
 }
 
-/// How far one who sends has waited.
-#[derive(Default)]
-pub(super) struct Patience {
+/// The attempts of one sender.
+pub(super) struct Attempts {
     fruitless: u32,
-    waits: u32,
+    backoff: Backoff,
     sleep: Option<Sleep>,
+}
+
+impl Default for Attempts {
+    fn default() -> Attempts {
+        Attempts { fruitless: 0, backoff: Backoff::new(FIRST, MAX), sleep: None }
+    }
 }
 
 /// Tries `send` until there is room. Cancel safe: dropped, it has not sent.
 pub(super) async fn send<T: AsFd>(
     io: &Registered<T>,
-    events: Events,
+    events: WriteEvents,
     mut send: impl FnMut(&T) -> io::Result<usize>,
 ) -> io::Result<usize> {
-    let mut patience = Patience::default();
+    let mut attempts = Attempts::default();
     let mut waiting = io.waiting(Direction::Write);
     let mut is_new = true;
     poll_fn(|cx| {
@@ -63,7 +70,7 @@ pub(super) async fn send<T: AsFd>(
             return Poll::Ready(result);
         }
         is_new = false;
-        patience.poll(cx, io, events, Some(&mut waiting), &mut send)
+        attempts.poll(cx, io, events, Some(&mut waiting), &mut send)
     })
     .await
 }
@@ -84,17 +91,17 @@ fn poll_try<T: AsFd>(
     }
 }
 
-impl Patience {
+impl Attempts {
     /// Waits for an event, in the waiter given or in the one of the latest caller; and for the timer.
     fn poll<T: AsFd>(
         &mut self,
         cx: &mut Context<'_>,
         io: &Registered<T>,
-        events: Events,
+        events: WriteEvents,
         waiter: Option<&mut Waiting<'_, T>>,
         send: &mut impl FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        if events == Events::Connected || self.fruitless < FRUITLESS {
+        if events == WriteEvents::Connected || self.fruitless < MAX_FRUITLESS {
             let mut has_tried = false;
             let operation = |io: &T| {
                 has_tried = true;
@@ -104,17 +111,13 @@ impl Patience {
                 Some(waiting) => waiting.poll_io(cx, operation),
                 None => io.poll_io(cx, Direction::Write, operation),
             };
-            if polled.is_ready() || events == Events::Connected {
+            if polled.is_ready() || events == WriteEvents::Connected {
                 return polled;
             }
             self.fruitless += u32::from(has_tried);
         }
         loop {
-            let asleep = self.sleep.get_or_insert_with(|| {
-                let wait = FIRST.saturating_mul(1 << self.waits.min(10)).min(LONGEST);
-                self.waits += 1;
-                sleep(wait)
-            });
+            let asleep = self.sleep.get_or_insert_with(|| sleep(self.backoff.next_wait()));
             ready!(Pin::new(asleep).poll(cx));
             self.sleep = None;
             if let Some(result) = ready!(poll_try(cx, io, send)) {
@@ -124,34 +127,34 @@ impl Patience {
     }
 }
 
-/// The patience of those who come by a `poll_send` form, the latest of whom is woken.
+/// The attempts of those who come by a `poll_send` form, the latest of whom is woken.
 #[derive(Default)]
-pub(super) struct Shared(Mutex<Patience>);
+pub(super) struct Shared(Mutex<Attempts>);
 
 impl Shared {
     pub(super) fn poll<T: AsFd>(
         &self,
         cx: &mut Context<'_>,
         io: &Registered<T>,
-        events: Events,
+        events: WriteEvents,
         mut send: impl FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         // Each call may be about another receiver.
         let tried = ready!(poll_try(cx, io, &mut send));
         // Taken out: polled or dropped under the lock, it would run a foreign waker's code there.
-        let mut patience = std::mem::take(&mut *self.lock());
+        let mut attempts = std::mem::take(&mut *self.lock());
         if let Some(result) = tried {
             return Poll::Ready(result);
         }
-        let polled = patience.poll(cx, io, events, None, &mut send);
+        let polled = attempts.poll(cx, io, events, None, &mut send);
         if polled.is_pending() {
-            let other = std::mem::replace(&mut *self.lock(), patience);
+            let other = std::mem::replace(&mut *self.lock(), attempts);
             drop(other);
         }
         polled
     }
 
-    fn lock(&self) -> MutexGuard<'_, Patience> {
+    fn lock(&self) -> MutexGuard<'_, Attempts> {
         // Nothing that can panic runs under this lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
