@@ -1,12 +1,12 @@
-//! The number of a task.
+//! The id of a task.
 
 use crate::runtime::context;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Names a task. No two tasks of a process have the same, as long as their runtimes live. It is displayed as a number,
-/// which says nothing of the order of tasks.
+/// An identifier of a task. No two tasks of a process have the same id while their runtimes live. The id is
+/// displayed as a number, which does not tell the order in which tasks were spawned.
 ///
 /// # Examples
 ///
@@ -20,18 +20,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id(NonZeroU64);
 
-/// How many bits of an id are its serial number within a runtime.
+/// The number of low bits of an id that hold its serial number within a runtime.
 const SERIAL_BITS: u32 = 48;
 
 impl Id {
-    /// The task of a serial number, which is not zero, of a runtime.
+    /// Creates the id of the task with a serial number in a runtime. The serial number must not be zero.
     #[inline]
     pub(crate) fn new(runtime: u16, serial: u64) -> Id {
         let serial = serial & ((1 << SERIAL_BITS) - 1);
         Id(NonZeroU64::new(u64::from(runtime) << SERIAL_BITS | serial).unwrap_or(NonZeroU64::MIN))
     }
 
-    /// For tasks that come from other threads or run there: they count as those of runtime 0.
+    /// Creates an id for a task that is spawned from another thread or runs on one. Such tasks count as tasks
+    /// of runtime 0.
     pub(crate) fn remote() -> Id {
         static LAST: AtomicU64 = AtomicU64::new(0);
         Id::new(0, LAST.fetch_add(1, Ordering::Relaxed) + 1)
@@ -41,7 +42,7 @@ impl Id {
         NonZeroU64::new(bits).map(Id)
     }
 
-    /// The same for the bits of an id, which are not zero.
+    /// Restores an id from its bits, which must not be zero.
     #[inline]
     pub(crate) fn from_nonzero_bits(bits: u64) -> Id {
         Id(NonZeroU64::new(bits).unwrap_or(NonZeroU64::MIN))
@@ -51,12 +52,12 @@ impl Id {
         self.0.get()
     }
 
-    /// Which runtime's it is; 0 for tasks away.
+    /// Returns the number of the task's runtime. It is 0 for ids made by [`remote`](Self::remote).
     pub(crate) fn runtime(self) -> u16 {
         (self.0.get() >> SERIAL_BITS) as u16
     }
 
-    /// The number within its runtime.
+    /// Returns the serial number of the task within its runtime.
     #[inline]
     pub(crate) fn serial(self) -> u64 {
         self.0.get() & ((1 << SERIAL_BITS) - 1)
@@ -64,7 +65,7 @@ impl Id {
 }
 
 impl Id {
-    /// What users see. With the runtime in the low bits, so that the number is short.
+    /// Returns the number that is displayed. The runtime is in the low bits, so that the number is short.
     fn number(self) -> u64 {
         self.0.get().rotate_left(u64::BITS - SERIAL_BITS)
     }
@@ -86,7 +87,7 @@ impl fmt::Debug for Id {
 ///
 /// # Panics
 ///
-/// Outside of both; the future of `block_on` is no task.
+/// Panics outside of both. The future of `block_on` is not a task.
 #[track_caller]
 pub fn id() -> Id {
     match try_id() {
@@ -95,8 +96,8 @@ pub fn id() -> Id {
     }
 }
 
-/// Returns the id of the task, or of the [blocking call](crate::task::spawn_blocking), that runs on this thread.
-/// `None` outside of both; the future of `block_on` is no task.
+/// Returns the id of the task, or of the [blocking call](crate::task::spawn_blocking), that runs on this
+/// thread. Returns `None` outside of both. The future of `block_on` is not a task.
 pub fn try_id() -> Option<Id> {
     context::running()
 }

@@ -1,8 +1,8 @@
-//! A set of tasks that end together: tokio's `LocalSet`, for programs that come from there.
+//! A set of tasks that end together, after tokio's `LocalSet`. It exists for programs written for tokio.
 //!
-//! In tokio the set is what drives tasks that are not `Send`. Here the runtime drives all tasks, and
-//! none has to be; what is left of the set is that its tasks end with it, that it can be awaited
-//! until they have ended, and that tasks can be put in before there is a runtime.
+//! In tokio the set drives tasks that are not `Send`. Here the runtime drives all tasks, and no task has to
+//! be `Send`. The set keeps three features: its tasks end when it is dropped, it can be awaited until they
+//! have ended, and tasks can be spawned into it before there is a runtime.
 
 use super::{AbortHandle, JoinHandle};
 use crate::runtime::Runtime;
@@ -19,15 +19,16 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-/// Tasks that end together.
+/// A set of tasks that end together.
 ///
-/// Awaited, it is ready when all its tasks have ended. When it is dropped, those that are left are
-/// aborted: they are dropped in their next turn. What one of them, or a guard that is left, would still
-/// put in is dropped unpolled, and counts as aborted. A new program has little need of it, for
-/// [`spawn`](crate::spawn) takes any future; it is here so that programs for tokio's set run as they are.
+/// The set is a future that is ready when all its tasks have ended. When the set is dropped, the tasks that
+/// have not ended are aborted: each is dropped in its next turn. A future that is spawned into a dropped set,
+/// by one of its tasks or through a guard that is still alive, is dropped without being polled, and its task
+/// counts as aborted. New programs rarely need a set, because [`spawn`](crate::spawn) accepts any future. The
+/// type exists so that programs written for tokio's `LocalSet` work unchanged.
 ///
-/// Unlike tokio's, the set does not drive its tasks: once started they go on whenever the runtime
-/// turns, whether the set is awaited or not.
+/// Unlike tokio's, this set does not drive its tasks. Once started, they run whenever the runtime turns, even
+/// if the set is not awaited.
 ///
 /// # Examples
 ///
@@ -49,30 +50,30 @@ pub struct LocalSet {
 
 #[derive(Default)]
 struct Set {
-    /// Tasks that were put in while there was no runtime.
+    /// Tasks that were spawned before there was a runtime.
     waiting: RefCell<Vec<Box<dyn FnOnce()>>>,
     members: RefCell<HashMap<u64, Option<AbortHandle>>>,
     last: Cell<u64>,
-    /// The set itself has gone; what still belongs to it is about to end.
+    /// True once the `LocalSet` has been dropped. The remaining tasks are about to end.
     closed: Cell<bool>,
-    /// Who awaits the set.
+    /// The waker of the task that awaits the set.
     waiter: WakerCell,
 }
 
-/// The sets that are entered on a thread, with numbers that grow; what runs now belongs to the last one.
+/// The sets that are entered on a thread, with ascending numbers. What runs now belongs to the last one.
 type Entered = Vec<(usize, Rc<Set>)>;
 
 thread_local! {
-    // Not dropped by the thread's end, so that sets work in the destructors of other thread-locals.
+    // The thread's end does not drop it, so that sets work in the destructors of other thread-locals.
     static ENTERED: RefCell<ManuallyDrop<Entered>> = const { RefCell::new(ManuallyDrop::new(Vec::new())) };
     static CLEANUP: Cleanup = const { Cleanup };
 }
 
-/// Empties [`ENTERED`] at the thread's end: of guards that were forgotten, and of its memory.
+/// Empties [`ENTERED`] when the thread ends. This drops guards that were forgotten, and frees the memory.
 struct Cleanup;
 
 impl Cleanup {
-    /// Has the thread's end empty it. False if that has come already.
+    /// Makes sure that [`ENTERED`] is emptied when the thread ends. Returns false if that has happened already.
     fn register() -> bool {
         CLEANUP.try_with(|_| ()).is_ok()
     }
@@ -85,13 +86,13 @@ impl Drop for Cleanup {
 }
 
 impl LocalSet {
-    /// An empty set.
+    /// Creates an empty set.
     pub fn new() -> LocalSet {
         LocalSet::default()
     }
 
-    /// Puts a task in. It starts at once if a runtime is entered on this thread, and otherwise when
-    /// the set is first awaited.
+    /// Spawns a task into the set. The task starts at once if a runtime is entered on this thread, and
+    /// otherwise when the set is first awaited.
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn spawn_local<F>(&self, future: F) -> JoinHandle<F::Output>
     where
@@ -101,11 +102,11 @@ impl LocalSet {
         self.set.spawn(future)
     }
 
-    /// Runs a future; what it starts by [`spawn_local`] belongs to the set.
+    /// Runs a future. Tasks that it starts with [`spawn_local`] belong to the set.
     ///
     /// # Cancel safety
     ///
-    /// As cancel safe as the future is. The tasks stay in the set.
+    /// This method is cancel safe if the future is. When it is cancelled, the tasks stay in the set.
     pub async fn run_until<F: Future>(&self, future: F) -> F::Output {
         let mut future = pin!(future);
         poll_fn(|cx| {
@@ -116,23 +117,24 @@ impl LocalSet {
         .await
     }
 
-    /// Turns the runtime's loop until the future is ready, as [`run_until`](LocalSet::run_until).
+    /// Turns the runtime's loop until the future is ready. Tasks that the future starts with [`spawn_local`]
+    /// belong to the set.
     ///
     /// # Panics
     ///
-    /// As [`Runtime::block_on`].
+    /// Panics in the same cases as [`Runtime::block_on`].
     #[track_caller]
     pub fn block_on<F: Future>(&self, runtime: &Runtime, future: F) -> F::Output {
         runtime.block_on(self.run_until(future))
     }
 
-    /// Has [`spawn_local`] put tasks into this set until the guard is dropped.
+    /// Makes [`spawn_local`] spawn tasks into this set until the guard is dropped.
     pub fn enter(&self) -> LocalEnterGuard {
         enter(self.set.clone())
     }
 }
 
-/// Ready when all tasks have ended.
+/// The set is ready when all its tasks have ended.
 impl Future for LocalSet {
     type Output = ();
 
@@ -143,7 +145,7 @@ impl Future for LocalSet {
             return Poll::Ready(());
         }
         self.set.waiter.leave(cx.waker());
-        // A foreign waker's clone is user code, under which the last may have gone.
+        // The clone of a foreign waker is user code. The last task may have ended during that call.
         if is_empty() { Poll::Ready(()) } else { Poll::Pending }
     }
 }
@@ -151,8 +153,8 @@ impl Future for LocalSet {
 impl Drop for LocalSet {
     fn drop(&mut self) {
         self.set.closed.set(true);
-        // Those that have not started are dropped here and now. Their panics end there, and the others are
-        // aborted all the same.
+        // Tasks that have not started are dropped here and now. A panic of one of them does not keep the
+        // others from being aborted.
         unwind::drop_each(self.set.waiting.take());
         let left: Vec<AbortHandle> = self.set.members.borrow().values().flatten().cloned().collect();
         left.iter().for_each(AbortHandle::abort);
@@ -173,12 +175,12 @@ impl Set {
         F::Output: 'static,
     {
         if self.closed.get() {
-            // Never started. Its drop is user code, as that of an argument is.
+            // The task never starts. The drop of the future is user code, as the drop of any argument is.
             return spawn_later(future, false).0;
         }
         let key = self.last.get() + 1;
         self.last.set(key);
-        // Before it starts: it may end at once.
+        // Insert the task before it starts, because it may end at once.
         self.members.borrow_mut().insert(key, None);
         let member = LocalTask { future, membership: Membership { set: self.clone(), key } };
         let handle = if context::is_entered() {
@@ -194,16 +196,16 @@ impl Set {
         handle
     }
 
-    /// Starts what has waited for a runtime.
+    /// Starts the tasks that were spawned before there was a runtime.
     ///
     /// # Panics
     ///
-    /// If there is something to start, and no runtime is entered on this thread.
+    /// Panics if there is a task to start, and no runtime is entered on this thread.
     fn start(&self) {
         if self.waiting.borrow().is_empty() {
             return;
         }
-        // Before anything is taken out, for this may panic.
+        // This may panic, so it comes before anything is taken out.
         context::with(|_| ());
         let waiting = self.waiting.take();
         waiting.into_iter().for_each(|start| start());
@@ -219,7 +221,7 @@ pin_project_lite::pin_project! {
     }
 }
 
-/// Ends with its task, however that ends.
+/// Removes its task from the set when it is dropped, however the task ends.
 struct Membership {
     set: Rc<Set>,
     key: u64,
@@ -247,8 +249,10 @@ impl Drop for Membership {
     }
 }
 
-/// From [`LocalSet::enter`]. Dropped, it has [`spawn_local`] do what it would without it, in whatever order
-/// several guards are dropped.
+/// A guard that keeps a [`LocalSet`] entered.
+///
+/// It is returned by [`LocalSet::enter`]. When it is dropped, [`spawn_local`] behaves as if this guard had
+/// never been. Several guards may be dropped in any order.
 #[must_use = "dropped at once, it has no effect"]
 pub struct LocalEnterGuard {
     number: usize,
@@ -275,7 +279,8 @@ impl Drop for LocalEnterGuard {
             }
             Some(left)
         });
-        // Under no borrow: with the set may go what is yet to be started in it.
+        // Drop it under no borrow: if this was the last reference, tasks that have not started are dropped
+        // with the set.
         drop(left);
     }
 }
@@ -286,12 +291,12 @@ impl fmt::Debug for LocalEnterGuard {
     }
 }
 
-/// Starts a task on this thread, as [`spawn`](crate::spawn) does, whose tasks need not be `Send`
-/// either. In a [`LocalSet`] the task belongs to the set.
+/// Spawns a task on this thread. Within a [`LocalSet`] the task belongs to that set, and otherwise this
+/// function does the same as [`spawn`](crate::spawn). The future need not be `Send`.
 ///
 /// # Panics
 ///
-/// If neither a runtime nor a [`LocalSet`] is entered on this thread.
+/// Panics if neither a runtime nor a [`LocalSet`] is entered on this thread.
 ///
 /// # Examples
 ///

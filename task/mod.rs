@@ -1,8 +1,8 @@
-//! Tasks: spawn them, await them, and let others have their turn.
+//! Tasks: spawning, awaiting and yielding.
 //!
-//! A task is a future that the runtime drives by itself. [`spawn`] starts one on this thread;
-//! [`spawn_blocking`] makes a call that would stop the loop on another. Either gives a
-//! [`JoinHandle`].
+//! A task is a future that the runtime drives independently. [`spawn`] starts a task on this thread.
+//! [`spawn_blocking`] runs a blocking call on another thread, so that the call does not block the loop.
+//! Both return a [`JoinHandle`].
 
 pub mod coop;
 mod id;

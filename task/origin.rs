@@ -1,9 +1,9 @@
-//! Where something was made, for messages to say it. This is remembered in debug builds;
-//! `origin_absent.rs` takes the place of this file in release builds.
+//! The place in the source where an object was created, for error messages. Debug builds keep it. In release
+//! builds `origin_absent.rs` takes the place of this file.
 
 use std::panic::Location;
 
-/// The line in which something was made, if it is known.
+/// The source line in which an object was created, if it is known.
 #[derive(Clone, Copy)]
 pub(crate) struct Origin(Option<&'static Location<'static>>);
 
@@ -20,7 +20,7 @@ impl Origin {
     }
 }
 
-/// That line, and what was made by the name that users know.
+/// An [`Origin`], and the name under which users know the object.
 #[derive(Clone, Copy)]
 pub(crate) struct NamedOrigin {
     name: &'static str,
@@ -28,7 +28,7 @@ pub(crate) struct NamedOrigin {
 }
 
 impl NamedOrigin {
-    /// The caller makes something of that name.
+    /// Records that the caller creates an object with this name.
     #[track_caller]
     pub(crate) fn caller(name: &'static str) -> NamedOrigin {
         NamedOrigin { name, origin: Origin::caller() }

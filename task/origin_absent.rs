@@ -1,8 +1,8 @@
-//! In release builds nobody remembers where something was made, and it takes no room.
+//! The release-build version of `origin.rs`. It stores nothing and takes no memory.
 
 use std::panic::Location;
 
-/// Nothing.
+/// An origin that stores nothing.
 #[derive(Clone, Copy)]
 pub(crate) struct Origin;
 
@@ -19,7 +19,7 @@ impl Origin {
     }
 }
 
-/// Nothing.
+/// A named origin that stores nothing.
 #[derive(Clone, Copy)]
 pub(crate) struct NamedOrigin;
 

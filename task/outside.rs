@@ -1,6 +1,6 @@
-//! What is said where a runtime is needed, and none is entered on the thread.
+//! The panic messages for code that needs a runtime and runs on a thread where none is entered.
 //!
-//! This is on the ground floor: tasks, timers and sockets say it, which do not know each other.
+//! This file is at the lowest layer: tasks, timers and sockets use it, and do not know each other.
 
 use super::origin::Origin;
 use std::cell::Cell;
@@ -10,12 +10,12 @@ thread_local! {
     static MAKES_BLOCKING_CALL: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Notes whether this thread makes a blocking call.
+/// Notes that this thread begins or ends a blocking call.
 pub(crate) fn set_blocking(makes_call: bool) {
     MAKES_BLOCKING_CALL.set(makes_call);
 }
 
-/// What the caller should do instead.
+/// Returns what the caller should do instead.
 pub(crate) fn remedy() -> &'static str {
     if MAKES_BLOCKING_CALL.get() {
         "on a thread of spawn_blocking, take a handle along, or use Handle::current().spawn or block_on"
@@ -24,14 +24,14 @@ pub(crate) fn remedy() -> &'static str {
     }
 }
 
-/// Panics: the caller needs a runtime, and has called a function without one.
+/// Panics because `function` needs a runtime, and was called without one.
 #[cold]
 #[track_caller]
 pub(crate) fn called(function: &str) -> ! {
     panic!("{function} was called outside of a runtime: {}", remedy())
 }
 
-/// Panics: somebody has polled, without a runtime, an operation of something that was made at `origin`.
+/// Panics because `operation`, of an object that was created at `origin`, was polled without a runtime.
 #[cold]
 #[track_caller]
 pub(crate) fn polled(operation: impl fmt::Display, origin: Origin) -> ! {

@@ -1,16 +1,16 @@
-//! Giving others their turn.
+//! A future that yields to other tasks once.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// Lets the other tasks that are queued run before this one goes on.
+/// Yields to the other tasks in the run queue, which run before this task proceeds.
 ///
-/// The loop does not look at timers, sockets and wakes from other threads at each yield, but after
+/// The loop does not check timers, sockets and wakes from other threads at each yield, but after
 /// [`event_interval`](crate::Builder::event_interval) polls or half a millisecond, whichever comes first.
 ///
 /// # Cancel safety
 ///
-/// Cancel safe.
+/// This function is cancel safe.
 ///
 /// # Examples
 ///

@@ -1,4 +1,4 @@
-//! Taking part in the budget: for leaf futures of one's own.
+//! Participation in the budget, for leaf futures written outside of this crate.
 
 use super::{poll_spend, refund};
 use std::cell::Cell;
@@ -6,17 +6,18 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-/// Gives back the unit that [`poll_proceed`] has taken, unless something was done for it.
+/// A guard that gives back the unit taken by [`poll_proceed`], unless [`made_progress`](Self::made_progress)
+/// was called.
 #[derive(Debug)]
 #[must_use = "dropped, it gives the unit back"]
 pub struct RestoreOnPending {
     made_progress: Cell<bool>,
-    /// The budget is that of this thread.
+    /// The guard is not `Send`: the unit belongs to the budget of this thread.
     thread: PhantomData<*const ()>,
 }
 
 impl RestoreOnPending {
-    /// Something was done, and the unit is spent.
+    /// Notes that the operation made progress. The unit stays spent.
     pub fn made_progress(&self) {
         self.made_progress.set(true);
     }
@@ -30,11 +31,12 @@ impl Drop for RestoreOnPending {
     }
 }
 
-/// Takes a unit of the task's budget; pending if none is left, and then the task is woken for its
-/// next turn.
+/// Takes a unit of the task's budget. If no unit is left, the task is woken for its next turn and the result
+/// is pending.
 ///
-/// For leaf futures written by hand, as in the example: whoever awaits them in a loop is then
-/// interrupted now and then, as by the sockets and timers of this crate.
+/// This function is meant for leaf futures written by hand, as in the example. A task that awaits such a
+/// future in a loop then yields to other tasks now and then, as it does with the sockets and timers of this
+/// crate.
 ///
 /// # Examples
 ///
@@ -64,7 +66,7 @@ pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<RestoreOnPending> {
 }
 
 pin_project_lite::pin_project! {
-    /// A future that takes part in the budget of its task. From [`cooperative`].
+    /// A future that takes part in the budget of its task. It is returned by [`cooperative`].
     #[derive(Debug)]
     #[must_use = "futures do nothing unless they are polled"]
     pub struct Coop<F> {
@@ -73,13 +75,13 @@ pin_project_lite::pin_project! {
     }
 }
 
-/// Has a future take part in the budget: one unit when it is ready.
+/// Makes a future take part in the budget. The future spends one unit when it is ready.
 ///
-/// For leaf futures of other libraries, such as channels.
+/// This function is meant for leaf futures of other libraries, such as channels.
 ///
 /// # Cancel safety
 ///
-/// As cancel safe as the future is.
+/// The returned future is cancel safe if `future` is.
 ///
 /// # Examples
 ///
@@ -92,7 +94,7 @@ pin_project_lite::pin_project! {
 ///         cooperative(std::future::ready(())).await;
 ///     }
 /// });
-/// runtime::task::yield_now().await; // others have their turn all the same
+/// runtime::task::yield_now().await; // Other tasks get their turn all the same.
 /// busy.abort();
 /// # });
 /// ```

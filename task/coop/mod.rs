@@ -1,16 +1,17 @@
-//! The cooperative budget: what keeps one task from running for ever on operations that are always ready.
+//! The cooperative budget. It keeps a task from running forever on operations that are always ready.
 //!
-//! The executor refills the budget before each poll of a task. Every leaf future that completes
-//! spends one unit; when none is left, leaf futures report [`Poll::Pending`] and wake their task,
-//! so that the loop gets its turn. An operation that has to wait spends nothing: a task that polls
-//! a thousand quiet sockets reaches the last one as surely as the first.
+//! The executor refills the budget before each poll of a task. Every leaf future that completes spends one
+//! unit. When no unit is left, leaf futures return [`Poll::Pending`] and wake their task, so that the loop
+//! gets its turn. An operation that has to wait spends nothing, so a task that polls a thousand sockets that
+//! are not ready still reaches the last one.
 //!
-//! A future may be polled with another waker than the task's own. A group of futures does so, which polls each that
-//! was woken, and is to get out to its task now and then. A `block_on` inside of a poll does so too, which waits for
-//! that future alone, and would wait for ever if it were pending until the task's next turn. So when the budget is
-//! spent, a poll with another waker is interrupted once in as many units, and goes on when it is made again.
+//! A future may be polled with a waker other than the task's own. There are two such cases. A group of
+//! futures polls each future that was woken, and must return to its task now and then. A `block_on` inside of
+//! a poll waits for one future alone, and would wait forever if that future were pending until the task's
+//! next turn. So when the budget is spent, a poll with another waker is made pending only once per full
+//! budget, and proceeds when it is repeated.
 //!
-//! This is the ground floor: it knows neither tasks nor timers nor sockets.
+//! This module is at the lowest layer: it knows neither tasks nor timers nor sockets.
 
 mod cooperative;
 mod unconstrained;
@@ -24,16 +25,18 @@ use std::future::poll_fn;
 use std::ptr;
 use std::task::{Context, Poll, RawWakerVTable, Waker, ready};
 
-/// How many leaf operations may complete in one poll of a task: enough to make the bookkeeping
-/// vanish, and few enough that a hundred busy tasks still answer within a millisecond or so.
+/// The number of leaf operations that may complete in one poll of a task. It is large enough to make the cost
+/// of counting negligible, and small enough that a loop with a hundred busy tasks still answers within about
+/// a millisecond.
 const FULL: i64 = 128;
 
-/// Outside of a task there is nobody to yield to, hence no limit: this is never used up. Units may also be given
-/// back that were taken from a task's budget.
+/// The budget outside of a task. There is no task that could yield, hence there is no limit, and this is
+/// never used up. It leaves room for units that were taken from a task's budget and are given back here.
 const UNLIMITED: i64 = i64::MAX / 2;
 
 struct Budget {
-    /// Below zero is what others have taken since it was spent: each unit that they give back was one of those.
+    /// The remaining units. Below zero, it counts the units that polls with other wakers have taken since the
+    /// budget was spent. Each unit that they give back was one of those.
     left: Cell<i64>,
     /// The two parts of the waker that the executor polls with. The first is null between polls.
     waker_data: Cell<*const ()>,
@@ -46,12 +49,12 @@ thread_local! {
     };
 }
 
-/// An executor begins to poll with wakers that have this one's table.
+/// Tells the budget that an executor starts to poll tasks with wakers that share the vtable of this one.
 pub(crate) fn begin(waker: &Waker) {
     BUDGET.with(|budget| budget.waker_vtable.set(waker.vtable()));
 }
 
-/// Gives the task that is about to be polled with this waker its full budget.
+/// Gives the full budget to the task that is about to be polled with this waker.
 #[inline]
 pub(crate) fn refill(waker: &Waker) {
     BUDGET.with(|budget| {
@@ -69,7 +72,8 @@ pub(crate) fn lift() {
     });
 }
 
-/// Tells polls of tasks apart: the data of the waker that the latest one was made with, or null if that is over.
+/// Returns a value that identifies the present poll of a task: the data of its waker, or null if no task is
+/// being polled.
 fn present_poll() -> *const () {
     BUDGET.with(|budget| budget.waker_data.get())
 }
@@ -84,8 +88,8 @@ fn set_left(left: i64) {
     BUDGET.with(|budget| budget.left.set(left));
 }
 
-/// The budget is spent: wakes the task for its next turn. If it is somebody else who polls, that is so once in
-/// [`FULL`] units.
+/// Wakes the task for its next turn after the budget is spent. A poll with a waker other than the task's own
+/// is made pending only once per [`FULL`] units.
 #[cold]
 fn poll_spent(cx: &mut Context<'_>) -> Poll<()> {
     let waker = cx.waker();
@@ -102,21 +106,22 @@ fn poll_spent(cx: &mut Context<'_>) -> Poll<()> {
     Poll::Pending
 }
 
-/// Ready while there is budget; else wakes the task for its next turn and is pending.
+/// Returns `Ready` while there is budget. Otherwise wakes the task for its next turn and returns `Pending`.
 ///
-/// Leaf futures call this before they try to complete, and [`spend`] once they have.
+/// Leaf futures call this before they try to complete, and call [`spend`] once they have completed.
 #[inline]
 pub(crate) fn poll_budget(cx: &mut Context<'_>) -> Poll<()> {
     if left() > 0 { Poll::Ready(()) } else { poll_spent(cx) }
 }
 
-/// Takes one unit: a leaf future has completed.
+/// Takes one unit, because a leaf future has completed.
 #[inline]
 pub(crate) fn spend() {
     set_left(left() - 1);
 }
 
-/// Both at once, for an operation that is as good as done; if it is not, [`refund`] is called.
+/// Combines [`poll_budget`] and [`spend`], for an operation that is expected to succeed. If it does not, the
+/// caller calls [`refund`].
 #[inline]
 pub(crate) fn poll_spend(cx: &mut Context<'_>) -> Poll<()> {
     ready!(poll_budget(cx));
@@ -129,7 +134,7 @@ pub(crate) fn refund() {
     set_left(left() + 1);
 }
 
-/// Whether the task may go on, as far as its budget is concerned. Outside of a task, always.
+/// Returns true while the task has budget left. Outside of a task it always returns true.
 ///
 /// # Examples
 ///
@@ -150,18 +155,19 @@ pub fn has_budget_remaining() -> bool {
     left() > 0
 }
 
-/// Spends one unit of the task's budget, and yields to the loop when there is none left.
+/// Spends one unit of the task's budget, and yields to the loop if no unit is left.
 ///
-/// The budget applies to what is polled with the waker of the task. A future that is polled with another one,
-/// as by a `block_on` inside of a poll or by `FuturesUnordered`, is never made pending by it.
-///
-/// For long computations and for streams that are always ready: called once per step, it lets
-/// other tasks, timers and sockets have their turn now and then, at the price of a counter.
+/// This function is meant for long computations and for streams that are always ready. If a task calls it
+/// once per step, other tasks, timers and sockets get their turn now and then, at the cost of a counter.
 /// Outside of a task it completes at once.
+///
+/// The budget applies to futures that are polled with the waker of the task. A future that is polled with
+/// another waker, for example by a `block_on` inside of a poll or by `FuturesUnordered`, is made pending more
+/// rarely: once per 128 units after the budget is spent. It then proceeds when it is polled again.
 ///
 /// # Cancel safety
 ///
-/// Cancel safe: a dropped call has spent at most one unit.
+/// This function is cancel safe: a dropped call has spent at most one unit.
 ///
 /// # Examples
 ///

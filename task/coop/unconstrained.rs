@@ -1,11 +1,11 @@
-//! A future that is not interrupted.
+//! A wrapper that exempts a future from the budget.
 
 use super::{UNLIMITED, left, present_poll, set_left};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 pin_project_lite::pin_project! {
-    /// A future to which the budget of its task does not apply. From [`unconstrained`].
+    /// A future to which the budget of its task does not apply. It is returned by [`unconstrained`].
     #[derive(Debug)]
     #[must_use = "futures do nothing unless they are polled"]
     pub struct Unconstrained<F> {
@@ -14,14 +14,14 @@ pin_project_lite::pin_project! {
     }
 }
 
-/// Lifts the budget for a future: as long as what it awaits is ready, it goes on.
+/// Exempts a future from the budget: the future proceeds as long as what it awaits is ready.
 ///
-/// While it does, nothing else runs on this thread. It is for futures that do little at a time, and
-/// must not be put off.
+/// Meanwhile nothing else runs on this thread. Use this function for futures that do little work at a time
+/// and must not be delayed.
 ///
 /// # Cancel safety
 ///
-/// As cancel safe as the future is.
+/// The returned future is cancel safe if `future` is.
 ///
 /// # Examples
 ///
@@ -60,8 +60,8 @@ pub(crate) fn unlimited() -> Restore {
     restore
 }
 
-/// Puts back what was left of the budget, also during a panic, unless the poll that had it is over: guards on the
-/// stack of a coroutine are dropped late.
+/// Restores the rest of the budget when it is dropped, also during a panic. It does nothing if the poll to
+/// which that budget belonged is over, because guards on the stack of a coroutine are dropped late.
 pub(crate) struct Restore {
     left: i64,
     poll: *const (),
