@@ -1,13 +1,13 @@
-//! What is wrong with a use of the macros, and where.
+//! Errors in the use of the macros, with their positions.
 //!
-//! Faults are collected rather than thrown: an attribute with two wrong options shows both at
-//! once. Each becomes a `compile_error!` whose every token carries the span of the fault, so the
-//! compiler underlines the very word. The function is expanded all the same, as well as it can
-//! be, so that no second error follows from the first.
+//! Errors are collected, so that an attribute with two wrong options shows both at once. Each becomes a
+//! `compile_error!` whose tokens all carry the span of the error, so that the compiler underlines the exact
+//! word. The function is still expanded as well as it can be, so that the first error does not cause a second
+//! one.
 
 use proc_macro::{Delimiter, Group, Ident, Literal, Punct, Spacing, Span, TokenStream, TokenTree};
 
-/// The faults found so far, in the order in which they stand in the source.
+/// The errors found so far, in the order in which they occur in the source.
 #[derive(Default)]
 pub(crate) struct Errors {
     faults: Vec<(Span, String)>,
@@ -18,7 +18,7 @@ impl Errors {
         self.faults.push((span, message.into()));
     }
 
-    /// One `::core::compile_error! { "message" }` for each fault.
+    /// Returns a `::core::compile_error! { "message" }` for each error.
     pub(crate) fn into_tokens(self) -> TokenStream {
         self.faults.iter().flat_map(|(span, message)| compile_error(*span, message)).collect()
     }

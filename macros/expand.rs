@@ -1,15 +1,15 @@
-//! What the function becomes: a plain `fn` that builds a runtime and blocks on the body.
+//! The expansion of the function: a plain `fn` that builds a runtime and blocks on the body.
 //!
-//! The work is in keeping the compiler's messages good. A body that is moved into a bare
-//! `async { … }` no longer knows its return type: `Err(Box::new(error))` does not coerce, and a
-//! wrong last expression is reported in the macro's name instead of its own. Hence two shapes,
-//! [`SIMPLE`] and [`GENERAL`].
+//! The difficulty is to keep the compiler's messages good. A body that is moved into a bare `async { … }` no
+//! longer knows its return type: `Err(Box::new(error))` does not coerce, and an error in the last expression
+//! is reported at the macro and not at the expression. Hence there are two templates, [`SIMPLE`] and
+//! [`GENERAL`].
 //!
-//! What a user calls his items must not matter. A stable macro has hygienic names for local variables alone, and not
-//! even those where a static, a constant or a unit struct has the same name: there a pattern means that. So nothing
-//! is bound here. Paths begin with `::`, and methods are called on the very reference that they take, where none of a
-//! trait of the user's comes first. The one item there is, the inner function, gets a name that the function does
-//! not mention.
+//! The names of the user's items must not matter. On stable Rust a macro has hygienic names for local
+//! variables only, and not even for those if a static, a constant or a unit struct has the same name, because
+//! a pattern then means that item. So the expansion binds no variables. Its paths begin with `::`. It calls
+//! methods on exactly the reference that they take, so that no method of a user's trait takes precedence. The
+//! only item in it, the inner function, gets a name that does not occur in the function.
 
 use crate::error::Errors;
 use crate::item::{Function, open, split_inner_attributes};
@@ -17,8 +17,8 @@ use crate::options::Options;
 use crate::template::fill;
 use proc_macro::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 
-/// For `main` and for tests: the function stays the `async fn` that it was, inside of one that
-/// runs it. The compiler sees what the user wrote, and speaks of that.
+/// The template for `main` and for tests. The function stays the `async fn` that it was, inside of a function
+/// that runs it. So the compiler's messages refer to what the user wrote.
 const SIMPLE: &str = "
     $attributes $visibility $fn $name() $output $bounds {
         #[allow(dead_code, clippy::unused_async, clippy::future_not_send)]
@@ -27,8 +27,8 @@ const SIMPLE: &str = "
     }
 ";
 
-/// For all others: an inner function sees neither arguments nor generics nor `Self`, an async
-/// block sees them all. Its [`HINT`] makes up for the return type.
+/// The template for all other functions. An inner function cannot use the arguments, the generics and `Self`,
+/// but an async block can. The [`HINT`] tells the block its return type.
 const GENERAL: &str = "
     $attributes $visibility $fn $name $generics $arguments $output $bounds {
         $inner_attributes
@@ -36,14 +36,14 @@ const GENERAL: &str = "
     }
 ";
 
-/// Tells an async block its return type: it stands first, and the rest is checked against it.
+/// Tells an async block its return type. It comes first, and the rest of the block is checked against it.
 const HINT: &str = "
     if false {
         return $value;
     }
 ";
 
-/// A value of that type, which is never made.
+/// A value of the return type. It is never evaluated.
 const VALUE: &str = "::core::option::Option::unwrap(::core::option::Option::<$type>::None)";
 
 const BUILD: &str = "
@@ -54,18 +54,18 @@ const BUILD: &str = "
         .expect(\"cannot build the runtime\")
 ";
 
-/// Located at the body: what the compiler has to say of the result is said there. In braces ends what it has to say of
-/// the settings.
+/// Runs the future. The span of these tokens is located at the body, so that the compiler's messages about
+/// the result point there. The braces end the part to which its messages about the settings point.
 const RUN: &str = "(&{ $build }).block_on($future)";
 
-/// A crate has one `main` and hundreds of tests. With this, `block_on` is compiled once for each
-/// type that tests return, and not once for each test: 400 tests are built in four fifths of the
-/// time.
+/// Erases the type of the future. A crate has one `main` and hundreds of tests. With this, `block_on` is
+/// compiled once for each type that tests return, and not once for each test: 400 tests are built in four
+/// fifths of the time.
 const ERASED: &str = "
     ::core::pin::pin!($future) as ::core::pin::Pin<&mut dyn ::core::future::Future<Output = _>>
 ";
 
-/// Which attribute is expanded.
+/// The attribute that is expanded.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Macro {
     Main,
@@ -81,7 +81,7 @@ impl Macro {
     }
 }
 
-/// Expands the attribute: the faults as `compile_error!`s, then the function.
+/// Expands the attribute. Returns the errors as `compile_error!`s, followed by the function.
 pub(crate) fn expand(which: Macro, arguments: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let options = Options::parse(arguments, &mut errors);
@@ -109,7 +109,7 @@ fn expand_function(which: Macro, options: &Options, function: Function, errors: 
         (GENERAL, inner_attributes, async_block(&function, &async_token, body))
     };
 
-    // Without its arguments the body is checked, but cannot run.
+    // With arguments that are not allowed, the body is still checked, but cannot run.
     let run = if arguments_fit {
         run(which, options, future, function.body.span())
     } else {
@@ -145,7 +145,7 @@ fn run(which: Macro, options: &Options, future: TokenStream, body_span: Span) ->
     fill(RUN, glue.located_at(body_span), &[("build", build), ("future", future)])
 }
 
-/// Returns a name for the inner function that nothing in the function means by itself.
+/// Returns a name for the inner function that does not occur in the function.
 fn unused_name(function: &Function) -> String {
     let mut name = format!("__async_{}", function.name.to_string().trim_start_matches("r#"));
     let parts = [&function.output, &function.bounds, &function.body.stream()];
@@ -155,7 +155,7 @@ fn unused_name(function: &Function) -> String {
     name
 }
 
-/// Returns the `async` of the function, or one in its stead.
+/// Returns the `async` token of the function. If there is none, reports an error and returns a new one.
 fn check_async(which: Macro, function: &Function, errors: &mut Errors) -> Ident {
     function.async_token.clone().unwrap_or_else(|| {
         let span = function.fn_token.span();
@@ -167,7 +167,8 @@ fn check_async(which: Macro, function: &Function, errors: &mut Errors) -> Ident 
     })
 }
 
-/// Whether the arguments can be passed: by whoever calls the function, thus not to `main` or a test.
+/// Returns true if the arguments can be passed. The caller of the function passes them, so `main` and tests
+/// cannot have any.
 fn check_arguments(which: Macro, function: &Function, errors: &mut Errors) -> bool {
     let message = match which {
         _ if function.arguments.stream().is_empty() => return true,
@@ -181,8 +182,7 @@ fn check_arguments(which: Macro, function: &Function, errors: &mut Errors) -> bo
     false
 }
 
-/// Returns the attributes without those that would make the function a test, or start a runtime,
-/// for a second time.
+/// Returns the attributes without those that would make the function a test, or start a runtime, a second time.
 fn check_attributes(which: Macro, function: &Function, errors: &mut Errors) -> TokenStream {
     let mut kept = TokenStream::new();
     for [hash, brackets] in &function.attributes {
@@ -197,7 +197,8 @@ fn check_attributes(which: Macro, function: &Function, errors: &mut Errors) -> T
     kept
 }
 
-/// `#[test]` under any of its names, for `test`; the runtime's own attributes, for both.
+/// Returns true for `#[test]` under any of its names if the macro is `test`, and for the runtime's own
+/// attributes in any case.
 fn is_repeated(which: Macro, brackets: &TokenTree) -> bool {
     let TokenTree::Group(group) = brackets else {
         return false;
@@ -211,10 +212,9 @@ fn is_repeated(which: Macro, brackets: &TokenTree) -> bool {
     }
 }
 
-/// Whether the body can move into a function of its own.
+/// Returns true if the body can move into an inner function.
 ///
-/// An entry point of any other name may stand in an `impl` block and use its generics, and of that
-/// nothing is seen from here.
+/// An entry point with any other name may be in an `impl` block and use its generics, which the macro cannot see.
 fn is_simple(which: Macro, function: &Function) -> bool {
     let stands_free = which == Macro::Test || function.name.to_string() == "main";
     let uses = [&function.output, &function.bounds, &function.body.stream()];
@@ -231,7 +231,7 @@ fn async_block(function: &Function, async_token: &Ident, body: TokenStream) -> T
     fill("async move $block", span, &[("block", one(block))])
 }
 
-/// No hint where the type cannot be written in an expression: `impl Trait` and `!`.
+/// Returns the [`HINT`], or nothing if the type cannot be written in an expression: `impl Trait` and `!`.
 fn hint(function: &Function) -> TokenStream {
     let mut output_type: TokenStream = function.output.clone().into_iter().skip("->".len()).collect();
     if mentions(&output_type, "impl") || output_type.to_string() == "!" {
@@ -243,8 +243,8 @@ fn hint(function: &Function) -> TokenStream {
         output_type = one(Group::new(Delimiter::Parenthesis, TokenStream::new()));
     }
     let glue = Span::mixed_site();
-    // "Return type inferred to be … here", says the compiler of what is returned, which is why it is in braces that
-    // are the user's.
+    // The compiler says "return type inferred to be … here" about the returned value. So the value is in
+    // braces with a span of the user's code.
     let mut value =
         Group::new(Delimiter::Brace, fill(VALUE, glue.located_at(span), &[("type", output_type)]));
     value.set_span(span);

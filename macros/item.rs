@@ -1,14 +1,14 @@
-//! The function under the attribute, taken apart.
+//! The parts of the function under the attribute.
 //!
 //! ```text
 //! #[doc = ""] pub(crate) async fn name<T>(arguments) -> Output where T: Bound { body }
 //! attributes  visibility          name generics      output    bounds         body
 //! ```
 //!
-//! Only the top level is looked at: whatever stands in brackets is one group, so types, patterns
-//! and the body pass through unread. Generics are the one thing whose brackets are not a group.
-//! Tokens that went through a `macro_rules!` variable arrive in invisible groups, which are opened
-//! where one may stand.
+//! Only the top level is parsed. Everything in brackets is one group, so types, patterns and the body are
+//! passed through unread. Generics are the only part whose brackets do not form a group. Tokens that were
+//! passed through a `macro_rules!` variable arrive in invisible groups, which are opened wherever one may
+//! occur.
 
 use crate::error::Errors;
 use proc_macro::{Delimiter, Group, Ident, Spacing, Span, TokenStream, TokenTree};
@@ -16,9 +16,9 @@ use std::iter::Peekable;
 
 type Tokens = Peekable<std::vec::IntoIter<TokenTree>>;
 
-/// The parts of a function; a part that is not there is empty.
+/// The parts of a function. A part that is missing is empty.
 pub(crate) struct Function {
-    /// Pairs of `#` and `[…]`.
+    /// The attributes, as pairs of `#` and `[…]`.
     pub(crate) attributes: Vec<[TokenTree; 2]>,
     pub(crate) visibility: TokenStream,
     pub(crate) async_token: Option<Ident>,
@@ -26,7 +26,7 @@ pub(crate) struct Function {
     pub(crate) name: Ident,
     pub(crate) generics: TokenStream,
     pub(crate) arguments: Group,
-    /// With its arrow.
+    /// The return type, with its arrow.
     pub(crate) output: TokenStream,
     /// The `where` clause.
     pub(crate) bounds: TokenStream,
@@ -34,10 +34,10 @@ pub(crate) struct Function {
 }
 
 impl Function {
-    /// Takes `item` apart; `macro_name` is for the messages.
+    /// Splits `item` into its parts. `macro_name` is used in messages.
     ///
-    /// `None` if it is no function with a body. `const`, `unsafe` and `extern` are noted as faults
-    /// and left out.
+    /// Returns `None` if it is not a function with a body. `const`, `unsafe` and `extern` are reported as
+    /// errors and left out.
     pub(crate) fn parse(item: TokenStream, macro_name: &str, errors: &mut Errors) -> Option<Function> {
         let mut tokens = open(item).into_iter().peekable();
         let attributes = take_attributes(&mut tokens);
@@ -53,7 +53,7 @@ impl Function {
                     "const" | "unsafe" | "extern" | "safe" => refused.push(word),
                     _ => return not_a_function(word.span(), macro_name, errors),
                 },
-                Some(TokenTree::Literal(_)) if !refused.is_empty() => {} // the "C" of `extern "C"`
+                Some(TokenTree::Literal(_)) if !refused.is_empty() => {} // This is the "C" of `extern "C"`.
                 other => {
                     let span = other.map_or_else(Span::call_site, |token| token.span());
                     return not_a_function(span, macro_name, errors);
@@ -97,7 +97,7 @@ impl Function {
     }
 }
 
-/// The inner attributes, `#![…]`, at the head of a body, and what follows them.
+/// Splits a body into the inner attributes, `#![…]`, at its head, and the tokens that follow them.
 pub(crate) fn split_inner_attributes(body: TokenStream) -> (TokenStream, TokenStream) {
     let mut tokens: Vec<_> = body.into_iter().collect();
     let mut end = 0;
@@ -117,7 +117,7 @@ fn not_a_function(span: Span, macro_name: &str, errors: &mut Errors) -> Option<F
     None
 }
 
-/// The tokens, out of the invisible group that `$item` or `$meta` may have put around them.
+/// Returns the tokens without the invisible group that `$item` or `$meta` may have put around them.
 pub(crate) fn open(tokens: TokenStream) -> Vec<TokenTree> {
     let tokens: Vec<_> = tokens.into_iter().collect();
     match &tokens[..] {
@@ -153,7 +153,7 @@ fn is_group(token: &TokenTree, delimiter: Delimiter) -> bool {
     matches!(token, TokenTree::Group(group) if group.delimiter() == delimiter)
 }
 
-/// Takes `<…>`, if it stands there. Careful: the `>` of an arrow in a bound closes nothing.
+/// Takes `<…>`, if it comes next. Careful: the `>` of an arrow in a bound closes nothing.
 fn take_generics(tokens: &mut Tokens) -> TokenStream {
     let mut generics = TokenStream::new();
     if !matches!(tokens.peek(), Some(TokenTree::Punct(punct)) if punct.as_char() == '<') {
@@ -178,7 +178,7 @@ fn take_generics(tokens: &mut Tokens) -> TokenStream {
     generics
 }
 
-/// The braces, out of the invisible group that `$body:block` puts around them.
+/// Returns the braces without the invisible group that `$body:block` puts around them.
 fn as_body(token: TokenTree) -> Option<Group> {
     match &open(token.into())[..] {
         [TokenTree::Group(group)] if group.delimiter() == Delimiter::Brace => Some(group.clone()),

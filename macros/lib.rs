@@ -1,12 +1,14 @@
 //! The attribute macros of `runtime`: [`macro@main`] and [`macro@test`].
 //!
-//! Use them as `#[runtime::main]` and `#[runtime::test]`: the crate `runtime` re-exports both, and
-//! what they write names it. Nothing of it is known here but those names, the builder's path and
-//! its methods; a wrong value for an option is found by the compiler, at the builder.
+//! Use them as `#[runtime::main]` and `#[runtime::test]`. The crate `runtime` re-exports both.
 //!
-//! The tokens are read by hand, with what the compiler supplies and without `syn` and `quote`: to
-//! build those takes several times as long as to build this, and every user would wait for it.
-//! That is within reason because only the top level of a function has to be understood.
+//! The code they generate names that crate. This crate knows only the names, the path of the builder and the
+//! names of its methods. The compiler checks the values of options, at the builder.
+//!
+//! The macros read the tokens by hand, with what the compiler provides and without `syn` and `quote`.
+//! Building those crates takes several times as long as building this one, and every user would have to wait
+//! for it. Reading by hand is practical because the macros have to understand only the top level of a
+//! function.
 //!
 //! ```text
 //! the attribute's arguments ─► options.rs ─┐
@@ -14,7 +16,7 @@
 //! the function ─────────────► item.rs ─────┘        └─────► error.rs ────► compile_error!
 //! ```
 //!
-//! A macro can only be tried from outside: behaviour in `tests/macros.rs`, messages in `tests/ui/`.
+//! A macro can only be tested from outside: its behaviour in `tests/macros.rs`, its messages in `tests/ui/`.
 
 mod error;
 mod expand;
@@ -25,31 +27,32 @@ mod template;
 use expand::{Macro, expand};
 use proc_macro::TokenStream;
 
-/// Makes an `async fn` a plain one, which builds a runtime and blocks on the body.
+/// Turns an `async fn` into a plain function that builds a runtime and blocks on the body.
 ///
-/// The function keeps its attributes, visibility, generics and return type; `?` and `return` mean
-/// in the body what they mean in any `async fn`. The body need not be `Send`. What it has spawned
-/// and not awaited is dropped with the runtime when it returns.
+/// The function keeps its attributes, visibility, generics and return type. In the body, `?` and `return`
+/// work as in any `async fn`. The body need not be `Send`. When the body returns, the runtime is dropped, and
+/// with it every task that has not finished.
 ///
-/// The name need not be `main`. A function of another name may have arguments, may be a method,
-/// and can be called any number of times, each time with a runtime of its own, from any thread
-/// that is not already inside of one.
+/// The function need not be named `main`. A function with another name may have arguments and may be a
+/// method. It can be called any number of times, from any thread that is not already inside of a runtime.
+/// Each call builds a new runtime.
 ///
 /// # Options
 ///
-/// `#[runtime::main(name = value, …)]`. A value is any expression of the right type.
+/// The attribute takes options in the form `#[runtime::main(name = value, …)]`. A value is any expression of
+/// the right type.
 ///
 /// | option | meaning |
 /// |---|---|
-/// | `start_paused`, `auto_advance_grace`, `event_interval`, `max_io_events_per_tick`, `timer_slack`, `name`, `max_blocking_threads`, `thread_keep_alive` | that of the builder's method of the same name |
-/// | `crate` | where the crate `runtime` is found, if under another name: a path, or a string with one |
-/// | `selector` | that of the builder's method; also a name in quotes: `"epoll"`, `"epoll-level"`, `"kqueue"`, `"poll"`, `"select"` |
-/// | `flavor` | may be `"current_thread"` or `"local"`: both name the only one there is |
+/// | `start_paused`, `auto_advance_grace`, `event_interval`, `max_io_events_per_tick`, `timer_slack`, `name`, `max_blocking_threads`, `thread_keep_alive` | the same as the builder's method of that name |
+/// | `crate` | the path of the crate `runtime` if it has another name: a path, or a string that contains one |
+/// | `selector` | the same as the builder's method, or a name in quotes: `"epoll"`, `"epoll-level"`, `"kqueue"`, `"poll"`, `"select"` |
+/// | `flavor` | `"current_thread"` or `"local"`; both name the only flavor there is |
 ///
 /// # Panics
 ///
-/// The function panics if the runtime cannot be built, for want of file descriptors for instance,
-/// and if it is called inside of another runtime on the same thread.
+/// The function panics if the runtime cannot be built, for example because there are no file descriptors
+/// left, and if it is called inside of another runtime on the same thread.
 ///
 /// # Examples
 ///
@@ -62,7 +65,7 @@ use proc_macro::TokenStream;
 /// }
 /// ```
 ///
-/// That is short for:
+/// The attribute above is short for:
 ///
 /// ```
 /// fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -100,22 +103,23 @@ pub fn main(arguments: TokenStream, function: TokenStream) -> TokenStream {
     expand(Macro::Main, arguments, function)
 }
 
-/// Makes an `async fn` a test, which runs on a runtime of its own.
+/// Turns an `async fn` into a test that runs on its own runtime.
 ///
-/// It stands in the place of `#[test]`; `#[should_panic]` and `#[ignore]` go with it, and a
-/// `Result` may be returned as from any test. The options are those of [`macro@main`]. With
-/// `start_paused = true` the clock stands still while anything can run, and jumps to the next
-/// deadline when nothing can: a test of timeouts takes no time. While a socket or a blocking call is waited for, it
-/// jumps after 10 ms of real time; `auto_advance_grace` sets another limit.
+/// The attribute replaces `#[test]`. It can be combined with `#[should_panic]` and `#[ignore]`, and the
+/// function may return a `Result` as any test may. The options are the same as for [`macro@main`].
+///
+/// With `start_paused = true` the clock stands still while anything can run, and jumps to the next deadline
+/// when nothing can, so a test of timeouts takes no time. While a task waits for a socket or a blocking call,
+/// the clock jumps only after 10 ms of real time. `auto_advance_grace` sets another limit.
 ///
 /// # Panics
 ///
-/// As for [`macro@main`].
+/// The function panics in the same cases as for [`macro@main`].
 ///
 /// # Examples
 ///
 /// ```
-/// # /* What is in a test module is not compiled here, so that the same is tried as a `main`.
+/// # /* A test module is not compiled here, so the example is compiled as a `main` instead.
 /// #[runtime::test(start_paused = true)]
 /// # */
 /// # #[runtime::main(start_paused = true)]

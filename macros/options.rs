@@ -1,11 +1,11 @@
 //! The arguments of the attributes: `name = value`, separated by commas.
 //!
-//! Most options are the builder's: the name is the name of a method of `runtime::Builder`, and the
-//! value is handed to it as it stands, whatever expression it is. So the builder alone knows the
-//! types, and a value of a wrong type is underlined where it was written. Four names have a
-//! meaning here: `crate` says where the runtime is found, `flavor` is accepted with the one value
-//! that fits, `selector` may also be a name in quotes, `worker_threads` is answered with the reason
-//! why there is none.
+//! Most options are the builder's. The name of such an option is the name of a method of `runtime::Builder`,
+//! and its value, which may be any expression, is passed to that method unchanged. So only the builder knows
+//! the types, and the compiler underlines a value of a wrong type where it was written. Four names have a
+//! meaning here: `crate` is the path of the runtime, `flavor` is accepted with the values that fit,
+//! `selector` may also be a name in quotes, and `worker_threads` is refused with the reason why there are
+//! none.
 
 use crate::error::Errors;
 use crate::template::fill;
@@ -15,7 +15,7 @@ use std::iter::Peekable;
 
 type Tokens = Peekable<proc_macro::token_stream::IntoIter>;
 
-/// Every option with an example of its value. All but the first two are methods of the builder.
+/// The options, each with an example of its value. All but the first two are methods of the builder.
 const OPTIONS: [(&str, &str); 11] = [
     ("crate", "some::path"),
     ("flavor", "\"current_thread\""),
@@ -30,7 +30,7 @@ const OPTIONS: [(&str, &str); 11] = [
     ("thread_keep_alive", "Duration::from_secs(10)"),
 ];
 
-/// The mechanisms, by their names as text and as variants of `runtime::selector::Kind`.
+/// The selectors, by their names in quotes and as variants of `runtime::selector::Kind`.
 const SELECTORS: [(&str, &str); 5] = [
     ("epoll", "Epoll"),
     ("epoll-level", "EpollLevel"),
@@ -39,20 +39,20 @@ const SELECTORS: [(&str, &str); 5] = [
     ("select", "Select"),
 ];
 
-/// What the attribute asks for.
+/// The parsed arguments of an attribute.
 pub(crate) struct Options {
-    /// The path of the builder, in `::runtime` unless told.
+    /// The path of the builder, in `::runtime` unless `crate` was set.
     pub(crate) builder: TokenStream,
-    /// Calls on the builder: `.event_interval(61).name("main")`.
+    /// The calls on the builder: `.event_interval(61).name("main")`.
     pub(crate) settings: TokenStream,
-    /// Where the crate is found.
+    /// The path of the crate `runtime`.
     root: TokenStream,
-    /// A selector that was named in quotes, as a variant of `Kind`, and where.
+    /// The selector that was named in quotes, as a variant of `Kind`, and the span of its name.
     selector: Option<(&'static str, Span)>,
 }
 
 impl Options {
-    /// Reads all arguments; an option with a fault is left out, and the fault noted in `errors`.
+    /// Parses all arguments. An option that is wrong is left out, and an error is added to `errors`.
     pub(crate) fn parse(arguments: TokenStream, errors: &mut Errors) -> Options {
         let mut options = Options {
             builder: TokenStream::new(),
@@ -98,7 +98,7 @@ impl Options {
                 Some(path) => self.root = path,
                 None => errors.push(span_of(&value), "`crate` is a path, as in `crate = some::path`"),
             },
-            // Every runtime is one whose tasks are local.
+            // Every runtime is single-threaded and takes tasks that are not `Send`, so both flavors fit.
             "flavor" if matches!(text_of(&value).as_deref(), Some("current_thread" | "local")) => {}
             "flavor" => errors.push(
                 span_of(&value),
@@ -121,7 +121,8 @@ impl Options {
     }
 }
 
-/// The builder's path, located at the crate's: a crate without it is underlined where it is named.
+/// Returns the path of the builder. It is located at the path of the crate, so that the compiler underlines
+/// that path if the crate has no builder.
 fn builder_in(root: TokenStream) -> TokenStream {
     let span = Span::mixed_site().located_at(span_of(&root));
     fill("$root::runtime::Builder", span, &[("root", root)])
@@ -148,9 +149,9 @@ fn take_punct(tokens: &mut Tokens, wanted: char) -> bool {
 
 /// Takes the tokens up to the comma that ends the option, and the comma.
 ///
-/// Commas in brackets are inside a group and not seen here. Careful: those between angle brackets
-/// stand in the open, so the brackets of `make::<u8, u16>()` and of a leading `<A as B<C, D>>` are
-/// counted, while `a < b` is a comparison.
+/// Commas in brackets are inside of a group and not seen here. Careful: commas between angle brackets are not
+/// in a group. So the brackets of `make::<u8, u16>()` and of a leading `<A as B<C, D>>` are counted, while `a
+/// < b` is a comparison.
 fn take_value(tokens: &mut Tokens) -> TokenStream {
     let mut value = TokenStream::new();
     let mut depth = 0u32;
@@ -173,7 +174,7 @@ fn take_value(tokens: &mut Tokens) -> TokenStream {
     value
 }
 
-/// The path that `crate = some::path` or `crate = "some::path"` names.
+/// Returns the path that `crate = some::path` or `crate = "some::path"` names.
 fn crate_path(value: TokenStream) -> Option<TokenStream> {
     let span = span_of(&value);
     let path = match text_of(&value) {
@@ -204,9 +205,9 @@ fn respan(tokens: TokenStream, span: Span) -> TokenStream {
         .collect()
 }
 
-/// What stands between the quotes, if the value is a string literal without escapes.
+/// Returns the text between the quotes if the value is a string literal without escapes.
 ///
-/// A literal that went through a `macro_rules!` variable comes wrapped in an invisible group.
+/// A literal that was passed through a `macro_rules!` variable is wrapped in an invisible group.
 fn text_of(value: &TokenStream) -> Option<String> {
     let mut tokens = value.clone().into_iter();
     match (tokens.next()?, tokens.next()) {
@@ -220,7 +221,7 @@ fn text_of(value: &TokenStream) -> Option<String> {
     }
 }
 
-/// The span of the value's first token: on stable Rust two spans cannot be joined.
+/// Returns the span of the value's first token, because two spans cannot be joined on stable Rust.
 fn span_of(value: &TokenStream) -> Span {
     value.clone().into_iter().next().map_or_else(Span::call_site, |token| token.span())
 }

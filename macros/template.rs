@@ -1,18 +1,18 @@
 //! Templates: Rust text with holes, turned into tokens.
 //!
-//! `$name` is a hole, filled with the tokens given under that name, which keep their own spans.
-//! All other tokens get one span, a mixed-site one: a local variable of the template and one of the
-//! user's never meet, and neither the compiler nor clippy gives advice about the template's text.
-//! Where it is *located*, which is what a message shows, is for the caller to choose.
+//! `$name` is a hole. It is filled with the tokens given under that name, which keep their own spans. All
+//! other tokens get one span, which is a mixed-site span. So a local variable of the template never conflicts
+//! with one of the user's, and neither the compiler nor clippy gives advice about the template's text. The
+//! caller chooses where the span is *located*, which is the position that messages show.
 
 use proc_macro::{Group, Span, TokenStream, TokenTree};
 
-/// Fills the holes of `text`; what is not a hole gets `span`.
+/// Fills the holes of `text`. All other tokens get `span`.
 ///
 /// # Panics
 ///
-/// If `text` is no Rust text, or has a hole that is not among `holes`: a fault of this crate, which
-/// shows at the first use of the template.
+/// Panics if `text` is not made of Rust tokens, or has a hole that is not among `holes`. That is a bug in
+/// this crate, which shows at the first use of the template.
 pub(crate) fn fill(text: &str, span: Span, holes: &[(&str, TokenStream)]) -> TokenStream {
     fill_stream(text.parse().expect("a template is made of Rust tokens"), span, holes)
 }
