@@ -1,4 +1,4 @@
-//! [`Elapsed`], where tokio has it.
+//! The error type [`Elapsed`], under the path that tokio uses.
 
 #[doc(no_inline)]
 pub use super::timeout::Elapsed;

@@ -1,4 +1,4 @@
-//! Instants of a clock that may be stopped.
+//! Instants of a clock that can be stopped.
 
 use super::driver;
 use std::fmt;
@@ -6,22 +6,22 @@ use std::ops::{Add, AddAssign, Sub, SubAssign};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// What [`Duration::MAX`] and the like become: 146 years on, which no process lives to see.
+/// The substitute for [`Duration::MAX`] and other very long durations: 146 years, more than any process runs.
 const FAR_NS: u64 = u64::MAX / 4;
 
-/// What the [`origin`] counts as: far enough from zero that earlier instants can be told too.
+/// The value of the [`origin`]. It is far enough from zero that earlier instants can be represented too.
 const ORIGIN_NS: u64 = u64::MAX / 4;
 
-/// An instant of the monotonic clock, or of the runtime's own once that has been paused.
+/// An instant of the monotonic clock, or of the runtime's clock once that has been paused.
 ///
-/// It stands for a [`std::time::Instant`], and converts from and into one; it can tell those within
-/// 146 years of the process's life.
-// One word of nanoseconds, half as big as std's: timers are kept by the hundred thousand, and
-// compared and subtracted all the time.
+/// It corresponds to a [`std::time::Instant`], and converts from and into one. It can represent the instants
+/// within 146 years of the start of the process.
+// It is one word of nanoseconds, half as large as std's: the loop keeps timers by the hundred thousand, and
+// compares and subtracts instants all the time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(u64);
 
-/// Where counting begins: the first look at a clock.
+/// Returns the instant from which instants are counted: that of the first reading of a clock.
 #[inline]
 fn origin() -> std::time::Instant {
     static ORIGIN: OnceLock<std::time::Instant> = OnceLock::new();
@@ -29,22 +29,24 @@ fn origin() -> std::time::Instant {
 }
 
 impl Instant {
-    /// What the clock says now: the one of this thread's runtime if it is paused, or has been.
+    /// Returns the present instant. It is read from the clock of this thread's runtime if that is paused, or
+    /// has been.
     ///
-    /// Within a runtime it never goes back: if the system's clock does, this one stands still, for a second at most.
+    /// Within a runtime the result never goes back. If the system's clock goes back, the runtime's clock
+    /// stands still, for at most a second.
     #[inline]
     #[must_use]
     pub fn now() -> Instant {
         driver::try_current(|driver| driver.clock().now()).unwrap_or_else(Instant::real_now)
     }
 
-    /// What the system's clock says now.
+    /// Reads the system's clock.
     #[inline]
     pub(super) fn real_now() -> Instant {
         Instant(ORIGIN_NS.saturating_add(nanoseconds(std::time::Instant::now().duration_since(origin()))))
     }
 
-    /// From an instant of the standard library.
+    /// Converts an instant of the standard library.
     #[must_use]
     pub fn from_std(instant: std::time::Instant) -> Instant {
         let origin = origin();
@@ -54,85 +56,85 @@ impl Instant {
         }
     }
 
-    /// Into an instant of the standard library.
+    /// Converts into an instant of the standard library.
     #[must_use]
     pub fn into_std(self) -> std::time::Instant {
         let instant = match self.0.checked_sub(ORIGIN_NS) {
             Some(after) => origin().checked_add(Duration::from_nanos(after)),
             None => origin().checked_sub(Duration::from_nanos(ORIGIN_NS - self.0)),
         };
-        // On 64-bit Unix std can tell them all.
+        // On 64-bit Unix std can represent all these instants.
         instant.unwrap_or_else(origin)
     }
 
-    /// Nanoseconds from a fixed instant on.
+    /// Returns the nanoseconds since a fixed instant.
     #[inline]
     pub(super) fn as_ns(self) -> u64 {
         self.0
     }
 
-    /// Nanoseconds from an earlier instant; zero if it is later.
+    /// Returns the nanoseconds since `earlier`, or zero if `earlier` is later than this instant.
     #[inline]
     pub(super) fn ns_since(self, earlier: Instant) -> u64 {
         self.0.saturating_sub(earlier.0)
     }
 
-    /// Later by so many nanoseconds.
+    /// Returns the instant `ns` nanoseconds later.
     #[inline]
     pub(super) fn after_ns(self, ns: u64) -> Instant {
         Instant(self.0.saturating_add(ns))
     }
 
-    /// Later by so many nanoseconds modulo 2^64, and so perhaps earlier.
+    /// Adds `ns` nanoseconds modulo 2^64, so that the result may be earlier.
     #[inline]
     pub(super) fn wrapping_add_ns(self, ns: u64) -> Instant {
         Instant(self.0.wrapping_add(ns))
     }
 
-    /// How long after `earlier` this is; zero if it is before.
+    /// Returns the time since `earlier`, or zero if `earlier` is later than this instant.
     #[must_use]
     pub fn duration_since(&self, earlier: Instant) -> Duration {
         Duration::from_nanos(self.ns_since(earlier))
     }
 
-    /// How long after `earlier` this is, unless it is before.
+    /// Returns the time since `earlier`, or `None` if `earlier` is later than this instant.
     #[must_use]
     pub fn checked_duration_since(&self, earlier: Instant) -> Option<Duration> {
         self.0.checked_sub(earlier.0).map(Duration::from_nanos)
     }
 
-    /// How long after `earlier` this is; zero if it is before.
+    /// Returns the time since `earlier`, or zero if `earlier` is later than this instant.
     #[must_use]
     pub fn saturating_duration_since(&self, earlier: Instant) -> Duration {
         Duration::from_nanos(self.ns_since(earlier))
     }
 
-    /// How long ago this was; zero if it is to come.
+    /// Returns the time since this instant, or zero if this instant is in the future.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         Instant::now().duration_since(*self)
     }
 
-    /// Later by `duration`, unless that is more than can be said.
+    /// Returns the instant `duration` later, or `None` if it cannot be represented.
     #[must_use]
     pub fn checked_add(&self, duration: Duration) -> Option<Instant> {
         self.0.checked_add(u64::try_from(duration.as_nanos()).ok()?).map(Instant)
     }
 
-    /// Earlier by `duration`, unless that is more than can be said.
+    /// Returns the instant `duration` earlier, or `None` if it cannot be represented.
     #[must_use]
     pub fn checked_sub(&self, duration: Duration) -> Option<Instant> {
         self.0.checked_sub(u64::try_from(duration.as_nanos()).ok()?).map(Instant)
     }
 
-    /// Later by `duration`, or so late that nobody lives to see it.
+    /// Returns the instant `duration` later. The duration is limited to 146 years, more than any process runs.
     #[inline]
     pub(crate) fn saturating_add(self, duration: Duration) -> Instant {
         self.after_ns(nanoseconds(duration).min(FAR_NS))
     }
 }
 
-/// 584 years at most.
+/// Returns the duration in nanoseconds, limited to 584 years.
 #[inline]
 pub(super) fn nanoseconds(duration: Duration) -> u64 {
     duration.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(duration.subsec_nanos()))
@@ -153,7 +155,8 @@ impl From<Instant> for std::time::Instant {
 impl Add<Duration> for Instant {
     type Output = Instant;
 
-    /// The latest instant that can be told, some 400 years on, if the result is later still.
+    /// Adds `duration`. If the result cannot be represented, it is the latest instant that can, some 400
+    /// years from now.
     fn add(self, duration: Duration) -> Instant {
         self.after_ns(nanoseconds(duration))
     }
@@ -168,7 +171,7 @@ impl AddAssign<Duration> for Instant {
 impl Sub for Instant {
     type Output = Duration;
 
-    /// Zero if `earlier` is later.
+    /// Returns the time since `earlier`, or zero if `earlier` is later than this instant.
     fn sub(self, earlier: Instant) -> Duration {
         self.duration_since(earlier)
     }
@@ -177,7 +180,8 @@ impl Sub for Instant {
 impl Sub<Duration> for Instant {
     type Output = Instant;
 
-    /// The earliest instant that can be told, some 146 years ago, if the result is earlier still.
+    /// Subtracts `duration`. If the result cannot be represented, it is the earliest instant that can, some
+    /// 146 years ago.
     fn sub(self, duration: Duration) -> Instant {
         Instant(self.0.saturating_sub(nanoseconds(duration)))
     }

@@ -1,4 +1,4 @@
-//! Ticks at a fixed pace.
+//! Intervals, which tick at a fixed rate.
 
 use super::instant::Instant;
 use super::sleep::Sleep;
@@ -8,11 +8,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-/// A tick that comes later than this has been missed. What is less late is on time: the pace does
-/// not drift by the few microseconds that a wake takes.
+/// A tick that is later than this counts as missed. A tick that is less late counts as on time, so that the
+/// few microseconds that a wake takes do not shift the ticks that follow.
 const MISSED: Duration = Duration::from_millis(5);
 
-/// Ticks every `period`, the first time at once. As [`interval_at`] otherwise.
+/// Creates an interval that ticks every `period`. The first tick is due at once.
+///
+/// See [`interval_at`] for an interval that starts later.
 ///
 /// # Examples
 ///
@@ -32,19 +34,19 @@ const MISSED: Duration = Duration::from_millis(5);
 ///
 /// # Panics
 ///
-/// If `period` is zero.
+/// Panics if `period` is zero.
 #[track_caller]
 pub fn interval(period: Duration) -> Interval {
     interval_at(Instant::now(), period)
 }
 
-/// Ticks every `period`, the first time at `start`.
+/// Creates an interval that ticks every `period`. The first tick is due at `start`.
 ///
-/// What happens after ticks were missed is up to [`Interval::set_missed_tick_behavior`].
+/// [`Interval::set_missed_tick_behavior`] sets what the interval does after missed ticks.
 ///
 /// # Panics
 ///
-/// If `period` is zero.
+/// Panics if `period` is zero.
 #[track_caller]
 pub fn interval_at(start: Instant, period: Duration) -> Interval {
     assert!(!period.is_zero(), "the period of an interval must not be zero");
@@ -52,9 +54,9 @@ pub fn interval_at(start: Instant, period: Duration) -> Interval {
     Interval { sleep, period, missed_tick_behavior: MissedTickBehavior::Burst }
 }
 
-/// What an [`Interval`] does after it was not polled in time for a tick.
+/// The behavior of an [`Interval`] that was not polled in time for a tick.
 ///
-/// With a period of 10 ms, and a stall from the tick at 10 until 45:
+/// The table shows an interval with a period of 10 ms that is not polled between the tick at 10 ms and 45 ms:
 ///
 /// | | ticks at |
 /// |---|---|
@@ -63,16 +65,16 @@ pub fn interval_at(start: Instant, period: Duration) -> Interval {
 /// | `Skip` | 10, 45, 50, 60, 70 … |
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum MissedTickBehavior {
-    /// Ticks as often as it should have, at once, until it has caught up.
+    /// The interval makes up for the missed ticks at once, until it has caught up.
     #[default]
     Burst,
-    /// Counts anew from the late tick.
+    /// The next tick is due one period after the late tick.
     Delay,
-    /// Leaves the missed ticks out, and keeps to the multiples of the period.
+    /// The interval leaves out the missed ticks. The next tick is due at a multiple of the period.
     Skip,
 }
 
-/// Ticks at a fixed pace. From [`interval`] and [`interval_at`].
+/// A source of ticks at a fixed rate. It is returned by [`interval`] and [`interval_at`].
 #[derive(Debug)]
 pub struct Interval {
     sleep: Sleep,
@@ -81,20 +83,24 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// Waits for the next tick, and returns the instant for which it was due.
+    /// Waits for the next tick, and returns the instant at which it was due.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a tick is consumed only by the call that returns it.
+    /// This method is cancel safe: a tick is consumed only by the call that returns it.
     ///
     /// # Panics
     ///
-    /// When polled on a thread without a runtime.
+    /// Panics when polled on a thread without a runtime.
     pub async fn tick(&mut self) -> Instant {
         poll_fn(|cx| self.poll_tick(cx)).await
     }
 
-    /// Polls for the next tick.
+    /// Polls for the next tick, and returns the instant at which it was due.
+    ///
+    /// # Panics
+    ///
+    /// Panics on a thread without a runtime.
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<Instant> {
         ready!(Pin::new(&mut self.sleep).poll(cx));
@@ -115,44 +121,45 @@ impl Interval {
             MissedTickBehavior::Delay => now.saturating_add(self.period),
             MissedTickBehavior::Skip => {
                 let into_period = now.duration_since(due).as_nanos() % self.period.as_nanos();
-                // Less than the period, so it fits: periods past 584 years are never missed.
+                // This is less than the period, so it fits: with a period of more than 584 years no tick is
+                // ever missed.
                 let into_period = Duration::from_nanos(u64::try_from(into_period).unwrap_or(u64::MAX));
                 now.saturating_add(self.period.saturating_sub(into_period))
             }
         }
     }
 
-    /// Ticks next after a whole period from now.
+    /// Schedules the next tick one period from now.
     pub fn reset(&mut self) {
         self.reset_after(self.period);
     }
 
-    /// Ticks next at once.
+    /// Schedules the next tick for now.
     pub fn reset_immediately(&mut self) {
         self.reset_at(Instant::now());
     }
 
-    /// Ticks next after `after`.
+    /// Schedules the next tick for `after` from now.
     pub fn reset_after(&mut self, after: Duration) {
         self.reset_at(Instant::now().saturating_add(after));
     }
 
-    /// Ticks next at `deadline`.
+    /// Schedules the next tick for `deadline`.
     pub fn reset_at(&mut self, deadline: Instant) {
         Pin::new(&mut self.sleep).reset(deadline);
     }
 
-    /// What happens after ticks were missed.
+    /// Returns what the interval does after missed ticks.
     pub fn missed_tick_behavior(&self) -> MissedTickBehavior {
         self.missed_tick_behavior
     }
 
-    /// Says what is to happen after ticks were missed; `Burst` unless set.
+    /// Sets what the interval does after missed ticks. The default is [`Burst`](MissedTickBehavior::Burst).
     pub fn set_missed_tick_behavior(&mut self, behavior: MissedTickBehavior) {
         self.missed_tick_behavior = behavior;
     }
 
-    /// The time between two ticks.
+    /// Returns the time between two ticks.
     pub fn period(&self) -> Duration {
         self.period
     }

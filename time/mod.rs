@@ -1,25 +1,23 @@
-//! Time: sleeps, timeouts, intervals, and a clock that tests may stop.
+//! Time: sleeps, timeouts, intervals, and a clock that tests can pause.
 //!
-//! Deadlines are kept in a hierarchical wheel with ticks of a microsecond. A timer never fires
-//! early; by how much it may be late is up to the kernel's wait (some 50 µs) and to
-//! [`Builder::timer_slack`](crate::Builder::timer_slack). A timer that is made but never polled
-//! costs nothing, and one that is dropped before its time leaves nothing behind.
-//!
-//! This floor does not know the runtime. A [`Sleep`] finds its driver in a thread-local that the
-//! runtime sets on entry; the driver hands wakers out and wakes nobody.
-//!
-//! ```text
-//! sleep, timeout, interval ─► driver ─► wheel, clock
-//! ```
+//! A timer never fires early. It may be late by the accuracy of the kernel's wait (some 50 µs) and by
+//! [`Builder::timer_slack`](crate::Builder::timer_slack). A timer that is created but never polled costs
+//! nothing, and a timer that is dropped before its deadline is removed.
 //!
 //! # Tests
 //!
-//! [`pause`] stops the clock, so that a test of long timeouts is over at once: whenever nothing is
-//! left to do, the clock jumps to the next deadline. Unlike tokio's, it does not run ahead of real
-//! I/O: it jumps only after the selector had nothing, and, while a socket has a waiter or a
-//! blocking call is under way, only after it has waited for 10 ms of real time, or for what
-//! [`Builder::auto_advance_grace`](crate::Builder::auto_advance_grace) says. [`inhibit_auto_advance`]
-//! forbids it altogether, for wakes that other threads owe.
+//! [`pause`] pauses the clock, so that a test of long timeouts finishes at once: whenever the loop has
+//! nothing left to do, the clock jumps to the next deadline. Unlike tokio's, this clock does not run ahead of
+//! real I/O. It jumps only after the selector has reported no event. While a task waits for a socket or a
+//! blocking call is in progress, it jumps only after the loop has waited for 10 ms of real time, or for the
+//! time set by [`Builder::auto_advance_grace`](crate::Builder::auto_advance_grace). [`inhibit_auto_advance`]
+//! prevents the jumps altogether, for tests that wait for wakes from other threads.
+
+// Deadlines are kept in a hierarchical wheel with ticks of a microsecond. This folder does not know the
+// runtime. A [`Sleep`] finds its driver in a thread-local that the runtime sets on entry. The driver hands
+// out wakers, and never wakes a task itself.
+//
+//     sleep, timeout, interval ─► driver ─► wheel, clock
 
 mod clock;
 mod driver;

@@ -1,4 +1,4 @@
-//! The clock stopped and moved by hand, for tests.
+//! A clock that is stopped and moved by hand, for tests.
 
 use super::driver::{self, Driver};
 use super::sleep::sleep_until;
@@ -7,17 +7,18 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-/// Stops the clock of this thread's runtime. It then moves by [`advance`], and by itself to the
-/// next deadline whenever nothing is left to do.
+/// Pauses the clock of this thread's runtime. From then on [`advance`] moves it. It also moves by itself, to
+/// the next deadline, whenever the loop has nothing left to do.
 ///
-/// It does not run ahead of real I/O: while a socket has a waiter or a blocking call is under way, it moves by
-/// itself only after the loop has waited for 10 ms of real time. An answer that takes longer loses against any
-/// timeout, unless [`Builder::auto_advance_grace`](crate::Builder::auto_advance_grace) sets another limit. See
-/// also [`Builder::start_paused`](crate::Builder::start_paused) and `#[runtime::test(start_paused = true)]`.
+/// It does not run ahead of real I/O: while a task waits for a socket or a blocking call is in progress, the
+/// clock moves by itself only after the loop has waited for 10 ms of real time. A timeout that races with an
+/// answer that takes longer elapses first, unless
+/// [`Builder::auto_advance_grace`](crate::Builder::auto_advance_grace) sets another limit. See also
+/// [`Builder::start_paused`](crate::Builder::start_paused) and `#[runtime::test(start_paused = true)]`.
 ///
 /// # Panics
 ///
-/// If the clock is paused already, or there is no runtime on this thread.
+/// Panics if the clock is paused already, or if there is no runtime on this thread.
 ///
 /// # Examples
 ///
@@ -41,11 +42,11 @@ pub fn pause() {
     assert!(!clock_was_paused, "the clock is paused already: pause once, or call resume first");
 }
 
-/// Lets the clock go again, from where it stands.
+/// Resumes the paused clock, from the instant at which it stands.
 ///
 /// # Panics
 ///
-/// If the clock is not paused, or there is no runtime on this thread.
+/// Panics if the clock is not paused, or if there is no runtime on this thread.
 #[track_caller]
 pub fn resume() {
     let clock_was_paused = driver::current("time::resume", |driver| {
@@ -58,16 +59,18 @@ pub fn resume() {
     assert!(clock_was_paused, "the clock is not paused: call pause before resume");
 }
 
-/// Moves the stopped clock forward by `duration`. When it returns, every timer that is due then has
-/// fired, in the order of deadlines, and the tasks they woke have been polled once.
+/// Moves the paused clock forward by `duration`.
+///
+/// When this function returns, every timer that is due by then has fired, in the order of deadlines, and the
+/// tasks that the timers woke have been polled once.
 ///
 /// # Cancel safety
 ///
-/// Dropped before it is ready it has moved the clock, or has not been polled.
+/// If the future is dropped before it is ready, it has moved the clock, unless it has never been polled.
 ///
 /// # Panics
 ///
-/// If the clock is not paused, or there is no runtime on this thread.
+/// Panics if the clock is not paused, or if there is no runtime on this thread.
 ///
 /// # Examples
 ///
@@ -89,14 +92,14 @@ pub async fn advance(duration: Duration) {
         let until_ns = driver.clock().ns_of(driver.clock().now().saturating_add(duration));
         (until_ns, driver.last_tick(until_ns))
     });
-    // A timer behind all others that are due by then: it fires last, and its task is polled after theirs.
+    // This timer comes after all others that are due by then: it fires last, and its task is polled after theirs.
     let mut last = sleep_until(last_tick);
     let mut has_waited = false;
     poll_fn(|cx| {
         let fired = last.poll_fired(cx);
         driver::current("time::advance", |driver| driver.clock().move_to(until_ns));
         if fired.is_ready() && !std::mem::replace(&mut has_waited, true) {
-            // Nothing more becomes due. What has been woken before still has its turn.
+            // No more timers become due. Yield once more, so that tasks that were woken before get their turn.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -106,13 +109,14 @@ pub async fn advance(duration: Duration) {
     .await;
 }
 
-/// Keeps the stopped clock of this thread's runtime from moving by itself, until the guard is dropped.
+/// Keeps the paused clock of this thread's runtime from moving by itself until the guard is dropped.
 ///
-/// For a test that waits for something the loop cannot see coming: a wake that another thread owes.
+/// This function is meant for tests that wait for an event that the loop cannot foresee: a wake from another
+/// thread.
 ///
 /// # Panics
 ///
-/// If there is no runtime on this thread.
+/// Panics if there is no runtime on this thread.
 ///
 /// # Examples
 ///
@@ -141,8 +145,8 @@ pub fn inhibit_auto_advance() -> AutoAdvanceInhibited {
     AutoAdvanceInhibited { driver }
 }
 
-/// While it lives the stopped clock does not move by itself. From [`inhibit_auto_advance`].
-#[must_use = "dropped at once it inhibits nothing"]
+/// A guard that keeps the paused clock from moving by itself. It is returned by [`inhibit_auto_advance`].
+#[must_use = "dropping the guard at once has no effect"]
 #[derive(Debug)]
 pub struct AutoAdvanceInhibited {
     driver: Rc<Driver>,

@@ -12,17 +12,17 @@ use std::time::Duration;
 
 /// Waits until `duration` has passed, counted from this call.
 ///
-/// It never completes early. It may be late by the kernel's timer slack (some 50 µs) and, where
-/// timers are dense, by [`Builder::timer_slack`](crate::Builder::timer_slack).
-/// [`Duration::MAX`], or any other that goes beyond what a clock can say, means never.
+/// The sleep never completes early. It may be late by the kernel's timer slack (some 50 µs) and, where many
+/// timers are close together, by [`Builder::timer_slack`](crate::Builder::timer_slack). With
+/// [`Duration::MAX`], or any other duration that exceeds the range of the clock, it never completes.
 ///
 /// # Cancel safety
 ///
-/// Cancel safe: dropped, it leaves nothing behind.
+/// The sleep is cancel safe: when it is dropped, its timer is removed.
 ///
 /// # Panics
 ///
-/// When polled on a thread without a runtime. It may be made anywhere.
+/// Panics when polled on a thread without a runtime. The call itself may be made anywhere.
 ///
 /// # Examples
 ///
@@ -40,7 +40,9 @@ pub fn sleep(duration: Duration) -> Sleep {
     sleep_until(Instant::now().saturating_add(duration))
 }
 
-/// Waits until `deadline`. As [`sleep`] otherwise; with a deadline that has passed it completes at the first poll.
+/// Waits until `deadline`. If the deadline has passed, the sleep completes at its first poll.
+///
+/// Accuracy, cancel safety and panics are those of [`sleep`].
 ///
 /// # Examples
 ///
@@ -58,14 +60,16 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
     Sleep::new(deadline, NamedOrigin::caller("Sleep"))
 }
 
-/// The future of [`sleep`] and [`sleep_until`]. It is `Unpin`, and may be polled again once
-/// complete: it then still is.
+/// The future returned by [`sleep`] and [`sleep_until`].
 ///
-/// Once its deadline has passed it is ready when it is polled, even if the loop has had no turn since. Only if a task
-/// has just blocked the thread for more than a second, a poll may not notice it; the loop then does in its next turn.
+/// It is `Unpin`. It may be polled again after it has completed, and is then ready again.
 ///
-/// It is armed by its first poll, in the runtime on whose thread that happens. When it is polled in another
-/// runtime it is armed there instead. It may be reset and dropped on any thread.
+/// Once its deadline has passed, a poll of it is ready, even if the loop has had no turn since. There is one
+/// exception: if a task has just blocked the thread for more than a second, a poll may not notice that the
+/// deadline has passed. The loop then notices it in its next turn.
+///
+/// The first poll arms its timer, in the runtime of the thread on which the poll is made. A poll in another
+/// runtime moves the timer there. A sleep may be reset and dropped on any thread.
 #[must_use = "futures do nothing unless awaited or polled"]
 pub struct Sleep {
     deadline: Instant,
@@ -78,19 +82,21 @@ impl Sleep {
         Sleep { deadline, timer: TimerId::NONE, origin }
     }
 
-    /// When it completes.
+    /// Returns the deadline.
     pub fn deadline(&self) -> Instant {
         self.deadline
     }
 
-    /// Whether the deadline has passed.
+    /// Returns true if the deadline has passed.
     pub fn is_elapsed(&self) -> bool {
         self.deadline <= Instant::now()
     }
 
-    /// Sets another deadline, without the cost of a new timer. A task that waits for it is woken at the new
-    /// deadline, with no further poll needed. With one in the past the task is woken in the next turn of the loop,
-    /// and a poll before that is ready.
+    /// Sets another deadline, without the cost of a new timer.
+    ///
+    /// A task that waits for the sleep is woken at the new deadline and need not poll the sleep again before.
+    /// If the new deadline has passed, the task is woken in the next turn of the loop, and a poll before that
+    /// is ready.
     ///
     /// # Examples
     ///
@@ -112,13 +118,13 @@ impl Sleep {
         this.deadline = deadline;
     }
 
-    /// As `poll`, whatever is left of the budget.
+    /// Polls the sleep regardless of the task's budget.
     #[cfg_attr(debug_assertions, track_caller)]
     pub(crate) fn poll_unbudgeted(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.timer.poll(self.deadline, cx, self.origin)
     }
 
-    /// Makes a sleep that ends `duration` after a moment, and polls it, whatever is left of the budget.
+    /// Creates a sleep that ends `duration` after a moment, and polls it regardless of the task's budget.
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     pub(super) fn poll_after(
@@ -136,8 +142,8 @@ impl Sleep {
         (Sleep { deadline, timer, origin }, polled)
     }
 
-    /// Ready when the timer has fired, which is behind all those of earlier deadlines, and behind those of the same
-    /// tick that were armed before.
+    /// Returns `Ready` once the timer has fired. It fires after all timers with earlier deadlines, and after
+    /// those of the same tick that were armed before it.
     #[cfg_attr(debug_assertions, track_caller)]
     pub(crate) fn poll_fired(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.timer.poll_fired(self.deadline, cx, self.origin)
@@ -147,7 +153,7 @@ impl Sleep {
 impl Future for Sleep {
     type Output = ();
 
-    // In debug builds a panic points to the `await`.
+    // In debug builds the location of a panic is that of the `await`.
     #[cfg_attr(debug_assertions, track_caller)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         ready!(coop::poll_budget(cx));

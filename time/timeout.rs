@@ -1,4 +1,4 @@
-//! A limit on how long a future may take.
+//! A limit on the time that a future may take.
 
 use super::instant::Instant;
 use super::moment::Moment;
@@ -11,28 +11,29 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// Awaits `future`, for `duration` at most.
+/// Awaits `future` for at most `duration`.
 ///
-/// The time counts from this call. A future that is ready at once costs neither a timer nor a look at the clock:
-/// only the turn of the loop is noted in which the call was made. When the future turns out to be pending, the
-/// time is counted from the end of that turn at the latest, and never from before the call. (If the first poll is
-/// much later than the call, the loop knows the end of that turn to a 32nd of the time since. If it is in another
-/// runtime, the time counts from that poll.)
+/// The time counts from this call and is never too short. A future that is ready at its first poll costs
+/// neither a timer nor a reading of the clock. If the future is pending, the time counts from the end of the
+/// turn of the loop in which the call was made, at the latest. (If the first poll comes much later than the
+/// call, the loop knows the end of that turn with an error of up to a 32nd of the time since. If the first
+/// poll happens in another runtime, the time counts from that poll.)
 ///
-/// The future is polled first, so it wins if it is ready when its time is up. When the time is up the future
-/// is not polled again, and is dropped with the [`Timeout`]. [`Duration::MAX`] means no limit.
+/// The future is polled before the time is checked, so its output is returned if it is ready when the time is
+/// up. When the time is up, the future is not polled again. It is dropped with the [`Timeout`].
+/// [`Duration::MAX`] means no limit.
 ///
 /// # Cancel safety
 ///
-/// As cancel safe as the future is.
+/// The returned future is cancel safe if `future` is.
 ///
 /// # Errors
 ///
-/// [`Elapsed`] if the time is up first.
+/// Returns [`Elapsed`] if the time is up before the future is ready.
 ///
 /// # Panics
 ///
-/// When the future is pending on a thread without a runtime.
+/// Panics when the future is pending on a thread without a runtime.
 ///
 /// # Examples
 ///
@@ -57,7 +58,9 @@ pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoF
     Timeout { future: future.into_future(), limit }
 }
 
-/// Awaits `future`, until `deadline` at most. As [`timeout`] otherwise.
+/// Awaits `future` until `deadline` at most.
+///
+/// The order of polls, cancel safety, errors and panics are those of [`timeout`].
 ///
 /// # Examples
 ///
@@ -78,7 +81,7 @@ pub fn timeout_at<F: IntoFuture>(deadline: Instant, future: F) -> Timeout<F::Int
 }
 
 pin_project! {
-    /// The future of [`timeout`] and [`timeout_at`].
+    /// The future returned by [`timeout`] and [`timeout_at`].
     #[must_use = "futures do nothing unless awaited or polled"]
     pub struct Timeout<F> {
         #[pin]
@@ -88,23 +91,23 @@ pin_project! {
 }
 
 enum Limit {
-    /// Not pending yet: the limit is so long after the call.
+    /// The future has not been pending yet. The limit counts from the moment of the call.
     After(Moment, Duration, NamedOrigin),
     Until(Sleep),
 }
 
 impl<F> Timeout<F> {
-    /// The future inside.
+    /// Returns a reference to the future.
     pub fn get_ref(&self) -> &F {
         &self.future
     }
 
-    /// The future inside.
+    /// Returns a mutable reference to the future.
     pub fn get_mut(&mut self) -> &mut F {
         &mut self.future
     }
 
-    /// The future inside, without its limit.
+    /// Returns the future without its limit.
     pub fn into_inner(self) -> F {
         self.future
     }
@@ -123,7 +126,8 @@ impl<F: Future> Future for Timeout<F> {
         if let Poll::Ready(output) = this.future.poll(cx) {
             return Poll::Ready(Ok(output));
         }
-        // Whatever is left of the budget: a future that uses it up in each poll has its limit too.
+        // Poll the timer regardless of the budget, so that the limit also holds for a future that uses up the
+        // budget in each poll.
         let elapsed = match this.limit {
             Limit::Until(sleep) => sleep.poll_unbudgeted(cx),
             Limit::After(call, duration, origin) => {
@@ -142,7 +146,7 @@ impl<F: fmt::Debug> fmt::Debug for Timeout<F> {
     }
 }
 
-/// The time was up before the future was ready.
+/// The error returned when the time is up before the future is ready.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Elapsed(());
 
