@@ -1,5 +1,5 @@
-//! A mechanism that this system does not have: a type without values stands in its place, so that
-//! what chooses among them reads the same everywhere.
+//! The replacement for a selector that this system does not have. It is a type without values, so that the
+//! code that chooses among the selectors is the same on every system.
 
 use super::event::Event;
 use super::{Deregistrar, Notifier};
@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::time::Duration;
-
+/// A selector that cannot be created, so that none of its methods can be called.
 /// There is none, so nothing can be asked of it.
 #[allow(dead_code, reason = "each system lacks another one")]
 pub(crate) struct Absent(Infallible);

@@ -1,5 +1,5 @@
-//! What the notifier makes readable, on Linux and Android: an eventfd, or a pipe where a sandbox or an
-//! emulated kernel has no eventfd.
+//! The channel that the notifier makes readable, on Linux and Android: an eventfd, or a pipe if a sandbox or
+//! an emulated kernel has no eventfd.
 
 use super::eventfd::EventFd;
 use super::is_refused;
@@ -17,12 +17,12 @@ impl Channel {
         match EventFd::new() {
             Ok(eventfd) => Ok(Channel::EventFd(eventfd)),
             Err(error) if is_refused(&error) => Pipe::new().map(Channel::Pipe),
-            // Out of descriptors: a pipe would need two.
+            // The process is out of descriptors, and a pipe would need two.
             Err(error) => Err(error),
         }
     }
 
-    /// Makes it readable.
+    /// Makes the channel readable.
     pub(super) fn notify(&self) {
         match self {
             Channel::EventFd(eventfd) => eventfd.notify(),
@@ -30,7 +30,7 @@ impl Channel {
         }
     }
 
-    /// Makes it unreadable again.
+    /// Makes the channel unreadable again.
     pub(super) fn empty(&self) {
         match self {
             Channel::EventFd(eventfd) => eventfd.empty(),
@@ -38,8 +38,8 @@ impl Channel {
         }
     }
 
-    /// Prepares the next event, where it is watched by edge. An eventfd needs nothing for that. A write to a
-    /// pipe that is full is none, and from Linux 5.5 to 5.13 only one to an empty pipe was.
+    /// Prepares the next event if the channel is watched edge-triggered. An eventfd needs no preparation. A
+    /// write to a full pipe causes no event, and from Linux 5.5 to 5.13 only a write to an empty pipe did.
     #[cold]
     pub(super) fn empty_for_edge(&self) {
         if let Channel::Pipe(pipe) = self {
@@ -70,10 +70,11 @@ mod tests {
     fn a_pipe_in_the_place_of_an_eventfd_loses_no_notification() {
         let mut epoll = Epoll::watching(Channel::Pipe(Pipe::new().unwrap()), 8, None).unwrap();
         let (channel, notifier) = (epoll.channel.clone(), epoll.notifier());
-        // Whether an unread write makes another one no event depends on the kernel, so this looks by itself.
+        // Whether a second write without a read causes an event depends on the kernel, so this test checks
+        // with poll.
         let mut level = Poll::new().unwrap();
         level.register(channel.as_fd(), 1, Some(Interest::READABLE)).unwrap();
-        // More of them than a pipe holds.
+        // The larger number is more than a pipe holds.
         for many in [1, 3, 100_000, 1, 3] {
             (0..many).for_each(|_| notifier.notify());
             let start = Instant::now();

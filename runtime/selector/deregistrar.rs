@@ -1,10 +1,10 @@
-//! What other threads may do: take out a descriptor whose owner was dropped away from its runtime.
+//! Deregistration from other threads. It removes a descriptor whose owner was dropped away from its runtime.
 //!
-//! Where the set lives in the kernel, that is a system call. Where it lives on the loop's thread (poll,
-//! select, and what each mechanism knows of its own), the number goes on a list that the loop
-//! works off before it takes in another one: a number that is closed may come again at once. And the
-//! loop is notified, since a wait in progress holds the file open: the peer would not hear that it
-//! was closed.
+//! Where the set of descriptors is in the kernel, this is a system call. Where the set is on the loop's
+//! thread (poll, select, and the state that a backend keeps itself), the number goes on a list. The loop
+//! applies the list before it registers another descriptor, because a number that is closed may be reused at
+//! once. The loop is also notified, since a wait in progress holds the file open: the peer would not learn
+//! that it was closed.
 
 use super::{EpollSet, KqueueFd, Notifier};
 use std::io;
@@ -12,31 +12,31 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Takes descriptors out of a selector, from any thread.
+/// Removes descriptors from a selector, on any thread.
 #[derive(Clone)]
 #[allow(dead_code, reason = "each system lacks another one")]
 pub(crate) enum Deregistrar {
     Epoll(Arc<EpollSet>),
-    EpollLevel(Arc<EpollSet>, Arc<Departures>),
-    Kqueue(Arc<KqueueFd>, Arc<Departures>),
-    /// poll and select: nothing in the kernel.
-    Listed(Arc<Departures>, Notifier),
+    EpollLevel(Arc<EpollSet>, Arc<RemovedFds>),
+    Kqueue(Arc<KqueueFd>, Arc<RemovedFds>),
+    /// poll and select, which keep no set in the kernel.
+    Listed(Arc<RemovedFds>, Notifier),
 }
 
 impl Deregistrar {
-    /// Stops watching `fd`. To be called before the descriptor is closed, by its owner.
+    /// Stops watching `fd`. The owner of the descriptor must call this before it closes the descriptor.
     ///
     /// # Errors
     ///
-    /// `EBADF` and `ENOENT` if it was not watched: never registered, closed behind its owner's back,
-    /// or registered with nothing to wait for.
+    /// Fails with `EBADF` or `ENOENT` if the descriptor was not watched: it was never registered, it was
+    /// closed without its owner's knowledge, or it was registered without an interest.
     pub(crate) fn deregister(&self, fd: RawFd) -> io::Result<()> {
         match self {
             Deregistrar::Epoll(set) => set.remove(fd),
-            Deregistrar::EpollLevel(set, departures) => departures.push(fd, || set.remove(fd)),
-            Deregistrar::Kqueue(queue, departures) => departures.push(fd, || queue.remove(fd)),
-            Deregistrar::Listed(departures, notifier) => {
-                departures.push(fd, || ());
+            Deregistrar::EpollLevel(set, removed_fds) => removed_fds.push(fd, || set.remove(fd)),
+            Deregistrar::Kqueue(queue, removed_fds) => removed_fds.push(fd, || queue.remove(fd)),
+            Deregistrar::Listed(removed_fds, notifier) => {
+                removed_fds.push(fd, || ());
                 notifier.notify();
                 Ok(())
             }
@@ -44,18 +44,20 @@ impl Deregistrar {
     }
 }
 
-/// Descriptors that other threads took out, to be worked off by the loop's thread.
+/// The descriptors that other threads have removed. The loop's thread applies this list to its own state.
 #[derive(Default)]
-pub(crate) struct Departures {
-    /// Whether there are any: all that is looked at as a rule.
+pub(crate) struct RemovedFds {
+    /// True if the list is not empty. Usually this is all that the loop reads.
     any: AtomicBool,
     fds: Mutex<Vec<RawFd>>,
 }
 
-impl Departures {
-    /// Careful: on the list before it is closed, or the number may be somebody else's by then.
-    /// Nor is the list worked off before `remove` is done: what the loop then makes of the descriptor would
-    /// stand, and its number would be taken for good.
+impl RemovedFds {
+    /// Adds a descriptor to the list and calls `remove`.
+    ///
+    /// Careful: the descriptor must be on the list before it is closed, or its number may belong to another
+    /// owner by then. The list must not be applied before `remove` is done: otherwise the loop could register
+    /// the descriptor again in between, and its number would stay occupied forever.
     fn push<R>(&self, fd: RawFd, remove: impl FnOnce() -> R) -> R {
         let mut fds = self.lock();
         fds.push(fd);
@@ -63,7 +65,7 @@ impl Departures {
         remove()
     }
 
-    /// The list, which nobody adds to while it is held.
+    /// Locks the list. No thread adds to it while it is locked.
     pub(super) fn hold(&self) -> MutexGuard<'_, Vec<RawFd>> {
         let fds = self.lock();
         self.any.store(false, Ordering::Relaxed);

@@ -1,19 +1,19 @@
 //! epoll, edge- and level-triggered. Linux and Android. See epoll(7), epoll_ctl(2), epoll_wait(2).
 //!
-//! - By edge, one `epoll_ctl` begins a watch and one ends it. By level, a descriptor of which nothing
-//!   is wanted for now is *parked*: taken out of the set, since the kernel reports hang-up and error
-//!   of whatever is in it, asked or not, and by level again and again.
-//! - `epoll_pwait2` (Linux 5.11) takes nanoseconds. Where the kernel or a sandbox refuses it, or
-//!   under Miri, `epoll_wait` serves, in whole milliseconds rounded up.
-//! - Regular files and directories cannot be watched, nor can devices that are always ready, such
-//!   as `/dev/null`: `EPERM`.
-//! - A registration belongs to the *open file description*: with a `dup` alive it outlives the
-//!   close of the descriptor, still fires with the old key, and can no longer be removed
-//!   (`EBADF`). Hence: deregister before close.
+//! - Edge-triggered, one `epoll_ctl` begins a watch and one ends it. Level-triggered, a descriptor without
+//!   interest is *parked*: it is removed from the set, because the kernel reports hang-up and error of every
+//!   descriptor in the set, even without interest, and level-triggered it does so again and again.
+//! - `epoll_pwait2` (Linux 5.11) takes nanoseconds. Where the kernel or a sandbox refuses it, and under Miri,
+//!   `epoll_wait` is used, with whole milliseconds rounded up.
+//! - Regular files and directories cannot be watched (`EPERM`). Neither can devices that are always ready,
+//!   such as `/dev/null`.
+//! - A registration belongs to the *open file description*. If a `dup` of the descriptor is open, the
+//!   registration outlives the close of the descriptor. It still fires with the old key, and can no longer be
+//!   removed (`EBADF`). Hence a descriptor must be deregistered before it is closed.
 #![expect(unsafe_code, reason = "system calls; each one on memory owned here")]
 
 use super::channel::Channel;
-use super::deregistrar::Departures;
+use super::deregistrar::RemovedFds;
 use super::event::{BROKEN, Event, PRIORITY, READ_CLOSED, READ_MORE, READABLE, WRITABLE};
 use super::fork::Process;
 use super::timeout::{milliseconds, timespec};
@@ -24,33 +24,33 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// An epoll instance, and the room for the events of one wait.
+/// An epoll instance, and the buffer for the events of one wait.
 pub(crate) struct Epoll {
     set: Arc<EpollSet>,
     pub(super) channel: Arc<Channel>,
     events: Vec<libc::epoll_event>,
     has_pwait2: bool,
-    /// By level only.
+    /// The state of a level-triggered instance.
     level: Option<LevelState>,
 }
 
-/// The instance itself.
+/// The descriptor of the epoll instance.
 pub(crate) struct EpollSet {
     fd: OwnedFd,
     process: Process,
 }
 
-/// What the level-triggered use knows of its own.
+/// The state that a level-triggered instance keeps in addition to the kernel's.
 #[derive(Default)]
 pub(super) struct LevelState {
-    /// By descriptor: known, and nothing is wanted of it.
+    /// For each descriptor number: true if it is registered without interest.
     parked: Vec<bool>,
-    departures: Arc<Departures>,
+    removed_fds: Arc<RemovedFds>,
 }
 
-/// The kernel's mark of a read that stops at urgent data. By edge one has to know of it; by level the
-/// rest is reported anyhow, and the mark would be for as long as the urgent byte is unread. Miri's
-/// epoll does not know it.
+/// The kernel's flag for urgent data, at which a read stops. Edge-triggered use needs this event.
+/// Level-triggered use does not: the data that is left is reported anyway, and this event would be reported
+/// for as long as the urgent byte is unread. Miri's epoll does not support it.
 const MARK: u32 = if cfg!(miri) { 0 } else { libc::EPOLLPRI as u32 };
 
 const READ: u32 = (libc::EPOLLIN | libc::EPOLLRDHUP) as u32;
@@ -60,12 +60,12 @@ const NO_EVENT: libc::epoll_event = libc::epoll_event { events: 0, u64: 0 };
 const EDGE: u32 = libc::EPOLLET as u32;
 
 impl Epoll {
-    /// An edge-triggered one. The first wait for more events than `room` makes the room larger.
+    /// Creates an edge-triggered instance. The first wait for more events than `room` enlarges the buffer.
     pub(super) fn edge(room: usize) -> io::Result<Epoll> {
         Epoll::new(room, None)
     }
 
-    /// A level-triggered one.
+    /// Creates a level-triggered instance.
     pub(super) fn level(room: usize) -> io::Result<Epoll> {
         Epoll::new(room, Some(LevelState::default()))
     }
@@ -74,14 +74,14 @@ impl Epoll {
         Epoll::watching(Channel::new()?, room, level)
     }
 
-    /// One that is notified by way of `channel`.
+    /// Creates an instance that is notified through `channel`.
     pub(super) fn watching(channel: Channel, room: usize, level: Option<LevelState>) -> io::Result<Epoll> {
         let fd = syscall!(epoll_create1(libc::EPOLL_CLOEXEC))?;
-        // SAFETY: the call has just made this descriptor, and nobody else has it.
+        // SAFETY: the call has just created this descriptor, and nothing else owns it.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
         let set = Arc::new(EpollSet { fd, process: Process::counted()? });
         let channel = Arc::new(channel);
-        // By edge in either case, so that an eventfd need not be read.
+        // The channel is edge-triggered in both cases, so that an eventfd need not be read.
         let mask = EDGE | libc::EPOLLIN as u32;
         set.control(libc::EPOLL_CTL_ADD, channel.as_fd().as_raw_fd(), NOTIFIER_KEY, mask)?;
         Ok(Epoll { set, channel, events: vec![NO_EVENT; room], has_pwait2: !cfg!(miri), level })
@@ -90,7 +90,7 @@ impl Epoll {
     pub(super) fn deregistrar(&self) -> Deregistrar {
         match &self.level {
             None => Deregistrar::Epoll(self.set.clone()),
-            Some(level) => Deregistrar::EpollLevel(self.set.clone(), level.departures.clone()),
+            Some(level) => Deregistrar::EpollLevel(self.set.clone(), level.removed_fds.clone()),
         }
     }
 
@@ -106,12 +106,12 @@ impl Epoll {
     ) -> io::Result<()> {
         let fd = fd.as_raw_fd();
         if let Some(level) = &mut self.level {
-            level.work_off_departures();
+            level.apply_removed_fds();
             if level.is_parked(fd) {
                 return Err(io::Error::from_raw_os_error(libc::EEXIST));
             }
         }
-        // By way of the kernel also if it is to be parked: it knows whether it can be watched.
+        // Ask the kernel even if the descriptor is to be parked: only the kernel knows whether it can be watched.
         self.set.control(libc::EPOLL_CTL_ADD, fd, key, self.mask(interest))?;
         match (&mut self.level, interest) {
             (Some(level), None) => {
@@ -128,10 +128,10 @@ impl Epoll {
         let Some(level) = &mut self.level else {
             return self.set.control(libc::EPOLL_CTL_MOD, fd, key, mask);
         };
-        let departures = level.departures.clone();
-        // Held until it is done: else a descriptor that is taken out on another thread meanwhile would
-        // be put back, and nobody would take it out again.
-        let mut gone = departures.hold();
+        let removed_fds = level.removed_fds.clone();
+        // Keep the lock until this is done. Otherwise a descriptor that another thread removes in the
+        // meantime would be added again, and no thread would remove it after that.
+        let mut gone = removed_fds.hold();
         gone.drain(..).for_each(|fd| level.set_parked(fd, false));
         match (level.is_parked(fd), interest) {
             (true, None) => return Ok(()),
@@ -145,7 +145,7 @@ impl Epoll {
 
     pub(super) fn deregister(&mut self, fd: RawFd) -> io::Result<()> {
         if let Some(level) = &mut self.level {
-            level.work_off_departures();
+            level.apply_removed_fds();
             if level.is_parked(fd) {
                 level.set_parked(fd, false);
                 return Ok(());
@@ -154,7 +154,7 @@ impl Epoll {
         self.set.remove(fd)
     }
 
-    /// Waits, and gives what is ready.
+    /// Waits, and returns an iterator over the events.
     #[inline]
     pub(super) fn ready(&mut self, room: usize, timeout: Option<Duration>) -> io::Result<Ready<'_>> {
         let ready = self.wait_raw(room, timeout)?;
@@ -172,7 +172,7 @@ impl Epoll {
         Ok(())
     }
 
-    /// Fills the beginning of `events`, and says how far.
+    /// Waits, and stores the events at the beginning of `events`. Returns their number.
     pub(super) fn wait_raw(&mut self, room: usize, timeout: Option<Duration>) -> io::Result<usize> {
         let room = room.min(i32::MAX as usize);
         if room > self.events.len() {
@@ -185,7 +185,7 @@ impl Epoll {
         }
     }
 
-    /// `room` is at most the length of `events`.
+    /// Waits once. `room` must be at most the length of `events`.
     fn wait_once(&mut self, room: i32, timeout: Option<Duration>) -> io::Result<i32> {
         if let Some(timeout) = timeout
             && !timeout.is_zero()
@@ -202,7 +202,7 @@ impl Epoll {
 
     fn pwait2(&mut self, room: i32, timeout: Duration) -> io::Result<i32> {
         let timespec = timespec(timeout);
-        // By number, since older C libraries lack the wrapper. The kernel writes at most `room`
+        // Call it by number, since older C libraries lack the wrapper. The kernel writes at most `room`
         // entries, reads `timespec`, and takes the null for "no signal mask".
         let result = syscall!(syscall(
             libc::SYS_epoll_pwait2,
@@ -229,7 +229,7 @@ impl Epoll {
     }
 }
 
-/// What a wait has found, without the notifier.
+/// The events of one wait, without the notifier's.
 pub(super) struct Ready<'a> {
     events: std::slice::Iter<'a, libc::epoll_event>,
     channel: &'a Channel,
@@ -251,11 +251,12 @@ impl Iterator for Ready<'_> {
 }
 
 impl EpollSet {
-    /// Takes a descriptor out. `ENOENT` if it is not in the set, `EBADF` if it is not open. In a child of
-    /// fork(2), where a socket may be dropped that is its parent's too, nothing is taken out.
+    /// Removes a descriptor. Fails with `ENOENT` if it is not in the set, and with `EBADF` if it is not open.
+    /// In a child of fork(2) nothing is removed, because the parent may still use a socket that the child
+    /// drops.
     pub(super) fn remove(&self, fd: RawFd) -> io::Result<()> {
         self.process.check()?;
-        // The event argument is ignored for DEL, and may be null since Linux 2.6.9.
+        // DEL ignores the event argument, which may be null since Linux 2.6.9.
         syscall!(epoll_ctl(self.raw(), libc::EPOLL_CTL_DEL, fd, std::ptr::null_mut())).map(drop)
     }
 
@@ -283,8 +284,8 @@ impl LevelState {
         self.parked[index] = is_parked;
     }
 
-    fn work_off_departures(&mut self) {
-        for fd in self.departures.take() {
+    fn apply_removed_fds(&mut self) {
+        for fd in self.removed_fds.take() {
             self.set_parked(fd, false);
         }
     }
@@ -292,12 +293,12 @@ impl LevelState {
 
 #[inline]
 fn translate(event: &libc::epoll_event) -> Event {
-    // An entry for each set of the six flags: the lowest five bits, and RDHUP.
+    // The table has an entry for each set of the six flags: the lowest five bits, and RDHUP.
     let index = event.events & 0x1f | event.events >> 8 & 0x20;
     Event::new(event.u64, FLAGS[index as usize])
 }
 
-/// What a set of epoll's flags means, as a table: it is looked up for each event.
+/// The meaning of each set of epoll's flags. It is a table because it is read for every event.
 const FLAGS: [u8; 64] = {
     let mut table = [0; 64];
     let mut index = 0;
@@ -308,7 +309,8 @@ const FLAGS: [u8; 64] = {
     table
 };
 
-/// Hang-up and error count as both directions: whoever waits has to hear of it.
+/// Translates epoll's flags. Hang-up and error count as both directions, so that every waiting task learns of
+/// them.
 const fn meaning(events: u32) -> u8 {
     let mut flags = 0;
     if events & libc::EPOLLIN as u32 != 0 {

@@ -1,26 +1,27 @@
-//! Events: what one wait brought, and room for it.
+//! The events of one wait, and the list that holds them.
 
 use std::fmt;
 
 pub(crate) const READABLE: u8 = 1;
 pub(crate) const WRITABLE: u8 = 2;
-/// A short transfer does not mean that nothing is left.
+/// Set if a short transfer does not mean that no data is left.
 pub(crate) const READ_MORE: u8 = 4;
 pub(crate) const WRITE_CLOSED: u8 = 8;
-/// The bits in between are for who keeps such flags.
+/// The two bits below this one are left to callers that store these flags with flags of their own.
 pub(crate) const READ_END: u8 = 64;
 pub(super) const PRIORITY: u8 = 128;
 
-/// The peer has closed, or there is an error. The end is asked for seldom, and whether there is more often.
+/// The peer has closed, or there is an error. It is two bits: the end is queried rarely, and whether more
+/// data is left is queried often.
 pub(super) const READ_CLOSED: u8 = READ_MORE | READ_END;
 
-/// Nothing can be waited for any more: both directions, closed.
+/// The descriptor can no longer be waited for: both directions are ready and closed.
 pub(super) const BROKEN: u8 = READABLE | WRITABLE | READ_CLOSED | WRITE_CLOSED;
 
-/// What the kernel says about one descriptor.
+/// The readiness of one descriptor, as the kernel reported it.
 ///
-/// It is a report from the past: only an operation shows for sure, and may find that nothing is
-/// there.
+/// It is a report from the past. Only an operation tells whether the descriptor is still ready, and the
+/// operation may find that it is not.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Event {
     key: u64,
@@ -33,51 +34,54 @@ impl Event {
         Event { key, flags }
     }
 
-    /// The key under which the descriptor was registered.
+    /// Returns the key under which the descriptor was registered.
     #[inline]
     pub const fn key(self) -> u64 {
         self.key
     }
 
-    /// The constants above, or'ed.
+    /// Returns the flags: the constants above, combined with `|`.
     #[inline]
     pub(crate) const fn flags(self) -> u8 {
         self.flags
     }
 
-    /// A read may get on: data, end of file, or an error to collect.
+    /// Returns true if a read may make progress: there is data, the end of file, or an error to collect.
     #[inline]
     pub const fn is_readable(self) -> bool {
         self.flags & READABLE != 0
     }
 
-    /// A write may get on, or has an error to collect.
+    /// Returns true if a write may make progress, or there is an error to collect.
     #[inline]
     pub const fn is_writable(self) -> bool {
         self.flags & WRITABLE != 0
     }
 
-    /// Reads are near their end: the peer has closed or shut down (data may be left before the end
-    /// of file), or there is an error to collect. A short read does not mean that nothing is left.
+    /// Returns true if the end of reads is near: the peer has closed or shut down its side (data may be left
+    /// before the end of file), or there is an error to collect. A short read then does not mean that no data
+    /// is left.
     ///
-    /// A hint: macOS and the BSDs do not tell a half close by `poll` and `select`.
+    /// This is a hint: on macOS and the BSDs `poll` and `select` do not report a half close.
     #[inline]
     pub const fn is_read_closed(self) -> bool {
         self.flags & READ_END != 0
     }
 
-    /// Urgent data has come (`EPOLLPRI`, see epoll_ctl(2)): a read stops at its mark, so that a short one does not
-    /// mean that nothing is left.
+    /// Returns true if urgent data has arrived (`EPOLLPRI`, see epoll_ctl(2)). A read stops at the mark of
+    /// urgent data, so a short read does not mean that no data is left.
     ///
-    /// Only edge-triggered epoll tells. The others need not: they report what is left.
+    /// Only edge-triggered epoll reports this. The other kinds need not, because they report the data that is
+    /// left.
     #[inline]
     pub const fn is_priority(self) -> bool {
         self.flags & PRIORITY != 0
     }
 
-    /// Writes will fail: there is an error to collect, or the connection is gone in both directions.
+    /// Returns true if writes will fail: there is an error to collect, or the connection is closed in both
+    /// directions.
     ///
-    /// A hint, as [`is_read_closed`](Event::is_read_closed).
+    /// This is a hint: a system may not report it.
     #[inline]
     pub const fn is_write_closed(self) -> bool {
         self.flags & WRITE_CLOSED != 0
@@ -97,7 +101,7 @@ impl fmt::Debug for Event {
     }
 }
 
-/// What one wait brought, and room for it: made once, filled anew by each wait.
+/// A list of the events of one wait. It is created once, and each wait fills it anew.
 ///
 /// # Examples
 ///
@@ -114,33 +118,34 @@ pub struct Events {
 }
 
 impl Events {
-    /// Room for so many events, one at least. What finds no room comes with a later wait, in turn.
+    /// Creates a list with room for `capacity` events, or for one if `capacity` is zero. Events for which
+    /// there is no room come with later waits, in turn.
     pub fn with_capacity(capacity: usize) -> Events {
         let room = capacity.max(1);
         Events { events: Vec::with_capacity(room), room }
     }
 
-    /// How many events one wait brings at most.
+    /// Returns the maximum number of events that one wait returns.
     pub fn capacity(&self) -> usize {
         self.room
     }
 
-    /// How many events the last wait brought.
+    /// Returns the number of events that the latest wait returned.
     pub fn len(&self) -> usize {
         self.events.len()
     }
 
-    /// Whether the last wait brought none: its time was up, it was notified, or a signal came.
+    /// Returns true if the latest wait returned no events: its time was up, it was notified, or a signal arrived.
     pub fn is_empty(&self) -> bool {
         self.events.is_empty()
     }
 
-    /// The events, in no promised order. A descriptor may have more than one.
+    /// Returns an iterator over the events, in no particular order. A descriptor may have more than one event.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Event> + '_ {
         self.events.iter().copied()
     }
 
-    /// Forgets the events. A wait does so by itself.
+    /// Removes all events. A wait does so by itself.
     pub fn clear(&mut self) {
         self.events.clear();
     }

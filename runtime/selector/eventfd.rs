@@ -1,8 +1,8 @@
-//! An eventfd(2), by which one thread makes a descriptor of another readable. Linux and Android.
+//! An eventfd(2) with which one thread makes a descriptor of another thread readable. Linux and Android.
 //!
-//! Watched by edge it need not be read: every write reports anew, and the count has room for 2^64 - 2
-//! of them. When it is full all the same (somebody else wrote to it), a write says `EAGAIN` *and
-//! causes no event*; it is then emptied and written again.
+//! If it is watched edge-triggered it need not be read: every write causes an event, and the counter has room
+//! for 2^64 - 2 writes. If the counter is full nevertheless (because other code wrote to it), a write fails
+//! with `EAGAIN` *and causes no event*. The counter is then emptied and written again.
 #![expect(unsafe_code, reason = "system calls; each one on memory owned here")]
 
 use super::syscall;
@@ -16,23 +16,23 @@ pub(crate) struct EventFd {
 impl EventFd {
     pub(super) fn new() -> io::Result<EventFd> {
         let fd = syscall!(eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK))?;
-        // SAFETY: the call has just made this descriptor, and nobody else has it.
+        // SAFETY: the call has just created this descriptor, and nothing else owns it.
         Ok(EventFd { fd: unsafe { OwnedFd::from_raw_fd(fd) } })
     }
 
-    /// Makes it readable, with an event even if it was.
+    /// Makes the eventfd readable, and causes an event even if it was readable already.
     pub(super) fn notify(&self) {
         if self.add(1).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
             self.empty();
-            // Can fail only if others filled it in between, and then their writes were the event.
+            // This fails only if other code filled the counter in between, and then its writes caused the event.
             let _ = self.add(1);
         }
     }
 
-    /// Makes it unreadable again.
+    /// Makes the eventfd unreadable again.
     pub(super) fn empty(&self) {
         let mut count = 0u64;
-        // The kernel writes eight bytes into `count`. An error means that it is empty already.
+        // The kernel writes eight bytes into `count`. An error means that the eventfd is empty already.
         let _ = syscall!(read(self.fd.as_raw_fd(), (&raw mut count).cast(), size_of::<u64>()));
     }
 
@@ -59,13 +59,13 @@ mod tests {
     use crate::runtime::selector::epoll::Epoll;
     use std::time::Duration;
 
-    /// Whether a wait ends by an event, which a notifier keeps to itself otherwise.
+    /// Returns true if a wait ends because of an event. Otherwise the selector hides the event of the notifier.
     fn is_broken(epoll: &mut Epoll) -> bool {
         epoll.wait_raw(8, Some(Duration::ZERO)).unwrap() > 0
     }
 
     #[test]
-    fn every_notification_is_an_event_though_nobody_reads() {
+    fn every_notification_is_an_event_even_if_it_is_never_read() {
         let mut epoll = Epoll::edge(8).unwrap();
         let notifier = epoll.notifier();
         for _ in 0..5 {

@@ -1,46 +1,47 @@
-//! Which process a selector belongs to: the one that made it.
+//! The process to which a selector belongs: the one that created it.
 //!
 //! After fork(2) the child has the same descriptors as its parent, and so the same epoll instance and the
-//! same eventfd, not copies: what it takes out is gone for its parent too, and an event that it fetches
-//! has been fetched. A kqueue it does not have at all, although it has the number. So in the child every
-//! call of a selector is an error, which changes nothing.
+//! same eventfd, not copies. A descriptor that the child removes is removed for the parent too, and an event
+//! that it fetches is gone for the parent. The child does not have a kqueue at all, although it has the
+//! number. So in the child every call of a selector fails and changes nothing.
 //!
-//! Of the threads the child has only the one that forked, but all their locks, as they held them. So nothing
-//! here or elsewhere in the library waits in the child for a lock that a thread of the parent may hold.
+//! Of the parent's threads the child has only the one that forked. But it has all their locks, in the state
+//! in which they were. So no code in this library waits in the child for a lock that a thread of the parent
+//! may hold.
 //!
-//! Forks are counted by a handler, see pthread_atfork(3), so that to look costs one load and no
-//! getpid(2).
+//! A handler counts the forks, see pthread_atfork(3). So a check costs one load, and no getpid(2).
 #![expect(unsafe_code, reason = "pthread_atfork, for which std has no call")]
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
-/// How many forks there are between this process and the first one, and one. In a process where two threads
-/// made the first selector at once the handler is there twice, and counts each fork twice, which is all the
-/// same.
+/// The number of forks between the first process and this one, plus one. If two threads created the first
+/// selector of a process at the same time, the handler is installed twice and counts each fork twice, which
+/// does no harm.
 static FORKS: AtomicU32 = AtomicU32::new(1);
 
-/// Whether the handler is there. (No `Once`, whose other callers wait: in a child perhaps for ever.)
+/// True once the handler is installed. This is not a `Once`, because threads wait for a `Once`, and in a
+/// child they might wait forever.
 static COUNTING: AtomicBool = AtomicBool::new(false);
 
-/// A process, as long as it has not forked.
+/// A process. Its children after fork(2) are different processes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Process {
     forks: u32,
 }
 
 impl Process {
-    /// The present process.
+    /// Returns the present process.
     #[inline]
     pub(crate) fn current() -> Process {
         Process { forks: FORKS.load(Relaxed) }
     }
 
-    /// The present process, which can be told from its children from now on.
+    /// Returns the present process. From now on it can be distinguished from its children.
     ///
     /// # Errors
     ///
-    /// `ENOMEM` if the system has no memory for the handler.
+    /// Fails with `ENOMEM` if the system has no memory for the handler.
     pub(crate) fn counted() -> io::Result<Process> {
         match count_forks() {
             0 => Ok(Process::current()),
@@ -48,7 +49,7 @@ impl Process {
         }
     }
 
-    /// The same, where it is of no use without memory for the handler to say so.
+    /// Does the same as [`counted`](Self::counted), for callers that cannot use the error.
     #[inline]
     pub(crate) fn counted_if_possible() -> Process {
         if !COUNTING.load(Relaxed) {
@@ -57,19 +58,19 @@ impl Process {
         Process::current()
     }
 
-    /// Whether it is the present process, and not a parent of that.
+    /// Returns true if this is the present process, and not one of its ancestors.
     #[inline]
     pub(crate) fn is_current(self) -> bool {
         self == Process::current()
     }
 
-    /// An error if it is a parent of the present process.
+    /// Returns an error if this is an ancestor of the present process.
     #[inline]
     pub(super) fn check(self) -> io::Result<()> {
-        if self.is_current() { Ok(()) } else { Err(is_of_parent()) }
+        if self.is_current() { Ok(()) } else { Err(belongs_to_parent()) }
     }
 
-    /// A number that is not zero, and another one than that of each of its parents.
+    /// Returns a number that is not zero and differs from the number of each ancestor.
     #[inline]
     pub(crate) fn number(self) -> u32 {
         self.forks
@@ -77,26 +78,26 @@ impl Process {
 }
 
 extern "C" fn count_fork() {
-    // Only what may be done in the child of a process with many threads.
+    // Only async-signal-safe code may run in the child of a process with several threads.
     FORKS.fetch_add(1, Relaxed);
 }
 
-/// Has forks counted from now on. Zero, or an errno.
+/// Makes sure that forks are counted from now on. Returns zero or an errno.
 #[cold]
 fn count_forks() -> i32 {
     // Miri has no fork.
     if cfg!(miri) || COUNTING.load(Relaxed) {
         return 0;
     }
-    // SAFETY: the handler touches nothing but an atomic number, and is there as long as the process.
+    // SAFETY: the handler accesses only an atomic number, and stays valid for the life of the process.
     let errno = unsafe { libc::pthread_atfork(None, None, Some(count_fork)) };
     COUNTING.store(errno == 0, Relaxed);
     errno
 }
 
 #[cold]
-fn is_of_parent() -> io::Error {
+fn belongs_to_parent() -> io::Error {
     io::Error::other(
-        "after fork() a runtime and its selector are the parent's alone: make a new one in the child",
+        "after fork() a runtime and its selector belong to the parent only: make a new one in the child",
     )
 }

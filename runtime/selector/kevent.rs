@@ -1,4 +1,4 @@
-//! The words of kevent(2), as the C library of this system has them; on Linux as libkqueue does.
+//! The structure and the constants of kevent(2), from the C library of this system, or on Linux from libkqueue.
 #![expect(unsafe_code, reason = "a C structure, parts of which differ from system to system")]
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -21,7 +21,7 @@ pub(crate) use types::{Filter, Flags};
 pub(super) const READ: Filter = raw::EVFILT_READ;
 pub(super) const WRITE: Filter = raw::EVFILT_WRITE;
 
-/// Events that a program makes itself. OpenBSD has them only of late.
+/// The filter of events that a program triggers itself. OpenBSD has it only in recent versions.
 #[cfg(not(target_os = "openbsd"))]
 #[cfg_attr(test, allow(dead_code, reason = "the fake has none"))]
 pub(super) const USER: Option<Filter> = Some(raw::EVFILT_USER);
@@ -31,26 +31,26 @@ pub(super) const USER: Option<Filter> = None;
 pub(super) const ADD: Flags = raw::EV_ADD;
 pub(super) const DELETE: Flags = raw::EV_DELETE;
 pub(super) const ENABLE: Flags = raw::EV_ENABLE;
-/// By edge.
+/// Makes the filter edge-triggered.
 pub(super) const CLEAR: Flags = raw::EV_CLEAR;
-/// Each change is answered by an entry of its own, and no event is taken along.
+/// Requests an answer entry for each change, and no events.
 pub(super) const RECEIPT: Flags = raw::EV_RECEIPT;
 pub(super) const EOF: Flags = raw::EV_EOF;
 pub(super) const ERROR: Flags = raw::EV_ERROR;
 #[cfg_attr(test, allow(dead_code, reason = "the fake has none"))]
 pub(super) const TRIGGER: u32 = raw::NOTE_TRIGGER;
 
-/// A change, the answer to one, or an event.
+/// A change, the answer to a change, or an event.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
 pub(crate) struct Kevent(raw::kevent);
 
-// SAFETY: the pointer in it is a number: made from one, and never followed.
+// SAFETY: the pointer in it is only a number. It is created from a number and never dereferenced.
 unsafe impl Send for Kevent {}
 
 impl Kevent {
     pub(super) fn new(ident: usize, filter: Filter, flags: Flags, key: u64) -> Kevent {
-        // SAFETY: numbers and a pointer, all of which may be zero.
+        // SAFETY: the structure consists of numbers and a pointer, all of which may be zero.
         let mut kevent: raw::kevent = unsafe { std::mem::zeroed() };
         kevent.ident = ident;
         kevent.filter = filter;
@@ -59,7 +59,7 @@ impl Kevent {
         Kevent(kevent)
     }
 
-    /// With flags of the filter's own.
+    /// Sets the flags that are specific to the filter.
     #[cfg_attr(test, allow(dead_code, reason = "the fake has none"))]
     pub(super) fn with_fflags(mut self, fflags: u32) -> Kevent {
         self.0.fflags = fflags;
@@ -85,7 +85,7 @@ impl Kevent {
         self.0.flags & flag != 0
     }
 
-    /// Of a receipt: the error, or zero.
+    /// Returns the error of an answer, or zero.
     pub(super) fn errno(&self) -> i32 {
         self.0.data as i32
     }

@@ -1,13 +1,13 @@
-//! The names of the mechanisms, and which of them this system has.
+//! The kinds of selectors, their names, and which of them this system has.
 
 use std::error::Error;
 use std::fmt;
 use std::io;
 use std::str::FromStr;
 
-/// A mechanism for watching many descriptors at once.
+/// A kind of selector, named after its system call.
 ///
-/// All of them can be named everywhere; [`available`](Kind::available) says which there are.
+/// All kinds can be named on every system. [`available`](Kind::available) returns those that this system has.
 ///
 /// # Examples
 ///
@@ -23,22 +23,21 @@ use std::str::FromStr;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Kind {
-    /// epoll(7), edge-triggered: Linux and Android. By name `epoll`.
+    /// epoll(7), edge-triggered: Linux and Android. Its name is `epoll`.
     Epoll,
-    /// epoll(7), level-triggered: Linux and Android. By name `epoll-level`.
+    /// epoll(7), level-triggered: Linux and Android. Its name is `epoll-level`.
     EpollLevel,
-    /// kqueue(2), edge-triggered (`EV_CLEAR`): macOS, iOS and the BSDs. By name `kqueue`.
+    /// kqueue(2), edge-triggered (`EV_CLEAR`): macOS, iOS and the BSDs. Its name is `kqueue`.
     Kqueue,
-    /// poll(2), level-triggered: every Unix. By name `poll`.
+    /// poll(2), level-triggered: every Unix. Its name is `poll`.
     Poll,
-    /// select(2), level-triggered, for descriptors below 1024 (NetBSD: 256): every Unix. By name
-    /// `select`.
+    /// select(2), level-triggered, for descriptors below 1024 (NetBSD: 256): every Unix. Its name is `select`.
     Select,
 }
 
 const ALL: [Kind; 5] = [Kind::Epoll, Kind::EpollLevel, Kind::Kqueue, Kind::Poll, Kind::Select];
 
-/// Best first: the ladder.
+/// The kinds that this system has, best first.
 const AVAILABLE: &[Kind] = &[
     #[cfg(any(target_os = "linux", target_os = "android"))]
     Kind::Epoll,
@@ -51,23 +50,24 @@ const AVAILABLE: &[Kind] = &[
 ];
 
 impl Kind {
-    /// The mechanisms that this system has, best first.
+    /// Returns the kinds that this system has, best first.
     pub const fn available() -> &'static [Kind] {
         AVAILABLE
     }
 
-    /// Whether this system has it.
+    /// Returns true if this system has this kind.
     pub fn is_available(self) -> bool {
         AVAILABLE.contains(&self)
     }
 
-    /// Whether it reports a change once (edge), and not for as long as a state lasts (level).
+    /// Returns true if this kind is edge-triggered: it reports each change once. The other kinds are
+    /// level-triggered: they report a descriptor for as long as it is ready.
     #[inline]
     pub const fn is_edge(self) -> bool {
         matches!(self, Kind::Epoll | Kind::Kqueue)
     }
 
-    /// Its name: `epoll`, `epoll-level`, `kqueue`, `poll` or `select`.
+    /// Returns the name: `epoll`, `epoll-level`, `kqueue`, `poll` or `select`.
     pub const fn name(self) -> &'static str {
         match self {
             Kind::Epoll => "epoll",
@@ -78,7 +78,7 @@ impl Kind {
         }
     }
 
-    /// Says that this system does not have it, and what it has.
+    /// Returns an error which says that this system does not have this kind, and lists the kinds that it has.
     pub(super) fn unsupported(self) -> io::Error {
         let message = format!("{self} is not available here; there is {}", list(AVAILABLE));
         io::Error::new(io::ErrorKind::Unsupported, message)
@@ -99,7 +99,7 @@ impl FromStr for Kind {
     }
 }
 
-/// No mechanism has that name. Its message lists the names that there are.
+/// The error returned when no kind has the given name. Its message lists the names.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ParseKindError {
     name: Box<str>,
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_told_with_what_there_is() {
+    fn an_unsupported_kind_is_reported_with_the_available_ones() {
         let error = Kind::Kqueue.unsupported();
         assert_eq!(error.kind(), io::ErrorKind::Unsupported);
         assert!(error.to_string().starts_with("kqueue is not available here; there is "), "{error}");

@@ -1,28 +1,28 @@
 //! kqueue, edge-triggered. macOS, iOS and the BSDs. See kqueue(2).
 //!
-//! - Each direction is a *filter* of its own, with `EV_CLEAR`: each change is reported once, and adding
-//!   a filter anew reports what is ready.
-//! - `EV_EOF` comes while data is still to be read; how much, nobody counts here: reads go on until the
-//!   end of file. For a write it means that there is nobody to write to.
-//! - `EV_RECEIPT` has every change answered by itself: without it the first failure ends the call and
-//!   the rest of the changes is not made, or events come along that nobody has room for.
-//! - `EINTR` of a call that makes changes: they have been made (FreeBSD's man page says so).
-//! - To add a filter to a pipe whose other end has gone is `EPIPE` (macOS 10.10 and 10.11, see
-//!   tokio-rs/mio#582; FreeBSD's `pipe_kqfilter` for writes). That is readiness: it is told as an event
+//! - Each direction is a separate *filter* with `EV_CLEAR`: each change is reported once, and adding a filter
+//!   again reports readiness again.
+//! - `EV_EOF` is reported while there is still data to read. The amount is not used here, because reads
+//!   continue until the end of file. For a write it means that there is no reader left.
+//! - `EV_RECEIPT` requests a separate answer for every change. Without it the first failure ends the call and
+//!   the remaining changes are not made, or the call returns events for which there is no room.
+//! - If a call that makes changes fails with `EINTR`, the changes have been made (FreeBSD's man page says so).
+//! - Adding a filter to a pipe whose other end is closed fails with `EPIPE` (macOS 10.10 and 10.11, see
+//!   tokio-rs/mio#582; FreeBSD's `pipe_kqfilter` for writes). That is readiness, and is reported as an event
 //!   of the next wait.
-//! - A filter that goes with its descriptor is `ENOENT` when it is deleted.
-//! - kqueue takes regular files and counts a registered filter as new when it is added again; both are
-//!   refused here, as on the other mechanisms.
-//! - A close takes the filters of that descriptor along, whatever `dup` is alive.
+//! - A filter disappears when its descriptor is closed. Deleting it then fails with `ENOENT`.
+//! - kqueue accepts regular files, and accepts a filter that is registered already. Both are refused here, as
+//!   on the other selectors.
+//! - Closing a descriptor removes its filters, even if a `dup` of it is open.
 //!
-//! What is in this file makes no system call itself, so that its tests run on every system, against
-//! a kernel that says what a test wants.
+//! The code in this file makes no system call itself, so its tests run on every system, with a fake kernel
+//! that answers as a test requires.
 
-use super::deregistrar::Departures;
+use super::deregistrar::RemovedFds;
 use super::event::{BROKEN, Event, READ_CLOSED, READABLE, WRITABLE, WRITE_CLOSED};
 use super::kevent::{self, Filter, Flags, Kevent};
 use super::notifier::Channel;
-use super::timeout::pause;
+use super::timeout::backoff;
 use super::{NOTIFIER_KEY, file};
 use crate::runtime::io::interest::Interest;
 use std::io;
@@ -31,7 +31,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-/// What this file needs of a kernel: kevent(2).
+/// The only kernel function that this file needs: kevent(2).
 pub(super) trait Kernel {
     fn kevent(
         &self,
@@ -41,15 +41,15 @@ pub(super) trait Kernel {
     ) -> io::Result<usize>;
 }
 
-/// A kqueue, and the room for the events of one wait.
+/// A kqueue, and the buffer for the events of one wait.
 pub(crate) struct Kqueue<K = super::KqueueFd> {
     pub(super) kernel: Arc<K>,
-    /// Where the notifier is not an event of the kqueue's own.
+    /// The channel of the notifier, unless the notifier is a user event of the kqueue.
     pub(super) channel: Option<Arc<Channel>>,
-    pub(super) departures: Arc<Departures>,
-    /// By descriptor: whether it is known, and its filters.
+    pub(super) removed_fds: Arc<RemovedFds>,
+    /// For each descriptor number: whether it is registered, and its filters.
     known: Vec<u8>,
-    /// What the kernel said out of turn, for the next wait.
+    /// Events that the kernel reported in the answers to changes. The next wait returns them.
     pending: Vec<Event>,
     events: Vec<Kevent>,
 }
@@ -58,7 +58,7 @@ const KNOWN: u8 = 1;
 const READS: u8 = 2;
 const WRITES: u8 = 4;
 
-/// The filters, each with its bit.
+/// The filters, each with its bit in `known`.
 const FILTERS: [(u8, Filter); 2] = [(READS, kevent::READ), (WRITES, kevent::WRITE)];
 
 impl<K: Kernel> Kqueue<K> {
@@ -66,7 +66,7 @@ impl<K: Kernel> Kqueue<K> {
         Kqueue {
             kernel: Arc::new(kernel),
             channel,
-            departures: Arc::default(),
+            removed_fds: Arc::default(),
             known: Vec::new(),
             pending: Vec::new(),
             events: vec![no_event(); room],
@@ -79,7 +79,7 @@ impl<K: Kernel> Kqueue<K> {
         key: u64,
         interest: Option<Interest>,
     ) -> io::Result<()> {
-        self.work_off_departures();
+        self.apply_removed_fds();
         let number = fd.as_raw_fd();
         if self.is_registered(number) {
             return Err(io::Error::from_raw_os_error(libc::EEXIST));
@@ -87,14 +87,14 @@ impl<K: Kernel> Kqueue<K> {
         file::refuse(fd)?;
         self.set_known(number, 0);
         self.change(number, key, interest).inspect_err(|_| {
-            // The other filter may have been added.
+            // One of the two filters may have been added.
             let _ = remove(&*self.kernel, number);
             self.set_known(number, 0);
         })
     }
 
     pub(super) fn modify(&mut self, fd: RawFd, key: u64, interest: Option<Interest>) -> io::Result<()> {
-        self.work_off_departures();
+        self.apply_removed_fds();
         if self.known(fd) == 0 {
             return Err(io::Error::from_raw_os_error(libc::ENOENT));
         }
@@ -102,7 +102,7 @@ impl<K: Kernel> Kqueue<K> {
     }
 
     pub(super) fn deregister(&mut self, fd: RawFd) -> io::Result<()> {
-        self.work_off_departures();
+        self.apply_removed_fds();
         if self.known(fd) == 0 {
             return Err(io::Error::from_raw_os_error(libc::ENOENT));
         }
@@ -111,7 +111,7 @@ impl<K: Kernel> Kqueue<K> {
         result
     }
 
-    /// Hands out at most `room` events.
+    /// Waits, and hands out at most `room` events.
     #[inline]
     pub(super) fn wait(
         &mut self,
@@ -132,9 +132,9 @@ impl<K: Kernel> Kqueue<K> {
             Ok(ready) => ready,
             Err(error) => match error.raw_os_error() {
                 Some(libc::EINTR) => 0,
-                // Nothing is lost: what has happened is told when there is memory for it again.
+                // No event is lost: the kernel reports them when there is memory again.
                 Some(libc::ENOMEM | libc::EAGAIN) => {
-                    thread::sleep(pause(timeout));
+                    thread::sleep(backoff(timeout));
                     0
                 }
                 _ => return Err(error),
@@ -150,7 +150,7 @@ impl<K: Kernel> Kqueue<K> {
         Ok(())
     }
 
-    /// Brings the filters of a descriptor from what they are to what they are to be.
+    /// Changes the filters of a descriptor from the present ones to those of `interest`.
     fn change(&mut self, fd: RawFd, key: u64, interest: Option<Interest>) -> io::Result<()> {
         let wanted = filters(interest);
         let (changes, count) = changes(fd, key, self.known(fd), wanted);
@@ -167,7 +167,7 @@ impl<K: Kernel> Kqueue<K> {
         let mut result = Ok(());
         for answer in &answers[..count] {
             if !answer.has(kevent::ERROR) {
-                // No answer but an event, of a kernel that does not know `EV_RECEIPT`.
+                // This is not an answer but an event, from a kernel that does not know `EV_RECEIPT`.
                 if answer.key() != NOTIFIER_KEY {
                     self.pending.push(translate(answer));
                 }
@@ -185,8 +185,8 @@ impl<K: Kernel> Kqueue<K> {
         result
     }
 
-    /// Whether a descriptor is in. One that is known may have been closed, which took its filters
-    /// along, and its number be another one's by now: the kernel is asked.
+    /// Returns true if a descriptor is registered. A descriptor that is known may have been closed, which
+    /// removed its filters, and its number may have been reused by now. So this asks the kernel.
     fn is_registered(&self, fd: RawFd) -> bool {
         let known = self.known(fd);
         let Some((_, filter)) = FILTERS.into_iter().find(|(bit, _)| known & bit != 0) else {
@@ -212,14 +212,14 @@ impl<K: Kernel> Kqueue<K> {
         self.known[index] = known;
     }
 
-    fn work_off_departures(&mut self) {
-        for fd in self.departures.take() {
+    fn apply_removed_fds(&mut self) {
+        for fd in self.removed_fds.take() {
             self.set_known(fd, 0);
         }
     }
 }
 
-/// Deletes both filters of a descriptor, known or not. `ENOENT` if there was none.
+/// Deletes both filters of a descriptor, whether it is known or not. Fails with `ENOENT` if there were none.
 pub(super) fn remove(kernel: &impl Kernel, fd: RawFd) -> io::Result<()> {
     let (changes, _) = changes(fd, 0, READS | WRITES, 0);
     let mut answers = changes;
@@ -237,8 +237,8 @@ pub(super) fn remove(kernel: &impl Kernel, fd: RawFd) -> io::Result<()> {
     }
 }
 
-/// The changes from some filters to others, and how many they are. A filter that stays is added anew,
-/// so that what is ready is reported anew.
+/// Returns the changes that replace the filters `from` by `to`, and their number. A filter that stays is
+/// added again, so that readiness is reported again.
 fn changes(fd: RawFd, key: u64, from: u8, to: u8) -> ([Kevent; 2], usize) {
     let mut changes = [no_event(); 2];
     let mut count = 0;
@@ -268,7 +268,7 @@ fn no_event() -> Kevent {
     Kevent::new(0, kevent::READ, 0, 0)
 }
 
-/// An error is there to be collected in either direction, so it counts as both.
+/// Translates an event of kevent(2). An error can be collected in either direction, so it counts as both.
 #[inline]
 fn translate(event: &Kevent) -> Event {
     let is_end = event.has(kevent::EOF);

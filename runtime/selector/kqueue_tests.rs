@@ -1,5 +1,5 @@
-//! What is said to kevent(2) and made of its answers, against a kernel that keeps filters in a table
-//! and otherwise does as it is told.
+//! Tests of the changes passed to kevent(2) and of the handling of its answers. They run on a fake kernel
+//! that keeps the filters in a table and answers as the test requires.
 
 use super::*;
 use std::cell::RefCell;
@@ -9,13 +9,13 @@ use std::os::fd::AsFd;
 
 #[derive(Default)]
 struct Fake {
-    /// By descriptor and bit: the key.
+    /// The keys of the filters, by descriptor and bit.
     filters: RefCell<BTreeMap<(usize, u8), u64>>,
-    /// The errors of the next changes, in order; zero and none left: no error.
+    /// The errors of the next changes, in order. Zero means no error, and so does an empty list.
     errors: RefCell<VecDeque<i32>>,
-    /// What the next calls that make no change bring.
+    /// The events that the next calls without changes return.
     brings: RefCell<VecDeque<io::Result<Vec<Kevent>>>>,
-    /// What comes instead of an answer.
+    /// The events that are returned instead of answers.
     out_of_turn: RefCell<Option<Kevent>>,
     calls: RefCell<Vec<String>>,
 }
@@ -85,7 +85,7 @@ impl Kqueue<Fake> {
         self.kernel.calls.take()
     }
 
-    /// The filters that are there, with their keys.
+    /// Returns the filters that exist, with their keys.
     fn filters(&self) -> Vec<(u8, u64)> {
         self.kernel.filters.borrow().iter().map(|((_, bit), key)| (*bit, *key)).collect()
     }
@@ -106,7 +106,7 @@ fn errno(result: io::Result<()>) -> Option<i32> {
 }
 
 #[test]
-fn a_life_in_changes() {
+fn each_step_makes_only_the_changes_it_needs() {
     let (mut kqueue, pipe) = (kqueue(), pipe());
     let fd = pipe.as_raw_fd();
     kqueue.register(pipe.as_fd(), 1, BOTH).unwrap();
@@ -123,10 +123,10 @@ fn a_life_in_changes() {
         kqueue.calls(),
         [
             "add read, add write",
-            "add read, delete write", // added anew: what is ready is reported anew
+            "add read, delete write", // The filter is added again, so that readiness is reported again.
             "delete read, add write",
             "delete write",
-            "add read, add write", // …and no call for what changed nothing
+            "add read, add write", // The modification before this one changed nothing, so it made no call.
             "delete read, delete write",
         ]
     );
@@ -151,7 +151,7 @@ fn what_is_registered_is_known() {
 fn a_number_that_was_closed_behind_our_back_can_be_registered_again() {
     let (mut kqueue, pipe) = (kqueue(), pipe());
     kqueue.register(pipe.as_fd(), 1, BOTH).unwrap();
-    // The close took the filters along.
+    // The close has removed the filters.
     kqueue.kernel.filters.borrow_mut().clear();
     kqueue.register(pipe.as_fd(), 2, BOTH).unwrap();
     assert_eq!(kqueue.filters(), [(READS, 2), (WRITES, 2)]);
@@ -176,7 +176,7 @@ fn a_failing_change_does_not_keep_the_other_one_from_being_made() {
     let (mut kqueue, pipe) = (kqueue(), pipe());
     kqueue.register(pipe.as_fd(), 1, READ_ONLY).unwrap();
     kqueue.kernel.errors.borrow_mut().extend([libc::ENOENT, 0]);
-    // The filter that is to go has gone: no error, and the other one is there.
+    // The filter that is to be deleted is already gone. That is not an error, and the other filter is added.
     kqueue.modify(pipe.as_raw_fd(), 2, WRITE_ONLY).unwrap();
     assert!(kqueue.filters().contains(&(WRITES, 2)));
     kqueue.kernel.errors.borrow_mut().extend([libc::ENOENT]);
@@ -190,7 +190,7 @@ fn a_pipe_whose_other_end_has_gone_is_an_event_and_no_error() {
     kqueue.register(pipe.as_fd(), 1, WRITE_ONLY).unwrap();
     assert_eq!(kqueue.events(), [Event::new(1, BROKEN)]);
     assert_eq!(kqueue.events(), []);
-    // Its filter was never there.
+    // The filter of this descriptor was never added.
     kqueue.deregister(pipe.as_raw_fd()).unwrap();
 }
 
@@ -203,11 +203,11 @@ fn an_event_in_the_place_of_an_answer_is_not_lost() {
 }
 
 #[test]
-fn events_and_what_is_made_of_them() {
+fn each_event_is_translated_to_its_flags() {
     let kevent = |filter, flags, data| Kevent::new(5, filter, flags, 7).with_data(data);
     let table = [
         (kevent(kevent::READ, kevent::CLEAR, 9), READABLE),
-        // Nine bytes and then the end: both are told at once, and the bytes come first.
+        // Nine bytes and the end arrive together: both are reported at once, and the bytes come first.
         (kevent(kevent::READ, kevent::CLEAR | kevent::EOF, 9), READABLE | READ_CLOSED),
         (kevent(kevent::READ, kevent::EOF, 0).with_fflags(libc::ECONNRESET as u32), READABLE | READ_CLOSED),
         (kevent(kevent::WRITE, kevent::CLEAR, 4096), WRITABLE),
@@ -225,7 +225,7 @@ fn events_and_what_is_made_of_them() {
 #[test]
 fn a_signal_is_no_event_and_another_error_is_one() {
     let mut kqueue = kqueue();
-    // Nor is want of memory.
+    // Lack of memory is not an error either.
     for errno in [libc::EINTR, libc::ENOMEM] {
         kqueue.kernel.brings.borrow_mut().push_back(Err(io::Error::from_raw_os_error(errno)));
         assert_eq!(kqueue.events(), []);
@@ -244,7 +244,7 @@ fn the_notifier_is_no_event() {
 }
 
 #[test]
-fn another_thread_takes_out_whatever_is_there() {
+fn another_thread_removes_whatever_filters_there_are() {
     let kernel = Fake::default();
     kernel.filters.borrow_mut().insert((5, READS), 1);
     remove(&kernel, 5).unwrap();

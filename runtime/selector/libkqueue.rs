@@ -1,9 +1,10 @@
-//! kevent(2) on Linux, by libkqueue: the structure and the numbers of its `sys/event.h`, which are
-//! FreeBSD's of old. For `--cfg runtime_libkqueue`, and for tests of what is made of events.
+//! kevent(2) on Linux, provided by libkqueue: the structure and the constants of its `sys/event.h`, which are
+//! those of older FreeBSD versions. They are used with `--cfg runtime_libkqueue`, and in tests of the
+//! translation of events.
 //!
-//! It has to be libkqueue 2.7 or later: earlier ones keep their lock while they wait, so that no other
-//! thread can notify or take a descriptor out. It is made of epoll and does not learn of a close, so
-//! that a registration outlives a descriptor that is closed behind its back.
+//! libkqueue 2.7 or later is required. Earlier versions hold their lock while they wait, so that no other
+//! thread can notify or remove a descriptor. libkqueue is built on epoll and does not notice a close, so a
+//! registration outlives a descriptor that is closed without being deregistered.
 #![allow(non_camel_case_types, reason = "the names are C's")]
 
 #[derive(Clone, Copy)]

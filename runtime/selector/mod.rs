@@ -1,9 +1,10 @@
-//! The multiplexers of the operating system: which of many descriptors are ready? For those who
-//! write a loop of their own; the runtime's stands on it too.
+//! Selectors: they tell which of many descriptors are ready.
 //!
-//! A [`Selector`] watches descriptors, each registered under a *key* of the caller's choice and for
-//! an [`Interest`]; [`wait`](Selector::wait) fills [`Events`], each of which carries the key and says
-//! what is ready. There are no wakers, tasks or futures here.
+//! This module is for programs that write their own event loop. The runtime uses it too.
+//!
+//! A [`Selector`] watches descriptors. Each is registered under a *key* that the caller chooses, and for an
+//! [`Interest`]. [`wait`](Selector::wait) fills [`Events`]. Each event carries the key and tells what is
+//! ready. This module has no wakers, tasks or futures.
 //!
 //! # Examples
 //!
@@ -27,36 +28,40 @@
 //! let event = events.iter().next().unwrap();
 //! assert!(event.key() == 7 && event.is_readable());
 //!
-//! selector.deregister(&server)?; // before it is closed
+//! selector.deregister(&server)?; // Deregister it before it is closed.
 //! # std::io::Result::Ok(())
 //! ```
 //!
-//! `examples/selector_echo.rs` is a whole server on it, for any mechanism.
+//! `examples/selector_echo.rs` is a complete server that runs on any kind of selector.
 //!
-//! # What is promised
+//! # Guarantees
 //!
-//! - A descriptor is registered once. Registering it again is `EEXIST`, and to modify or deregister
-//!   one that is not registered is `ENOENT`. What a mechanism cannot watch it refuses at
-//!   registration, never later.
-//! - What is ready already at registration is reported by the next wait, and so it is after
-//!   [`modify`](Selector::modify).
-//! - *Level*-triggered mechanisms report with every wait, for as long as a state lasts; *edge*-triggered
-//!   ones report each change once. A loop that reads and writes until `EAGAIN`, and drops an interest
-//!   that it has no use for, works with both.
-//! - Events may be spurious: only an operation tells for sure, so let descriptors be non-blocking.
-//!   None is missing: a direction of interest that becomes ready after an operation said `EAGAIN` is
-//!   reported.
-//! - Error and hang-up are reported with any interest, and count as both directions, as far as the
-//!   mechanism can tell.
-//! - A descriptor must be deregistered *before* it is closed. An event that was already collected may
-//!   still come out afterwards, so do not give a key to another one within a batch of events.
-//! - A timeout is rounded up, never down, and clamped to what the system call can say; a wait that
-//!   long (24 days at least) may end early. A signal ends a wait with no events, and so does the
+//! - A descriptor can be registered once. Registering it again fails with `EEXIST`. Modifying or
+//!   deregistering a descriptor that is not registered fails with `ENOENT`. A descriptor that a selector
+//!   cannot watch is refused at registration, never later.
+//! - If a descriptor is ready when it is registered or [modified](Selector::modify), the next wait reports it.
+//! - *Level-triggered* selectors report a descriptor in every wait for as long as it is ready.
+//!   *Edge-triggered* selectors report each change once. A loop works with both if it reads and writes until
+//!   `EAGAIN`, and removes an interest that it does not need.
+//! - Events may be spurious. Only an operation tells whether a descriptor is ready, so use non-blocking
+//!   descriptors. No event is missing: a direction of interest that becomes ready after an operation failed
+//!   with `EAGAIN` is reported.
+//! - Error and hang-up are reported with any interest, and count as both directions, as far as the system
+//!   call reports them.
+//! - A descriptor must be deregistered *before* it is closed. An event that was collected earlier may still
+//!   be returned afterwards, so do not use the key for another descriptor before the events of the batch are
+//!   handled.
+//! - A timeout is rounded up, never down, and limited to what the system call accepts. A wait with a timeout
+//!   beyond that limit (24 days at least) may end early. A signal ends a wait with no events, and so does the
 //!   [`Notifier`].
-//! - Want of memory is no error, nor is a limit on descriptors that has been lowered since: until the
-//!   kernel can say again what is ready, waits end after 10 ms at most, and their events may be spurious.
-//! - A selector belongs to the process that made it. In a child of fork(2) each of these calls is an error, and
-//!   whatever is closed or dropped there, the parent goes on hearing of its own. The child may make another.
+//! - Lack of memory is not an error, and neither is a limit on descriptors that has been lowered in the
+//!   meantime. Until the kernel can report readiness again, waits end after 10 ms at most, and their events
+//!   may be spurious.
+//! - A selector belongs to the process that created it. In a child of fork(2) each of these calls fails. If
+//!   the child closes or drops a descriptor, the parent still receives the events of its own. The child may
+//!   create another selector.
+//!
+//! # Differences
 //!
 //! # What differs
 //!
@@ -64,34 +69,39 @@
 //! |---|---|---|---|---|---|
 //! | systems | Linux, Android | Linux, Android | macOS, iOS, BSDs | every Unix | every Unix |
 //! | reports | edge | level | edge | level | level |
-//! | a wait costs by the number of | ready | ready | ready | watched | highest watched |
+//! | a wait takes time by the number of | ready | ready | ready | watched | highest watched |
 //! | descriptors | any | any | any | any | below 1024 (NetBSD: 256), else refused |
 //! | both directions ready | one event | one event | two events | one event | one event |
-//! | a direction nobody asked for | on hang-up, error | on hang-up, error | never | on hang-up, error | on hang-up, error |
+//! | events for a direction without interest | on hang-up, error | on hang-up, error | never | on hang-up,
+//! error | on hang-up, error |
 //! | `is_read_closed`, `is_write_closed` | yes | yes | yes | yes (half close: Linux) | yes (half close: Linux) |
 //! | `is_priority` | yes | no | no | no | no |
-//! | closed while registered, no `dup` left | silence | silence | silence | one event, closed; struck off | one event, closed; struck off |
-//! | …with a `dup` left | events go on, and cannot be ended | likewise | silence | as above | as above |
-//! | …and its number used again, deregistered | silence | silence | silence | watched under the old key | watched under the old key |
+//! | closed while registered, no `dup` left | no event | no event | no event | one event, closed; then
+//! removed | one event, closed; then removed |
+//! | …with a `dup` left | events continue, and cannot be stopped | as `epoll` | no event | as above | as above |
+//! | …and its number reused, deregistered | no event | no event | no event | watched under the old key |
+//! watched under the old key |
 //! | regular file, directory | `EPERM` | `EPERM` | `EPERM` | `EPERM` | `EPERM` |
 //! | `/dev/null` | `EPERM` | `EPERM` | depends on the system | always ready | always ready |
-//! | timeouts | nanoseconds (Linux 5.11), else milliseconds | likewise | nanoseconds | nanoseconds (macOS: milliseconds) | nanoseconds |
+//! | timeouts | nanoseconds (Linux 5.11), else milliseconds | as `epoll` | nanoseconds | nanoseconds (macOS:
+//! milliseconds) | nanoseconds |
 //!
 //! Sources: epoll(7), epoll_ctl(2), epoll_wait(2), kqueue(2), poll(2), select(2) of the systems named.
 
-// For those who write a backend
+// How to write a backend
 //
-// One file, one struct, with the functions of `Backend` below; then an arm there, a line in the
-// ladder (kind.rs), and the table of tests finds it. Besides what is promised above:
+// A backend is one file with one struct that has the functions of `Backend` below. Add an arm there and a
+// line in the list of kinds (kind.rs); the table of tests then finds the backend. Besides the guarantees
+// above, a backend must do the following:
 //
-// - Interest may be `None`: the descriptor is known, and *nothing at all* is reported of it, not even
-//   hang-up. The reactor needs that of level-triggered mechanisms, where it watches a direction only
-//   while somebody waits for it: a hang-up that nobody reads would turn the loop for ever.
-// - `Deregistrar` takes a descriptor out from another thread, before it is closed there.
+// - Interest may be `None`. The descriptor is then known, and *nothing at all* is reported of it, not even
+//   hang-up. The reactor needs that of level-triggered selectors, where it watches a direction only while a
+//   task waits for it: a hang-up that no task reads would turn the loop forever.
+// - `Deregistrar` removes a descriptor from another thread, before the descriptor is closed there.
 // - The notifier's event, under `NOTIFIER_KEY`, is not handed out.
-// - What finds no room comes with a later wait, and none is always the last.
+// - Events for which there is no room come with a later wait. No descriptor is always the last.
 
-// Where there is neither Linux nor Android there is kqueue: lib.rs admits no other systems.
+// A system that is neither Linux nor Android has kqueue: lib.rs admits no other systems.
 mod absent;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod channel;
@@ -142,7 +152,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
-/// Calls a function of libc, and turns its -1 into the error that errno holds.
+/// Calls a function of libc, and turns a result of -1 into the error that errno holds.
 macro_rules! syscall {
     ($function:ident ( $($argument:expr),* $(,)? )) => {{
         // SAFETY: the call site says why its arguments are what this function expects.
@@ -152,23 +162,23 @@ macro_rules! syscall {
 }
 use syscall;
 
-/// The key of the notifier; no source of the reactor has it, since ids are never all ones.
+/// The key of the notifier. No source of the reactor has it, since ids are never all ones.
 const NOTIFIER_KEY: u64 = u64::MAX;
 
-/// As many events as one call is asked for at most: the kernel refuses some millions, and memory for
-/// them is not to be had for the asking.
+/// The maximum number of events that one call asks for. The kernel refuses numbers above some millions, and
+/// memory for so many events cannot be assumed to be available.
 const MOST_EVENTS: usize = 1 << 16;
 
-/// Watches descriptors, and waits until some of them are ready.
+/// A set of watched descriptors, and the wait until some of them are ready.
 ///
-/// It belongs to the loop that waits; other threads reach it through its [`Notifier`]. The
-/// [module](self) says what is promised.
+/// A selector belongs to the loop that waits. Other threads can end its wait through a [`Notifier`]. The
+/// [module documentation](self) lists the guarantees.
 pub struct Selector {
     backend: Backend,
     kind: Kind,
-    /// How many events the reactor takes from one wait.
+    /// The maximum number of events that the reactor takes from one wait.
     room: usize,
-    /// Those events, except epoll's, which has a list of its own.
+    /// The events of the latest wait, except epoll's, which has a list of its own.
     listed: Vec<Event>,
     deregistrar: Deregistrar,
     process: Process,
@@ -178,11 +188,11 @@ enum Backend {
     Epoll(Epoll),
     Kqueue(Kqueue),
     Poll(Poll),
-    // Boxed for its sets, which are larger than all the rest.
+    // Boxed because of its sets, which are larger than everything else in it and in the other backends.
     Select(Box<Select>),
 }
 
-/// Calls the same function of whichever backend it is.
+/// Calls the same function of whichever backend is in use.
 macro_rules! dispatch {
     ($selector:expr, $backend:ident => $call:expr) => {
         match $selector {
@@ -195,18 +205,20 @@ macro_rules! dispatch {
 }
 
 impl Selector {
-    /// The best that works: the first of [`Kind::available`], unless the kernel or a sandbox refuses
-    /// it (`ENOSYS`, `EPERM`); then the next one.
+    /// Creates a selector of the best kind that works.
+    ///
+    /// That is the first of [`Kind::available`]. If the kernel or a sandbox refuses it (`ENOSYS`, `EPERM`),
+    /// the next one is tried.
     ///
     /// # Errors
     ///
-    /// If the process or the system has no descriptors left (`EMFILE`, `ENFILE`).
+    /// Returns an error if the process or the system has no descriptors left (`EMFILE`, `ENFILE`).
     pub fn new() -> io::Result<Selector> {
         Selector::best(0)
     }
 
-    /// As [`new`](Selector::new), for at most `room` events at once in
-    /// [`wait_for_each`](Selector::wait_for_each).
+    /// Creates a selector as [`new`](Selector::new) does. [`wait_for_each`](Selector::wait_for_each) then
+    /// hands out at most `room` events at once.
     pub(crate) fn best(room: usize) -> io::Result<Selector> {
         let mut kinds = Kind::available().iter().peekable();
         while let Some(kind) = kinds.next() {
@@ -218,17 +230,19 @@ impl Selector {
         unreachable!("every system has one")
     }
 
-    /// A selector of a certain kind.
+    /// Creates a selector of a given kind.
     ///
     /// # Errors
     ///
-    /// [`Unsupported`](io::ErrorKind::Unsupported) if this system does not have it: the message lists
-    /// what it has. `EMFILE` and `ENFILE` as for [`new`](Selector::new).
+    /// Returns [`Unsupported`](io::ErrorKind::Unsupported) if this system does not have that kind. The
+    /// message lists the kinds that it has. Fails with `EMFILE` or `ENFILE` if the process or the system has
+    /// no descriptors left.
     pub fn with(kind: Kind) -> io::Result<Selector> {
         Selector::with_room(kind, 0)
     }
 
-    /// One that hands out at most `room` events at once in [`wait_for_each`](Selector::wait_for_each).
+    /// Creates a selector of a given kind that hands out at most `room` events at once in
+    /// [`wait_for_each`](Selector::wait_for_each).
     pub(crate) fn with_room(kind: Kind, room: usize) -> io::Result<Selector> {
         if !kind.is_available() {
             return Err(kind.unsupported());
@@ -240,56 +254,57 @@ impl Selector {
         Ok(Selector { backend, kind, room, listed: Vec::new(), deregistrar, process })
     }
 
-    /// Which mechanism it is.
+    /// Returns the kind of this selector.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// Watches a descriptor; its events will carry `key`.
+    /// Starts to watch a descriptor. Its events carry `key`.
     ///
     /// # Errors
     ///
-    /// - `EEXIST` if it is registered already.
-    /// - `EPERM` if it is a regular file or a directory. With epoll also for other files that cannot
-    ///   be waited for, such as `/dev/null`.
-    /// - [`InvalidInput`](io::ErrorKind::InvalidInput) if the key is `u64::MAX`, which is reserved, or
-    ///   if the descriptor is above what select can watch.
-    /// - `ENOMEM` and `ENOSPC` (see epoll_ctl(2)) if the kernel has no room for it.
+    /// - `EEXIST` if the descriptor is registered already.
+    /// - `EPERM` if it is a regular file or a directory. With epoll this also applies to other files that
+    ///   cannot be waited for, such as `/dev/null`.
+    /// - [`InvalidInput`](io::ErrorKind::InvalidInput) if the key is `u64::MAX`, which is reserved, or if the
+    ///   descriptor is above the range of select.
+    /// - `ENOMEM` or `ENOSPC` (see epoll_ctl(2)) if the kernel has no room for it.
     pub fn register(&mut self, fd: impl AsFd, key: u64, interest: Interest) -> io::Result<()> {
         refuse_reserved(key)?;
         self.register_for(fd.as_fd(), key, Some(interest))
     }
 
-    /// Gives a watched descriptor another interest, and a key. What is ready is reported anew.
+    /// Changes the interest and the key of a registered descriptor. If it is ready, that is reported again.
     ///
     /// # Errors
     ///
-    /// `ENOENT` if it is not registered; [`InvalidInput`](io::ErrorKind::InvalidInput) if the key is
-    /// `u64::MAX`.
+    /// Fails with `ENOENT` if the descriptor is not registered. Returns
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the key is `u64::MAX`.
     pub fn modify(&mut self, fd: impl AsFd, key: u64, interest: Interest) -> io::Result<()> {
         refuse_reserved(key)?;
         self.modify_for(fd.as_fd().as_raw_fd(), key, Some(interest))
     }
 
-    /// Stops watching a descriptor. To be called before it is closed.
+    /// Stops watching a descriptor. Call this before the descriptor is closed.
     ///
     /// # Errors
     ///
-    /// `ENOENT` if it is not registered.
+    /// Fails with `ENOENT` if the descriptor is not registered.
     pub fn deregister(&mut self, fd: impl AsFd) -> io::Result<()> {
         self.deregister_fd(fd.as_fd().as_raw_fd())
     }
 
-    /// Waits until something is ready, the time is up, or the notifier is used, and fills `events`
-    /// with what is ready. `None` waits without end.
+    /// Waits until a descriptor is ready, the time is up, or the notifier is used. Fills `events` with the
+    /// events. `None` waits without a limit.
     ///
-    /// It may end with no events before its time: when it was notified, when a signal came, when the
-    /// timeout was longer than the system call can say, or when the kernel has no memory to say more. One
-    /// wait brings 65,536 events at most, whatever the room.
+    /// The wait may end with no events before the time is up: when it was notified, when a signal arrived,
+    /// when the timeout was longer than the system call accepts, or when the kernel lacks the memory to
+    /// report events. One wait returns at most 65,536 events, whatever the capacity of `events`.
     ///
     /// # Errors
     ///
-    /// Those of the system call: a broken selector, as a rule because somebody closed its descriptor.
+    /// Returns the error of the system call. It means that the selector is broken, usually because its
+    /// descriptor was closed by other code.
     pub fn wait(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         events.clear();
         self.process.check()?;
@@ -297,13 +312,13 @@ impl Selector {
         dispatch!(&mut self.backend, backend => backend.wait(room, timeout, |event| events.push(event)))
     }
 
-    /// A handle by which any thread can break the wait.
+    /// Returns a handle through which any thread can end the wait.
     pub fn notifier(&self) -> Notifier {
         dispatch!(&self.backend, backend => backend.notifier())
     }
 
-    /// As [`register`](Selector::register). With `None` the descriptor is known, and nothing at all is
-    /// reported of it.
+    /// Does the same as [`register`](Selector::register). With `None` the descriptor is known, and nothing at
+    /// all is reported of it.
     #[inline]
     pub(crate) fn register_for(
         &mut self,
@@ -315,22 +330,23 @@ impl Selector {
         dispatch!(&mut self.backend, backend => backend.register(fd, key, interest))
     }
 
-    /// As [`modify`](Selector::modify). With `None` nothing at all is reported of the descriptor.
+    /// Does the same as [`modify`](Selector::modify). With `None` nothing at all is reported of the descriptor.
     #[inline]
     pub(crate) fn modify_for(&mut self, fd: RawFd, key: u64, interest: Option<Interest>) -> io::Result<()> {
         self.process.check()?;
         dispatch!(&mut self.backend, backend => backend.modify(fd, key, interest))
     }
 
-    /// As [`deregister`](Selector::deregister).
+    /// Does the same as [`deregister`](Selector::deregister), for a raw descriptor.
     #[inline]
     pub(crate) fn deregister_fd(&mut self, fd: RawFd) -> io::Result<()> {
         self.process.check()?;
         dispatch!(&mut self.backend, backend => backend.deregister(fd))
     }
 
-    /// As [`wait`](Selector::wait), with no list of the caller's. There is one loop for all backends, and
-    /// `each` is compiled in line there: that spares each event a call.
+    /// Waits like [`wait`](Selector::wait), and calls `each` with every event instead of filling a list of
+    /// the caller's. There is one loop for all backends, and `each` is inlined there, which saves a call per
+    /// event.
     #[inline]
     pub(crate) fn wait_for_each(
         &mut self,
@@ -351,7 +367,7 @@ impl Selector {
         Ok(())
     }
 
-    /// The part that other threads may use.
+    /// Returns the part of the selector that other threads may use.
     pub(crate) fn deregistrar(&self) -> &Deregistrar {
         &self.deregistrar
     }
@@ -363,7 +379,7 @@ impl fmt::Debug for Selector {
     }
 }
 
-/// What a wait has found.
+/// The events of one wait.
 enum Found<A, B> {
     Epoll(A),
     Listed(B),
@@ -381,8 +397,8 @@ impl<'a, A: Iterator<Item = Event>, B: Iterator<Item = &'a Event>> Iterator for 
     }
 }
 
-/// Whether there is no such call: old and emulated kernels say `ENOSYS`, and some sandboxes say `EPERM` of
-/// what they do not know.
+/// Returns true if the error means that the system call does not exist. Old and emulated kernels report
+/// `ENOSYS`. Some sandboxes report `EPERM` for calls that they do not know.
 fn is_refused(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM))
 }

@@ -1,7 +1,8 @@
-//! The notifier: lets any thread break the wait of a selector.
+//! The notifier, with which any thread ends the wait of a selector.
 //!
-//! An eventfd(2), or a pipe where there is none, watched along with the rest; kqueue has an event of
-//! its own for it. What is watched by edge is never read in the usual course.
+//! It is an eventfd(2), or a pipe where there is no eventfd, and is watched along with the other descriptors.
+//! kqueue has a user event for this purpose. A notifier that is watched edge-triggered is normally never
+//! read.
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) use super::channel::Channel;
@@ -12,10 +13,10 @@ use super::KqueueFd;
 use std::fmt;
 use std::sync::Arc;
 
-/// Breaks the wait of its selector, from any thread.
+/// A handle that ends the wait of its selector, from any thread.
 ///
-/// It is no event of its own: the wait just ends. However many notifications come before the wait
-/// that they break, they break one. It may outlive the selector, and then does nothing.
+/// A notification is not an event: the wait just ends. Several notifications before the same wait end that
+/// one wait only. A notifier may outlive the selector, and then does nothing.
 ///
 /// # Examples
 ///
@@ -50,7 +51,7 @@ impl Notifier {
         Notifier(Inner::KqueueFd(queue))
     }
 
-    /// Ends the present wait, or the next one.
+    /// Ends the wait in progress, or the next one.
     pub fn notify(&self) {
         match &self.0 {
             Inner::Channel(channel) => channel.notify(),

@@ -1,7 +1,7 @@
-//! A pipe, by which one thread makes a descriptor of another readable, where there is no eventfd: on all
-//! systems but Linux, and where that refuses it. See pipe(2).
+//! A pipe with which one thread makes a descriptor of another thread readable, where there is no eventfd: on
+//! all systems but Linux, and where Linux refuses it. See pipe(2).
 //!
-//! It is emptied after each event. A full one is readable, so a write that finds no room has nothing
+//! The pipe is emptied after each event. A full pipe is readable, so a write that finds no room has nothing
 //! left to do.
 #![expect(unsafe_code, reason = "fcntl, for which std has no call on a pipe")]
 
@@ -18,27 +18,27 @@ impl Pipe {
     pub(super) fn new() -> io::Result<Pipe> {
         let (reader, writer) = io::pipe()?;
         for fd in [reader.as_fd(), writer.as_fd()] {
-            // A number goes in and a number comes out. A new pipe has no other flags to keep.
+            // Only numbers are passed. A new pipe has no other flags that must be kept.
             syscall!(fcntl(fd.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK))?;
         }
         Ok(Pipe { reader, writer })
     }
 
-    /// Makes it readable.
+    /// Makes the pipe readable.
     pub(super) fn notify(&self) {
         while let Err(error) = (&self.writer).write(&[1])
             && error.kind() == io::ErrorKind::Interrupted
         {}
     }
 
-    /// Makes it unreadable again.
+    /// Makes the pipe unreadable again.
     pub(super) fn empty(&self) {
         let mut buffer = [0; 512];
         loop {
             match (&self.reader).read(&mut buffer) {
                 Ok(count) if count == buffer.len() => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // Less than there was room for, or `EAGAIN`: nothing is left.
+                // The read returned less than there was room for, or `EAGAIN`: the pipe is empty.
                 _ => return,
             }
         }
@@ -57,7 +57,7 @@ mod tests {
 
     fn is_readable(pipe: &Pipe) -> bool {
         let mut pollfd = libc::pollfd { fd: pipe.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        // The kernel looks at one entry, and writes to it.
+        // The kernel reads one entry, and writes to it.
         syscall!(poll(&raw mut pollfd, 1, 0)).unwrap() == 1
     }
 

@@ -1,23 +1,23 @@
 //! poll, level-triggered. Every Unix. See poll(2), ppoll(2).
 //!
-//! - The set is a list here, and goes to the kernel whole with every wait: the cost of a wait grows
-//!   with the number of descriptors, however few are ready.
-//! - Hang-up and error are reported asked or not. A descriptor of which nothing is wanted for now
-//!   stands in the list as -1, which poll(2) passes over.
-//! - A descriptor that was closed while it was watched is `POLLNVAL` with every wait: it is told of
-//!   once, as closed in both directions, and struck off. If its number is somebody else's by then,
-//!   that one is watched under the old key.
-//! - A list longer than `RLIMIT_NOFILE` is `EINVAL`, and that limit may be lowered while more
-//!   descriptors than that are open; a long list may also be `ENOMEM`, or `EAGAIN` elsewhere. The
-//!   kernel is then asked in pieces.
-//! - `ppoll` takes nanoseconds. macOS has only `poll`, in whole milliseconds rounded up; and its poll
-//!   has long known no terminals (`POLLNVAL`, see BUGS in its man page), which select does.
+//! - The set is a list in this process, and every wait passes the whole list to the kernel. So the cost of a
+//!   wait grows with the number of descriptors, however few are ready.
+//! - Hang-up and error are reported even without interest. So a descriptor without interest is in the list as
+//!   -1, which poll(2) ignores.
+//! - A descriptor that was closed while it was watched gives `POLLNVAL` in every wait. It is reported once,
+//!   as closed in both directions, and then removed. If its number has been reused by then, the new
+//!   descriptor is watched under the old key.
+//! - A list longer than `RLIMIT_NOFILE` gives `EINVAL`. That limit may be lowered while more descriptors than
+//!   it allows are open. A long list may also give `ENOMEM`, or `EAGAIN` on other systems. The list is then
+//!   passed to the kernel in pieces.
+//! - `ppoll` takes nanoseconds. macOS has only `poll`, with whole milliseconds rounded up. Its poll did not
+//!   support terminals for a long time (`POLLNVAL`, see BUGS in its man page), but its select does.
 #![expect(unsafe_code, reason = "system calls; each one on memory owned here")]
 
-use super::deregistrar::Departures;
+use super::deregistrar::RemovedFds;
 use super::event::{BROKEN, Event, READ_CLOSED, READABLE, WRITABLE};
 use super::notifier::Channel;
-use super::timeout::pause;
+use super::timeout::backoff;
 use super::{Deregistrar, Notifier, file, syscall};
 use crate::runtime::io::interest::Interest;
 use std::io;
@@ -26,17 +26,18 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-/// The list that goes to the kernel, and what belongs to it.
+/// The list that is passed to the kernel, and the state that belongs to it.
 pub(crate) struct Poll {
     channel: Arc<Channel>,
-    departures: Arc<Departures>,
-    /// The channel first, then the descriptors in no order.
+    removed_fds: Arc<RemovedFds>,
+    /// The channel, followed by the descriptors in no particular order.
     list: Vec<libc::pollfd>,
-    /// For each entry of the list, what it stands for.
+    /// For each entry of the list: its descriptor and key.
     entries: Vec<Entry>,
-    /// By descriptor: where in the list it is. Zero, where the channel is, for nowhere.
+    /// For each descriptor number: its position in the list. Zero, the position of the channel, means that it
+    /// is not in the list.
     places: Vec<u32>,
-    /// Where the next search begins, so that none is always the last.
+    /// The position at which the next search begins, so that no descriptor is always the last.
     next: usize,
 }
 
@@ -46,13 +47,13 @@ struct Entry {
     key: u64,
 }
 
-/// The peer has shut down its side, which Linux tells apart from data.
+/// Set when the peer has shut down its side, which Linux distinguishes from data.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) const HALF_CLOSED: i16 = libc::POLLRDHUP;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(super) const HALF_CLOSED: i16 = 0;
 
-/// The place of the channel.
+/// The position of the channel in the list.
 const CHANNEL: usize = 0;
 
 impl Poll {
@@ -63,14 +64,14 @@ impl Poll {
             list: vec![libc::pollfd { fd, events: libc::POLLIN, revents: 0 }],
             entries: vec![Entry { fd, key: super::NOTIFIER_KEY }],
             channel,
-            departures: Arc::default(),
+            removed_fds: Arc::default(),
             places: Vec::new(),
             next: CHANNEL + 1,
         })
     }
 
     pub(super) fn deregistrar(&self) -> Deregistrar {
-        Deregistrar::Listed(self.departures.clone(), self.notifier())
+        Deregistrar::Listed(self.removed_fds.clone(), self.notifier())
     }
 
     pub(super) fn notifier(&self) -> Notifier {
@@ -83,7 +84,7 @@ impl Poll {
         key: u64,
         interest: Option<Interest>,
     ) -> io::Result<()> {
-        self.work_off_departures();
+        self.apply_removed_fds();
         if self.place(fd.as_raw_fd()).is_some() {
             return Err(io::Error::from_raw_os_error(libc::EEXIST));
         }
@@ -99,7 +100,7 @@ impl Poll {
     }
 
     pub(super) fn modify(&mut self, fd: RawFd, key: u64, interest: Option<Interest>) -> io::Result<()> {
-        self.work_off_departures();
+        self.apply_removed_fds();
         let place = self.place(fd).ok_or_else(unknown)?;
         self.list[place] = pollfd(fd, interest);
         self.entries[place].key = key;
@@ -107,18 +108,18 @@ impl Poll {
     }
 
     pub(super) fn deregister(&mut self, fd: RawFd) -> io::Result<()> {
-        self.work_off_departures();
-        if self.strike_off(fd) { Ok(()) } else { Err(unknown()) }
+        self.apply_removed_fds();
+        if self.remove_fd(fd) { Ok(()) } else { Err(unknown()) }
     }
 
-    /// Hands out at most `room` events.
+    /// Waits, and hands out at most `room` events.
     pub(super) fn wait(
         &mut self,
         room: usize,
         timeout: Option<Duration>,
         mut each: impl FnMut(Event),
     ) -> io::Result<()> {
-        self.work_off_departures();
+        self.apply_removed_fds();
         let mut left = match ask(&mut self.list, timeout) {
             Ok(ready) => ready as usize,
             Err(error) => match error.raw_os_error() {
@@ -150,9 +151,9 @@ impl Poll {
             }
             each(Event::new(key, translate(revents)));
         }
-        // Not before the search is through: it moves entries.
+        // Remove them only after the search, because a removal moves entries.
         for fd in closed {
-            self.strike_off(fd);
+            self.remove_fd(fd);
         }
         Ok(())
     }
@@ -162,8 +163,8 @@ impl Poll {
         (place != CHANNEL).then_some(place)
     }
 
-    /// False if it was not there.
-    fn strike_off(&mut self, fd: RawFd) -> bool {
+    /// Removes a descriptor. Returns false if it was not registered.
+    fn remove_fd(&mut self, fd: RawFd) -> bool {
         let Some(place) = self.place(fd) else { return false };
         self.places[fd as usize] = CHANNEL as u32;
         self.list.swap_remove(place);
@@ -174,29 +175,29 @@ impl Poll {
         true
     }
 
-    fn work_off_departures(&mut self) {
-        for fd in self.departures.take() {
-            self.strike_off(fd);
+    fn apply_removed_fds(&mut self) {
+        for fd in self.removed_fds.take() {
+            self.remove_fd(fd);
         }
     }
 }
 
-/// One call. What is ready it leaves in the list, and says how many that are.
+/// Makes one system call. It stores the readiness in the list. Returns the number of entries that are ready.
 #[cfg(not(any(target_vendor = "apple", target_os = "netbsd")))]
 fn ask(list: &mut [libc::pollfd], timeout: Option<Duration>) -> io::Result<i32> {
     let timespec = timeout.map(super::timeout::timespec);
     let timespec = timespec.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-    // The kernel reads and writes as many entries as the list has, reads the time, and takes the
-    // null for "no signal mask".
+    // The kernel reads and writes as many entries as the list has, reads the timeout, and takes the null for
+    // "no signal mask".
     syscall!(ppoll(list.as_mut_ptr(), list.len() as _, timespec, std::ptr::null()))
 }
 
-/// As `ppoll`, which NetBSD has by that name since 10.0.
+/// Does the same as with `ppoll`, a name that NetBSD has only since 10.0.
 #[cfg(target_os = "netbsd")]
 fn ask(list: &mut [libc::pollfd], timeout: Option<Duration>) -> io::Result<i32> {
     let timespec = timeout.map(super::timeout::timespec);
     let timespec = timespec.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-    // As `ppoll`.
+    // The arguments are used as by `ppoll`.
     syscall!(pollts(list.as_mut_ptr(), list.len() as _, timespec, std::ptr::null()))
 }
 
@@ -207,25 +208,27 @@ fn ask(list: &mut [libc::pollfd], timeout: Option<Duration>) -> io::Result<i32> 
     syscall!(poll(list.as_mut_ptr(), list.len() as _, timeout))
 }
 
-/// As [`ask`], of a list that the kernel does not take as a whole. Only its beginning can be waited
-/// for, where the channel is; and not for long, since meanwhile nobody looks at the rest of it.
+/// Waits as [`ask`] does, with a list that the kernel does not accept as a whole. Only the beginning of the
+/// list, which contains the channel, can be waited for. The wait is short, since meanwhile the rest of the
+/// list is not checked.
 #[cold]
 fn ask_in_pieces(list: &mut [libc::pollfd], timeout: Option<Duration>) -> usize {
     let (ready, size) = look(list);
     if ready > 0 && size > 0 || timeout.is_some_and(|timeout| timeout.is_zero()) {
         return ready;
     }
-    let pause = pause(timeout);
-    let rested = if size > 0 { ask(&mut list[..size], Some(pause)).map(drop) } else { Err(unknown()) };
-    if rested.is_err_and(|error| error.kind() != io::ErrorKind::Interrupted) {
-        thread::sleep(pause);
+    let backoff = backoff(timeout);
+    let waited = if size > 0 { ask(&mut list[..size], Some(backoff)).map(drop) } else { Err(unknown()) };
+    if waited.is_err_and(|error| error.kind() != io::ErrorKind::Interrupted) {
+        thread::sleep(backoff);
     }
     look(list).0
 }
 
-/// Looks at all of a list, in pieces as large as the kernel takes. Gives how many entries are ready, and
-/// the size of the pieces: zero if it does not take even one entry (a limit of zero forbids a
-/// process to open anything more). Then all may be ready for what is known, and a try has to tell.
+/// Checks the whole list, in pieces as large as the kernel accepts. Returns the number of entries that are
+/// ready, and the size of the pieces. The size is zero if the kernel does not accept even one entry (a limit
+/// of zero forbids a process to open anything more). Then every entry counts as ready, because only an
+/// operation can tell.
 fn look(list: &mut [libc::pollfd]) -> (usize, usize) {
     let (mut ready, mut size, mut from) = (0, list.len(), 0);
     while from < list.len() {
@@ -267,7 +270,8 @@ fn pollfd(fd: RawFd, interest: Option<Interest>) -> libc::pollfd {
     libc::pollfd { fd, events, revents: 0 }
 }
 
-/// Hang-up and error count as both directions: whoever waits has to hear of it.
+/// Translates poll's flags. Hang-up and error count as both directions, so that every waiting task learns of
+/// them.
 pub(super) fn translate(revents: i16) -> u8 {
     let flag = |mask: i16, flag: u8| if revents & mask != 0 { flag } else { 0 };
     flag(libc::POLLIN, READABLE)

@@ -1,4 +1,4 @@
-//! A kqueue: the descriptor, and the calls that are made on it. See kqueue(2).
+//! A kqueue: its descriptor, and the system calls on it. See kqueue(2).
 #![expect(unsafe_code, reason = "system calls; each one on memory owned here")]
 
 use super::kevent::{self, Kevent};
@@ -14,13 +14,13 @@ use std::time::Duration;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 use libc as raw;
 
-/// The calls, as libkqueue's `sys/event.h` declares them.
+/// The functions as libkqueue's `sys/event.h` declares them.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod raw {
     use crate::runtime::selector::libkqueue::kevent;
 
     #[link(name = "kqueue")]
-    // SAFETY: as declared there.
+    // SAFETY: the declarations are those of that file.
     unsafe extern "C" {
         pub(super) fn kqueue() -> libc::c_int;
         pub(super) fn kevent(
@@ -40,29 +40,29 @@ pub(crate) struct KqueueFd {
 
 impl KqueueFd {
     fn new() -> io::Result<KqueueFd> {
-        // SAFETY: takes nothing, and gives a descriptor or -1.
+        // SAFETY: the call takes no arguments, and returns a descriptor or -1.
         let fd = unsafe { raw::kqueue() };
         if fd == -1 {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: the call has just made this descriptor, and nobody else has it.
+        // SAFETY: the call has just created this descriptor, and nothing else owns it.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-        // A number goes in and a number comes out. A forked child has no kqueue of its parent's, but
-        // one that was executed has the number.
+        // Only numbers are passed. A forked child does not inherit a kqueue, but a program started by exec(2)
+        // has the number.
         syscall!(fcntl(fd.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC))?;
         Ok(KqueueFd { fd })
     }
 
-    /// Takes a descriptor out, from any thread. `ENOENT` if it was not in.
+    /// Removes a descriptor, on any thread. Fails with `ENOENT` if it was not registered.
     pub(super) fn remove(&self, fd: RawFd) -> io::Result<()> {
         remove(self, fd)
     }
 
-    /// Triggers the event of its own.
+    /// Triggers the user event, if the kqueue has one.
     pub(super) fn notify(&self) {
         if let Some(user) = kevent::USER {
             let trigger = Kevent::new(0, user, 0, NOTIFIER_KEY).with_fflags(kevent::TRIGGER);
-            // Can fail only if the kernel has no memory for a copy of the change.
+            // This fails only if the kernel has no memory for a copy of the change.
             let _ = self.kevent(&[trigger], &mut [], Some(Duration::ZERO));
         }
     }
@@ -83,8 +83,8 @@ impl Kernel for KqueueFd {
     ) -> io::Result<usize> {
         let timespec = timeout.map(timespec);
         let timespec = timespec.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-        // SAFETY: `Kevent` is the C structure and nothing else; the kernel reads as many changes and
-        // writes at most as many events as there are, and reads the time.
+        // SAFETY: `Kevent` is the C structure and nothing else. The kernel reads as many changes as there
+        // are, writes at most as many events as there are, and reads the timeout.
         let result = unsafe {
             raw::kevent(
                 self.fd.as_raw_fd(),
@@ -100,7 +100,7 @@ impl Kernel for KqueueFd {
 }
 
 impl Kqueue<KqueueFd> {
-    /// Where a kqueue has no event of its own, a pipe is watched.
+    /// Creates a kqueue. If kqueues have no user event on this system, it watches a pipe instead.
     pub(super) fn new(room: usize) -> io::Result<Kqueue<KqueueFd>> {
         let queue = KqueueFd::new()?;
         if queue.has_own_event() {
@@ -114,7 +114,7 @@ impl Kqueue<KqueueFd> {
     }
 
     pub(super) fn deregistrar(&self) -> Deregistrar {
-        Deregistrar::Kqueue(self.kernel.clone(), self.departures.clone())
+        Deregistrar::Kqueue(self.kernel.clone(), self.removed_fds.clone())
     }
 
     pub(super) fn notifier(&self) -> Notifier {

@@ -1,22 +1,22 @@
 //! select, level-triggered. Every Unix. See select(2), pselect(2).
 //!
-//! - A set of bits for each direction goes to the kernel with every wait: the cost of a wait grows
-//!   with the highest descriptor, however few are ready.
-//! - The sets end at `FD_SETSIZE`, 1024 nearly everywhere: a bit past the end would be written into
-//!   somebody else's memory, so such a descriptor is refused at registration.
-//! - All it says is that a read or a write would not block. Whether that is for a hang-up, an error or
-//!   the end of the data, poll(2) is asked afterwards, about those few that were found.
-//! - One descriptor that is not open makes the whole wait fail (`EBADF`): those are then looked for,
-//!   told of once as closed in both directions, and struck off.
-//! - Copies of large sets may be `ENOMEM`. Then everything counts as ready, after a rest.
+//! - Every wait passes a set of bits for each direction to the kernel. So the cost of a wait grows with the
+//!   highest descriptor, however few are ready.
+//! - The sets end at `FD_SETSIZE`, which is 1024 nearly everywhere. A bit past the end would be written into
+//!   unrelated memory, so such a descriptor is refused at registration.
+//! - select(2) only tells that a read or a write would not block. To learn whether the reason is a hang-up,
+//!   an error or the end of the data, this file then calls poll(2) for the few descriptors that were found.
+//! - One descriptor that is not open makes the whole wait fail (`EBADF`). Such descriptors are then searched
+//!   for, reported once as closed in both directions, and removed.
+//! - Copies of large sets may fail with `ENOMEM`. Then every descriptor counts as ready, after a backoff.
 //! - `pselect` takes nanoseconds.
 #![expect(unsafe_code, reason = "system calls; each one on memory owned here")]
 
-use super::deregistrar::Departures;
+use super::deregistrar::RemovedFds;
 use super::event::{BROKEN, Event, READABLE, WRITABLE};
 use super::notifier::Channel;
 use super::poll::{HALF_CLOSED, translate};
-use super::timeout::pause;
+use super::timeout::backoff;
 use super::{Deregistrar, Notifier, file, syscall};
 use crate::runtime::io::interest::Interest;
 use std::io;
@@ -25,19 +25,19 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-/// The sets that go to the kernel, and what belongs to them.
+/// The sets that are passed to the kernel, and the state that belongs to them.
 pub(crate) struct Select {
     channel: Arc<Channel>,
-    departures: Arc<Departures>,
-    /// By descriptor.
+    removed_fds: Arc<RemovedFds>,
+    /// The keys of the descriptors, by descriptor number.
     keys: Vec<Option<u64>>,
     read: Set,
     write: Set,
-    /// One past the highest descriptor that is in a set or was: for the kernel to stop at.
+    /// One past the highest descriptor that is in a set, or was: the kernel stops there.
     end: usize,
-    /// Where the next search begins, so that none is always the last.
+    /// The descriptor at which the next search begins, so that no descriptor is always the last.
     next: usize,
-    /// What the last search found, in the form of the question why.
+    /// The descriptors that the latest search found, as the list for poll(2).
     found: Vec<libc::pollfd>,
 }
 
@@ -50,7 +50,7 @@ type Word = u32;
 const SIZE: usize = libc::FD_SETSIZE;
 const BITS: usize = Word::BITS as usize;
 
-/// A set of descriptors below `SIZE`: `fd_set`, whose `FD_SET` looks for no end.
+/// A set of descriptors below `SIZE`. It is `fd_set`, whose `FD_SET` does not check the bounds.
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct Set([Word; SIZE / BITS]);
@@ -64,7 +64,7 @@ impl Select {
         let fd = channel.as_fd().as_raw_fd();
         let mut select = Select {
             channel,
-            departures: Arc::default(),
+            removed_fds: Arc::default(),
             keys: vec![None; SIZE],
             read: Set::EMPTY,
             write: Set::EMPTY,
@@ -78,7 +78,7 @@ impl Select {
     }
 
     pub(super) fn deregistrar(&self) -> Deregistrar {
-        Deregistrar::Listed(self.departures.clone(), self.notifier())
+        Deregistrar::Listed(self.removed_fds.clone(), self.notifier())
     }
 
     pub(super) fn notifier(&self) -> Notifier {
@@ -91,7 +91,7 @@ impl Select {
         key: u64,
         interest: Option<Interest>,
     ) -> io::Result<()> {
-        self.work_off_departures();
+        self.apply_removed_fds();
         refuse_above(fd.as_raw_fd())?;
         let index = fd.as_raw_fd() as usize;
         if self.keys[index].is_some() {
@@ -103,37 +103,37 @@ impl Select {
     }
 
     pub(super) fn modify(&mut self, fd: RawFd, key: u64, interest: Option<Interest>) -> io::Result<()> {
-        self.work_off_departures();
+        self.apply_removed_fds();
         let index = self.find(fd)?;
         self.set(index, key, interest);
         Ok(())
     }
 
     pub(super) fn deregister(&mut self, fd: RawFd) -> io::Result<()> {
-        self.work_off_departures();
+        self.apply_removed_fds();
         let index = self.find(fd)?;
-        self.strike_off(index);
+        self.remove_fd(index);
         Ok(())
     }
 
-    /// Hands out at most `room` events.
+    /// Waits, and hands out at most `room` events.
     pub(super) fn wait(
         &mut self,
         room: usize,
         timeout: Option<Duration>,
         mut each: impl FnMut(Event),
     ) -> io::Result<()> {
-        self.work_off_departures();
+        self.apply_removed_fds();
         let (mut read, mut write) = (self.read, self.write);
         match self.select(&mut read, &mut write, timeout) {
             Ok(0) => return Ok(()),
             Ok(_) => {}
             Err(error) => match error.raw_os_error() {
                 Some(libc::EINTR) => return Ok(()),
-                Some(libc::EBADF) => return self.tell_of_closed(room, each),
-                // It has left the sets as they were. All may be ready for what is known, and a try has to
-                // tell; but one in a while.
-                Some(libc::ENOMEM | libc::EAGAIN) => thread::sleep(pause(timeout)),
+                Some(libc::EBADF) => return self.report_closed(room, each),
+                // The call has left the sets unchanged, so every descriptor counts as ready, because only an
+                // operation can tell. Back off, so that this does not become a busy loop.
+                Some(libc::ENOMEM | libc::EAGAIN) => thread::sleep(backoff(timeout)),
                 _ => return Err(error),
             },
         }
@@ -155,7 +155,8 @@ impl Select {
                 self.found.push(libc::pollfd { fd: found as RawFd, events, revents: 0 });
             }
         }
-        // Should it fail, the answer is zero for each. That one is not open, the next wait will tell.
+        // If this call fails, the answer is zero for each. A descriptor that is not open is reported by the
+        // next wait.
         let _ = syscall!(poll(self.found.as_mut_ptr(), self.found.len() as _, 0));
         for found in &self.found {
             let fd = found.fd as usize;
@@ -172,8 +173,8 @@ impl Select {
     fn select(&self, read: &mut Set, write: &mut Set, timeout: Option<Duration>) -> io::Result<i32> {
         let timespec = timeout.map(super::timeout::timespec);
         let timespec = timespec.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-        // The kernel reads and writes the bits below `end` in two sets that are `fd_set` in size, reads
-        // the time, and takes the nulls for "no set of exceptions" and "no signal mask".
+        // The kernel reads and writes the bits below `end` in two sets that have the size of `fd_set`, reads
+        // the timeout, and takes the nulls for "no set of exceptions" and "no signal mask".
         syscall!(pselect(
             self.end as i32,
             std::ptr::from_mut(read).cast(),
@@ -184,26 +185,27 @@ impl Select {
         ))
     }
 
-    /// Some descriptor is not open. With more of them than there is room for, the next wait fails
-    /// and gets here again. If there is none, it was one that another thread has just taken out.
+    /// Searches for the descriptors that are not open, reports them and removes them. If there are more than
+    /// `room`, the next wait fails again and calls this again. If there are none, the descriptor was one that
+    /// another thread has just removed.
     #[cold]
-    fn tell_of_closed(&mut self, room: usize, mut each: impl FnMut(Event)) -> io::Result<()> {
-        self.work_off_departures();
+    fn report_closed(&mut self, room: usize, mut each: impl FnMut(Event)) -> io::Result<()> {
+        self.apply_removed_fds();
         let mut left = room;
         let mut from = 0;
         while left > 0
             && let Some(fd) = self.read.next_of_either(&self.write, from..self.end)
         {
             from = fd + 1;
-            // A number goes in and a number comes out.
+            // Only numbers are passed.
             let flags = syscall!(fcntl(fd as RawFd, libc::F_GETFD));
             if flags.is_err_and(|error| error.raw_os_error() == Some(libc::EBADF)) {
                 match self.keys[fd] {
                     Some(key) => each(Event::new(key, BROKEN)),
-                    // Without its own descriptor it could not be notified any more.
+                    // The channel's own descriptor is closed, so the selector can no longer be notified.
                     None => return Err(io::Error::from_raw_os_error(libc::EBADF)),
                 }
-                self.strike_off(fd);
+                self.remove_fd(fd);
                 left -= 1;
             }
         }
@@ -227,7 +229,7 @@ impl Select {
         );
     }
 
-    fn strike_off(&mut self, fd: usize) {
+    fn remove_fd(&mut self, fd: usize) {
         self.keys[fd] = None;
         self.put(fd, false, false);
     }
@@ -246,23 +248,23 @@ impl Select {
         if read || write {
             self.end = self.end.max(fd + 1);
         } else if fd + 1 == self.end {
-            // The channel is always in, so this ends.
+            // The channel is always in a set, so this loop ends.
             while !self.read.contains(self.end - 1) && !self.write.contains(self.end - 1) {
                 self.end -= 1;
             }
         }
     }
 
-    fn work_off_departures(&mut self) {
-        for fd in self.departures.take() {
+    fn apply_removed_fds(&mut self) {
+        for fd in self.removed_fds.take() {
             if let Ok(index) = self.find(fd) {
-                self.strike_off(index);
+                self.remove_fd(index);
             }
         }
     }
 }
 
-/// Refuses what the sets have no bit for.
+/// Refuses a descriptor for which the sets have no bit.
 fn refuse_above(fd: RawFd) -> io::Result<()> {
     if usize::try_from(fd).is_ok_and(|fd| fd < SIZE) {
         return Ok(());
@@ -277,7 +279,7 @@ fn refuse_above(fd: RawFd) -> io::Result<()> {
 impl Set {
     const EMPTY: Set = Set([0; SIZE / BITS]);
 
-    /// Panics past the end, as do the others.
+    /// Inserts a descriptor. Panics if it is past the end of the set, as the next two methods do.
     fn insert(&mut self, fd: usize) {
         self.0[fd / BITS] |= 1 << (fd % BITS);
     }
@@ -290,7 +292,7 @@ impl Set {
         self.0[fd / BITS] >> (fd % BITS) & 1 != 0
     }
 
-    /// The first of a range that is in this set or in the other one.
+    /// Returns the first descriptor of a range that is in this set or in the other one.
     fn next_of_either(&self, other: &Set, range: std::ops::Range<usize>) -> Option<usize> {
         let mut fd = range.start;
         while fd < range.end {

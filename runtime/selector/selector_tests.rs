@@ -1,4 +1,4 @@
-//! What only the reactor asks for: no interest at all, and descriptors that other threads take out.
+//! Tests of the features that only the reactor uses: no interest at all, and deregistration from other threads.
 
 use super::*;
 use std::io::{Read, Write};
@@ -11,7 +11,7 @@ const READ: Option<Interest> = Some(Interest::READABLE);
 const BOTH: Option<Interest> = Some(Interest::READABLE.add(Interest::WRITABLE));
 const A_WHILE: Duration = Duration::from_millis(10);
 
-/// Every kind that there is. Miri has epoll by edge alone.
+/// Returns every kind on this system. Miri has only edge-triggered epoll.
 fn kinds() -> impl Iterator<Item = Kind> {
     Kind::available().iter().copied().filter(|kind| !cfg!(miri) || *kind == Kind::Epoll)
 }
@@ -37,7 +37,7 @@ fn errno(result: io::Result<()>) -> Option<i32> {
     result.err().and_then(|error| error.raw_os_error())
 }
 
-/// One end, and its number.
+/// Returns one end of a socket pair, and its descriptor number.
 fn pair() -> (UnixStream, RawFd, UnixStream) {
     let (one, other) = UnixStream::pair().unwrap();
     let fd = one.as_raw_fd();
@@ -45,7 +45,7 @@ fn pair() -> (UnixStream, RawFd, UnixStream) {
 }
 
 #[test]
-fn of_what_nobody_waits_for_not_even_a_hang_up_is_told() {
+fn without_interest_not_even_a_hang_up_is_reported() {
     for kind in kinds().filter(|kind| !kind.is_edge()) {
         let mut selector = selector(kind);
         let (one, fd, mut other) = pair();
@@ -67,7 +67,7 @@ fn of_what_nobody_waits_for_not_even_a_hang_up_is_told() {
 }
 
 #[test]
-fn what_nobody_waits_for_is_registered_all_the_same() {
+fn a_descriptor_without_interest_is_registered_all_the_same() {
     for kind in kinds().filter(|kind| !kind.is_edge()) {
         let mut selector = selector(kind);
         let (one, fd, _other) = pair();
@@ -84,7 +84,7 @@ fn what_nobody_waits_for_is_registered_all_the_same() {
 
 #[test]
 #[cfg_attr(miri, ignore = "sends through a socketpair, which Miri cannot")]
-fn one_that_another_thread_takes_out_is_gone_and_may_come_again() {
+fn a_descriptor_that_another_thread_deregisters_can_be_registered_again() {
     for kind in kinds() {
         for interest in [BOTH, None] {
             if interest.is_none() && kind.is_edge() {
@@ -95,15 +95,15 @@ fn one_that_another_thread_takes_out_is_gone_and_may_come_again() {
             selector.register_for(one.as_fd(), 1, interest).unwrap();
             let remote = selector.deregistrar().clone();
             let result = thread::spawn(move || remote.deregister(fd)).join().unwrap();
-            // A descriptor that is parked is not in the kernel's set.
+            // A parked descriptor is not in the kernel's set.
             let is_parked = kind == Kind::EpollLevel && interest.is_none();
             assert_eq!(errno(result), is_parked.then_some(libc::ENOENT), "{kind}");
-            // As if its number had come again at once.
+            // Register it again, as if its number had been reused at once.
             selector.register_for(one.as_fd(), 2, READ).unwrap();
             other.write_all(b"x").unwrap();
             let mut keys_seen = keys(&mut selector, Duration::from_secs(5));
             if keys_seen.is_empty() {
-                // Broken by the notification that went with it.
+                // The notification of the deregistration ended this wait.
                 keys_seen = keys(&mut selector, Duration::from_secs(5));
             }
             assert_eq!(keys_seen, [2], "{kind}");
@@ -122,7 +122,7 @@ fn a_wait_in_progress_does_not_hold_open_what_another_thread_closes() {
         let (remote, notifier) = (selector.deregistrar().clone(), selector.notifier());
         let (sender, receiver) = channel();
         let waiting = thread::spawn(move || {
-            // CallTimeout the peer has seen the end, or else for ever.
+            // The loop ends when the peer sees the end of the stream. Otherwise it would run forever.
             while receiver.try_recv().is_err() {
                 selector.wait_for_each(None, |_| ()).unwrap();
             }
@@ -139,12 +139,12 @@ fn a_wait_in_progress_does_not_hold_open_what_another_thread_closes() {
 }
 
 #[test]
-fn sets_of_all_sizes_lose_nobody() {
+fn sets_of_all_sizes_lose_no_descriptor() {
     for kind in kinds() {
         let mut selector = selector(kind);
         let pairs: Vec<_> = (0..50).map(|_| pair()).collect();
         let mut registered = std::collections::BTreeMap::new();
-        // In and out in an order without order.
+        // Registers and deregisters in a random order.
         let mut number = 1u64;
         for _ in 0..if cfg!(miri) { 60 } else { 2000 } {
             number = number.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);

@@ -1,31 +1,31 @@
-//! Timeouts in the words of the system calls: rounded up, never down, and clamped.
+//! Timeouts in the form that the system calls take: rounded up, never down, and limited.
 
 use std::time::Duration;
 
-/// The longest wait, some three years; whoever waits longer looks again in between. Where the
-/// kernel counts in microseconds of 32-bit seconds, a larger number is `EINVAL` (macOS and
-/// FreeBSD, see `itimerfix`).
+/// The longest wait, some three years. A caller with a longer timeout waits again afterwards. Where the
+/// kernel counts in microseconds of 32-bit seconds, a larger number is `EINVAL` (macOS and FreeBSD, see
+/// `itimerfix`).
 const LONGEST: u64 = 100_000_000;
 
-/// The longest rest of a loop whose kernel cannot say for now what is ready: it has no memory for the
-/// answer, or does not take the question. A hundred tries a second cost little.
-const PAUSE: Duration = Duration::from_millis(10);
+/// The longest backoff of a loop whose kernel cannot report readiness for now, because it has no memory for
+/// the answer or does not accept the list. A hundred attempts per second cost little.
+const BACKOFF: Duration = Duration::from_millis(10);
 
-/// How long to rest then.
-pub(super) fn pause(timeout: Option<Duration>) -> Duration {
-    timeout.map_or(PAUSE, |timeout| timeout.min(PAUSE))
+/// Returns the time to back off in that case.
+pub(super) fn backoff(timeout: Option<Duration>) -> Duration {
+    timeout.map_or(BACKOFF, |timeout| timeout.min(BACKOFF))
 }
 
-/// For `epoll_pwait2`, `ppoll`, `pselect` and `kevent`.
+/// Converts a timeout for `epoll_pwait2`, `ppoll`, `pselect` and `kevent`.
 pub(super) fn timespec(timeout: Duration) -> libc::timespec {
     let seconds = timeout.as_secs();
     let (seconds, nanos) = if seconds < LONGEST { (seconds, timeout.subsec_nanos()) } else { (LONGEST, 0) };
     libc::timespec { tv_sec: seconds as _, tv_nsec: nanos as _ }
 }
 
-/// For `epoll_wait` and `poll`: -1 is for ever. Ceil, so that a wait of 0.4 ms does not become a busy
-/// loop; clamped, since a larger number would turn negative, which is for ever too (24.8 days at
-/// most).
+/// Converts a timeout for `epoll_wait` and `poll`; -1 is forever. The result is rounded up, so that a wait of
+/// 0.4 ms does not become a busy loop. It is limited to 24.8 days, since a larger number would turn negative,
+/// which means forever too.
 #[allow(dead_code, reason = "the BSDs have nanoseconds everywhere")]
 pub(super) fn milliseconds(timeout: Option<Duration>) -> i32 {
     match timeout {
