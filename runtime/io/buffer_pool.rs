@@ -1,19 +1,18 @@
-//! What the loop lends for a moment to those who move bytes: a buffer to read into, a pipe for what
-//! never leaves the kernel.
+//! The pool of buffers and pipes: a buffer to read into, and a pipe for data that never leaves the kernel.
 //!
-//! A connection that waits needs neither, so thousands of them share what one has needed. A thing
-//! that is lent out is owned by the borrower, who may just as well keep it, or drop it; so this is
-//! no more than a few spare things, given back when the runtime ends.
+//! A connection that waits needs neither, so thousands of connections share the few that are in use at once.
+//! A caller that takes a buffer or a pipe owns it, and may keep or drop it. So the pool is only a small free
+//! list, which is freed when the runtime ends.
 
 use std::io::{self, PipeReader, PipeWriter};
 use std::sync::Arc;
 
-/// Spare things, and a count of those that are out.
+/// The free buffers and pipes, and a count of all pipes.
 #[derive(Default)]
 pub(crate) struct BufferPool {
     buffers: Vec<Box<[u8]>>,
     pipes: Vec<PooledPipe>,
-    /// Each pipe has a part of it, so that they are counted wherever they are dropped.
+    /// Each pipe holds a clone of it, so that pipes are counted wherever they are dropped.
     count: Arc<()>,
 }
 
@@ -25,31 +24,34 @@ pub(crate) struct PooledPipe {
 }
 
 impl BufferPool {
-    /// How long a buffer is that is lent: a record of TLS, and four pages.
+    /// The length of a buffer in bytes: one record of TLS, and four pages.
     pub(crate) const BUFFER_SIZE: usize = 16 * 1024;
 
-    /// So many buffers are kept. One is enough as long as all that is read can be written.
+    /// The maximum number of buffers that are kept. One is enough as long as everything that is read can be
+    /// written.
     const MAX_BUFFERS: usize = 4;
 
-    /// So many pipes are kept. Two descriptors each.
+    /// The maximum number of pipes that are kept. Each has two descriptors.
     const MAX_KEPT_PIPES: usize = 8;
 
-    /// And so many are there at all. Each may hold a megabyte as long as its reader is slow, and slow
-    /// readers may be many.
+    /// The maximum number of pipes in existence. Each may hold a megabyte for as long as its reader is slow,
+    /// and there may be many slow readers.
     pub(crate) const MAX_PIPES: usize = 64;
 
     pub(crate) fn get_buffer(&mut self) -> Option<Box<[u8]>> {
         self.buffers.pop()
     }
 
-    /// What is not wanted is dropped.
+    /// Gives a buffer back. If the pool is full, or the length is not [`BUFFER_SIZE`](Self::BUFFER_SIZE), the
+    /// buffer is dropped.
     pub(crate) fn put_buffer(&mut self, buffer: Box<[u8]>) {
         if self.buffers.len() < BufferPool::MAX_BUFFERS && buffer.len() == BufferPool::BUFFER_SIZE {
             self.buffers.push(buffer);
         }
     }
 
-    /// One that is kept, or a new one. None if there are too many, or `make` fails.
+    /// Returns a pipe that was kept, or a new one. Returns `None` if there are too many pipes, or if `make`
+    /// fails.
     pub(crate) fn get_pipe(
         &mut self,
         make: impl FnOnce() -> io::Result<(PipeReader, PipeWriter)>,
@@ -63,7 +65,7 @@ impl BufferPool {
         })
     }
 
-    /// An empty one. What is not wanted is closed.
+    /// Gives a pipe back, which must be empty. If the pool is full, the pipe is closed.
     pub(crate) fn put_pipe(&mut self, pipe: PooledPipe) {
         if self.pipes.len() < BufferPool::MAX_KEPT_PIPES {
             self.pipes.push(pipe);
@@ -76,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_few_are_kept_and_only_those_that_fit() {
+    fn a_few_buffers_are_kept_and_only_those_of_the_right_length() {
         let mut pool = BufferPool::default();
         for _ in 0..100 {
             pool.put_buffer(vec![0; BufferPool::BUFFER_SIZE].into());

@@ -1,30 +1,32 @@
-//! Descriptors that another runtime has taken while somebody waited for them here.
+//! Descriptors that another runtime has taken while a task of this runtime waited for them.
 //!
-//! A descriptor is registered with one runtime at a time, and moves to the one where an operation has to wait.
-//! Whoever waited in the earlier one is woken, and tries again. If that was a wait that is over by now, nothing
-//! more happens, and the descriptor has been handed on. If it lasts, the try takes the descriptor back at
-//! once: then two runtimes wait for it at the same time, and would take it from each other for ever.
+//! A descriptor is registered with one runtime at a time. It moves to the runtime where an operation has to
+//! wait. The tasks that wait for it in the earlier runtime are woken, and try again. If the wait is over by
+//! then, nothing more happens: the descriptor has been handed over. If the wait continues, the retry takes
+//! the descriptor back at once. Then two runtimes wait for it at the same time, and would take it from each
+//! other forever.
 //!
-//! So a loss is remembered until the tasks that it has woken have been polled. What takes the descriptor back
-//! within that time is an answer to the loss. The loop hears of a loss some time after it: if the descriptor has
-//! come back by then, nobody answers that loss any more.
+//! So a loss is remembered until the tasks that it has woken have been polled. If the descriptor is taken
+//! back within that time, that is an *answer* to the loss. The loop learns of a loss some time after it. If
+//! the descriptor has come back by then, the loss has no answer any more.
 //!
-//! A descriptor's moves are numbered, so that it is known which came first.
+//! The moves of a descriptor are numbered, so that their order is known.
 
 use crate::runtime::executor::tasks::{QueuePosition, Tasks};
 use std::os::fd::RawFd;
 
-/// What one runtime knows of the descriptors that move to it and away.
+/// The descriptors that have moved to and from one runtime.
 #[derive(Default)]
 pub(crate) struct Losses {
-    /// Those that have not been answered yet.
+    /// The losses that have not been answered yet.
     losses: Vec<(RawFd, QueuePosition)>,
-    /// Descriptors that have come from another runtime and are here still, in order, and by which move they came.
+    /// The descriptors that have come from another runtime and are still here, sorted, with the numbers of
+    /// their moves.
     arrivals: Vec<(RawFd, u16)>,
 }
 
 impl Losses {
-    /// A move has brought a descriptor here.
+    /// Records that a move has brought a descriptor here.
     pub(crate) fn arrived(&mut self, fd: RawFd, moves: u16) {
         match self.find(fd) {
             Ok(index) => self.arrivals[index].1 = moves,
@@ -32,7 +34,7 @@ impl Losses {
         }
     }
 
-    /// A descriptor is not registered here any more.
+    /// Records that a descriptor is no longer registered here.
     #[inline]
     pub(crate) fn departed(&mut self, fd: RawFd) {
         if let Ok(index) = self.find(fd) {
@@ -44,11 +46,11 @@ impl Losses {
         self.arrivals.binary_search_by_key(&fd, |(arrived, _)| *arrived)
     }
 
-    /// The loop hears that a descriptor was taken away after so many moves. If that `has_woken` a task that waits for
-    /// it here, the task is queued now.
+    /// Records that a descriptor was taken away by the move with the number `moves`. If `has_woken` is true,
+    /// that has woken a task that waits for it here, and the task is in the run queue now.
     pub(crate) fn lost(&mut self, fd: RawFd, moves: u16, has_woken: bool, tasks: &Tasks) {
         self.losses.retain(|(lost, until)| *lost != fd && !tasks.has_reached(*until));
-        // The numbers wrap.
+        // Careful: the numbers wrap.
         let is_later = |index: usize| (self.arrivals[index].1.wrapping_sub(moves) as i16) > 0;
         if self.find(fd).is_ok_and(is_later) {
             return;
@@ -59,7 +61,7 @@ impl Losses {
         }
     }
 
-    /// A descriptor comes back. Returns whether that is an answer to its loss.
+    /// Takes the loss of a descriptor that comes back. Returns true if that is an answer to its loss.
     #[inline]
     pub(crate) fn take(&mut self, fd: RawFd, tasks: &Tasks) -> bool {
         !self.losses.is_empty() && self.take_loss(fd, tasks)
@@ -79,7 +81,7 @@ mod tests {
     use crate::runtime::id::RuntimeId;
 
     #[test]
-    fn a_loss_that_is_heard_of_when_the_descriptor_has_come_back_has_no_answer() {
+    fn a_loss_that_is_noticed_after_the_descriptor_has_come_back_has_no_answer() {
         let (mut losses, tasks) = (Losses::default(), Tasks::new(RuntimeId::new(1, 0)));
         for moves in [0, u16::MAX - 2, u16::MAX - 1, u16::MAX] {
             let [first, second, third] = [1, 2, 3].map(|step| moves.wrapping_add(step));

@@ -1,4 +1,4 @@
-//! What one waits for, and what one is told: two small sets of flags, with tokio's meanings.
+//! Interest and readiness: two small sets of flags, with the same meaning as tokio's.
 
 use std::fmt;
 use std::ops::{BitAnd, BitOr, BitOrAssign, Sub};
@@ -8,7 +8,7 @@ const WRITE: u8 = 2;
 const READ_CLOSED: u8 = 4;
 const WRITE_CLOSED: u8 = 8;
 
-/// Which sides of a descriptor one waits for: reading, writing, or either.
+/// The directions of a descriptor that the caller waits for: reading, writing, or either.
 ///
 /// # Examples
 ///
@@ -23,20 +23,20 @@ const WRITE_CLOSED: u8 = 8;
 pub struct Interest(u8);
 
 impl Interest {
-    /// In data to read, the peer's end of file, or an error.
+    /// Interest in reading: data, the peer's end of file, or an error.
     pub const READABLE: Interest = Interest(READ);
 
-    /// In room to write, or an error.
+    /// Interest in writing: room for data, or an error.
     pub const WRITABLE: Interest = Interest(WRITE);
 
-    /// Both interests together; the same as `|`.
-    #[must_use = "this makes a new interest, and changes neither of the two"]
+    /// Returns the union of both interests. The operator `|` does the same.
+    #[must_use = "this returns a new interest, and changes neither of the two"]
     pub const fn add(self, other: Interest) -> Interest {
         Interest(self.0 | other.0)
     }
 
-    /// What is left without `other`: `None` if nothing is.
-    #[must_use = "this makes a new interest, and changes neither of the two"]
+    /// Returns the interest without `other`, or `None` if nothing is left.
+    #[must_use = "this returns a new interest, and changes neither of the two"]
     pub const fn remove(self, other: Interest) -> Option<Interest> {
         match self.0 & !other.0 {
             0 => None,
@@ -44,12 +44,12 @@ impl Interest {
         }
     }
 
-    /// Whether reading is of interest.
+    /// Returns true if the interest includes reading.
     pub const fn is_readable(self) -> bool {
         self.0 & READ != 0
     }
 
-    /// Whether writing is of interest.
+    /// Returns true if the interest includes writing.
     pub const fn is_writable(self) -> bool {
         self.0 & WRITE != 0
     }
@@ -75,10 +75,10 @@ impl fmt::Debug for Interest {
     }
 }
 
-/// Which sides of a descriptor are ready, as far as has been heard.
+/// The readiness of a descriptor, as far as it has been reported.
 ///
-/// It is a report from the past: only an operation shows for sure, and may find that nothing is
-/// there.
+/// It is a report from the past. Only an operation tells whether the descriptor is still ready, and the
+/// operation may find that it is not.
 ///
 /// # Examples
 ///
@@ -93,46 +93,46 @@ impl fmt::Debug for Interest {
 pub struct Ready(u8);
 
 impl Ready {
-    /// Nothing is ready.
+    /// No readiness.
     pub const EMPTY: Ready = Ready(0);
 
-    /// A read is worth a try.
+    /// A read may make progress.
     pub const READABLE: Ready = Ready(READ);
 
-    /// A write is worth a try.
+    /// A write may make progress.
     pub const WRITABLE: Ready = Ready(WRITE);
 
-    /// Reads are near their end: the peer has closed or shut down, or there is an error to collect.
-    /// Data may be left before that.
+    /// The end of reads is near: the peer has closed or shut down its side, or there is an error to collect.
+    /// Data may be left before the end.
     pub const READ_CLOSED: Ready = Ready(READ_CLOSED);
 
-    /// Writes will fail: the connection is gone in both directions, or there is an error to collect.
+    /// Writes will fail: the connection is closed in both directions, or there is an error to collect.
     pub const WRITE_CLOSED: Ready = Ready(WRITE_CLOSED);
 
-    /// All of the above.
+    /// All of the flags above.
     pub const ALL: Ready = Ready(READ | WRITE | READ_CLOSED | WRITE_CLOSED);
 
-    /// Whether nothing is ready.
+    /// Returns true if no flag is set.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Whether a read is worth a try: data, end of file, or an error.
+    /// Returns true if a read may make progress: there is data, the end of file, or an error to collect.
     pub const fn is_readable(self) -> bool {
         self.0 & (READ | READ_CLOSED) != 0
     }
 
-    /// Whether a write is worth a try, if only to learn of an error.
+    /// Returns true if a write may make progress, or if there is an error to collect.
     pub const fn is_writable(self) -> bool {
         self.0 & (WRITE | WRITE_CLOSED) != 0
     }
 
-    /// Whether reads are near their end, see [`READ_CLOSED`](Ready::READ_CLOSED).
+    /// Returns true if the end of reads is near; see [`READ_CLOSED`](Ready::READ_CLOSED).
     pub const fn is_read_closed(self) -> bool {
         self.0 & READ_CLOSED != 0
     }
 
-    /// Whether writes will fail, see [`WRITE_CLOSED`](Ready::WRITE_CLOSED).
+    /// Returns true if writes will fail; see [`WRITE_CLOSED`](Ready::WRITE_CLOSED).
     pub const fn is_write_closed(self) -> bool {
         self.0 & WRITE_CLOSED != 0
     }
@@ -196,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_closed_side_is_worth_a_try_too() {
+    fn a_closed_side_counts_as_ready() {
         assert!(Ready::READ_CLOSED.is_readable() && !Ready::READ_CLOSED.is_writable());
         assert!(Ready::WRITE_CLOSED.is_writable() && !Ready::WRITE_CLOSED.is_readable());
         assert!(Ready::EMPTY.is_empty() && !Ready::ALL.is_empty());

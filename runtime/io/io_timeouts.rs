@@ -1,30 +1,32 @@
-//! How long an operation on a descriptor may wait: a timeout for each side, that costs a store.
+//! Timeouts of operations on a descriptor. Each side has a timeout, which costs one memory write per wait.
 //!
-//! A server has ten thousand connections, each with a timeout of half a minute, and a message on each
-//! now and then. A timer for every wait would be set and taken back with every message, and needs to
-//! know the time. So here each side has one *alarm*, which stays where it is while messages come and
-//! go. A wait that begins only notes the number of the turn of the loop:
+//! Consider a server with ten thousand connections. Each has a timeout of half a minute, and now and then a
+//! message. A timer per wait would be set and removed with every message, and would need a reading of the
+//! clock. So instead each side has one *alarm*: a timer that stays in the wheel while messages arrive. A wait
+//! that begins only notes the number of the present turn of the loop:
 //!
 //! ```text
 //!  wait begins ──► turn 17 ── event ──► turn 52 ── event ──► turn 90 ...
-//!                                                              │ nothing more comes
-//!  alarm armed ───────────────────────────────────► rings      │
-//!                                    since turn 90: not due ───┴──► rings again: due
+//!                                                              │ no more events
+//!  alarm armed ───────────────────────────────────► fires      │
+//!                                    since turn 90: not due ───┴──► fires again: due
 //! ```
 //!
-//! When the alarm rings it looks at the number. The [driver](crate::time::Driver) knows when that
-//! turn was, never too early and little too late; if that is not long ago, the alarm is armed anew for
-//! what is left. So a deadline is never early, and late by at most a 32nd of the timeout. It rings once
-//! per timeout and not once per message, and wakes nobody before it is due.
+//! When the alarm fires, it reads the number. The [driver](crate::time::Driver) knows the time of that turn,
+//! never too early and only a little too late. If the timeout has not passed since then, the alarm is armed
+//! again for the rest of it. So a timeout never ends early, and it ends late by at most a 32nd of its
+//! duration. The alarm fires once per timeout and not once per message, and wakes no task before the timeout
+//! is due.
 //!
-//! A wait ends with an [event](crate::runtime::io::readiness), not with the operation: `poll_read` cannot know that
-//! the one who called it last has been dropped. One that takes its place goes on with its wait, as in a
-//! loop around `select`. But if nobody answers when the alarm rings, nobody was there, and the next one
-//! begins anew: whoever lives is polled before the loop rests, and before whatever was queued later. (One
-//! that is woken, and not polled by its task, cannot be told from one that is gone, and begins anew as
-//! well: late is better than a time-out of who has not waited.)
+//! A wait ends with an [event](crate::runtime::io::readiness), not with the operation, because `poll_read`
+//! cannot know whether its latest caller has been dropped. A new caller in the same waiter continues the
+//! wait, as in a loop around `select`. When the alarm fires, it wakes the waiting task. A task that still
+//! waits is polled before the loop sleeps, and before all tasks that are queued later. That poll is the
+//! *answer*. If there is no answer in time, no task was waiting, and the next wait begins anew. (A future
+//! that is woken but not polled by its task looks the same as a dropped one, so its wait begins anew too. A
+//! late timeout is better than a timeout of a caller that has not waited.)
 //!
-//! `async` functions have waiters of their own, and know when they are dropped. They have a timer each.
+//! `async` functions have waiters of their own and know when they are dropped. Each call has a timer of its own.
 
 use crate::runtime::context::{self, Context};
 use crate::runtime::executor::tasks::QueuePosition;
@@ -39,38 +41,38 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::task::{self, Poll, Wake, Waker};
 use std::time::Duration;
 
-/// The timeouts of a descriptor. All that is in here changes on the thread where the descriptor is used;
-/// it is atomic so that owners can go elsewhere.
+/// The timeouts of a descriptor. Everything in it changes only on the thread where the descriptor is used. It
+/// is atomic so that owners can move to other threads.
 pub(crate) struct IoTimeouts {
     read: Arc<Side>,
     write: Arc<Side>,
 }
 
-/// One side; and the waker of its alarm.
+/// The timeout of one side. It is also the waker of the alarm.
 struct Side {
     direction: Direction,
-    /// In nanoseconds. Zero is none.
+    /// The timeout in nanoseconds. Zero means no timeout.
     timeout_ns: AtomicU64,
-    /// How often that has been set.
+    /// The number of times that the timeout has been set.
     settings: AtomicU32,
-    /// When the latest wait began: a turn, or with [`EXACT`] the nanoseconds of the clock.
+    /// The beginning of the latest wait: the number of a turn, or with [`EXACT`] the nanoseconds of the clock.
     since: AtomicU64,
-    /// The source for which the alarm is armed, as bits; zero if it is not. It belongs to the descriptor's
-    /// present registration.
+    /// The bits of the source for which the alarm is armed, or zero if it is not armed. The source belongs to
+    /// the descriptor's present registration.
     armed: AtomicU64,
     alarm: Mutex<Alarm>,
 }
 
-/// Where the alarm is in the wheel, if it is.
+/// The timer of the alarm.
 #[derive(Default)]
 struct Alarm {
     timer: Option<(TimerId, Instant)>,
-    rings_ns: u64,
-    /// If the alarm has rung: until when it can be answered.
-    rung: Option<QueuePosition>,
+    fires_ns: u64,
+    /// After the alarm has fired: the position in the run queue up to which a poll counts as an answer.
+    answer_until: Option<QueuePosition>,
 }
 
-/// The bit of an instant that was read from the clock.
+/// The bit that marks an instant read from the clock.
 const EXACT: u64 = 1 << 63;
 
 impl IoTimeouts {
@@ -86,7 +88,7 @@ impl IoTimeouts {
         }
     }
 
-    /// Sets a timeout. Those who wait are to be [stirred](wake_all), so that it counts for them too.
+    /// Sets a timeout. The caller then has to [wake](wake_all) the waiting tasks, so that it applies to them too.
     pub(crate) fn set(&self, direction: Direction, timeout: Option<Duration>) {
         let nanoseconds = |timeout: Duration| u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
         let side = self.side(direction);
@@ -102,33 +104,33 @@ impl IoTimeouts {
         }
     }
 
-    /// Whether a side's alarm is armed on behalf of `source`. It then only has to be [noted](Self::note)
-    /// when a wait begins.
+    /// Returns true if a side's alarm is armed for `source`. When a wait begins, it then only has to be
+    /// [noted](Self::note).
     #[inline]
     pub(crate) fn is_armed(&self, direction: Direction, source: SourceId) -> bool {
         self.side(direction).armed.load(Relaxed) == source.id.bits()
     }
 
-    /// The descriptor has another registration.
+    /// Disarms both alarms, because the descriptor has a new registration.
     pub(crate) fn disarm(&self) {
         self.read.disarm();
         self.write.disarm();
     }
 
-    /// A direction of the descriptor has another registration.
+    /// Disarms one alarm, because that direction of the descriptor has a new registration.
     pub(crate) fn disarm_side(&self, direction: Direction) {
         self.side(direction).disarm();
     }
 
-    /// A wait begins, here and now.
+    /// Notes that a wait begins now.
     #[inline]
     pub(crate) fn note(&self, direction: Direction) {
         self.side(direction).since.store(context::with(|context| context.time.turn()), Relaxed);
     }
 
-    /// One who shares the waiter of a side of `source` has nothing to do but wait, and no alarm is armed,
-    /// though there is a timeout. `is_new` if there has been an event since the last time. Ready if the
-    /// deadline has passed.
+    /// Arms the alarm for a caller that waits in the shared waiter of a side of `source`. Call this if there
+    /// is a timeout and no alarm is armed. `is_new` is true if there has been an event since the last call.
+    /// Returns `Ready` if the timeout has passed.
     pub(crate) fn poll_unarmed(
         &self,
         direction: Direction,
@@ -136,9 +138,10 @@ impl IoTimeouts {
         is_new: bool,
     ) -> Poll<io::Error> {
         let side = self.side(direction);
-        let rung = side.alarm.lock().and_then(|mut alarm| alarm.rung.take());
+        let answer_until = side.alarm.lock().and_then(|mut alarm| alarm.answer_until.take());
         context::with(|context| {
-            let is_answer = !is_new && rung.is_some_and(|until| !context.tasks.borrow().has_reached(until));
+            let is_answer =
+                !is_new && answer_until.is_some_and(|until| !context.tasks.borrow().has_reached(until));
             if is_answer || !side.begin(context, source.id) {
                 return Poll::Ready(io::ErrorKind::TimedOut.into());
             }
@@ -165,7 +168,7 @@ impl Side {
         })
     }
 
-    /// A wait begins while no alarm is armed. False if its time is over already.
+    /// Begins a wait and arms the alarm. Returns false if the timeout has passed already.
     #[cold]
     fn begin(self: &Arc<Self>, context: &Context, source: Id) -> bool {
         self.disarm();
@@ -176,11 +179,11 @@ impl Side {
         self.arm(context, now_ns.saturating_add(self.timeout_ns.load(Relaxed)))
     }
 
-    /// False if there is nothing to wait for.
-    fn arm(self: &Arc<Self>, context: &Context, rings_ns: u64) -> bool {
-        let timer = context.time.arm_at(rings_ns, Waker::from(self.clone()));
+    /// Arms the alarm. Returns false if that instant has passed already.
+    fn arm(self: &Arc<Self>, context: &Context, fires_ns: u64) -> bool {
+        let timer = context.time.arm_at(fires_ns, Waker::from(self.clone()));
         if let Some(mut alarm) = self.alarm.lock() {
-            alarm.rings_ns = rings_ns;
+            alarm.fires_ns = fires_ns;
             alarm.timer = timer;
         }
         timer.is_some()
@@ -189,7 +192,7 @@ impl Side {
     fn disarm(&self) {
         self.armed.store(0, Relaxed);
         let timer = self.alarm.lock().and_then(|mut alarm| {
-            alarm.rung = None;
+            alarm.answer_until = None;
             alarm.timer.take()
         });
         if let Some((mut timer, deadline)) = timer {
@@ -197,12 +200,12 @@ impl Side {
         }
     }
 
-    /// The alarm rings, in the runtime where it was armed.
-    fn ring(self: &Arc<Self>, context: &Context) {
+    /// Handles the alarm when it fires, in the runtime where it was armed.
+    fn fire(self: &Arc<Self>, context: &Context) {
         let source = Id::from_bits(self.armed.load(Relaxed));
-        let Some(rings_ns) = self.alarm.lock().map(|alarm| alarm.rings_ns) else { return };
-        // Careful: it may be an earlier one, that was left behind when the descriptor moved.
-        if source.runtime() != context.id.number() || context.time.turn_ns() < rings_ns {
+        let Some(fires_ns) = self.alarm.lock().map(|alarm| alarm.fires_ns) else { return };
+        // Careful: this may be an earlier timer, which was left behind when the descriptor moved.
+        if source.runtime() != context.id.number() || context.time.turn_ns() < fires_ns {
             return;
         }
         let since_ns = match self.since.load(Relaxed) {
@@ -216,21 +219,22 @@ impl Side {
         self.armed.store(0, Relaxed);
         wake_all(SourceId { id: source, runtime: context.id }, self.direction);
         if let Some(mut alarm) = self.alarm.lock() {
-            alarm.rung = Some(context.tasks.borrow().position());
+            alarm.answer_until = Some(context.tasks.borrow().position());
         }
     }
 }
 
 impl Wake for Side {
     fn wake(self: Arc<Self>) {
-        // It wakes those who wait, which may be user code.
+        // This wakes the waiting tasks, which may run user code.
         if let Some(context) = context::entered() {
-            self.ring(&context);
+            self.fire(&context);
         }
     }
 }
 
-/// Wakes whoever waits for a side, on whichever thread. Wakers are user code, and run under no borrow.
+/// Wakes the tasks that wait for a side, on whichever thread they are. Wakers are user code, and run under no
+/// borrow.
 pub(crate) fn wake_all(source: SourceId, direction: Direction) {
     if source.is_none() {
         return;
@@ -242,16 +246,16 @@ pub(crate) fn wake_all(source: SourceId, direction: Direction) {
     });
 }
 
-/// The deadline of one who has a waiter of its own.
+/// The deadline of a call that has a waiter of its own.
 #[derive(Default)]
 pub(crate) struct CallTimeout {
     sleep: Option<Sleep>,
-    /// Which setting of the timeout that is of.
+    /// The value of [`Side::settings`] to which the deadline belongs.
     setting: u32,
 }
 
 impl CallTimeout {
-    /// There is nothing to do but wait. Ready if the deadline has passed.
+    /// Polls the deadline, because the call has to wait. Returns `Ready` if the deadline has passed.
     pub(crate) fn poll(
         &mut self,
         timeouts: &IoTimeouts,

@@ -1,4 +1,4 @@
-//! Descriptors and readiness: the reactor, and how operations on a descriptor wait.
+//! Descriptors and readiness: the reactor, and the way in which operations on a descriptor wait.
 //!
 //! ```text
 //! registered (operations, waiting) ──► registration ──► source_cell, readiness
@@ -6,9 +6,9 @@
 //!        └──► io_timeouts                   └──► reactor ──► selector
 //! ```
 //!
-//! The reactor knows nothing of tasks: they meet in `Waker`.
+//! The reactor does not know tasks. Both only know `Waker`.
 
-// Pipes are for splice(2).
+// The pipes are for splice(2).
 #[cfg_attr(not(all(feature = "io-util", any(target_os = "linux", target_os = "android"))), allow(dead_code))]
 pub(crate) mod buffer_pool;
 pub(crate) mod contention;

@@ -1,69 +1,69 @@
-//! What the owner of a descriptor knows of its sides.
+//! The readiness of a descriptor's two sides, as its owner has recorded it.
 //!
-//! The reactor hands out each event once, to who looks for it; from then on the owner knows better,
-//! for it is the owner who reads and writes. So the usual transfer asks the reactor nothing, and
-//! one that comes after a short one asks once whether there has been an event since.
+//! The reactor hands out each event once, to the caller that looks for it. From then on the owner records the
+//! readiness, because the owner reads and writes. So a usual transfer does not ask the reactor. A transfer
+//! that follows a short one asks the reactor once whether there has been an event since.
 //!
-//! What is known of both sides is one word, that also says of which registration it is true:
-//! `[runtime 16 | generation 16 | write 16 | read 16]`. Once the descriptor is registered anew, with
-//! whichever runtime, nothing is readiness; then an operation is simply tried.
+//! The readiness of both sides is one word, which also names the registration that it belongs to: `[runtime
+//! 16 | generation 16 | write 16 | read 16]`. When the descriptor is registered again, with any runtime, the
+//! recorded readiness becomes void. The next operation is then simply tried.
 
 use crate::runtime::id::{Id, SourceId};
 use crate::runtime::io::reactor::Direction;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// What is known of the two sides of a registration.
+/// The recorded readiness of the two sides of a registration.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Readiness(u64);
 
-/// An operation found that the side is not ready, or took all there was.
+/// An operation found that the side is not ready, or transferred all data there was.
 const DRAINED: u64 = 1;
 /// There has been an event.
 const EVENT_SEEN: u64 = 2;
-/// A short transfer does not mean that nothing is left.
+/// A short transfer does not mean that no data is left.
 const CLOSED: u64 = 4;
-/// Somebody waits, or has waited, with a deadline, and there has been no event since.
+/// A caller with a deadline waits, or has waited, and there has been no event since.
 const WAITED: u64 = 8;
-/// The latest event went to a caller that waits for readiness, and no operation has been tried since.
+/// The latest event was returned to a caller that waits for readiness, and no operation has been tried since.
 const FRESH: u64 = 16;
-/// The rest counts events, so that readiness is only cleared by who has seen the latest one.
+/// The bits from here on count events, so that only a caller that has seen the latest event clears the readiness.
 const EVENT: u64 = 32;
-/// Where the count runs over, which is not to reach the neighbour.
+/// The bit into which the count overflows. It is cleared, so that it does not reach the other side's bits.
 const OVER: u64 = 1 << 15;
 
 const SIDE: u64 = 0xffff;
 const REGISTRATION: u64 = !0 << 32;
 
 impl Readiness {
-    /// To wait for an event is better than to try.
+    /// Returns true if it is better to wait for an event than to try an operation.
     #[inline]
     pub(crate) fn is_drained(self, direction: Direction) -> bool {
         self.0 & DRAINED << shift(direction) != 0
     }
 
-    /// Ready since an event.
+    /// Returns true if there has been an event since the side was last drained.
     pub(crate) fn is_ready(self, direction: Direction) -> bool {
         self.side(direction) & (DRAINED | EVENT_SEEN) == EVENT_SEEN
     }
 
-    /// An operation said `EAGAIN`.
+    /// Records that an operation failed with `EAGAIN`.
     #[inline]
     pub(crate) fn not_ready(self, direction: Direction) -> Readiness {
         Readiness(self.0 | DRAINED << shift(direction))
     }
 
-    /// A transfer was short: nothing is left, unless the side is closed.
+    /// Records a short transfer: no data is left, unless the side is closed.
     #[inline]
     pub(crate) fn short(self, direction: Direction) -> Readiness {
         if self.0 & CLOSED << shift(direction) == 0 { self.not_ready(direction) } else { self }
     }
 
-    /// Returns whether an error or a closed side has been reported of either direction.
+    /// Returns true if an error or a closed side has been reported for either direction.
     pub(crate) fn is_closed(self) -> bool {
         self.0 & (CLOSED << shift(Direction::Read) | CLOSED << shift(Direction::Write)) != 0
     }
 
-    /// There was an event.
+    /// Records an event.
     #[inline]
     pub(crate) fn event(self, direction: Direction, closed: bool) -> Readiness {
         let flags = EVENT_SEEN | if closed { CLOSED } else { 0 };
@@ -71,46 +71,46 @@ impl Readiness {
         Readiness(counted & !((DRAINED | WAITED | FRESH | OVER) << shift(direction)))
     }
 
-    /// Marks the latest event as told to a caller that waits for readiness.
+    /// Records that the latest event was returned to a caller that waits for readiness.
     pub(crate) fn fresh(self, direction: Direction) -> Readiness {
         Readiness(self.0 | FRESH << shift(direction))
     }
 
-    /// An operation has been tried since that event.
+    /// Records that an operation has been tried since that event.
     pub(crate) fn tried(self, direction: Direction) -> Readiness {
         Readiness(self.0 & !(FRESH << shift(direction)))
     }
 
-    /// Returns whether an operation that succeeds has something to end: a wait, or what is fresh.
+    /// Returns true if a successful operation has to end a wait, or has to clear the mark of a fresh event.
     #[inline]
     pub(crate) fn is_waited_or_fresh(self, direction: Direction) -> bool {
         self.0 & (WAITED | FRESH) << shift(direction) != 0
     }
 
-    /// Returns whether no operation has been tried since a caller was told of the latest event.
+    /// Returns true if no operation has been tried since the latest event was returned to a caller.
     #[inline]
     pub(crate) fn is_fresh(self, direction: Direction) -> bool {
         self.0 & FRESH << shift(direction) != 0
     }
 
-    /// Somebody has begun to wait who has a deadline.
+    /// Records that a caller with a deadline has begun to wait.
     #[inline]
     pub(crate) fn waited(self, direction: Direction) -> Readiness {
         Readiness(self.0 | WAITED << shift(direction))
     }
 
-    /// That wait is over.
+    /// Records that this wait is over.
     pub(crate) fn unwaited(self, direction: Direction) -> Readiness {
         Readiness(self.0 & !(WAITED << shift(direction)))
     }
 
-    /// Whether somebody had begun to wait before, and there has been no event since.
+    /// Returns true if a caller with a deadline has begun to wait, and there has been no event since.
     #[inline]
     pub(crate) fn is_waited(self, direction: Direction) -> bool {
         self.0 & WAITED << shift(direction) != 0
     }
 
-    /// Whether the same is known of a side, as of the same event.
+    /// Returns true if the readiness of a side is the same, as of the same event.
     pub(crate) fn is_same(self, other: Readiness, direction: Direction) -> bool {
         (self.0 ^ other.0) & (REGISTRATION | (SIDE & !(WAITED | FRESH)) << shift(direction)) == 0
     }
@@ -121,34 +121,36 @@ impl Readiness {
     }
 }
 
-/// Where that is kept.
+/// The atomic word that holds the readiness.
 #[derive(Default)]
 pub(crate) struct ReadinessCell {
     word: AtomicU64,
 }
 
 impl ReadinessCell {
-    /// What is known of the registration `id`, which is all zeros as long as there is none.
+    /// Returns the readiness of the registration `id`. The id is all zeros if there is no registration.
     #[inline]
     pub(crate) fn of(&self, id: Id) -> Readiness {
         let word = self.word.load(Relaxed);
         if (word ^ id.bits()) & REGISTRATION == 0 { Readiness(word) } else { nothing(id) }
     }
 
-    /// Begins anew for a registration that was just made, of whose sides nothing is readiness.
+    /// Resets the readiness for a new registration. Nothing is known of its sides.
     pub(crate) fn reset(&self, id: Id) {
         self.set(nothing(id));
     }
 
-    /// Only to be called where the registration is, so that its words have one writer. A word that
-    /// comes too late, since another thread has just registered the descriptor, is void.
+    /// Records the readiness. Call this only on the thread of the registration, so that its words have one
+    /// writer. A word that is written too late, because another thread has just registered the descriptor, is
+    /// void.
     #[inline]
     pub(crate) fn set(&self, readiness: Readiness) {
         self.word.store(readiness.0, Relaxed);
     }
 }
 
-/// Of a descriptor that is split nothing is to be tried before its sides have been asked.
+/// Returns the readiness of a registration of which nothing is known. If the descriptor is split, both sides
+/// count as drained, so that no operation is tried before the cells of its sides are checked.
 #[cold]
 fn nothing(id: Id) -> Readiness {
     let readiness = Readiness(id.bits() & REGISTRATION);
@@ -181,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sides_are_known_apart() {
+    fn the_sides_are_recorded_separately() {
         let (readiness_cell, id) = (ReadinessCell::default(), Id::new(3, 9, 70_000));
         let first = changed(&readiness_cell, id, |readiness| readiness.not_ready(Read));
         let second = changed(&readiness_cell, id, |readiness| readiness.event(Write, true));
@@ -207,7 +209,7 @@ mod tests {
     fn both_sides_of_a_split_descriptor_count_as_drained() {
         let (readiness_cell, earlier) = (ReadinessCell::default(), Id::new(3, 9, 5));
         for late in [earlier, SourceId::NONE.id, Id::new(1, 1, u32::MAX)] {
-            // A word of whoever has not heard of it yet.
+            // A late write by a thread that has not noticed the split yet.
             readiness_cell.set(readiness_cell.of(late).event(Read, false));
             let readiness = readiness_cell.of(SourceId::SPLIT.id);
             assert!(readiness.is_drained(Read) && readiness.is_drained(Write) && !readiness.is_ready(Read));
@@ -215,25 +217,25 @@ mod tests {
     }
 
     #[test]
-    fn only_an_event_opens_what_is_drained() {
+    fn only_an_event_ends_the_drained_state() {
         let nothing = ReadinessCell::default().of(Id::new(3, 9, 5));
         for direction in [Read, Write] {
             assert!(!nothing.is_drained(direction) && !nothing.is_ready(direction));
             assert!(nothing.short(direction).is_drained(direction));
             let heard = nothing.not_ready(direction).event(direction, false);
             assert!(heard.is_ready(direction) && heard.short(direction).is_drained(direction));
-            // It ends a wait, which is no other state of what is ready.
+            // An event ends a wait. A wait does not change whether a side is ready.
             let waited = heard.not_ready(direction).waited(direction);
             assert!(waited.is_waited(direction) && waited.is_same(waited.unwaited(direction), direction));
             assert!(!waited.unwaited(direction).is_waited(direction));
             assert!(!waited.event(direction, false).is_waited(direction));
-            // So does it end what is fresh, which is no other state of what is ready either.
+            // An event also ends the fresh mark, which does not change whether a side is ready either.
             let fresh = heard.fresh(direction);
             assert!(fresh.is_fresh(direction) && fresh.is_same(fresh.tried(direction), direction));
             assert!(!fresh.tried(direction).is_fresh(direction));
             assert!(!fresh.event(direction, false).is_fresh(direction));
             assert!(!fresh.is_closed() && fresh.event(direction, true).is_closed());
-            // The end of the stream is still to be read.
+            // The end of the stream has still to be read.
             let closed = heard.event(direction, true);
             assert!(!closed.short(direction).is_drained(direction));
             assert!(closed.not_ready(direction).is_drained(direction));
@@ -241,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn events_are_counted_apart() {
+    fn the_events_of_each_side_are_counted_separately() {
         let mut readiness = ReadinessCell::default().of(Id::new(3, 9, 5)).event(Write, false);
         let before = readiness;
         for _ in 0..10_000 {

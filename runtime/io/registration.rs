@@ -1,18 +1,20 @@
-//! Which runtime a descriptor is registered with.
+//! The runtime with which a descriptor is registered.
 //!
-//! It *binds* to the runtime on whose thread it first has to wait: until then operations are simply
-//! tried, so that sockets can be made anywhere, and one that is ready at once costs no
-//! cell. Used on another runtime's thread later on, it moves there.
+//! A descriptor *binds* to the runtime on whose thread an operation first has to wait. Until then operations
+//! are simply tried. So sockets can be created anywhere, and a socket that is ready at once costs no source.
+//! If the descriptor is used on the thread of another runtime later, it moves to that runtime.
 //!
-//! A descriptor may be handed from one runtime to the next as often as one likes. A runtime that takes it back while
-//! it still waits for it *answers* its loss, see `contention.rs`: then two runtimes wait for it at once, and would take
-//! it from each other for ever. So the first answer splits the descriptor: the runtime that answers watches the
-//! direction that it waits for, and the other one keeps the other direction. That is all for the halves of a stream on
-//! two threads. When both directions come to one runtime, there is one registration again.
+//! A descriptor may be handed from one runtime to the next any number of times. If a runtime takes it back
+//! because it still waits for it, that is an *answer* to the loss, see `contention.rs`. Then two runtimes
+//! wait for the descriptor at once, and would take it from each other forever. So the first answer splits the
+//! descriptor: the runtime that answers watches the direction that it waits for, and the other runtime keeps
+//! the other direction. This is enough for the halves of a stream on two threads. When both directions come
+//! to one runtime, there is one registration again.
 //!
-//! Two that wait for the same direction go on taking it from each other. Past [`MAX_ANSWERS`] in a row, the one that
-//! comes gets an error. The other goes on waiting: whoever loses a registration is woken, tries again, and sees the
-//! new state of things. No wake is lost.
+//! Two runtimes that wait for the same direction continue to take it from each other. After [`MAX_ANSWERS`]
+//! answers in a row, the runtime that would answer next gets an error instead, and the other one continues to
+//! wait. No wake is lost: a task whose runtime loses a registration is woken, tries again, and sees the new
+//! state.
 //!
 //! ```text
 //!            bind                  answer                       bind
@@ -32,38 +34,40 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::rc::Rc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// How often in a row a descriptor may be taken back by a wait that has just lost it. A task that is handed a
-/// descriptor just when its loop hears of the loss, and has waited for it before, looks like one that has waited all
-/// the time; but that is seldom so several times in a row. Each move is a wake of another thread.
+/// The maximum number of times in a row that a descriptor is taken back by a wait that has just lost it. A
+/// task may be handed a descriptor at the moment when its loop learns of the loss, and may have waited for it
+/// before. Such a task looks as if it had waited all the time, but that rarely happens several times in a
+/// row. Each move costs a wake of another thread.
 const MAX_ANSWERS: u16 = 32;
 
-/// Whose source a descriptor is. To be dropped before the descriptor is closed, and so are its [`Sides`].
+/// The registration of a descriptor. It must be dropped before the descriptor is closed, and so must its
+/// [`Sides`].
 pub(crate) struct Registration {
-    /// For both directions, unless the descriptor is split.
+    /// The source for both directions, unless the descriptor is split.
     whole: SourceCell,
-    /// Held while the registration changes.
+    /// Locked while the registration changes.
     state: Mutex<State>,
 }
 
 struct State {
-    /// The descriptor's number when it was registered last.
+    /// The descriptor's number at its latest registration.
     fd: RawFd,
-    /// How often the registration has moved from one runtime to another. It wraps.
+    /// The number of moves of the registration from one runtime to another. It wraps.
     moves: u16,
-    /// How many moves in a row were answers to a loss.
+    /// The number of latest moves in a row that were answers to a loss.
     answers: u16,
 }
 
-/// What has become of a cell.
+/// The result of a move.
 struct Moved {
     id: SourceId,
-    /// Whether it has moved for both directions.
+    /// True if both directions have moved.
     moves_both: bool,
     left: Left,
 }
 
 impl Registration {
-    /// Of a descriptor that is not registered yet.
+    /// Creates the registration of a descriptor that is not registered yet.
     pub(crate) fn new(fd: RawFd) -> Registration {
         Registration { whole: SourceCell::none(), state: Mutex::new(State { fd, moves: 0, answers: 0 }) }
     }
@@ -74,26 +78,28 @@ impl Registration {
         &self.whole
     }
 
-    /// Returns the source that the descriptor is, in whichever runtime, by the whole registration or by a side's.
+    /// Returns the source of the descriptor in its runtime, from the cell for both directions or from that of
+    /// a side.
     #[inline]
     pub(crate) fn id(&self, cell: &SourceCell) -> SourceId {
         let source = cell.load();
-        // Careful: between the two words there may have been a move. The one would name another source in the
-        // runtime that is named by the other.
+        // Careful: the descriptor may have moved between the reads of the two words. The id of one runtime
+        // would then name an unrelated source in the other runtime.
         if source.id.runtime() == source.runtime.number() { source } else { self.id_after_move(cell) }
     }
 
-    /// Waits for the move that is under way.
+    /// Waits until the move in progress is done, and returns the source.
     #[cold]
     fn id_after_move(&self, cell: &SourceCell) -> SourceId {
         let _state = self.lock();
         cell.load()
     }
 
-    /// Binds a descriptor that is not registered to the runtime on this thread, on behalf of one who is about to wait for
-    /// `direction`, if any. `changes` is called before anybody else can record_event of it; it runs no user code.
+    /// Binds a descriptor that is not registered to the runtime on this thread, for a caller that is about to
+    /// wait for `direction`, if any. `changes` is called before any other thread can see the new source, and
+    /// must not run user code.
     ///
-    /// Returns `None` if another thread was first.
+    /// Returns `None` if another thread has registered it first.
     #[cold]
     pub(crate) fn register_first(
         &self,
@@ -116,12 +122,12 @@ impl Registration {
         })
     }
 
-    /// Binds to the runtime on this thread, taking the descriptor from the one of `earlier`, if any, on
-    /// behalf of one who is about to wait for `direction`, if any. `sides` are those of this descriptor. `changes` is
-    /// called before anybody else can record_event of it: with `true` if both directions move, else with `false`. It runs no
-    /// user code.
+    /// Binds to the runtime on this thread, for a caller that is about to wait for `direction`, if any. The
+    /// descriptor is taken from the runtime of `earlier`, if any. `sides` returns the sides of this
+    /// descriptor. `changes` is called before any other thread can see the new source, with `true` if both
+    /// directions move. It must not run user code.
     ///
-    /// Returns `None` if another thread was first, so that `earlier` is out of date.
+    /// Returns `None` if another thread has changed the registration first, so that `earlier` is out of date.
     #[cold]
     pub(crate) fn register<'a>(
         &self,
@@ -143,15 +149,16 @@ impl Registration {
                 return Ok(None);
             }
             let is_answer = context.losses.borrow_mut().take(fd.as_raw_fd(), &context.tasks.borrow());
-            // A runtime that has been dropped waits for nothing.
-            let has_rival = !earlier.is_none() && remote::find(earlier.runtime).is_some();
-            let is_contended = has_rival && is_answer;
+            // A runtime that has been dropped does not wait for anything.
+            let earlier_is_alive = !earlier.is_none() && remote::find(earlier.runtime).is_some();
+            let is_contended = earlier_is_alive && is_answer;
             state.answers = if is_contended { state.answers + 1 } else { 0 };
             if state.answers > MAX_ANSWERS {
                 state.answers = 0;
                 return Err(in_use());
             }
-            let moving = Moving { registration: self, context, state: &mut state, fd, earlier, has_rival };
+            let moving =
+                Moving { registration: self, context, state: &mut state, fd, earlier, earlier_is_alive };
             let Moved { id, moves_both, left } = match (split, direction) {
                 (Some((direction, sides)), _) => moving.side(direction, sides),
                 (None, Some(direction)) if is_contended => moving.split(direction, sides()),
@@ -166,8 +173,8 @@ impl Registration {
         }))
     }
 
-    /// Gives the registration up, while the descriptor is still open. Whoever has left a waker is
-    /// woken, to leave it with the next cell.
+    /// Deregisters the descriptor, which must still be open. Tasks that have left a waker are woken, so that
+    /// they leave it with the next source.
     pub(crate) fn deregister(&mut self, sides: Option<&mut Sides>) {
         if let Some(sides) = sides {
             sides.release(Source::wake);
@@ -183,7 +190,7 @@ impl Registration {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing that can panic runs under this lock.
+        // No code that can panic runs under this lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -198,8 +205,8 @@ fn in_use() -> io::Error {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        // Nobody can wait for a descriptor whose owner is dropped; wakers left by earlier, cancelled
-        // calls are dropped with it.
+        // No task can wait for a descriptor whose owner is being dropped. Wakers left by earlier, cancelled
+        // calls are dropped with the source.
         self.release(Source::discard);
     }
 }
@@ -219,18 +226,18 @@ impl Drop for Sides {
     }
 }
 
-/// A registration that is about to change, under the lock of its registration.
+/// A registration that is about to change, with its lock held.
 struct Moving<'a> {
     registration: &'a Registration,
     context: &'a Context,
     state: &'a mut State,
     fd: BorrowedFd<'a>,
     earlier: SourceId,
-    has_rival: bool,
+    earlier_is_alive: bool,
 }
 
 impl Moving<'_> {
-    /// Both directions come here.
+    /// Moves both directions here.
     fn whole(mut self, direction: Option<Direction>) -> io::Result<Moved> {
         let id = self.context.reactor.borrow_mut().register(self.fd, direction)?;
         let id = SourceId { id, runtime: self.context.id };
@@ -239,7 +246,7 @@ impl Moving<'_> {
         Ok(Moved { id, moves_both: true, left })
     }
 
-    /// A direction comes here, and the other one stays where both were.
+    /// Moves one direction here. The other one stays where both were.
     fn split(mut self, direction: Direction, sides: &Sides) -> io::Result<Moved> {
         let id = self.context.reactor.borrow_mut().register_side(self.fd, direction)?;
         let id = SourceId { id, runtime: self.context.id };
@@ -252,7 +259,8 @@ impl Moving<'_> {
         Ok(Moved { id, moves_both: false, left })
     }
 
-    /// A direction of a split descriptor comes here. If the other one is here already, they are one again.
+    /// Moves one direction of a split descriptor here. If the other one is here already, both get one source
+    /// again.
     fn side(mut self, direction: Direction, sides: &Sides) -> io::Result<Moved> {
         let other = sides.of(direction.other()).load();
         let id = if other.runtime == self.context.id {
@@ -271,17 +279,17 @@ impl Moving<'_> {
         Ok(Moved { id, moves_both: false, left })
     }
 
-    /// The descriptor is registered here, and not where it was. Taken out there under the lock, it can be registered
-    /// there anew as soon as that is possible.
+    /// Deregisters the descriptor where it was registered before. This is done under the lock, so that it can
+    /// be registered there again as soon as the lock is free.
     fn arrive(&mut self) -> Left {
         let earlier_fd = self.count_move();
         give_up(self.earlier, earlier_fd, self.state.moves)
     }
 
-    /// Returns the number that the descriptor had before.
+    /// Counts a move. Returns the number that the descriptor had before.
     fn count_move(&mut self) -> RawFd {
         let fd = self.fd.as_raw_fd();
-        if self.has_rival {
+        if self.earlier_is_alive {
             self.state.moves = self.state.moves.wrapping_add(1);
             self.context.losses.borrow_mut().arrived(fd, self.state.moves);
         }
@@ -289,19 +297,19 @@ impl Moving<'_> {
     }
 }
 
-/// What is left to do about a registration that has been given up, under no lock and no borrow: its wakers are user
-/// code.
+/// The remaining work for a registration that has been given up. It is done under no lock and no borrow,
+/// because the wakers are user code.
 enum Left {
     Nothing,
-    /// It was one of a runtime of this thread.
+    /// The source belonged to a runtime of this thread.
     Here(Rc<Context>, Option<Source>),
-    /// It was one of another thread, whose loop has yet to record_event of it.
+    /// The source belongs to a runtime of another thread, whose loop has not freed it yet.
     Remote {
         id: SourceId,
         fd: RawFd,
         moves: u16,
     },
-    /// Of a direction alone: the other one stays registered.
+    /// Only one direction was given up. The other one stays registered.
     Side {
         id: SourceId,
         direction: Direction,
@@ -310,7 +318,7 @@ enum Left {
     },
 }
 
-/// Deregisters a descriptor, which is still open, from the runtime it is registered to. `moves` is the number of the latest
+/// Deregisters a descriptor, which must still be open, from its runtime. `moves` is the number of the latest
 /// move.
 fn give_up(id: SourceId, fd: RawFd, moves: u16) -> Left {
     if id.is_none() || id.is_split() {
@@ -322,12 +330,12 @@ fn give_up(id: SourceId, fd: RawFd, moves: u16) -> Left {
             context.losses.borrow_mut().departed(fd);
             Left::Here(context, source)
         }
-        None => give_up_remotely(id, fd, moves),
+        None => deregister_remotely(id, fd, moves),
     }
 }
 
 #[cold]
-fn give_up_remotely(id: SourceId, fd: RawFd, moves: u16) -> Left {
+fn deregister_remotely(id: SourceId, fd: RawFd, moves: u16) -> Left {
     match remote::find(id.runtime) {
         Some(remote) => {
             remote.deregister(fd);
@@ -338,12 +346,12 @@ fn give_up_remotely(id: SourceId, fd: RawFd, moves: u16) -> Left {
 }
 
 impl Left {
-    /// Does with a source what `finish` says.
+    /// Does the remaining work. `finish` is called with the source.
     fn finish(self, finish: fn(Source)) {
         match self {
             Left::Nothing => {}
             Left::Here(context, source) => {
-                // It may be dropped by what the wakers do, and is kept until they have done it.
+                // The wakers may drop the context, so it is kept until they have run.
                 source.map(finish);
                 drop(context);
             }
@@ -365,22 +373,23 @@ impl Left {
     }
 }
 
-/// Wakes whoever has waited for what a runtime has lost, and notes whether that was somebody.
+/// Wakes the tasks that waited for a descriptor which a runtime has lost, and records whether any task was woken.
 fn lose(context: &Context, fd: RawFd, moves: u16, is_awaited: bool, wake: impl FnOnce()) {
     let queued = context.tasks.borrow().queued();
     wake();
-    // A task that was queued already was woken for another reason: it may have been handed the descriptor.
+    // If the task was in the run queue already, it was woken for another reason: it may have been handed the
+    // descriptor.
     let has_woken = is_awaited && context.tasks.borrow().queued() != queued;
     context.losses.borrow_mut().lost(fd, moves, has_woken, &context.tasks.borrow());
 }
 
 impl Source {
-    /// Drops the wakers of whoever waits.
+    /// Drops the wakers of all waiters.
     fn discard(mut self) {
         self.drain(crate::runtime::waker::discard);
     }
 
-    /// Wakes whoever waits, so that they find out what has become of the descriptor.
+    /// Wakes all waiters, so that their tasks see the new state of the descriptor.
     fn wake(mut self) {
         let mut wakers = Vec::new();
         self.take_wakers(&mut wakers);
@@ -395,7 +404,7 @@ mod tests {
     use std::sync::mpsc::channel;
 
     #[test]
-    fn the_id_of_one_runtime_is_not_taken_for_one_of_another_during_a_move() {
+    fn the_id_of_one_runtime_is_not_mistaken_for_one_of_another_during_a_move() {
         let registration = Registration::new(-1);
         let sources =
             [1, 2].map(|number| SourceId { id: Id::new(number, 5, 7), runtime: RuntimeId::new(number, 0) });
@@ -412,13 +421,13 @@ mod tests {
                 registration.id(&registration.whole)
             });
             begun.recv().unwrap();
-            // It has time to see the one without the other.
+            // Give the other thread time to see one word without the other.
             (0..1000).for_each(|_| std::thread::yield_now());
             whole.set_runtime(sources[1]);
             drop(moving);
             assert!(reading.join().unwrap() == sources[1]);
         });
-        // There is none to release.
+        // The source does not exist, so there is nothing to release.
         whole.set(SourceId::NONE);
     }
 }

@@ -1,13 +1,13 @@
-//! Where a descriptor is registered, as its owner sees it: the id of the source, and what is known of it there.
+//! The registration of a descriptor as its owner sees it: the id of the source, and the recorded readiness.
 //!
-//! As a rule a descriptor has one cell, for both directions. If two runtimes wait for a direction each, as
-//! with the halves of a stream on two threads, there are two: the descriptor is *split*, and [`Sides`] has one for each
-//! direction. Then the whole registration is [`SourceId::SPLIT`], a source that no runtime has and of which both
-//! directions count as drained. So the usual path finds nothing there and goes the longer way, where it is asked
-//! whether a descriptor is split. Who is not split is not asked.
+//! A descriptor usually has one cell, for both directions. If two runtimes wait for one direction each, as
+//! with the halves of a stream on two threads, the descriptor is *split* and has two cells, one for each
+//! direction, in [`Sides`]. The cell for both directions then holds [`SourceId::SPLIT`], a source that no
+//! runtime has, and both of its directions count as drained. So the usual path finds nothing there and takes
+//! the slow path, which checks whether the descriptor is split. The fast path makes no such check.
 //!
-//! All of it is in atomic words, so that the owner is `Send` and `Sync`. They change under the lock of the
-//! [`Registration`](crate::runtime::io::registration::Registration).
+//! All of this is in atomic words, so that the owner is `Send` and `Sync`. The words change under the lock of
+//! the [`Registration`](crate::runtime::io::registration::Registration).
 
 use crate::runtime::id::{Id, RuntimeId, SourceId};
 use crate::runtime::io::reactor::Direction;
@@ -15,12 +15,12 @@ use crate::runtime::io::readiness::{Readiness, ReadinessCell};
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicI32, AtomicU16, AtomicU64, Ordering};
 
-/// One cell.
+/// The id of a source, and the recorded readiness of its directions.
 pub(crate) struct SourceCell {
-    /// An [`Id`]'s bits; zero while there is none.
+    /// The bits of the source's [`Id`], or zero while there is no source.
     id: AtomicU64,
-    /// Its [`RuntimeId`]'s bits. Written after `id`, and read before it: so whoever finds the runtime of the
-    /// present registration finds its id as well.
+    /// The bits of the source's [`RuntimeId`]. They are written after `id` and read before it, so a thread
+    /// that reads the runtime of the present registration also reads its id.
     runtime: AtomicU64,
     readiness_cell: ReadinessCell,
 }
@@ -34,7 +34,7 @@ impl SourceCell {
         }
     }
 
-    /// Reads both words. Unless it is done under the lock, they may be of two registrations: see
+    /// Reads both words. Unless the caller holds the lock, they may belong to two registrations: see
     /// [`Registration::id`](crate::runtime::io::registration::Registration::id).
     #[inline]
     pub(crate) fn load(&self) -> SourceId {
@@ -42,25 +42,26 @@ impl SourceCell {
         SourceId { id: Id::from_bits(self.id.load(Ordering::Relaxed)), runtime }
     }
 
-    /// Returns whether there is one for each direction, in [`Sides`].
+    /// Returns true if the descriptor is split, so that each direction has a cell in [`Sides`].
     #[inline]
     pub(crate) fn is_split(&self) -> bool {
         self.id.load(Ordering::Acquire) == SourceId::SPLIT.id.bits()
     }
 
-    /// What is known of that source.
+    /// Returns the readiness recorded for that source.
     #[inline]
     pub(crate) fn readiness(&self, id: SourceId) -> Readiness {
         self.readiness_cell.of(id.id)
     }
 
-    /// Keeps what is known now. Only to be called where the source is, or if nobody watches it.
+    /// Records the readiness. Call this only on the thread of the source's runtime, or if no runtime watches
+    /// the source.
     #[inline]
     pub(crate) fn store(&self, readiness: Readiness) {
         self.readiness_cell.set(readiness);
     }
 
-    /// Only to be called under the lock.
+    /// Replaces the source. Call this only under the lock.
     pub(crate) fn set(&self, id: SourceId) {
         self.readiness_cell.reset(id.id);
         self.set_id(id);
@@ -75,7 +76,7 @@ impl SourceCell {
         self.runtime.store(id.runtime.bits(), Ordering::Release);
     }
 
-    /// Empties it, and gives what was there.
+    /// Empties the cell, and returns the source that it held.
     pub(crate) fn take(&mut self) -> SourceId {
         let id = self.load();
         self.set(SourceId::NONE);
@@ -83,11 +84,11 @@ impl SourceCell {
     }
 }
 
-/// A registration for each direction, of a descriptor that has been split.
+/// The cells of a descriptor that has been split, one for each direction.
 pub(crate) struct Sides {
     read: SourceCell,
     write: SourceCell,
-    /// The descriptor's number, and that of its latest move, for who drops this.
+    /// The number of the descriptor and that of its latest move, for the code that drops the cells.
     fd: AtomicI32,
     moves: AtomicU16,
 }
@@ -109,13 +110,14 @@ impl Sides {
         }
     }
 
-    /// Only to be called under the lock.
+    /// Records the number of the descriptor and that of its latest move. Call this only under the lock.
     pub(crate) fn note(&self, fd: RawFd, moves: u16) {
         self.fd.store(fd, Ordering::Relaxed);
         self.moves.store(moves, Ordering::Relaxed);
     }
 
-    /// Empties both, and gives what was there, with the descriptor's number and that of its latest move.
+    /// Empties both cells. Returns the sources that they held, the number of the descriptor, and that of its
+    /// latest move.
     pub(crate) fn take(&mut self) -> ([SourceId; 2], RawFd, u16) {
         ([self.read.take(), self.write.take()], *self.fd.get_mut(), *self.moves.get_mut())
     }

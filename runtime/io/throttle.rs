@@ -1,47 +1,50 @@
-//! Reports of level-triggered selectors after which nobody can do anything, and when to stop listening to them.
+//! The throttle of level-triggered selectors. It mutes a source whose reports lead to no progress.
 //!
-//! A task that waits for a side is woken when the side is closed or has an error. It finds the end or the error
-//! and waits no more. But no read or write clears some states: an error queue that nobody reads (`IP_RECVERR`,
-//! `MSG_ZEROCOPY`, see ip(7)), or a datagram socket that is shut for reading through a duplicate. There the
-//! operation says `EAGAIN`, and the next wait reports the same state again at once, so the loop would never sleep.
+//! A task that waits for a side is woken when the side is closed or has an error. It finds the end or the
+//! error, and stops waiting. But no read or write clears some states: an error queue that no task reads
+//! (`IP_RECVERR`, `MSG_ZEROCOPY`, see ip(7)), or a datagram socket that is shut down for reading through a
+//! duplicate. In these states the operation fails with `EAGAIN`, and the next wait reports the same state
+//! again at once, so the loop would never sleep.
 //!
-//! So such a source is *muted*: the selector does not watch it for a while, then the waiting tasks try again and
-//! the source is watched again. How long it is muted depends on how long nothing has succeeded. An operation that
-//! succeeds ends that time, and the source is watched again at once. So what a muted source reports late, it
-//! reports at most about twice as late, and never by more than [`LONGEST`].
+//! So such a source is *muted*: the selector does not watch it for a while. Then the waiting tasks try again,
+//! and the source is watched again. The longer no operation has succeeded, the longer the source is muted. An
+//! operation that succeeds ends that time, and the source is watched again at once. So an event of a muted
+//! source is reported at most about twice as late as without muting, and never later by more than
+//! [`LONGEST`].
 //!
-//! This module does not know who waits, and what an operation is. The owner of a descriptor tells what succeeds,
-//! see `registered/operations.rs`.
+//! This module does not know which tasks wait, and what an operation is. The owner of a descriptor reports
+//! successes, see `registered/operations.rs`.
 
 use crate::runtime::id::Id;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-/// The time without a success in which every report is passed on. It bounds what one success costs, and a timeout
-/// of the kernel is hardly more exact (see `PR_SET_TIMERSLACK` in prctl(2)).
+/// The time without a success in which every report is passed on. It limits the cost of one success. A
+/// timeout of the kernel is hardly more accurate than this (see `PR_SET_TIMERSLACK` in prctl(2)).
 const GRACE: Duration = Duration::from_micros(100);
 
-/// The number of reports that are passed on in any case, for machines on which a turn takes longer than [`GRACE`].
+/// The number of reports that are passed on in any case, for machines on which a turn takes longer than
+/// [`GRACE`].
 const LEAST_REPORTS: u32 = 8;
 
-/// The longest time for which a source is muted. A hundred futile tries a second cost little.
+/// The longest time for which a source is muted. A hundred failing attempts per second cost little.
 const LONGEST: Duration = Duration::from_millis(10);
 
-/// After this time without a report an earlier one says nothing about the present.
+/// After this time without a report, earlier reports are forgotten.
 const FORGOTTEN: Duration = Duration::from_millis(50);
 
-/// Counts such reports.
+/// Counts the reports of closed sides and errors, and chooses the sources to mute.
 #[derive(Default)]
 pub(crate) struct Throttle {
-    /// By the bits of the source's id.
+    /// The records, by the bits of the source's id.
     records: BTreeMap<u64, Record>,
-    /// Sources that the selector is to stop watching.
+    /// The sources that the selector has to stop watching.
     to_mute: Vec<Id>,
-    /// Muted sources, by the end of that.
+    /// The muted sources, sorted by the end of that time.
     muted: BTreeSet<(Instant, u64)>,
 }
 
-/// What has been reported about a source since an operation on it succeeded.
+/// The reports of a source since an operation on it succeeded.
 struct Record {
     reports: u32,
     first: Instant,
@@ -50,10 +53,10 @@ struct Record {
 }
 
 impl Throttle {
-    /// Notes that a closed side or an error is reported to a waiting task. Returns whether the source is to be
-    /// muted instead.
+    /// Records that a closed side or an error is reported to a waiting task. Returns true if the source has
+    /// to be muted instead.
     #[cold]
-    pub(crate) fn is_too_much(&mut self, id: Id, now: Instant) -> bool {
+    pub(crate) fn needs_muting(&mut self, id: Id, now: Instant) -> bool {
         let new = || Record { reports: 0, first: now, latest: now, muted_until: None };
         let record = self.records.entry(id.bits()).or_insert_with(new);
         if record.muted_until.is_none() && now.saturating_duration_since(record.latest) > FORGOTTEN {
@@ -61,13 +64,13 @@ impl Throttle {
         }
         record.latest = now;
         record.reports = record.reports.saturating_add(1);
-        let futile_time = now.saturating_duration_since(record.first);
-        if record.reports <= LEAST_REPORTS || futile_time < GRACE {
+        let failing_time = now.saturating_duration_since(record.first);
+        if record.reports <= LEAST_REPORTS || failing_time < GRACE {
             return false;
         }
-        // A new waiter may have had it watched again in the meantime.
+        // A new waiter may have caused the source to be watched again in the meantime.
         if record.muted_until.is_none() {
-            let until = now + futile_time.min(LONGEST);
+            let until = now + failing_time.min(LONGEST);
             record.muted_until = Some(until);
             self.muted.insert((until, id.bits()));
         }
@@ -75,7 +78,7 @@ impl Throttle {
         true
     }
 
-    /// Notes that an operation on a source has succeeded. If the source is muted, that ends now.
+    /// Records that an operation on a source has succeeded. If the source is muted, that ends now.
     #[cold]
     pub(crate) fn succeeded(&mut self, id: Id) {
         if let Some(record) = self.records.remove(&id.bits())
@@ -103,19 +106,19 @@ impl Throttle {
         }
     }
 
-    /// Returns whether no source is muted or to be muted.
+    /// Returns true if no source is muted or has to be muted.
     #[inline]
     pub(crate) fn is_idle(&self) -> bool {
         self.muted.is_empty() && self.to_mute.is_empty()
     }
 
-    /// Takes out the next source that is not to be watched any longer.
+    /// Takes the next source that the selector has to stop watching.
     pub(crate) fn next_to_mute(&mut self) -> Option<Id> {
         self.to_mute.pop()
     }
 
-    /// Takes out a source that has been muted long enough: its waiters are to try again.
-    pub(crate) fn next_over(&mut self, now: Instant) -> Option<Id> {
+    /// Takes a source that has been muted long enough. Its waiters have to try again.
+    pub(crate) fn next_to_unmute(&mut self, now: Instant) -> Option<Id> {
         let (until, bits) = *self.muted.first()?;
         if until > now {
             return None;
@@ -128,7 +131,7 @@ impl Throttle {
         Some(Id::from_bits(bits))
     }
 
-    /// Returns a timeout that ends when the next source is no longer muted, at the latest.
+    /// Returns the timeout, shortened so that it ends when the next source is no longer muted.
     #[inline(never)]
     pub(crate) fn limit(&self, timeout: Option<Duration>) -> Option<Duration> {
         if self.muted.is_empty() { timeout } else { self.limit_by_muted(timeout) }
@@ -150,30 +153,30 @@ mod tests {
         Id::new(1, 1, slot)
     }
 
-    /// Reports a source as often as it may be, within no time.
+    /// Reports a source as often as is allowed, within no time.
     fn exhaust(throttle: &mut Throttle, id: Id, now: Instant) {
-        assert!((0..LEAST_REPORTS).all(|_| !throttle.is_too_much(id, now)));
+        assert!((0..LEAST_REPORTS).all(|_| !throttle.needs_muting(id, now)));
     }
 
     #[test]
     fn a_source_is_muted_for_as_long_as_nothing_has_succeeded() {
         let (mut throttle, start) = (Throttle::default(), Instant::now());
         exhaust(&mut throttle, id(1), start);
-        assert!(!throttle.is_too_much(id(1), start), "many reports, but within no time");
+        assert!(!throttle.needs_muting(id(1), start), "many reports, but within no time");
         assert!(throttle.is_idle());
         assert_eq!(throttle.limit(None), None);
         let mut now = start + GRACE;
         let mut total = GRACE;
         while total < 20 * LONGEST {
             let before = now;
-            assert!(throttle.is_too_much(id(1), now));
+            assert!(throttle.needs_muting(id(1), now));
             assert_eq!((throttle.next_to_mute(), throttle.next_to_mute()), (Some(id(1)), None));
             assert!(throttle.limit(None).is_some());
             assert_eq!(throttle.limit(Some(Duration::ZERO)), Some(Duration::ZERO));
             let length = total.min(LONGEST);
-            assert_eq!(throttle.next_over(now + length - Duration::from_nanos(1)), None);
+            assert_eq!(throttle.next_to_unmute(now + length - Duration::from_nanos(1)), None);
             now += length;
-            assert_eq!((throttle.next_over(now), throttle.next_over(now)), (Some(id(1)), None));
+            assert_eq!((throttle.next_to_unmute(now), throttle.next_to_unmute(now)), (Some(id(1)), None));
             assert!(throttle.is_idle());
             total += now - before;
         }
@@ -186,22 +189,22 @@ mod tests {
             let now = Instant::now();
             exhaust(&mut throttle, id(1), now);
             let later = now + GRACE;
-            assert!(throttle.is_too_much(id(1), later));
+            assert!(throttle.needs_muting(id(1), later));
             throttle.succeeded(id(1));
             assert_eq!(throttle.next_to_mute(), Some(id(1)));
             assert_eq!(throttle.limit(None), Some(Duration::ZERO), "its waiters try again in the same turn");
-            assert_eq!((throttle.next_over(later), throttle.next_over(later)), (Some(id(1)), None));
+            assert_eq!((throttle.next_to_unmute(later), throttle.next_to_unmute(later)), (Some(id(1)), None));
         }
         let start = Instant::now();
         for n in 0..100 {
-            assert!(!throttle.is_too_much(id(1), start + n * GRACE));
+            assert!(!throttle.needs_muting(id(1), start + n * GRACE));
             throttle.succeeded(id(1));
         }
         assert!(throttle.is_idle());
     }
 
     #[test]
-    fn sources_are_counted_apart_and_forgotten_when_they_go() {
+    fn sources_are_counted_separately_and_forgotten_when_they_are_deregistered() {
         let (mut throttle, now) = (Throttle::default(), Instant::now());
         for slot in 0..3 {
             exhaust(&mut throttle, id(slot), now);
@@ -209,22 +212,23 @@ mod tests {
         throttle.forget(id(2));
         exhaust(&mut throttle, id(2), now + GRACE);
         for slot in 0..2 {
-            assert!(throttle.is_too_much(id(slot), now + GRACE));
+            assert!(throttle.needs_muting(id(slot), now + GRACE));
         }
-        // One that is reported again while it is muted, since another task waits now, is not muted for longer.
-        assert!(throttle.is_too_much(id(0), now + GRACE));
+        // A source that is reported again while it is muted, because another task waits now, is not muted for
+        // longer.
+        assert!(throttle.needs_muting(id(0), now + GRACE));
         throttle.forget(id(1));
         assert_eq!(
-            (throttle.next_over(now + 2 * GRACE), throttle.next_over(now + LONGEST)),
+            (throttle.next_to_unmute(now + 2 * GRACE), throttle.next_to_unmute(now + LONGEST)),
             (Some(id(0)), None)
         );
     }
 
     #[test]
-    fn what_is_reported_now_and_then_is_not_muted() {
+    fn a_source_that_is_reported_now_and_then_is_not_muted() {
         let (mut throttle, mut now) = (Throttle::default(), Instant::now());
         for _ in 0..10 * LEAST_REPORTS {
-            assert!(!throttle.is_too_much(id(1), now));
+            assert!(!throttle.needs_muting(id(1), now));
             now += FORGOTTEN + Duration::from_millis(1);
         }
         assert!(throttle.is_idle());

@@ -1,20 +1,20 @@
-//! The reactor: turns readiness reported by the kernel into wakers to wake.
+//! The reactor: it turns the readiness that the kernel reports into wakers to wake.
 //!
-//! Once per turn the executor calls [`Reactor::turn`], which waits in the selector and shows the
-//! caller the wakers of every ready source; those that may run user code go into the caller's list. It
-//! wakes nobody itself: order is the executor's business. It knows nothing of tasks and nothing of
-//! timers.
+//! Once per turn the executor calls [`Reactor::turn`]. It waits in the selector, and passes the wakers of
+//! every ready source to the caller. Wakers that may run user code go into the caller's list. The reactor
+//! wakes no task itself, because the executor decides the order. It knows neither tasks nor timers.
 //!
-//! A *source* is a registered descriptor with two sides, one per direction. What the kernel reports
-//! for a side is kept until its owner looks, who from then on [knows](crate::runtime::io::readiness) that the side is
-//! ready, and asks again only after an operation found that it is not. Whoever then has to wait leaves
-//! a waker, in one of two waiters: the `poll_*` functions share one, where the latest caller sits; each
-//! `async` call has its own. An event empties all of a side's waiters.
+//! A *source* is a registered descriptor with two sides, one per direction. The reactor keeps the event of a
+//! side until the owner looks for it. From then on the owner has [recorded](crate::runtime::io::readiness)
+//! that the side is ready, and asks again only after an operation found that it is not. A caller that has to
+//! wait then leaves a waker in one of two kinds of waiters: the `poll_*` functions share one waiter per side,
+//! which holds the waker of the latest caller, and each `async` call has its own. An event empties all
+//! waiters of a side.
 //!
-//! An edge-triggered selector watches both sides for the life of the source. A level-triggered one
-//! would report a hang-up that nobody reads with every turn, so it is *armed* for a side when somebody
-//! first waits for it, and disarmed when it reports what nobody waits for: to wait again for what has
-//! just been read costs nothing.
+//! An edge-triggered selector watches both sides for the life of the source. A level-triggered selector would
+//! report a hang-up that no task reads in every turn. So it is *armed* for a side when a task first waits for
+//! that side, and disarmed when it reports a side for which no task waits. A task that waits again for a side
+//! that it has just read therefore costs nothing.
 
 mod source;
 mod waiters;
@@ -33,16 +33,16 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-/// What a caller learns who looks at a side.
+/// The result of looking at a side.
 pub(crate) enum Look {
-    /// There has been an event since the last look. If `closed`, a short transfer does not mean that
-    /// nothing is left: see [`Event::is_read_closed`].
+    /// There has been an event since the last look. If `closed` is true, a short transfer does not mean that
+    /// no data is left: see [`Event::is_read_closed`].
     Event { closed: bool },
-    /// There has been none, and the waker already sits there.
+    /// There has been no event, and the waker is already in its waiter.
     WakerSet,
-    /// There has been none; the waker has yet to be left, by [`Reactor::set_waker`].
+    /// There has been no event, and the caller still has to leave its waker with [`Reactor::set_waker`].
     NeedsWaker,
-    /// There is no such source any more.
+    /// The source does not exist any more.
     Gone,
 }
 
@@ -55,20 +55,20 @@ pub(crate) struct Reactor {
     last_waiter: u64,
 }
 
-/// What concerns level-triggered selectors alone.
+/// The state that only level-triggered selectors need.
 #[derive(Default)]
 struct LevelTriggered {
-    /// The ids of sources to be disarmed after the present wait.
+    /// The ids of sources to disarm after the present wait.
     unwanted: Vec<Id>,
     throttle: Throttle,
 }
 
 impl LevelTriggered {
-    /// Returns whether the waiters are told of an event, which they are not if its source is to be muted.
+    /// Returns true if the event is passed on to the waiters. It is not if its source has to be muted.
     #[inline(never)]
-    fn tells(&mut self, id: Id, source: &Source, event: Event) -> bool {
+    fn passes_on(&mut self, id: Id, source: &Source, event: Event) -> bool {
         let awaited = source.awaited();
-        if awaited & event.flags() >> CLOSURE != 0 && self.throttle.is_too_much(id, Instant::now()) {
+        if awaited & event.flags() >> CLOSURE != 0 && self.throttle.needs_muting(id, Instant::now()) {
             return false;
         }
         if source.flags >> ARMED & event.flags() & READINESS & !awaited != 0 {
@@ -90,9 +90,9 @@ impl Reactor {
         }
     }
 
-    /// Waits in the selector, and wakes whoever waits for what is ready: by `wake`, or by way of
-    /// `wakers` if that declines, as it has to where user code would run. A waker that it takes keeps
-    /// its waiter, and need not be left again.
+    /// Waits in the selector, and wakes the waiters of every ready source. `wake` is called with each waker.
+    /// If it returns false, because the wake would run user code, the waker is added to `wakers` instead. A
+    /// waker that `wake` accepts stays in its waiter, and need not be left again.
     pub(crate) fn turn(
         &mut self,
         timeout: Option<Duration>,
@@ -100,15 +100,15 @@ impl Reactor {
         wakers: &mut Vec<Waker>,
     ) -> io::Result<()> {
         let sources = &mut self.sources;
-        // By edge both sides are watched whether somebody waits or not.
+        // An edge-triggered selector watches both sides, even if no task waits.
         let is_edge = self.selector.kind().is_edge();
         let timeout = if is_edge { timeout } else { self.level.throttle.limit(timeout) };
         let level = &mut self.level;
         self.selector.wait_for_each(timeout, |event| {
-            // An event for a source that has gone, whoever has the slot now, is dropped.
+            // Ignore an event for a source that is gone, even if its slot is in use again.
             let id = Id::from_bits(event.key());
             if let Some(source) = find(sources, id)
-                && (is_edge || level.tells(id, source, event))
+                && (is_edge || level.passes_on(id, source, event))
             {
                 source.apply(event, &mut wake, wakers);
             }
@@ -116,8 +116,8 @@ impl Reactor {
         if is_edge { Ok(()) } else { self.settle_level(wakers) }
     }
 
-    /// Stops watching what nobody waits for, and what is to be muted. The waiters of a source that has been muted
-    /// for long enough try again, which has it watched again.
+    /// Stops watching the sides for which no task waits, and the sources that have to be muted. The waiters
+    /// of a source that has been muted for long enough try again, which makes the selector watch it again.
     #[inline(never)]
     fn settle_level(&mut self, wakers: &mut Vec<Waker>) -> io::Result<()> {
         while let Some(id) = self.level.unwanted.pop() {
@@ -130,7 +130,7 @@ impl Reactor {
             self.disarm(id, |_| 0)?;
         }
         let now = Instant::now();
-        while let Some(id) = self.level.throttle.next_over(now) {
+        while let Some(id) = self.level.throttle.next_to_unmute(now) {
             if let Some(source) = find(&mut self.sources, id) {
                 source.flags |= source.awaited();
                 source.take_wakers(wakers);
@@ -139,8 +139,8 @@ impl Reactor {
         Ok(())
     }
 
-    /// Watches a descriptor, on behalf of one who is about to wait for `direction`, if any. What is
-    /// ready already is reported as an event.
+    /// Registers a descriptor, for a caller that is about to wait for `direction`, if any. If the descriptor
+    /// is ready already, that is reported as an event.
     pub(crate) fn register(&mut self, fd: BorrowedFd<'_>, direction: Option<Direction>) -> io::Result<Id> {
         let armed = match direction {
             _ if self.selector.kind().is_edge() => READINESS,
@@ -150,7 +150,7 @@ impl Reactor {
         self.register_armed(fd, armed)
     }
 
-    /// Watches one direction of a descriptor whose other direction is watched by another runtime.
+    /// Registers one direction of a descriptor whose other direction another runtime watches.
     pub(crate) fn register_side(&mut self, fd: BorrowedFd<'_>, direction: Direction) -> io::Result<Id> {
         self.register_armed(fd, direction.readiness())
     }
@@ -169,7 +169,8 @@ impl Reactor {
         Ok(id)
     }
 
-    /// Has the selector watch a side too: by level, or by edge after another runtime has watched it.
+    /// Makes the selector watch one more side. This is needed for level-triggered selectors, and for
+    /// edge-triggered ones after another runtime has watched that side.
     #[cold]
     fn arm(&mut self, id: Id, direction: Direction) -> io::Result<()> {
         let Some(source) = find(&mut self.sources, id) else { return Ok(()) };
@@ -179,22 +180,23 @@ impl Reactor {
         Ok(())
     }
 
-    /// Has it watch no other sides than these, by level.
+    /// Makes a level-triggered selector watch no other sides than those that `but` returns.
     #[cold]
     fn disarm(&mut self, id: Id, but: fn(&Source) -> u8) -> io::Result<()> {
         let Some(source) = find(&mut self.sources, id) else { return Ok(()) };
         source.flags &= !(READINESS << ARMED) | but(source) << ARMED;
         match self.selector.modify_for(source.fd, id.bits(), interest(source.flags >> ARMED)) {
-            // Closed behind its owner's back: nothing more will be reported.
+            // The descriptor was closed without the owner's knowledge, so no events follow.
             Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EBADF)) => Ok(()),
             result => result,
         }
     }
 
-    /// Stops watching a descriptor, which is still open. The caller wakes or drops what comes back.
+    /// Deregisters a descriptor, which is still open. The caller wakes or drops the wakers of the source that
+    /// is returned.
     pub(crate) fn deregister(&mut self, id: Id) -> Option<Source> {
         let source = self.forget(id)?;
-        // Fails if somebody closed the descriptor behind its owner's back; then it is gone anyway.
+        // This fails if other code has closed the descriptor. Then it is not watched anyway.
         let _ = self.selector.deregister_fd(source.fd);
         Some(source)
     }
@@ -207,13 +209,13 @@ impl Reactor {
         Some(source)
     }
 
-    /// Notes that an operation on a source has succeeded, so that the source is not muted.
+    /// Records that an operation on a source has succeeded, so that the source is not muted.
     pub(crate) fn succeeded(&mut self, id: Id) {
         self.level.throttle.succeeded(id);
     }
 
-    /// Takes note of the event that has come for a side since the last look; if there is none, tells
-    /// whether the waker is in its waiter.
+    /// Takes the event that has arrived for a side since the last look. If there is none, tells whether the
+    /// waker is in its waiter.
     #[inline(always)]
     pub(crate) fn look(&mut self, id: Id, direction: Direction, waiter: &Waiter, waker: &Waker) -> Look {
         let Some(source) = find(&mut self.sources, id) else {
@@ -232,28 +234,29 @@ impl Reactor {
         }
     }
 
-    /// Takes note of the event that has come for a side since the last look: if there is one, tells
-    /// whether the side is closed.
+    /// Takes the event that has arrived for a side since the last look. If there is one, returns whether a
+    /// short transfer does not mean that no data is left.
     pub(crate) fn take_event(&mut self, id: Id, direction: Direction) -> Option<bool> {
         find(&mut self.sources, id)?.take_event(direction)
     }
 
-    /// Whether the selector watches a side: by edge, always.
+    /// Returns true if the selector watches a side. An edge-triggered selector always does.
     pub(crate) fn is_armed(&mut self, id: Id, direction: Direction) -> bool {
         find(&mut self.sources, id).is_some_and(|source| source.is_armed(direction))
     }
 
-    /// Whether the peer has closed a direction, or an error is there to collect.
+    /// Returns true if the peer has closed a direction, or if there is an error to collect.
     pub(crate) fn is_closed(&mut self, id: Id, direction: Direction) -> bool {
         find(&mut self.sources, id).is_some_and(|source| source.flags & direction.closure() != 0)
     }
 
-    /// Leaves a waker, and gives back the one to drop: the earlier one, as a rule. `Own(None)` gets a
-    /// waiter of its own.
+    /// Leaves a waker in a waiter. Returns the waker that the caller has to drop, which is usually the
+    /// earlier one. For `Own(None)` a new waiter is created.
     ///
     /// # Errors
     ///
-    /// If a level-triggered selector cannot watch the side. The waker may then be left all the same.
+    /// Returns an error if a level-triggered selector cannot watch the side. The waker may be in the waiter
+    /// even then.
     pub(crate) fn set_waker(
         &mut self,
         id: Id,
@@ -275,27 +278,28 @@ impl Reactor {
         (earlier, armed)
     }
 
-    /// Empties all waiters of a side: they are to look again, though there has been no event.
+    /// Empties all waiters of a side, so that their tasks look again, although there has been no event.
     pub(crate) fn wake_all(&mut self, id: Id, direction: Direction, wakers: &mut Vec<Waker>) {
         let Some(source) = find(&mut self.sources, id) else { return };
         source.waits &= !(direction.readiness() | direction.readiness() << OWN);
         source.waiters(direction).take_all(wakers);
     }
 
-    /// Another runtime watches a side from now on: here its waiters are emptied, to look again, and the selector does not
-    /// watch it any more. Returns whether somebody has waited.
+    /// Stops watching a side that another runtime watches from now on, and empties its waiters, so that their
+    /// tasks look again. Returns true if a task was waiting.
     pub(crate) fn give_up(&mut self, id: Id, direction: Direction, wakers: &mut Vec<Waker>) -> bool {
         let Some(source) = find(&mut self.sources, id) else { return false };
         let is_awaited = source.awaited() & direction.readiness() != 0;
         source.flags &= !(direction.readiness() << ARMED);
         let (fd, interest) = (source.fd, interest(source.flags >> ARMED));
-        // Fails if it has been taken out meanwhile, or closed: then nothing is reported anyway.
+        // This fails if the descriptor has been deregistered or closed in the meantime. Then no events are
+        // reported anyway.
         let _ = self.selector.modify_for(fd, id.bits(), interest);
         self.wake_all(id, direction, wakers);
         is_awaited
     }
 
-    /// Gives up a waiter of one's own. The caller drops the waker that was there.
+    /// Removes the waiter of an `async` call. The caller drops the waker that was in it.
     pub(crate) fn remove_waker(&mut self, id: Id, direction: Direction, key: WaiterKey) -> Option<Waker> {
         let source = find(&mut self.sources, id)?;
         let (waker, is_last) = source.waiters(direction).remove_waker(key)?;
@@ -305,40 +309,40 @@ impl Reactor {
         Some(waker)
     }
 
-    /// The loop goes to sleep: gives back what is not needed now.
+    /// Frees memory that is not needed now. The loop calls this before it sleeps.
     pub(crate) fn shrink(&mut self) {
         self.sources.shrink();
     }
 
-    /// Whether nothing is registered, so that looking for events would be in vain.
+    /// Returns true if no descriptor is registered, so that there is no need to check for events.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.sources.is_empty()
     }
 
-    /// How many descriptors are registered.
+    /// Returns the number of registered descriptors.
     pub(crate) fn len(&self) -> usize {
         self.sources.len()
     }
 
-    /// Whether somebody waits for a descriptor.
+    /// Returns true if a task waits for a descriptor.
     pub(crate) fn has_waiters(&self) -> bool {
         self.sources.iter().any(|source| source.waits != 0)
     }
 
-    /// The runtime is going: hands out every waker that is left.
+    /// Hands out all wakers, because the runtime is being dropped.
     pub(crate) fn clear(&mut self, wakers: &mut Vec<Waker>) {
         self.sources.iter_mut().for_each(|source| source.take_wakers(wakers));
     }
 }
 
-/// The source that an id means, if its slot has no other entry by now.
+/// Returns the source with this id, unless its slot is vacant or has another source by now.
 #[inline]
 fn find(sources: &mut Slots<Source>, id: Id) -> Option<&mut Source> {
     sources.get_mut(id.slot()).filter(|source| source.generation == u32::from(id.generation()))
 }
 
-/// Which sides the selector is to watch.
+/// Returns the interest for the armed sides.
 fn interest(armed: u8) -> Option<Interest> {
     match (armed & READABLE != 0, armed & WRITABLE != 0) {
         (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
@@ -355,14 +359,14 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     #[test]
-    fn a_slots_earlier_tenant_is_not_taken_for_the_present_one() {
+    fn an_id_of_an_earlier_source_does_not_find_the_one_in_its_slot() {
         let mut reactor = Reactor::new(RuntimeId::new(1, 0), Selector::new().unwrap());
         let (one, _other) = UnixStream::pair().unwrap();
         let earlier = reactor.register(one.as_fd(), None).unwrap();
         assert!(reactor.deregister(earlier).is_some());
         let present = reactor.register(one.as_fd(), None).unwrap();
         assert_eq!(earlier.slot(), present.slot());
-        // What an event, or a handle, that comes late would do.
+        // An event or a handle that arrives late must not find the new source.
         assert!(find(&mut reactor.sources, earlier).is_none());
         assert!(reactor.deregister(earlier).is_none());
         assert!(find(&mut reactor.sources, present).is_some());

@@ -1,7 +1,7 @@
-//! A source: a registered descriptor, its two sides, and who waits for them.
+//! A source: a registered descriptor, its two sides, and their waiters.
 //!
-//! What has been reported stays in its flags until somebody looks. A waker that was woken where it sits
-//! keeps its waiter; `waits` says whether it still wants to be.
+//! A reported event stays in the flags until the owner looks for it. A waker that was woken without being
+//! taken out stays in its waiter. `waits` tells whether it still has to be woken.
 
 use super::waiters::{WaiterKey, WaiterList};
 use crate::runtime::selector::{Event, READ_END, READ_MORE, READABLE, WRITABLE, WRITE_CLOSED};
@@ -10,30 +10,32 @@ use crate::runtime::unwind;
 use std::os::fd::RawFd;
 use std::task::Waker;
 
-/// Which way the data goes.
+/// The direction of a transfer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Direction {
     Read,
     Write,
 }
 
-/// Where a caller's waker sits.
+/// The place where a caller leaves its waker.
 #[derive(PartialEq, Eq, Debug)]
 pub(crate) enum Waiter {
-    /// The one that `poll_*` functions share: the latest caller is woken.
+    /// The waiter that the `poll_*` functions share. It holds the waker of the latest caller.
     Shared,
-    /// A waiter of the caller's own. `None` until it first has to wait.
+    /// A waiter that belongs to the caller. It is `None` until the caller first has to wait.
     Own(Option<WaiterKey>),
 }
 
 /// A registered descriptor. Its owner deregisters it before the descriptor is closed.
 pub(crate) struct Source {
-    /// Of 16 bits; more than that if the slot is vacant.
+    /// The generation, which has 16 bits. A larger number means that the slot is vacant.
     pub(super) generation: u32,
-    /// What has been reported: the flags of [`Event`]. Those of readiness are taken back by who looks.
-    /// Above them, at [`ARMED`], the same for the sides that the selector watches: by edge, always both.
+    /// The reported flags of [`Event`]. Those of readiness are cleared when the owner takes the event. Above
+    /// them, at [`ARMED`], are the readiness flags of the sides that the selector watches. An edge-triggered
+    /// selector always watches both.
     pub(super) flags: u8,
-    /// Which waiters may have to be woken: for reads and writes the shared one, then those of callers' own.
+    /// The waiters that may have to be woken: two bits, for reads and writes, for the shared waiters, then
+    /// two for the waiters of `async` calls.
     pub(super) waits: u8,
     pub(super) fd: RawFd,
     pub(super) read: Waiters,
@@ -47,19 +49,19 @@ pub(super) struct Waiters {
     own: Option<Box<WaiterList>>,
 }
 
-// Whatever drops a source drops several wakers, each of which may panic.
+// To drop a source is to drop several wakers, and each of them may panic.
 impl Drop for Waiters {
     fn drop(&mut self) {
         self.drain(unwind::drop);
     }
 }
 
-/// Those of callers' own come after the shared ones.
+/// The shift of the bits for waiters of `async` calls in `waits`.
 pub(super) const OWN: u32 = 2;
-/// In an event, what is closed comes after what is ready.
+/// The shift from the flags of readiness to those of closure in an event.
 pub(super) const CLOSURE: u32 = 2;
 const _: () = assert!(READ_MORE >> CLOSURE == READABLE && WRITE_CLOSED >> CLOSURE == WRITABLE);
-/// And those of armed sides.
+/// The shift of the flags of armed sides in `flags`.
 pub(super) const ARMED: u32 = 4;
 pub(super) const READINESS: u8 = READABLE | WRITABLE;
 
@@ -71,7 +73,7 @@ impl Direction {
         }
     }
 
-    /// The flag of [`Event`] that says that an operation may get on.
+    /// Returns the flag of [`Event`] which tells that an operation may make progress.
     #[inline]
     pub(super) fn readiness(self) -> u8 {
         match self {
@@ -80,7 +82,7 @@ impl Direction {
         }
     }
 
-    /// The one that says that there is no end to that.
+    /// Returns the flag which tells that the side is closed or has an error.
     #[inline]
     pub(super) fn closure(self) -> u8 {
         match self {
@@ -89,7 +91,7 @@ impl Direction {
         }
     }
 
-    /// The one that says that there may be more after a short transfer.
+    /// Returns the flag which tells that data may be left after a short transfer.
     #[inline]
     pub(super) fn more(self) -> u8 {
         match self {
@@ -100,7 +102,7 @@ impl Direction {
 }
 
 impl Waiter {
-    /// The flag of a source whose waiters of this kind may have to be woken.
+    /// Returns the bit of `waits` for waiters of this kind.
     #[inline]
     pub(super) fn flag(&self, direction: Direction) -> u8 {
         match self {
@@ -131,24 +133,24 @@ impl Source {
         self.flags >> ARMED & direction.readiness() != 0
     }
 
-    /// The sides for which somebody may wait, as flags of readiness.
+    /// Returns the sides for which a task may wait, as flags of readiness.
     pub(super) fn awaited(&self) -> u8 {
         (self.waits | self.waits >> OWN) & READINESS
     }
 
-    /// Returns whether somebody may wait for one of the sides.
+    /// Returns true if a task may wait for one of the sides.
     pub(crate) fn is_awaited(&self) -> bool {
         self.waits != 0
     }
 
-    /// Empties all waiters. `f` is called with each waker, and does not panic.
+    /// Empties all waiters. `f` is called with each waker, and must not panic.
     pub(crate) fn drain(&mut self, mut f: impl FnMut(Waker)) {
         self.waits = 0;
         self.read.drain(&mut f);
         self.write.drain(&mut f);
     }
 
-    /// Empties all waiters.
+    /// Empties all waiters into a list.
     pub(crate) fn take_wakers(&mut self, wakers: &mut Vec<Waker>) {
         self.waits = 0;
         for waiters in [&mut self.read, &mut self.write] {
@@ -216,20 +218,20 @@ impl Waiters {
         }
     }
 
-    /// Empties them.
+    /// Empties all waiters of this side into a list.
     pub(super) fn take_all(&mut self, wakers: &mut Vec<Waker>) {
         wakers.extend(self.shared.take());
         self.take_own(wakers);
     }
 
-    /// Gives up a waiter of one's own: the waker that was there, and whether no other is left.
+    /// Removes the waiter of an `async` call. Returns its waker, and whether it was the last such waiter.
     pub(super) fn remove_waker(&mut self, key: WaiterKey) -> Option<(Waker, bool)> {
         let own = self.own.as_mut()?;
         let waker = own.remove(key)?;
         Some((waker, own.is_empty()))
     }
 
-    /// `number` is for a new waiter, if this is one.
+    /// Leaves a waker in a waiter, and returns the earlier one. `number` is called if a new waiter is created.
     pub(super) fn set_waker(
         &mut self,
         waiter: &mut Waiter,

@@ -1,26 +1,26 @@
-//! The waiters of one direction of a source that have a waker each: those of `async` functions.
+//! The waiters of one direction of a source that belong to `async` calls. Each has a waker of its own.
 //!
-//! WaiterList are numbered, and lie in the order of their numbers: so one is found quickly, however many there are, and
-//! they are woken in the order in which they came. A key that is out of date finds nothing: its number is given out once
-//! in a runtime.
+//! The waiters are numbered and sorted by their numbers. So a waiter is found quickly, however many there
+//! are, and all are woken in the order in which they arrived. A key that is out of date finds nothing,
+//! because each number is used only once in a runtime.
 
 use std::mem;
 use std::task::Waker;
 
-/// Names a waiter, as long as it is there.
+/// Identifies a waiter while it exists.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct WaiterKey {
     number: u64,
 }
 
-/// This many places may be empty whatever the number of waiters.
+/// The number of entries that may be empty, in addition to as many as there are waiters.
 const FEW: usize = 8;
 
 #[derive(Default)]
 pub(super) struct WaiterList {
-    /// A place is empty if it has no waker.
+    /// The waiters. An entry without a waker is empty.
     entries: Vec<(u64, Option<Waker>)>,
-    /// How many have one.
+    /// The number of entries with a waker.
     count: usize,
 }
 
@@ -29,7 +29,7 @@ impl WaiterList {
         self.count == 0
     }
 
-    /// `number` is larger than that of any earlier waiter.
+    /// Adds a waiter. Its `number` must be larger than that of any earlier waiter.
     pub(super) fn insert(&mut self, number: u64, waker: Waker) -> WaiterKey {
         debug_assert!(self.entries.last().is_none_or(|(last, _)| *last < number));
         self.entries.push((number, Some(waker)));
@@ -48,19 +48,19 @@ impl WaiterList {
             self.entries.retain(|(_, waker)| waker.is_some());
         }
         if self.is_empty() {
-            // The room of many is given back.
+            // Free the memory after many waiters.
             self.entries = Vec::new();
         }
         Some(waker)
     }
 
-    /// Takes out every waiter, in the order in which they came.
+    /// Removes all waiters, in the order in which they arrived.
     pub(super) fn take_all(&mut self, wakers: &mut Vec<Waker>) {
         self.count = 0;
         wakers.extend(mem::take(&mut self.entries).into_iter().filter_map(|(_, waker)| waker));
     }
 
-    /// Calls `f` with each waiter's waker.
+    /// Calls `f` with the waker of each waiter.
     pub(super) fn drain(self, f: impl FnMut(Waker)) {
         if !self.is_empty() {
             self.entries.into_iter().filter_map(|(_, waker)| waker).for_each(f);
@@ -92,7 +92,8 @@ mod tests {
         Waker::from(Arc::new(Count(AtomicUsize::new(0))))
     }
 
-    /// Not by `will_wake`: an interpreter gives tables of functions an address for each use.
+    /// Compares two wakers. `will_wake` does not serve here, because under Miri a vtable may have a different
+    /// address for each use.
     fn is_same(one: &Waker, other: &Waker) -> bool {
         one.data() == other.data()
     }
@@ -112,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn they_are_taken_in_the_order_in_which_they_came() {
+    fn waiters_are_taken_in_the_order_in_which_they_arrived() {
         let mut waiters = WaiterList::default();
         let first = waiters.insert(1, waker());
         let mut expected = vec![waker(), waker()];
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn many_that_come_and_go_take_the_room_of_one() {
+    fn many_short_lived_waiters_take_the_memory_of_one() {
         let mut waiters = WaiterList::default();
         let staying = waiters.insert(1, waker());
         for number in 2..1000 {

@@ -1,12 +1,12 @@
-//! A descriptor, and how operations on it wait.
+//! A descriptor, and the way in which operations on it wait.
 //!
-//! Every operation goes the same way: try, unless the side is known to be drained; then ask the
-//! reactor for an event, and leave a waker if there is none. Where the descriptor is registered,
-//! since when, and what is known of it there, is the business of its [`Registration`]. What is done with it
-//! stands in `operations.rs`, how one waits in `waiting.rs`, and for how long in `timeouts.rs`.
+//! Every operation follows the same steps. It is tried, unless the side is recorded as drained. If it fails
+//! with `EAGAIN`, the reactor is asked for an event, and if there is none, a waker is left. The
+//! [`Registration`] knows where the descriptor is registered, and the readiness recorded for that source. The
+//! operations are in `operations.rs`, the waits in `waiting.rs`, and the timeouts in `timeouts.rs`.
 //!
-//! The usual path of a transfer looks at the whole registration alone. All else asks for the registration of its
-//! direction, which is another if the descriptor is split: see `registration.rs`.
+//! The usual path of a transfer looks only at the cell for both directions. All other code asks for the cell
+//! of its direction, which is another one if the descriptor is split: see `registration.rs`.
 
 mod operations;
 mod outside;
@@ -30,25 +30,24 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::OnceLock;
 
-/// A descriptor that can be waited for.
+/// A descriptor that tasks can wait for.
 pub(crate) struct Registered<T: AsFd> {
-    // Before `io`: a descriptor is deregistered before it is closed.
+    // This field comes before `io`, because a descriptor is deregistered before it is closed.
     registration: Registration,
-    // Before it, too.
+    // This one comes before `io` for the same reason.
     rare: OnceLock<Box<Rare>>,
     origin: Origin,
     io: T,
     owner: Owner,
 }
 
-/// What few descriptors have: those that ever had a timeout, or have been split.
+/// The state that few descriptors have: those that ever had a timeout, or have been split.
 struct Rare {
     timeouts: IoTimeouts,
     sides: OnceLock<Box<Sides>>,
 }
 
-/// What stands behind the event that an operation is worth a try: what was known, and of which
-/// cell.
+/// An event for which an operation is worth a try: the recorded readiness, and the source that it belongs to.
 #[derive(Clone, Copy)]
 pub(crate) struct ReadyEvent {
     id: SourceId,
@@ -61,7 +60,7 @@ impl<T: AsFd> Registered<T> {
         Registered { registration, rare: OnceLock::new(), origin: Origin::UNKNOWN, io, owner }
     }
 
-    /// Notes where it was made. An `async` function that makes one does not know its caller.
+    /// Records where the object was created. An `async` function that creates one does not know its caller.
     pub(crate) fn set_origin(&mut self, origin: Origin) {
         self.origin = origin;
     }
@@ -70,22 +69,23 @@ impl<T: AsFd> Registered<T> {
         &self.io
     }
 
-    /// Deregisters the descriptor before it is given out, since it may be exchanged for another. It
-    /// is registered anew by who next has to wait.
+    /// Deregisters the descriptor and returns a mutable reference, through which the caller may replace it.
+    /// The next operation that has to wait registers it again.
     pub(crate) fn get_mut(&mut self) -> &mut T {
         let sides = self.rare.get_mut().and_then(|rare| rare.sides.get_mut());
         self.registration.deregister(sides.map(|sides| &mut **sides));
         &mut self.io
     }
 
-    /// Deregisters the descriptor, and gives it back.
+    /// Deregisters and returns the descriptor.
     pub(crate) fn into_inner(self) -> T {
         let Registered { registration, rare, origin: _, io, owner: _ } = self;
         drop((registration, rare));
         io
     }
 
-    /// Binds to this thread's runtime, so that a descriptor it cannot watch is refused early.
+    /// Registers the descriptor with this thread's runtime, so that a descriptor which the selector cannot
+    /// watch is refused early.
     pub(crate) fn register_now(&self) -> io::Result<()> {
         if !self.ready_event().id.is_none() {
             return Ok(());
@@ -93,7 +93,7 @@ impl<T: AsFd> Registered<T> {
         self.register(SourceId::NONE, None).map(drop)
     }
 
-    /// Whether the peer has closed a direction, as far as the reactor has heard.
+    /// Returns true if the peer has closed a direction, as far as the kernel has reported it.
     pub(crate) fn is_closed(&self, direction: Direction) -> bool {
         let id = self.ready_event_of(direction).id;
         let closed = context::with_entered(id.runtime, |context| {
@@ -102,13 +102,14 @@ impl<T: AsFd> Registered<T> {
         closed.unwrap_or(false)
     }
 
-    /// No event has come yet for a side that cannot be ready: the first operation on it is to wait
-    /// for one, instead of being tried in vain.
+    /// Records that a side is not ready before any event, so that the first operation on it waits for an
+    /// event and is not tried in vain.
     pub(crate) fn assume_not_ready(&self, direction: Direction) {
         self.store(direction, self.ready_event_of(direction).readiness.not_ready(direction));
     }
 
-    /// What was believed turned out to be wrong: to be waited for, unless there has been an event since.
+    /// Clears the recorded readiness, because it turned out to be wrong. An event that has arrived since
+    /// `event` keeps it.
     pub(crate) fn clear_readiness(&self, direction: Direction, event: ReadyEvent) {
         let cell = self.cell(direction);
         let now = cell.readiness(event.id);
@@ -118,14 +119,15 @@ impl<T: AsFd> Registered<T> {
         }
     }
 
-    /// What is believed of the whole. If the descriptor is split, that is that both directions are drained.
+    /// Returns the source and the readiness from the cell for both directions. If the descriptor is split,
+    /// both directions count as drained there.
     #[inline]
     fn ready_event(&self) -> ReadyEvent {
         let id = self.registration.id(self.registration.whole());
         ReadyEvent { id, readiness: self.registration.whole().readiness(id) }
     }
 
-    /// What is believed where a direction is registered.
+    /// Returns the source and the readiness of a direction.
     #[inline]
     fn ready_event_of(&self, direction: Direction) -> ReadyEvent {
         let event = self.ready_event();
@@ -139,8 +141,8 @@ impl<T: AsFd> Registered<T> {
         ReadyEvent { id, readiness: cell.readiness(id) }
     }
 
-    /// The registration of a direction. By the time it is used the descriptor may have been registered elsewhere, and
-    /// what is learned then is void.
+    /// Returns the cell of a direction. By the time it is used the descriptor may have been registered with
+    /// another runtime. What is recorded in the cell then is void.
     #[inline]
     fn cell(&self, direction: Direction) -> &SourceCell {
         let whole = self.registration.whole();
@@ -174,7 +176,7 @@ impl<T: AsFd> Registered<T> {
                 }
             });
         }
-        // Alarms that are armed belong to the earlier cell.
+        // Armed alarms belong to the earlier source.
         let disarm = |moves_both: bool| match (self.timeouts(), direction) {
             (Some(timeouts), Some(direction)) if !moves_both => timeouts.disarm_side(direction),
             (Some(timeouts), _) => timeouts.disarm(),
@@ -183,8 +185,8 @@ impl<T: AsFd> Registered<T> {
         self.registration.register(self.io.as_fd(), earlier, direction, || self.sides(), disarm)
     }
 
-    /// Binds to this thread's runtime, to wait for an event there. Returns `None` if another thread has changed the
-    /// registration first.
+    /// Registers the descriptor with this thread's runtime, to wait for an event there. Returns `None` if
+    /// another thread has changed the registration first.
     fn register_drained(&self, direction: Direction, earlier: SourceId) -> io::Result<Option<ReadyEvent>> {
         self.assert_inside(direction, Aim::Operation);
         let Some(id) = self.register(earlier, Some(direction))? else { return Ok(None) };
@@ -194,18 +196,19 @@ impl<T: AsFd> Registered<T> {
         Ok(Some(ReadyEvent { id, readiness }))
     }
 
-    /// Whether an event of a side would be reported here.
+    /// Returns true if the selector watches a side of the source on this thread.
     fn is_armed(&self, id: SourceId, direction: Direction) -> bool {
         context::with_entered(id.runtime, |context| context.reactor.borrow_mut().is_armed(id.id, direction))
             .unwrap_or(false)
     }
 
-    /// None if the descriptor is not watched here.
+    /// Takes the event of a side. The outer `Option` is `None` if the descriptor is not registered with this
+    /// thread's runtime.
     fn take_event(&self, id: SourceId, direction: Direction) -> Option<Option<bool>> {
         context::with_entered(id.runtime, |context| context.reactor.borrow_mut().take_event(id.id, direction))
     }
 
-    /// The reactor has told of an event, and will not tell again.
+    /// Records an event that was taken from the reactor, which does not report it again.
     #[inline]
     fn record_event(&self, event: ReadyEvent, direction: Direction, closed: bool) -> ReadyEvent {
         let readiness = event.readiness.event(direction, closed);
@@ -213,8 +216,9 @@ impl<T: AsFd> Registered<T> {
         ReadyEvent { readiness, ..event }
     }
 
-    /// A side was believed ready since an earlier call, and an operation has now found nothing to do, or a caller
-    /// asks for it again. So something has succeeded since the event, whose report was not throttle.
+    /// Notes that an operation has succeeded since the event. Call this if a side was recorded as ready by an
+    /// earlier call, and an operation has now found nothing to do, or a caller asks for readiness again. The
+    /// report of the event then did lead to progress, which matters to the throttle.
     #[inline]
     fn note_earlier_success(&self, event: ReadyEvent) {
         if event.readiness.is_closed() {
@@ -222,15 +226,15 @@ impl<T: AsFd> Registered<T> {
         }
     }
 
-    /// Has a level-triggered selector watch what it has reported in vain.
+    /// Makes a level-triggered selector watch a source again whose reports had led to no progress.
     #[cold]
     fn succeeded(&self, id: SourceId) {
         context::with_entered(id.runtime, |context| context.reactor.borrow_mut().succeeded(id.id));
     }
 
-    /// An operation that was just tried took all there was. It has seen what was reported until now. `registration` is
-    /// where it was believed to be worth a try, as source `id`; `None` is the whole, so that the usual path need not
-    /// find that.
+    /// Records that an operation which was just tried has drained a side. The operation has seen everything
+    /// that was reported until now. `cell` and `id` are the cell and the source from which the readiness was
+    /// read. `None` stands for the cell for both directions, so that the usual path need not look it up.
     #[inline(never)]
     fn drained(
         &self,
@@ -244,7 +248,7 @@ impl<T: AsFd> Registered<T> {
         match self.take_event(id, direction) {
             Some(Some(closed)) => cell.store(end(readiness.event(direction, closed), direction)),
             Some(None) => cell.store(end(readiness, direction)),
-            // Nobody watches it yet: the next operation is to bind first.
+            // The descriptor is not registered yet: the next operation registers it first.
             None if id.is_none() => cell.store(end(readiness, direction)),
             None => {}
         }

@@ -1,4 +1,4 @@
-//! Operations: tried until they are ready, at once or in a loop.
+//! Operations: they are tried once, or in a loop with waits in between.
 
 use super::waiting::WaitState;
 use super::{ReadyEvent, Registered};
@@ -13,7 +13,8 @@ use std::os::fd::AsFd;
 use std::task::{Context, Poll, ready};
 
 impl<T: AsFd> Registered<T> {
-    /// Tries an operation until it is ready, on behalf of the latest caller.
+    /// Tries an operation, and waits in the shared waiter while it fails with `EAGAIN`. Only the waker of the
+    /// latest call is woken.
     #[inline]
     pub(crate) fn poll_io<R>(
         &self,
@@ -24,8 +25,9 @@ impl<T: AsFd> Registered<T> {
         self.poll_operation(cx, direction, &mut WaitState::shared(), operation)
     }
 
-    /// As [`poll_io`](Self::poll_io), for a transfer into or out of a stream of bytes. `is_all` tells of
-    /// a count of them whether that has found the end, which saves the next call that would say so.
+    /// Does the same as [`poll_io`](Self::poll_io), for a transfer into or out of a stream of bytes. `is_all`
+    /// gets the number of bytes and returns true if the transfer has reached the end of the data. That saves
+    /// the next call, which would only return `EAGAIN`.
     #[inline]
     pub(crate) fn poll_transfer(
         &self,
@@ -34,8 +36,8 @@ impl<T: AsFd> Registered<T> {
         is_all: impl Fn(&T, usize) -> bool,
         mut operation: impl FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        // The usual cases are in line: the waker is in its waiter already, or the operation succeeds. Of a descriptor
-        // that is split both directions count as drained here, and there is nothing to look at.
+        // The usual cases are inlined: the waker is in its waiter already, or the operation succeeds. If the
+        // descriptor is split, both directions count as drained here, and the source is not found.
         let mut event = self.ready_event();
         let mut has_looked = false;
         if event.readiness.is_drained(direction) {
@@ -73,7 +75,8 @@ impl<T: AsFd> Registered<T> {
         }
     }
 
-    /// The rest of it. Given by value, so that buffers are in registers up to here.
+    /// Does the rest of the transfer. The closures are passed by value, so that buffers stay in registers up
+    /// to here.
     #[cold]
     #[inline(never)]
     pub(super) fn poll_transfer_apart(
@@ -117,9 +120,9 @@ impl<T: AsFd> Registered<T> {
         }
     }
 
-    /// Tries an operation until it is ready, in a waiter of its own.
+    /// Tries an operation, and waits in a waiter of its own while it fails with `EAGAIN`.
     ///
-    /// Cancel safe: dropped, it has not done the operation.
+    /// This method is cancel safe: if it is dropped, it has not done the operation.
     pub(crate) async fn async_io<R>(
         &self,
         direction: Direction,
@@ -129,7 +132,7 @@ impl<T: AsFd> Registered<T> {
         poll_fn(|cx| waiting.poll_io(cx, &mut operation)).await
     }
 
-    /// Tries an operation once, unless the side is known not to be ready.
+    /// Tries an operation once, unless the side is recorded as not ready.
     pub(crate) fn try_io<R>(
         &self,
         direction: Direction,
@@ -143,7 +146,8 @@ impl<T: AsFd> Registered<T> {
                 Some(None) if self.is_armed(event.id, direction) => {
                     return Err(io::ErrorKind::WouldBlock.into());
                 }
-                // By level nobody watches a side that nobody waits for: only a try can tell.
+                // A level-triggered selector does not watch a side for which no task waits, so only the
+                // operation can tell.
                 _ => {}
             }
         }
@@ -155,7 +159,8 @@ impl<T: AsFd> Registered<T> {
                 }
                 self.drained(Some(self.cell(direction)), event.id, direction, Readiness::not_ready);
             }
-            // It was tried without an event, although it was not watched; or it is the first since an event.
+            // The operation was tried without an event on a side that is not watched, or it is the first
+            // since an event.
             Ok(_) if event.readiness.is_waited_or_fresh(direction) => self.end_wait(direction),
             _ => {}
         }
@@ -188,8 +193,9 @@ impl<T: AsFd> Registered<T> {
         }
     }
 
-    /// What to do about an error: wait, try again, or hand it out. If the descriptor has been registered here for that,
-    /// returns what is known of it. `has_looked` if the event is of this very call.
+    /// Decides what follows the error of an operation: a wait, another try, or the return of the error. If the descriptor has
+    /// been registered here for the wait, returns its event. `has_looked` is true if the event was taken by
+    /// this call.
     #[cold]
     pub(super) fn failed(
         &self,

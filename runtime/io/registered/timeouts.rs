@@ -1,4 +1,4 @@
-//! Limits: how long an operation may wait; see `io_timeouts.rs`.
+//! The timeouts of operations on a descriptor; see `io_timeouts.rs`.
 
 use super::waiting::WaitState;
 use super::{ReadyEvent, Registered};
@@ -12,11 +12,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 impl<T: AsFd> Registered<T> {
-    /// Sets how long an operation may wait; see `io_timeouts.rs`. It counts from now for those that wait.
+    /// Sets the timeout of operations, or removes it. For operations that already wait, it counts from now.
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if that is no time at all.
+    /// Returns [`InvalidInput`](io::ErrorKind::InvalidInput) if the timeout is zero.
     pub(crate) fn set_timeout(&self, direction: Direction, timeout: Option<Duration>) -> io::Result<()> {
         if timeout.is_some_and(|timeout| timeout.is_zero()) {
             return Err(io::Error::new(
@@ -26,18 +26,18 @@ impl<T: AsFd> Registered<T> {
         }
         if timeout.is_some() || self.timeouts().is_some() {
             self.rare().timeouts.set(direction, timeout);
-            // They find out, and begin to count.
+            // The woken tasks try again, and so begin to count the new timeout.
             io_timeouts::wake_all(self.ready_event_of(direction).id, direction);
         }
         Ok(())
     }
 
-    /// How long an operation may wait.
+    /// Returns the timeout of operations.
     pub(crate) fn timeout(&self, direction: Direction) -> Option<Duration> {
         self.timeouts()?.get(direction)
     }
 
-    /// Pending, unless one who shares the waiter of a side has waited there for too long.
+    /// Returns `Pending`, unless the caller's wait in the shared waiter of a side has reached its timeout.
     #[inline]
     pub(super) fn poll_overdue<R>(
         &self,
@@ -49,7 +49,7 @@ impl<T: AsFd> Registered<T> {
         if !timeouts.is_armed(direction, event.id) {
             return self.poll_unarmed(timeouts, direction, event).map(Err);
         }
-        // The usual case: the alarm stays as it is, whatever comes.
+        // The usual case: the alarm is armed and stays as it is.
         if !event.readiness.is_waited(direction) {
             cell.store(event.readiness.waited(direction));
             timeouts.note(direction);
@@ -57,7 +57,7 @@ impl<T: AsFd> Registered<T> {
         Poll::Pending
     }
 
-    /// Pending, unless a caller has waited for too long, wherever it sits.
+    /// Returns `Pending`, unless the caller's wait, in either kind of waiter, has reached its timeout.
     #[inline]
     pub(super) fn poll_overdue_in<R>(
         &self,
@@ -67,7 +67,8 @@ impl<T: AsFd> Registered<T> {
     ) -> Poll<io::Result<R>> {
         let Some(timeouts) = self.timeouts() else { return Poll::Pending };
         if wait.waiter == Waiter::Shared {
-            // Careful: a waker that was just cloned may have done anything, so this is to be seen anew.
+            // Careful: the clone of a waker is user code, which may have changed anything, so read the state
+            // again.
             return self.poll_overdue(self.cell(direction), direction, self.ready_event_of(direction));
         }
         wait.until.poll(timeouts, direction, cx).map(Err)
@@ -92,7 +93,7 @@ impl<T: AsFd> Registered<T> {
         polled
     }
 
-    /// Who waits next begins anew.
+    /// Ends the wait of a side, so that the next caller's wait begins anew.
     #[cold]
     pub(super) fn end_wait(&self, direction: Direction) {
         let ReadyEvent { id, readiness } = self.ready_event_of(direction);

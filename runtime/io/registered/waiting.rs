@@ -1,4 +1,4 @@
-//! Waiting: for an event of a side, in a waiter that the reactor keeps.
+//! Waits for an event of a side, in a waiter that the reactor keeps.
 
 use super::outside::Aim;
 use super::{ReadyEvent, Registered};
@@ -13,12 +13,12 @@ use std::os::fd::AsFd;
 use std::task::{Context, Poll, ready};
 
 impl<T: AsFd> Registered<T> {
-    /// A waiter of one's own, not taken yet.
+    /// Creates a waiter that belongs to the caller. It is entered when the caller first has to wait.
     pub(crate) fn waiting(&self, direction: Direction) -> Waiting<'_, T> {
         Waiting { registered: self, direction, wait: WaitState::own() }
     }
 
-    /// Waits until a side is believed ready, in the waiter of the latest caller.
+    /// Waits until a side is recorded as ready, in the shared waiter: only the waker of the latest call is woken.
     pub(crate) fn poll_ready(
         &self,
         cx: &mut Context<'_>,
@@ -30,7 +30,7 @@ impl<T: AsFd> Registered<T> {
         Poll::Ready(Ok(event))
     }
 
-    /// Waits until a side is believed ready, in a waiter of its own. Cancel safe.
+    /// Waits until a side is recorded as ready, in a waiter of its own. This method is cancel safe.
     pub(crate) async fn ready(&self, direction: Direction) -> io::Result<ReadyEvent> {
         let mut waiting = self.waiting(direction);
         poll_fn(|cx| {
@@ -42,7 +42,8 @@ impl<T: AsFd> Registered<T> {
         .await
     }
 
-    /// Waits until any of the given sides is believed ready; tells which are, and why. Cancel safe.
+    /// Waits until any of the given sides is recorded as ready, and returns their events. This method is
+    /// cancel safe.
     pub(crate) async fn ready_any(
         &self,
         wants_read: bool,
@@ -72,10 +73,12 @@ impl<T: AsFd> Registered<T> {
         .await
     }
 
-    /// Ready if there has been an event; else the waker is left, where the descriptor is to be registered.
+    /// Returns `Ready` if there has been an event. Otherwise leaves the waker in the runtime on this thread,
+    /// and registers the descriptor there first if needed.
     ///
-    /// If the caller has just registered the descriptor and `event` is of that, this waits for that cell, although
-    /// another runtime may have taken it meanwhile: the loop is about to record_event of that, and wakes the caller.
+    /// If the caller has just registered the descriptor and `event` belongs to that registration, this waits
+    /// for that source, even if another runtime has taken the descriptor in the meantime: the loop is about
+    /// to learn of that, and wakes the caller.
     pub(super) fn poll_drained(
         &self,
         cx: &mut Context<'_>,
@@ -100,11 +103,11 @@ impl<T: AsFd> Registered<T> {
                         Err(error) if self.ready_event_of(direction).id == id => {
                             return Poll::Ready(Err(error));
                         }
-                        // Another thread has just taken it away.
+                        // Another thread has just taken the descriptor.
                         Err(_) => event = self.ready_event_of(direction),
                     }
                 }
-                // SourceCell reports what is ready already, so that this does not wait in vain.
+                // The new registration reports readiness that exists already, so no event is missed.
                 Some(Look::Gone) | None => {
                     let registered = self.register_drained(direction, event.id)?;
                     event = registered.unwrap_or_else(|| self.ready_event_of(direction));
@@ -113,7 +116,7 @@ impl<T: AsFd> Registered<T> {
         }
     }
 
-    /// Ready if there has been an event: binds first if need be.
+    /// Returns `Ready` if there has been an event. Registers the descriptor first if needed.
     pub(super) fn poll_event(
         &self,
         cx: &mut Context<'_>,
@@ -140,8 +143,8 @@ impl<T: AsFd> Registered<T> {
         Poll::Ready(Ok(self.mark_fresh(event, direction)))
     }
 
-    /// The caller is told of an event, and is to try an operation of its own. Nobody asks about that as long as
-    /// there is no error.
+    /// Marks an event as returned to a caller that will try an operation of its own. The mark is read only if
+    /// an error or a closed side has been reported.
     fn mark_fresh(&self, event: ReadyEvent, direction: Direction) -> ReadyEvent {
         if !event.readiness.is_closed() {
             return event;
@@ -151,7 +154,8 @@ impl<T: AsFd> Registered<T> {
         ReadyEvent { readiness, ..event }
     }
 
-    /// The waker is cloned, and an earlier one dropped, under no borrow: either may be user code.
+    /// Leaves a waker. The waker is cloned, and an earlier one dropped, under no borrow, because both may run
+    /// user code.
     pub(super) fn set_waker(
         &self,
         id: SourceId,
@@ -167,19 +171,19 @@ impl<T: AsFd> Registered<T> {
     }
 }
 
-/// A waiter of one's own, given up on drop.
+/// A waiter that belongs to the caller. It is removed on drop.
 pub(crate) struct Waiting<'a, T: AsFd> {
     registered: &'a Registered<T>,
     direction: Direction,
     wait: WaitState,
 }
 
-/// Where a caller waits, and until when.
+/// The waiter of a caller, and its deadline.
 pub(super) struct WaitState {
     pub(super) waiter: Waiter,
-    /// The registration in which the waiter is, if it is one of the caller's own.
+    /// The source that has the waiter, if the waiter belongs to the caller.
     source: SourceId,
-    /// Of one with a waiter of its own; whoever shares a waiter shares the deadline too.
+    /// The deadline of a caller with a waiter of its own. Callers in the shared waiter also share its deadline.
     pub(super) until: CallTimeout,
 }
 
@@ -193,7 +197,8 @@ impl WaitState {
         WaitState { waiter: Waiter::Own(None), ..WaitState::shared() }
     }
 
-    /// The descriptor is registered as `source` now. A waiter in an earlier registration has gone with it.
+    /// Notes that the descriptor is registered as `source` now. A waiter in an earlier source has gone with
+    /// that source.
     fn move_to(&mut self, source: SourceId) {
         if let Waiter::Own(key) = &mut self.waiter
             && self.source != source
@@ -205,7 +210,7 @@ impl WaitState {
 }
 
 impl<T: AsFd> Waiting<'_, T> {
-    /// Tries an operation until it is ready.
+    /// Tries an operation, and waits until it succeeds or fails with another error than `EAGAIN`.
     pub(crate) fn poll_io<R>(
         &mut self,
         cx: &mut Context<'_>,
