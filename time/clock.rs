@@ -1,36 +1,41 @@
-//! The clock of a driver: the system's monotonic clock, or one moved by hand.
+//! The clock of a driver: the system's monotonic clock, or a clock that is moved by hand.
 //!
-//! Its readings never go back. The system's should not either, but a virtual machine that has been moved to
-//! another host may find its clock some milliseconds back, and so may a thread on another processor. This clock then
-//! stands still until the system's has caught up, so that no timer fires early. A step of more than
-//! [`MAX_STANDSTILL_NS`] is not waited out: the clock goes on from where it stands, so that no timer hangs for an hour.
+//! Its readings never go back. The system's clock should not go back either, but on a virtual machine that
+//! has been moved to another host it may be some milliseconds behind, and so may the clock of another
+//! processor. This clock then stands still until the system's has caught up, so that no timer fires early. If
+//! the system's clock goes back by more than [`MAX_STANDSTILL_NS`], this clock does not wait: it goes on from
+//! its latest reading, so that no timer hangs for an hour.
 //!
-//! A reading costs as much as the rest of what a poll of a sleep does, and most sleeps are far from their deadline when
-//! they are polled. So for a deadline more than [`FAR_NS`] after the latest reading the clock is not read again, unless
-//! the loop has slept or turned since then, or has trusted that reading [`TRUSTED`] times. Only while a poll of a task
-//! blocks the loop for longer than that can it be wrong, and then until the next turn.
+//! A reading costs as much as everything else in a poll of a sleep, and most sleeps are far from their
+//! deadline when they are polled. So for a deadline more than [`FAR_NS`] after the latest reading the clock
+//! is not read again, unless the loop has slept or turned since then, or that reading has been trusted
+//! [`TRUSTED`] times. This is wrong only while a poll of a task blocks the loop for longer than that, and
+//! then only until the next turn.
 
 use super::instant::Instant;
 use std::cell::Cell;
 
-/// The clock stands still for a second at most.
+/// The longest time for which the clock stands still: one second.
 const MAX_STANDSTILL_NS: u64 = 1_000_000_000;
 
-/// A deadline so long after a reading is not expected to have passed within the same turn: a second.
+/// A deadline that is later than a reading by more than this, one second, is not expected to pass within the
+/// same turn.
 const FAR_NS: u64 = 1_000_000_000;
 
-/// So many times a reading is trusted at most: a future may poll a sleep for ever without giving the loop a turn.
+/// The maximum number of times that a reading is trusted, because a future may poll a sleep forever without a
+/// turn of the loop.
 const TRUSTED: u32 = 64;
 
-/// Counts nanoseconds from its making on.
+/// A clock that counts nanoseconds from its creation.
 pub(crate) struct Clock {
     origin: Instant,
     is_paused: Cell<bool>,
-    /// How far it is ahead of the system's clock while it goes; modulo 2^64, so that it may be behind as well.
+    /// The time by which this clock is ahead of the system's while it is not paused, modulo 2^64, so that it
+    /// may also be behind.
     ahead_ns: Cell<u64>,
-    /// The latest reading. A stopped clock stands there.
+    /// The latest reading. A paused clock stands there.
     latest: Cell<Instant>,
-    /// How many more times the latest reading is trusted.
+    /// The number of times that the latest reading may still be trusted.
     trusted: Cell<u32>,
 }
 
@@ -58,7 +63,7 @@ impl Clock {
         self.ns_of(self.now())
     }
 
-    /// Reads the clock while the system's says `real`.
+    /// Reads the clock, with `real` as the reading of the system's clock.
     #[inline]
     fn read(&self, real: Instant) -> Instant {
         let now = real.wrapping_add_ns(self.ahead_ns.get());
@@ -70,7 +75,7 @@ impl Clock {
         now
     }
 
-    /// Whether the clock says `instant` by now. Reads it unless the latest reading is enough to know.
+    /// Returns true if the clock has reached `instant`. Reads the clock unless the latest reading is sufficient.
     #[inline]
     pub(crate) fn has_reached(&self, instant: Instant) -> bool {
         self.had_reached(instant) || (!self.is_far(instant) && self.reads_at_least(instant))
@@ -81,7 +86,7 @@ impl Clock {
         instant <= self.now()
     }
 
-    /// Whether the clock said `instant` when it was last read.
+    /// Returns true if the latest reading of the clock has reached `instant`.
     #[inline]
     pub(crate) fn had_reached(&self, instant: Instant) -> bool {
         instant <= self.latest.get()
@@ -97,13 +102,14 @@ impl Clock {
         is_far
     }
 
-    /// The loop turns, or sleeps: the latest reading does not tell anything about now.
+    /// Stops trusting the latest reading, because the loop turns or sleeps.
     #[inline]
     pub(crate) fn forget(&self) {
         self.trusted.set(0);
     }
 
-    /// The system's clock has stepped back; or this one is at its end, beyond which no instants can be told.
+    /// Returns the latest reading again. The system's clock has gone back, or this clock has reached its end,
+    /// beyond which no instant can be represented.
     #[cold]
     fn stand_still(&self, now: Instant, real: Instant) -> Instant {
         let latest = self.latest.get();
@@ -118,13 +124,13 @@ impl Clock {
         self.ahead_ns.set(self.latest.get().as_ns().wrapping_sub(real.as_ns()));
     }
 
-    /// How long after the origin an instant is; zero if it is before.
+    /// Returns the time from the origin to an instant, or zero if the instant is before the origin.
     #[inline]
     pub(crate) fn ns_of(&self, instant: Instant) -> u64 {
         instant.ns_since(self.origin)
     }
 
-    /// The instant so many nanoseconds after the origin.
+    /// Returns the instant `ns` nanoseconds after the origin.
     #[inline]
     pub(crate) fn at(&self, ns: u64) -> Instant {
         self.origin.after_ns(ns)
@@ -135,21 +141,21 @@ impl Clock {
         self.is_paused.get()
     }
 
-    /// Stops at the next whole microsecond, the wheel's tick: then a sleep of whole microseconds
-    /// takes just that.
+    /// Pauses the clock at the next whole microsecond, which is a tick of the wheel. So a sleep of whole
+    /// microseconds takes exactly that long.
     pub(crate) fn pause(&self) {
         let now_ns = self.now_ns();
         self.latest.set(self.at(now_ns.checked_next_multiple_of(1000).unwrap_or(u64::MAX)));
         self.is_paused.set(true);
     }
 
-    /// Goes on from where it stands.
+    /// Resumes the clock from the instant at which it stands.
     pub(crate) fn resume(&self) {
         self.go_on_from_latest(Instant::real_now());
         self.is_paused.set(false);
     }
 
-    /// Moves a stopped clock forward; it never goes back.
+    /// Moves the paused clock forward. It never goes back.
     pub(crate) fn move_to(&self, ns: u64) {
         if self.is_paused() {
             self.latest.set(self.latest.get().max(self.at(ns)));
@@ -163,14 +169,14 @@ mod tests {
 
     const MS: u64 = 1_000_000;
 
-    /// Reads a clock that goes, while the system's says the clock's origin plus `real_ns`.
+    /// Reads a clock that is not paused, while the system's clock reads the clock's origin plus `real_ns`.
     fn read(clock: &Clock, real_ns: u64) -> u64 {
         clock.ns_of(clock.read(clock.at(real_ns)))
     }
 
     fn going() -> Clock {
         let clock = Clock::new(false);
-        // Earlier than the origin is the origin, so there has to be room for steps back.
+        // An instant before the origin counts as the origin, so there has to be room for steps back.
         assert_eq!(read(&clock, 100 * MS), 100 * MS);
         clock
     }
@@ -183,7 +189,7 @@ mod tests {
         assert_eq!(read(&clock, 0), 104 * MS, "not before it was made");
     }
 
-    /// A thread moves between processors whose clocks differ: their difference must not add up.
+    /// A thread moves between processors whose clocks differ. The differences must not add up.
     #[test]
     fn small_steps_back_and_forth_leave_the_clock_with_the_system() {
         let clock = going();

@@ -1,8 +1,8 @@
-//! The driver: one wheel and one clock for each runtime, and how timers find them.
+//! The driver: one wheel and one clock for each runtime, and the lookup of the driver by timers.
 //!
-//! Once per turn the executor calls [`Driver::fire`], which reads the clock, if any timer is armed,
-//! and moves the wakers of those that are due into the caller's list. It wakes nobody itself, and
-//! it clones and drops no waker while the wheel is borrowed: that may be user code.
+//! Once per turn the executor calls [`Driver::fire`]. It reads the clock if any timer is armed, and moves the
+//! wakers of the timers that are due into the caller's list. The driver wakes no task itself. It clones and
+//! drops no waker while the wheel is borrowed, because both may run user code.
 
 use super::clock::Clock;
 use super::instant::{Instant, nanoseconds};
@@ -19,26 +19,26 @@ use std::sync::OnceLock;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-/// A tick of the wheel.
+/// The length of a tick of the wheel.
 const NS_PER_TICK: u64 = 1000;
 
 pub(crate) struct Driver {
-    /// Does not come again, and is not zero.
+    /// A number that is not zero and is never reused.
     id: u64,
     clock: Clock,
     wheel: RefCell<Wheel>,
-    /// What the clock said in the latest turn that had to know.
+    /// The latest reading of the clock, made in the latest turn that needed the time.
     now_ns: Cell<u64>,
-    /// The number of that reading. It goes from one.
+    /// The number of that turn. The first is one.
     turn: Cell<u64>,
-    /// When they were; only once somebody wants to know.
+    /// The times of past turns. It is kept only once a caller has asked for one.
     log: RefCell<Option<Box<TurnLog>>>,
-    /// What it said when timers last fired.
+    /// The reading of the clock when timers last fired.
     fired_ns: Cell<Option<u64>>,
     inhibitors: Cell<usize>,
 }
 
-/// What a `Sleep` holds of an armed timer.
+/// The timer of a `Sleep` in the wheel of a driver.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TimerId {
     /// Zero if no timer is armed.
@@ -48,61 +48,63 @@ pub(crate) struct TimerId {
 
 type Locals = Vec<(u64, Weak<Driver>)>;
 
-/// A timer that another thread takes out of its driver's wheel.
+/// A timer that another thread removes from its driver's wheel.
 pub(crate) struct RemoteTimer {
     timer: TimerId,
     deadline: Instant,
     is_woken: bool,
 }
 
-/// Sends to the thread of a driver. The runtime sets it, which is not known here.
+/// The function that sends to the thread of a driver. The runtime sets it, because this module does not know
+/// the runtime.
 static SENDER: OnceLock<fn(RemoteTimer)> = OnceLock::new();
 
-/// What tells whether a deadline has passed.
+/// The way to find out whether a deadline has passed.
 #[derive(Clone, Copy)]
-pub(crate) enum Asks {
-    /// The clock does.
+pub(crate) enum DeadlineCheck {
+    /// Read the clock, unless its latest reading is sufficient.
     Clock,
-    /// The latest reading of the clock does, for it was made just now.
+    /// Use the latest reading of the clock, which was made just now.
     LatestReading,
-    /// The wheel alone does, when the timer fires.
+    /// Do not check: only the wheel decides, when the timer fires.
     Wheel,
 }
 
-impl Asks {
+impl DeadlineCheck {
     #[inline]
     fn has_passed(self, clock: &Clock, deadline: Instant) -> bool {
         match self {
-            Asks::Clock => clock.has_reached(deadline),
-            Asks::LatestReading => clock.had_reached(deadline),
-            Asks::Wheel => false,
+            DeadlineCheck::Clock => clock.has_reached(deadline),
+            DeadlineCheck::LatestReading => clock.had_reached(deadline),
+            DeadlineCheck::Wheel => false,
         }
     }
 }
 
-/// What a `Sleep` learns.
+/// The state of a `Sleep`'s timer.
 enum Check {
     Fired,
-    /// The deadline has passed, and the timer has yet to be taken out of the wheel.
+    /// The deadline has passed, and the timer has still to be removed from the wheel.
     Passed,
-    /// Armed, with this very waker.
+    /// The timer is armed with the same waker.
     Armed,
-    /// The waker has yet to be left, by [`Driver::arm`].
+    /// The waker has still to be left with [`Driver::arm`].
     LeaveWaker,
 }
 
-// Neither has a destructor: they are used in those of other thread-locals.
+// Neither has a destructor, because the destructors of other thread-locals use them.
 thread_local! {
     static CURRENT: RefCell<ManuallyDrop<Option<Rc<Driver>>>> = const { RefCell::new(ManuallyDrop::new(None)) };
-    /// The drivers that were made on this thread, for timers that are changed while theirs is not current.
+    /// The drivers that were created on this thread, for timers that change while their driver is not current.
     static LOCALS: RefCell<ManuallyDrop<Locals>> = const { RefCell::new(ManuallyDrop::new(Vec::new())) };
 }
 
-/// Drops a waker, which may run user code. A panic in it has been reported by the panic hook, and ends here.
+/// Drops a waker, which may run user code. If that panics, the panic hook reports the panic, and it goes no
+/// further.
 #[inline]
 pub(super) fn drop_waker(waker: Option<Waker>) {
     let discard = |payload| {
-        // The payload's own drop may panic in turn: that payload is leaked.
+        // The drop of the payload may panic too. That second payload is leaked.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(payload))).map_err(mem::forget);
     };
     let _ = catch_unwind(AssertUnwindSafe(|| drop(waker))).map_err(discard);
@@ -114,7 +116,8 @@ pub(crate) fn try_current<R>(f: impl FnOnce(&Rc<Driver>) -> R) -> Option<R> {
     CURRENT.with(|current| current.borrow().as_ref().map(f))
 }
 
-/// Calls `f` with the driver of this thread, for a function of that name. No user code may run in `f`.
+/// Calls `f` with the driver of this thread. `function` is the caller's name for the panic message. No user
+/// code may run in `f`.
 #[inline]
 #[track_caller]
 pub(crate) fn current<R>(function: &str, f: impl FnOnce(&Rc<Driver>) -> R) -> R {
@@ -124,7 +127,7 @@ pub(crate) fn current<R>(function: &str, f: impl FnOnce(&Rc<Driver>) -> R) -> R 
     }
 }
 
-/// The same, for the poll of something of that origin.
+/// Does the same for a poll. `origin` is the origin of the polled object, for the panic message.
 #[inline]
 #[cfg_attr(debug_assertions, track_caller)]
 pub(super) fn current_for_poll<R>(origin: NamedOrigin, f: impl FnOnce(&Rc<Driver>) -> R) -> R {
@@ -142,8 +145,8 @@ fn polled_outside(origin: NamedOrigin) -> ! {
 }
 
 impl Driver {
-    /// Makes a driver. `id` is not zero, and no other driver of the process ever has it. No driver that lives has
-    /// the same in its low 16 bits.
+    /// Creates a driver. `id` must not be zero, and no other driver of the process may ever have it. Its low
+    /// 16 bits must differ from those of every other living driver.
     pub(crate) fn new(id: u64, paused: bool) -> Rc<Driver> {
         let driver = Rc::new(Driver {
             id,
@@ -159,9 +162,9 @@ impl Driver {
         driver
     }
 
-    /// Makes a driver the one of this thread, or none.
+    /// Makes `driver` the driver of this thread, or none.
     pub(crate) fn set_current(driver: Option<Rc<Driver>>) {
-        // What was noted in this turn must not be dated to when the driver next turns.
+        // End the turn, so that moments noted in it are not dated to the time when the driver turns again.
         try_current(|driver| driver.end_noted_turn());
         match &driver {
             Some(driver) => moment::enter(driver.id, driver.noted_turn()),
@@ -170,7 +173,7 @@ impl Driver {
         drop(ManuallyDrop::into_inner(CURRENT.replace(ManuallyDrop::new(driver))));
     }
 
-    /// Returns a driver if it is one of this thread, current or not.
+    /// Returns a driver if it was created on this thread, current or not.
     fn local(id: u64) -> Option<Rc<Driver>> {
         if let Some(current) = try_current(|driver| (driver.id == id).then(|| driver.clone())).flatten() {
             return Some(current);
@@ -178,13 +181,13 @@ impl Driver {
         LOCALS.with_borrow(|locals| locals.iter().rfind(|(local, _)| *local == id)?.1.upgrade())
     }
 
-    /// Sets how a timer is sent to the thread of its driver.
+    /// Sets the function that sends a timer to the thread of its driver.
     pub(crate) fn set_sender(sender: fn(RemoteTimer)) {
         SENDER.get_or_init(|| sender);
     }
 
     /// Moves the wakers of at most `limit` timers that are due into `wakers`, in the order of their
-    /// deadlines. Reads the clock if there is any timer. The rest comes with the next call.
+    /// deadlines. Reads the clock if there is any timer. The other timers fire in the next call.
     pub(crate) fn fire(&self, limit: usize, wakers: &mut Vec<Waker>) {
         let is_read = self.end_noted_turn();
         let mut wheel = self.wheel.borrow_mut();
@@ -201,15 +204,15 @@ impl Driver {
         }
     }
 
-    /// Reads the clock again, if there is any timer. For a wait that comes after code of the user's, which may
-    /// have taken its time, and armed timers.
+    /// Reads the clock again if there is any timer. Call this before a wait that follows user code, which may
+    /// have taken time and armed timers.
     pub(crate) fn look(&self) {
         if !self.end_noted_turn() && !self.wheel.borrow().is_empty() {
             self.begin_turn();
         }
     }
 
-    /// Reads the clock, so that what comes from now on is told from what was before.
+    /// Reads the clock and begins a new turn, so that later moments are distinguished from earlier ones.
     fn begin_turn(&self) {
         let now_ns = self.clock.now_ns();
         self.now_ns.set(now_ns);
@@ -220,7 +223,7 @@ impl Driver {
         self.show_turn();
     }
 
-    /// Begins a turn if a [`Moment`] has been noted in this one. Returns whether it has.
+    /// Begins a turn if a [`Moment`] has been noted in the present one. Returns true if so.
     #[inline]
     fn end_noted_turn(&self) -> bool {
         let is_noted = moment::is_entered(self.id) && moment::take_noted();
@@ -231,33 +234,35 @@ impl Driver {
         is_noted
     }
 
-    /// Has moments noted by the present turn from now on.
+    /// Makes the present turn the one by which moments are noted.
     fn show_turn(&self) {
         if moment::is_entered(self.id) {
             moment::enter(self.id, self.noted_turn());
         }
     }
 
-    /// The turn to note moments by. A stopped clock is read for each instead.
+    /// Returns the turn by which moments are noted, or `None` if the clock is paused: it is then read for
+    /// each moment.
     fn noted_turn(&self) -> Option<u64> {
         (!self.is_paused()).then(|| self.turn.get())
     }
 
-    /// Stops the clock.
+    /// Pauses the clock.
     pub(crate) fn pause(&self) {
         self.end_noted_turn();
         self.clock.pause();
         self.show_turn();
     }
 
-    /// Lets a stopped clock go.
+    /// Resumes the paused clock.
     pub(crate) fn resume(&self) {
         self.clock.resume();
         self.show_turn();
     }
 
-    /// How long to wait for the next timer, as of the latest [`fire`](Driver::fire) or [`look`](Driver::look);
-    /// `None` without one. At least until `slack` after timers last fired.
+    /// Returns the time to wait for the next timer, as of the latest [`fire`](Driver::fire) or
+    /// [`look`](Driver::look), or `None` if there is no timer. The wait does not end before `slack` has
+    /// passed since timers last fired.
     pub(crate) fn next_wait(&self, slack: Duration) -> Option<Duration> {
         self.clock.forget();
         let next_ns = self.wheel.borrow_mut().next_tick()?.saturating_mul(NS_PER_TICK);
@@ -269,37 +274,39 @@ impl Driver {
         Some(Duration::from_nanos(next_ns.max(quiet_ns) - now_ns))
     }
 
-    /// The number of the latest turn that had to know the time, to date things by. It is no later than now.
+    /// Returns the number of the latest turn that needed the time. Callers note it instead of the time, which
+    /// is not later than now.
     #[inline]
     pub(crate) fn turn(&self) -> u64 {
         self.turn.get()
     }
 
-    /// What the clock said in that turn.
+    /// Returns the reading of the clock in that turn.
     pub(crate) fn turn_ns(&self) -> u64 {
         self.now_ns.get()
     }
 
-    /// What the clock says now.
+    /// Reads the clock.
     pub(crate) fn now_ns(&self) -> u64 {
         self.clock.now_ns()
     }
 
-    /// Returns what the system's clock says, whether a clock is paused or not.
+    /// Reads the system's clock, even if this clock is paused.
     #[inline]
     pub(crate) fn real_ns() -> u64 {
         Instant::real_now().as_ns()
     }
 
-    /// From now on it is known when which turn was.
+    /// Keeps the times of turns from now on.
     pub(crate) fn keep_log(&self) {
         self.log
             .borrow_mut()
             .get_or_insert_with(|| Box::new(TurnLog::new(self.turn.get(), self.now_ns.get())));
     }
 
-    /// When something was that happened after the reading of a turn, and before the next: not earlier
-    /// than it was, and later by a small part of the time since. To be asked while there are timers.
+    /// Returns the time of something that happened after the reading of a turn and before the next reading.
+    /// The result is not earlier than it was, and later by at most a small part of the time since. Call this
+    /// only while there are timers.
     #[inline(never)]
     pub(crate) fn after_turn_ns(&self, turn: u64) -> u64 {
         match self.log.borrow().as_ref() {
@@ -308,34 +315,34 @@ impl Driver {
         }
     }
 
-    /// Arms a timer: `waker` is to be woken once the clock says `ns`, unless it says so already.
-    /// Returns the timer and its deadline.
+    /// Arms a timer that wakes `waker` when the clock reaches `ns`. Returns the timer and its deadline, or
+    /// `None` if the deadline has passed already.
     pub(crate) fn arm_at(&self, ns: u64, waker: Waker) -> Option<(TimerId, Instant)> {
         let (mut timer, deadline) = (TimerId::NONE, self.clock.at(ns));
         let mut waker = Some(waker);
-        let polled = self.arm(&mut timer, deadline, &mut waker, Asks::Wheel);
+        let polled = self.arm(&mut timer, deadline, &mut waker, DeadlineCheck::Wheel);
         drop_waker(waker);
         polled.is_pending().then_some((timer, deadline))
     }
 
-    /// Whether the clock is stopped.
+    /// Returns true if the clock is paused.
     pub(crate) fn is_paused(&self) -> bool {
         self.clock.is_paused()
     }
 
-    /// Whether a stopped clock may jump to the next deadline: if there is one, and nobody forbids it.
+    /// Returns true if the paused clock may jump to the next deadline: there is one, and no guard prevents it.
     pub(crate) fn may_auto_advance(&self) -> bool {
         self.is_paused() && self.inhibitors.get() == 0 && !self.wheel.borrow().is_empty()
     }
 
-    /// Moves a stopped clock to the next deadline.
+    /// Moves the paused clock to the next deadline.
     pub(crate) fn auto_advance(&self) {
         if let Some(tick) = self.wheel.borrow_mut().next_tick() {
             self.clock.move_to(tick.saturating_mul(NS_PER_TICK));
         }
     }
 
-    /// The runtime is going: takes out every timer. The caller drops the wakers.
+    /// Removes all timers, because the runtime is being dropped. The caller drops the wakers.
     pub(crate) fn clear(&self, wakers: &mut Vec<Waker>) {
         self.wheel.borrow_mut().clear(wakers);
     }
@@ -344,7 +351,7 @@ impl Driver {
         &self.clock
     }
 
-    /// Returns the deadline of the last tick that has come once the clock says `ns`.
+    /// Returns the deadline of the last tick that is due when the clock reads `ns`.
     pub(crate) fn last_tick(&self, ns: u64) -> Instant {
         self.clock.at(ns / NS_PER_TICK * NS_PER_TICK)
     }
@@ -357,7 +364,7 @@ impl Driver {
         self.inhibitors.set(self.inhibitors.get() - 1);
     }
 
-    /// Ceil, so that no timer fires early.
+    /// Returns the tick of a deadline. It is rounded up, so that no timer fires early.
     #[inline]
     fn tick_of(&self, deadline: Instant) -> u64 {
         self.clock.ns_of(deadline).div_ceil(NS_PER_TICK).min(MAX_TICK)
@@ -389,7 +396,7 @@ impl Driver {
         }
     }
 
-    /// Whether a timer is in the wheel, with this very waker.
+    /// Returns true if a timer is in the wheel with the same waker.
     pub(super) fn is_armed(&self, timer: TimerId, deadline: Instant, waker: &Waker) -> bool {
         let tick = self.tick_of(deadline);
         let mut wheel = self.wheel.borrow_mut();
@@ -397,13 +404,13 @@ impl Driver {
         entry.and_then(|entry| entry.waker.as_ref()).is_some_and(|earlier| earlier.will_wake(waker))
     }
 
-    /// Leaves the waker, unless the deadline has passed. What is left in `waker` is to be dropped.
+    /// Leaves the waker, unless the deadline has passed. The caller drops the waker that is left in `waker`.
     pub(super) fn arm(
         &self,
         timer: &mut TimerId,
         deadline: Instant,
         waker: &mut Option<Waker>,
-        asks: Asks,
+        check: DeadlineCheck,
     ) -> Poll<()> {
         let tick = self.tick_of(deadline);
         let mut wheel = self.wheel.borrow_mut();
@@ -411,7 +418,7 @@ impl Driver {
             std::mem::swap(&mut entry.waker, waker);
             return Poll::Pending;
         }
-        if tick <= wheel.elapsed() || asks.has_passed(&self.clock, deadline) {
+        if tick <= wheel.elapsed() || check.has_passed(&self.clock, deadline) {
             return Poll::Ready(());
         }
         if let Some(waker) = waker.take() {
@@ -421,7 +428,8 @@ impl Driver {
         Poll::Pending
     }
 
-    /// As [`arm`](Driver::arm), with the deadline `duration` after a moment, which is returned too. Reads the clock.
+    /// Arms a timer like [`arm`](Driver::arm), with a deadline `duration` after a moment, and also returns
+    /// that deadline. Reads the clock.
     pub(super) fn arm_after(
         &self,
         timer: &mut TimerId,
@@ -430,15 +438,15 @@ impl Driver {
         waker: &mut Option<Waker>,
     ) -> (Instant, Poll<()>) {
         let mut since = self.clock.now();
-        // Of this very turn, or of another runtime's, nothing better is known.
+        // If the moment is of this very turn, or of another runtime, the present time is the best that is known.
         if let Some(turn) = moment.turn_of(self.id).filter(|turn| *turn < self.turn.get()) {
             since = since.min(self.clock.at(self.after_turn_ns(turn)));
         }
         let deadline = since.saturating_add(duration);
-        (deadline, self.arm(timer, deadline, waker, Asks::LatestReading))
+        (deadline, self.arm(timer, deadline, waker, DeadlineCheck::LatestReading))
     }
 
-    /// Takes a timer out of the wheel, if it is there. Gives back the waker to be dropped.
+    /// Removes a timer from the wheel if it is there. Returns the waker, which the caller drops.
     fn disarm(&self, timer: TimerId, deadline: Instant) -> Option<Waker> {
         let key = self.key_of(timer)?;
         let tick = self.tick_of(deadline);
@@ -451,7 +459,7 @@ impl Drop for Driver {
         LOCALS.with_borrow_mut(|locals| {
             locals.retain(|(id, _)| *id != self.id);
             if locals.is_empty() {
-                // There is no destructor to free it.
+                // The thread-local has no destructor that would free it.
                 **locals = Vec::new();
             }
         });
@@ -466,8 +474,8 @@ impl TimerId {
         self.driver == 0
     }
 
-    /// Ready if the deadline has passed, or the timer has fired; else the waker is left. Without a driver, the panic
-    /// says what of the user's has been polled.
+    /// Returns `Ready` if the deadline has passed or the timer has fired. Otherwise leaves the waker. If
+    /// there is no driver, the panic message names the polled object by its `origin`.
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     pub(crate) fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>, origin: NamedOrigin) -> Poll<()> {
@@ -485,10 +493,10 @@ impl TimerId {
                 Check::LeaveWaker => {}
             }
         }
-        self.arm(deadline, cx, origin, Asks::Clock)
+        self.arm(deadline, cx, origin, DeadlineCheck::Clock)
     }
 
-    /// Ready only when the timer has fired. That its deadline has passed is not enough.
+    /// Returns `Ready` only once the timer has fired. It is not enough that its deadline has passed.
     #[cfg_attr(debug_assertions, track_caller)]
     pub(crate) fn poll_fired(
         &mut self,
@@ -499,16 +507,22 @@ impl TimerId {
         if current_for_poll(origin, |driver| driver.is_armed(*self, deadline, cx.waker())) {
             return Poll::Pending;
         }
-        self.arm(deadline, cx, origin, Asks::Wheel)
+        self.arm(deadline, cx, origin, DeadlineCheck::Wheel)
     }
 
-    /// Leaves the waker with the current driver, and takes the timer out of the one where it was.
+    /// Leaves the waker with the current driver, and removes the timer from the driver that had it before.
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
-    fn arm(&mut self, deadline: Instant, cx: &mut Context<'_>, origin: NamedOrigin, asks: Asks) -> Poll<()> {
+    fn arm(
+        &mut self,
+        deadline: Instant,
+        cx: &mut Context<'_>,
+        origin: NamedOrigin,
+        check: DeadlineCheck,
+    ) -> Poll<()> {
         let mut waker = Some(cx.waker().clone());
         let earlier = *self;
-        let polled = current_for_poll(origin, |driver| driver.arm(self, deadline, &mut waker, asks));
+        let polled = current_for_poll(origin, |driver| driver.arm(self, deadline, &mut waker, check));
         drop_waker(waker);
         if earlier.driver != self.driver && !earlier.is_none() {
             earlier.disarm_elsewhere(deadline);
@@ -516,7 +530,7 @@ impl TimerId {
         polled
     }
 
-    /// Takes the timer out of its wheel, on whichever thread.
+    /// Removes the timer from its wheel, on any thread.
     #[inline]
     pub(crate) fn disarm(&mut self, deadline: Instant) {
         let timer = mem::replace(self, TimerId::NONE);
@@ -533,8 +547,8 @@ impl TimerId {
         }
     }
 
-    /// Moves an armed timer to another deadline, with its waker. On a thread that is not its own, the one
-    /// who waits is woken, and arms it anew.
+    /// Moves an armed timer to another deadline and keeps its waker. On a thread other than the driver's, the
+    /// waiting task is woken instead, and arms the timer again.
     pub(crate) fn reset(&mut self, deadline: Instant, new_deadline: Instant) {
         match Driver::local(self.driver) {
             Some(driver) => {
@@ -550,7 +564,7 @@ impl TimerId {
         }
     }
 
-    /// Takes the timer out of the wheel of a driver that is not current.
+    /// Removes the timer from the wheel of a driver that is not current.
     #[cold]
     fn disarm_elsewhere(self, deadline: Instant) {
         match Driver::local(self.driver) {
@@ -561,17 +575,17 @@ impl TimerId {
 }
 
 impl RemoteTimer {
-    /// The driver in whose wheel the timer is.
+    /// Returns the id of the driver in whose wheel the timer is.
     pub(crate) fn driver(&self) -> u64 {
         self.timer.driver
     }
 
-    /// Takes the timer out, on the driver's thread. The caller wakes or drops the waker.
+    /// Removes the timer. This is called on the driver's thread. The caller wakes or drops the waker.
     pub(crate) fn take_out(&self, driver: &Driver) -> Option<Waker> {
         driver.disarm(self.timer, self.deadline)
     }
 
-    /// Returns whether the one who waits is to be woken.
+    /// Returns true if the waiting task has to be woken.
     pub(crate) fn is_woken(&self) -> bool {
         self.is_woken
     }

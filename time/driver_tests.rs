@@ -1,4 +1,4 @@
-//! Timers and their driver, with a clock moved by hand and no executor.
+//! Tests of timers and their driver, with a clock moved by hand and without an executor.
 
 use super::*;
 use crate::time::{self, Interval, MissedTickBehavior, Sleep, sleep, sleep_until};
@@ -25,7 +25,7 @@ fn poll(sleep: &mut Sleep, waker: &Waker) -> bool {
     Pin::new(sleep).poll(&mut Context::from_waker(waker)).is_ready()
 }
 
-/// Moves the clock, fires what is due, and wakes it.
+/// Moves the clock, fires the timers that are due, and wakes their tasks.
 fn pass(driver: &Driver, by: Duration) {
     driver.clock.move_to(driver.clock.now_ns() + by.as_nanos() as u64);
     let mut wakers = Vec::new();
@@ -33,7 +33,7 @@ fn pass(driver: &Driver, by: Duration) {
     wakers.into_iter().for_each(Waker::wake);
 }
 
-/// Keeps a driver current, and then makes the one before current again.
+/// Keeps a driver current, and makes the previous one current again when it is dropped.
 struct Entered(Option<Rc<Driver>>);
 
 fn enter(driver: &Rc<Driver>) -> Entered {
@@ -48,7 +48,7 @@ impl Drop for Entered {
     }
 }
 
-/// A paused driver, entered.
+/// Creates a paused driver and enters it.
 fn paused() -> (Rc<Driver>, Entered) {
     let driver = Driver::new(1, true);
     let entered = enter(&driver);
@@ -67,13 +67,13 @@ fn fires_neither_early_nor_twice() {
     assert_eq!(driver.next_wait(Duration::ZERO), Some(Duration::from_micros(1)), "rounded up to a tick");
     pass(&driver, Duration::from_micros(1));
     assert_eq!(count.0.load(Relaxed), 1);
-    assert!(poll(&mut sleep, &waker) && poll(&mut sleep, &waker), "complete, and stays so");
+    assert!(poll(&mut sleep, &waker) && poll(&mut sleep, &waker), "it completes, and stays complete");
     pass(&driver, ms(10));
     assert_eq!(count.0.load(Relaxed), 1);
 }
 
 #[test]
-fn dropped_or_reset_it_leaves_nothing() {
+fn a_sleep_that_is_dropped_or_reset_leaves_nothing() {
     let (driver, _entered) = paused();
     let count = Arc::new(Count::default());
     let waker = Waker::from(count.clone());
@@ -93,7 +93,7 @@ fn dropped_or_reset_it_leaves_nothing() {
     pass(&driver, ms(1));
     assert_eq!(count.0.load(Relaxed), 1, "woken at the new deadline, without another poll");
     Pin::new(&mut sleep).reset(later + ms(1));
-    assert!(!poll(&mut sleep, &waker), "armed anew");
+    assert!(!poll(&mut sleep, &waker), "it is armed again");
     Pin::new(&mut sleep).reset(Instant::now() - ms(3));
     pass(&driver, Duration::ZERO);
     assert_eq!(count.0.load(Relaxed), 2, "a deadline in the past is now");
@@ -108,16 +108,16 @@ fn a_sleep_whose_deadline_has_passed_is_ready_when_it_is_polled() {
     let advance = |by| driver.clock.move_to(driver.clock.now_ns() + Duration::as_nanos(&by) as u64);
     let check = |sleep: &mut Sleep, waker: &Waker| {
         assert!(sleep.is_elapsed());
-        assert!(poll(sleep, waker) && poll(sleep, waker), "ready, and stays so");
-        assert!(driver.wheel.borrow().is_empty(), "it has left nothing");
+        assert!(poll(sleep, waker) && poll(sleep, waker), "it is ready, and stays ready");
+        assert!(driver.wheel.borrow().is_empty(), "the wheel is empty");
         assert_eq!(Arc::strong_count(&count), 3, "its waker was dropped");
     };
     for length in [Duration::from_micros(1), ms(5), ms(5000)] {
-        // Never polled before.
+        // The sleep has never been polled.
         let mut one = sleep(length);
         advance(length);
         check(&mut one, &waker);
-        // Armed, and polled with the same waker and with another one.
+        // The sleep is armed, and polled with the same waker and with another one.
         for second in [&waker, &other] {
             let mut one = sleep(length);
             assert!(!poll(&mut one, &waker));
@@ -126,14 +126,14 @@ fn a_sleep_whose_deadline_has_passed_is_ready_when_it_is_polled() {
             advance(Duration::from_nanos(1));
             check(&mut one, second);
         }
-        // Armed, and reset to the past.
+        // The sleep is armed, and reset to the past.
         for deadline in [Instant::now(), Instant::now() - length, Instant::now() - ms(10_000)] {
             let mut one = sleep(length);
             assert!(!poll(&mut one, &waker));
             Pin::new(&mut one).reset(deadline);
             check(&mut one, &waker);
         }
-        // Fired, but for a limit on how many fire at once.
+        // The timer would have fired, but for a limit on the number of timers that fire at once.
         let mut sleeps = [sleep(length), sleep(length)];
         assert!(sleeps.iter_mut().all(|sleep| !poll(sleep, &waker)));
         advance(length);
@@ -158,7 +158,7 @@ fn only_the_latest_waker_is_woken() {
 }
 
 #[test]
-fn never_is_never() {
+fn a_sleep_without_end_never_completes() {
     let (driver, _entered) = paused();
     let waker = Waker::noop();
     let mut never = sleep(Duration::MAX);
@@ -171,7 +171,7 @@ fn never_is_never() {
 }
 
 #[test]
-fn timers_know_their_driver() {
+fn a_timer_is_removed_from_the_driver_that_armed_it() {
     let (outer, _entered) = paused();
     let waker = Waker::noop();
     let poll_fired =
@@ -181,7 +181,7 @@ fn timers_know_their_driver() {
         assert!(!poll(&mut moved, waker));
         let inner = Driver::new(2, true);
         let _entered = enter(&inner);
-        // Armed here, and taken out of the other driver.
+        // The timer is armed here, and removed from the other driver.
         assert!(!poll(&mut moved, waker));
         assert!(!inner.wheel.borrow().is_empty());
         assert!(outer.wheel.borrow().is_empty());
@@ -192,7 +192,7 @@ fn timers_know_their_driver() {
 }
 
 #[test]
-fn dropped_without_a_driver_it_does_nothing() {
+fn a_sleep_dropped_without_a_driver_does_nothing() {
     let mut orphan = sleep(Duration::from_secs(3600));
     {
         let (_driver, _entered) = paused();
@@ -206,7 +206,7 @@ fn dropped_without_a_driver_it_does_nothing() {
 #[should_panic(
     expected = "Sleep was polled outside of a runtime: call this inside block_on or #[runtime::main]"
 )]
-fn polled_without_a_driver_it_says_what_to_do() {
+fn a_poll_without_a_driver_panics_and_says_what_to_do() {
     poll(&mut sleep(ms(5)), Waker::noop());
 }
 
@@ -225,7 +225,7 @@ fn a_clear_hands_out_every_waker() {
 }
 
 #[test]
-fn slack_holds_back_only_after_timers_have_fired() {
+fn slack_delays_a_timer_only_after_timers_have_fired() {
     let (driver, _entered) = paused();
     let waker = Waker::noop();
     let slack = Duration::from_micros(100);
@@ -256,7 +256,7 @@ fn a_wait_counts_from_the_latest_look() {
     assert_eq!(driver.next_wait(Duration::ZERO), None);
 }
 
-/// A waker whose clone and drop are user code of the nasty kind: they arm and drop timers.
+/// A waker whose clone and drop are user code that does harm: they arm and drop timers.
 mod reentrant {
     #![allow(unsafe_code, reason = "a hand-made waker, whose functions never use their data word")]
     use super::*;
@@ -298,7 +298,7 @@ mod reentrant {
     }
 }
 
-/// The instants of ticks, in milliseconds, with a stall until 45 after the tick at 10.
+/// Returns the instants of ticks, in milliseconds. The interval is not polled between the tick at 10 and 45.
 fn ticks(behavior: MissedTickBehavior) -> Vec<u64> {
     let (driver, _entered) = paused();
     let start = Instant::now();
@@ -318,7 +318,7 @@ fn ticks(behavior: MissedTickBehavior) -> Vec<u64> {
 }
 
 #[test]
-fn missed_ticks_are_treated_as_told() {
+fn missed_ticks_are_treated_as_set() {
     assert_eq!(ticks(MissedTickBehavior::Burst), [0, 10, 45, 45, 45, 50, 60, 70, 80]);
     assert_eq!(ticks(MissedTickBehavior::Delay), [0, 10, 45, 55, 65, 75]);
     assert_eq!(ticks(MissedTickBehavior::Skip), [0, 10, 45, 50, 60, 70, 80]);
@@ -333,7 +333,7 @@ fn an_interval_does_not_drift() {
     let mut cx = Context::from_waker(Waker::noop());
     let rounds = if cfg!(miri) { 10 } else { 100_000 };
     for round in 0..rounds {
-        // Always late by a little.
+        // Every tick is a little late.
         while interval.poll_tick(&mut cx).is_pending() {
             pass(&driver, Duration::from_micros(7));
         }
@@ -399,14 +399,14 @@ fn a_driver_without_timers_reads_its_clock_only_for_moments() {
     let noted = Moment::now().expect("the clock goes");
     assert_eq!(readings(), 1);
     assert!(driver.after_turn_ns(noted.turn_of(1).unwrap()) <= driver.turn_ns());
-    // A timeout that is polled right away does not need to know.
+    // A timeout that is polled right away does not need the time.
     let mut cx = Context::from_waker(Waker::noop());
     let mut polled = Box::pin(time::timeout(ms(1), std::future::pending::<()>()));
     assert!(polled.as_mut().poll(&mut cx).is_pending());
     drop(polled);
     assert!(pin!(time::timeout(ms(1), async {})).poll(&mut cx).is_ready());
     assert_eq!(readings(), 0);
-    // So that it is not dated to when the driver is current again.
+    // So that it is not dated to the time when the driver is current again.
     drop(time::timeout(ms(1), std::future::pending::<()>()));
     let before = driver.turn();
     {

@@ -1,36 +1,37 @@
-//! The wheel's timers: entries side by side, each at an index that stays while the timer is there.
+//! The storage of the wheel's timers: a vector of entries. Each timer keeps its index while it exists.
 //!
-//! It does what the `slab` crate does, at a lower price: an entry is filled and emptied in its place.
-//! Moved as a whole, right after its parts were written, it would have to wait for them. And there may
-//! be very many, so their room does not double.
+//! It does what the `slab` crate does, at a lower cost: an entry is filled and emptied in place. An entry
+//! that is moved as a whole right after its fields were written would have to wait for those writes. Since
+//! there may be very many timers, the vector does not double when it grows.
 //!
-//! It knows neither lists nor ticks: the wheel links what it puts in here.
+//! This file knows neither lists nor ticks: the wheel links the entries.
 
 use std::mem;
 use std::ops::{Index, IndexMut};
 use std::task::Waker;
 
-/// No entry: the end of a list.
+/// The index of no entry: the end of a list.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// Room for so many timers is always kept: 40 KB.
+/// The number of timers for which memory is always kept: 40 KB.
 const KEPT: usize = 1024;
 
-/// Beyond that it grows by one part in so many, and no more than that is unused. An entry is then
-/// moved as many times, if at all: of blocks so large the system moves the pages. (With an eighth it
-/// took twice as long to arm 100,000 timers, 28 ns each; with a quarter as long as with doubling.)
+/// The divisor of growth: beyond [`KEPT`] the vector grows by a quarter, and no more than that is unused. An
+/// entry is then moved four times on average, if at all: the system moves the pages of blocks that large.
+/// (With an eighth it took twice as long to arm 100,000 timers, 28 ns each; with a quarter it takes as long
+/// as with doubling.)
 const GROWTH: usize = 4;
 
 pub(super) struct Entries {
     all: Vec<TimerEntry>,
-    /// The first of those that are vacant. `next` leads on from there.
+    /// The first vacant entry. `next` links the vacant entries.
     vacant: u32,
     occupied: u32,
 }
 
 pub(crate) struct TimerEntry {
     pub(super) tick: u64,
-    /// There is one as long as the entry is occupied.
+    /// The waker. An entry is occupied if and only if it has one.
     pub(crate) waker: Option<Waker>,
     pub(super) previous: u32,
     pub(super) next: u32,
@@ -49,7 +50,7 @@ impl Entries {
         self.occupied == 0
     }
 
-    /// Puts a timer in, and leaves it to the caller to link it.
+    /// Adds a timer. The caller has to link its entry.
     #[inline]
     pub(super) fn insert(&mut self, tick: u64, generation: u16, waker: Waker) -> u32 {
         if self.vacant == NONE {
@@ -65,13 +66,13 @@ impl Entries {
         index
     }
 
-    /// The entry at an index, which may be vacant or none at all.
+    /// Returns the entry at an index if it is occupied. The index may be out of range.
     #[inline]
     pub(super) fn get_mut(&mut self, index: u32) -> Option<&mut TimerEntry> {
         self.all.get_mut(index as usize).filter(|entry| entry.waker.is_some())
     }
 
-    /// Takes a timer out, which the caller has unlinked.
+    /// Removes a timer. The caller must have unlinked its entry.
     #[inline]
     pub(super) fn remove(&mut self, index: u32) -> Option<Waker> {
         let entry = &mut self.all[index as usize];
@@ -81,19 +82,19 @@ impl Entries {
         entry.waker.take()
     }
 
-    /// Gives back the room of many timers once there is none.
+    /// Frees the memory of many timers once there is no timer.
     pub(super) fn shrink(&mut self) {
         if self.is_empty() && self.all.capacity() > KEPT {
             *self = Entries::new();
         }
     }
 
-    /// Takes out every timer.
+    /// Removes all timers.
     pub(super) fn clear(&mut self, wakers: &mut Vec<Waker>) {
         wakers.extend(mem::replace(self, Entries::new()).all.into_iter().filter_map(|entry| entry.waker));
     }
 
-    /// Makes an entry that is vacant, when none is.
+    /// Adds a vacant entry. Called when there is none.
     #[cold]
     fn grow(&mut self) {
         let len = self.all.len();
@@ -114,7 +115,7 @@ impl Entries {
     }
 }
 
-/// Whether it is vacant or not.
+/// Returns an entry, whether it is vacant or not.
 impl Index<u32> for Entries {
     type Output = TimerEntry;
 
@@ -136,13 +137,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_armed_timer_takes_forty_bytes_here() {
+    fn an_entry_takes_forty_bytes() {
         assert_eq!(size_of::<TimerEntry>(), 40);
     }
 
     #[test]
     #[cfg_attr(miri, ignore = "too many timers for an interpreter")]
-    fn little_is_unused_however_many_there_are() {
+    fn little_memory_is_unused_however_many_timers_there_are() {
         let mut entries = Entries::new();
         let (mut moves, mut capacity) = (0, 0);
         for count in 1..=1_000_000 {
@@ -156,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_vacated_is_taken_first_and_room_is_given_back() {
+    fn vacant_entries_are_reused_first_and_memory_is_freed() {
         let mut entries = Entries::new();
         let count = KEPT as u32 + 1;
         for index in 0..count {

@@ -1,34 +1,34 @@
-//! Moments: when something was, noted without a reading of the clock.
+//! Moments: points in time that are noted without a reading of the clock.
 //!
-//! A driver has the number of the loop's present turn in a thread-local. To note a moment is to copy it. When
-//! somebody comes to need the time, the driver looks into its [log](super::log) for the reading of the clock that
-//! followed: that is not before the moment, and behind it by no more than what was left of the turn, or by a small
-//! part of the time since.
+//! A driver keeps the number of the loop's present turn in a thread-local. A moment is a copy of it. When the
+//! time is needed later, the driver looks up the reading of the clock that followed in its
+//! [log](super::turn_log). That reading is not before the moment. It is later by no more than the rest of
+//! that turn, or by a small part of the time since.
 //!
-//! A driver keeps no log, and without timers does not read its clock, unless it has to: a counter tells it whether
-//! there are moments of this turn that may be asked for. A `timeout` that is polled right away has forgotten its
-//! own.
+//! Without need a driver keeps no log, and without timers it does not read its clock. A counter tells it
+//! whether the time of moments of this turn may be needed later. A `timeout` that is polled right away
+//! removes its own moment from that count.
 //!
 //! This file knows neither clocks nor timers.
 
 use std::cell::Cell;
 
-/// A moment has so many bits for the turn, which are enough for nine years of turns of a microsecond. Above are
-/// the low bits of the driver's id.
+/// The number of low bits of a moment that hold the turn. They are enough for nine years of turns of a
+/// microsecond each. The bits above hold the low bits of the driver's id.
 const TURN_BITS: u32 = 48;
 
 const LAST_TURN: u64 = (1 << TURN_BITS) - 1;
 
-/// A moment, by the turn of a driver in which it was.
+/// A moment: the driver, and the turn in which it was noted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Moment(u64);
 
 struct Present {
-    /// The driver of this thread, or zero.
+    /// The id of the driver of this thread, or zero.
     driver: Cell<u64>,
-    /// `NONE` if moments cannot be noted.
+    /// The present moment, or `NONE` if moments cannot be noted.
     moment: Cell<Moment>,
-    /// How many moments of this turn may be asked for later.
+    /// The number of moments of this turn whose time may be needed later.
     noted: Cell<u32>,
 }
 
@@ -40,15 +40,16 @@ thread_local! {
 impl Moment {
     const NONE: Moment = Moment(0);
 
-    /// A driver's number is its own while it lives. A moment of one that has gone may be taken for one of another:
-    /// that one did not read its clock before, so it is only dated too late.
+    /// Creates a moment. A driver's number is unique while the driver lives. The moment of a driver that was
+    /// dropped may be taken for one of another driver. That driver did not read its clock before, so the
+    /// result is only too late.
     #[inline]
     fn new(driver: u64, turn: u64) -> Moment {
         Moment(driver << TURN_BITS | turn & LAST_TURN)
     }
 
-    /// Notes the present moment. `None` if the clock has to be read instead, for there is no driver on this thread, or
-    /// its clock is stopped and moves within a turn.
+    /// Notes the present moment. Returns `None` if the clock has to be read instead: there is no driver on
+    /// this thread, or its clock is paused and may move within a turn.
     #[inline]
     pub(crate) fn now() -> Option<Moment> {
         PRESENT.with(|present| {
@@ -61,7 +62,7 @@ impl Moment {
         })
     }
 
-    /// The moment will not be asked for in a later turn. To be called once.
+    /// Tells the driver that the time of this moment will not be needed in a later turn. Call this only once.
     #[inline]
     pub(crate) fn forget(self) {
         PRESENT.with(|present| {
@@ -71,7 +72,7 @@ impl Moment {
         });
     }
 
-    /// Returns the turn, if it is one of this driver.
+    /// Returns the turn, if the moment was noted by this driver.
     #[inline]
     pub(super) fn turn_of(self, driver: u64) -> Option<u64> {
         let turn = self.0 & LAST_TURN;
@@ -79,7 +80,7 @@ impl Moment {
     }
 }
 
-/// Makes this the driver of this thread, and its turn the present one. Without a turn no moments can be noted.
+/// Makes this the driver of this thread, and `turn` the present turn. Without a turn no moments can be noted.
 pub(super) fn enter(driver: u64, turn: Option<u64>) {
     PRESENT.with(|present| {
         present.driver.set(driver);
@@ -92,13 +93,13 @@ pub(super) fn leave() {
     enter(0, None);
 }
 
-/// Returns whether this is the driver of this thread.
+/// Returns true if this is the driver of this thread.
 #[inline]
 pub(super) fn is_entered(driver: u64) -> bool {
     PRESENT.with(|present| present.driver.get() == driver)
 }
 
-/// Returns whether there are moments of this turn that may be asked for later. None is counted any more.
+/// Returns true if the time of moments of this turn may be needed later, and resets their count.
 #[inline]
 pub(super) fn take_noted() -> bool {
     PRESENT.with(|present| present.noted.take() > 0)

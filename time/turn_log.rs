@@ -1,20 +1,19 @@
-//! When which turn of the loop was: a log of the clock's readings, which grows coarse with age.
+//! The times of past turns: a log of the clock's readings, which becomes less dense with age.
 //!
-//! The loop reads its clock once per turn while a timer is armed. Who wants to know later when
-//! something was, and not to pay for a reading of its own, notes the number of the turn. The reading
-//! that came next is then an instant at which it had happened; the log has that one, or one that is
-//! later by no more than a [`SHARE`] of the time that has passed since, or by [`GRAIN_NS`].
+//! The loop reads its clock once per turn while a timer is armed. A caller that may need the time of an event
+//! later, and does not want to pay for a reading of its own, notes the number of the turn. At the next
+//! reading, the event had happened. The log returns that reading, or one that is later by no more than a
+//! [`SHARE`] of the time that has passed since, or by [`GRAIN_NS`].
 //!
-//! So it keeps some 20 entries for each time that its age doubles: all that is known of an hour are a
-//! few hundred readings.
+//! So the log keeps some 20 entries for each doubling of its age: a few hundred readings cover an hour.
 
-/// Readings closer to each other than this are as good as one: 0.1 ms.
+/// Readings closer to each other than this count as one: 0.1 ms.
 const GRAIN_NS: u64 = 100_000;
 
-/// By no more than such a part of its age an entry may be missed.
+/// The divisor of an entry's age that limits the error: a missing entry adds at most a 32nd of its age.
 const SHARE: u64 = 32;
 
-/// With so many entries it is time to see which can go: 16 KB.
+/// The number of entries at which the log removes those that are not needed: 16 KB.
 const FULL: usize = 1024;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,25 +23,25 @@ struct Reading {
 }
 
 pub(super) struct TurnLog {
-    /// In order; the latest reading is not among them.
+    /// The readings in order, without the latest.
     kept: Vec<Reading>,
     latest: Reading,
-    /// When the latest began to stand for all since then.
+    /// The time since which `latest` stands for all readings.
     since_ns: u64,
     full: usize,
 }
 
 impl TurnLog {
-    /// Begins with the reading of a turn.
+    /// Creates a log that begins with the reading of a turn.
     pub(super) fn new(turn: u64, ns: u64) -> TurnLog {
         TurnLog { kept: Vec::new(), latest: Reading { turn, ns }, since_ns: ns, full: FULL }
     }
 
-    /// Notes the reading of a turn.
+    /// Records the reading of a turn.
     #[inline]
     pub(super) fn note(&mut self, turn: u64, ns: u64) {
-        // Careful: of readings close together the last one stays. What began after the first of them
-        // must not be dated to one that came only after a long wait.
+        // Careful: of readings that are close together, keep the last one. An event after the first of them
+        // must not be dated to a reading that was made only after a long wait.
         if ns.saturating_sub(self.since_ns) >= GRAIN_NS {
             self.keep(ns);
         }
@@ -58,19 +57,19 @@ impl TurnLog {
         self.kept.push(self.latest);
     }
 
-    /// The reading that first came after a turn, or one not much later.
+    /// Returns the first reading after a turn, or one that is not much later.
     pub(super) fn after(&self, turn: u64) -> u64 {
         let index = self.kept.partition_point(|reading| reading.turn <= turn);
         self.kept.get(index).unwrap_or(&self.latest).ns
     }
 
-    /// Forgets each reading without which the next one is still close enough, for its age.
+    /// Removes each reading without which the next one is still close enough, for its age.
     fn thin(&mut self, now_ns: u64) {
         let mut next = self.latest;
         let mut kept = Vec::with_capacity(self.full / 2);
         for (index, reading) in self.kept.iter().enumerate().rev() {
             let before = index.checked_sub(1).map(|index| self.kept[index]);
-            // Who asks for what came after `before` is to get `next`.
+            // Without this reading, a caller that asks for the first reading after `before` gets `next`.
             let gap_ns = before.map_or(u64::MAX, |before| next.ns.saturating_sub(before.ns));
             if gap_ns > now_ns.saturating_sub(next.ns) / SHARE {
                 kept.push(*reading);
@@ -87,7 +86,7 @@ impl TurnLog {
 mod tests {
     use super::*;
 
-    /// Asks for every turn now and then, given the readings.
+    /// Records the readings, and now and then checks the log for every turn so far.
     fn check(readings: &[u64]) {
         let mut log = TurnLog::new(0, readings[0]);
         for (turn, ns) in readings.iter().enumerate().skip(1) {
@@ -109,7 +108,7 @@ mod tests {
     #[test]
     #[cfg_attr(miri, ignore = "too many readings for an interpreter")]
     fn a_reading_is_found_never_early_and_little_late() {
-        // Steady, dense, and in fits with pauses of all lengths.
+        // The readings are regular, dense, and in bursts with gaps of all lengths.
         check(&(0..3000).map(|n| n * 1_000_000).collect::<Vec<_>>());
         check(&(0..5000).map(|n| n * 7_000).collect::<Vec<_>>());
         let mut state = 1u64;
@@ -125,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_just_before_a_long_wait_is_not_dated_after_it() {
+    fn an_event_just_before_a_long_wait_is_not_dated_after_it() {
         let mut log = TurnLog::new(0, 0);
         for (turn, ns) in [(1, 10), (2, 20), (3, 10_000_000_000), (4, 10_000_000_010)] {
             log.note(turn, ns);
@@ -155,10 +154,10 @@ mod tests {
 
     #[test]
     #[cfg_attr(miri, ignore = "too many readings for an interpreter")]
-    fn it_stays_small() {
+    fn the_log_stays_small() {
         let mut log = TurnLog::new(0, 0);
         for turn in 0..1_000_000u64 {
-            // A day of turns.
+            // All turns together take a day.
             log.note(turn, turn * 86_400_000);
         }
         assert!(log.kept.capacity() <= 2 * FULL, "{}", log.kept.capacity());

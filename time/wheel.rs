@@ -1,18 +1,18 @@
-//! The timer wheel: which deadline comes next, and whom to wake then.
+//! The timer wheel: it finds the next deadline and the wakers of the timers that are due.
 //!
-//! Hierarchical and hashed, after Varghese and Lauck ("Hashed and hierarchical timing wheels",
-//! 1987). Nine levels of 64 slots each: a slot of level 0 is one tick, a slot of level *n* covers
-//! 64^*n* of them. A timer lies on the level of the highest base-64 digit in which its tick differs
-//! from `elapsed`, in the slot of its own digit there; so all of a level is due before any of the
-//! next, and the slots of a level in order. When `elapsed` enters a slot of a higher level, its
-//! timers are filed anew, lower down ("cascade"). Nine levels cover all ticks there are, so nothing
-//! ever wraps.
+//! It is hierarchical and hashed, after Varghese and Lauck ("Hashed and hierarchical timing wheels", 1987).
+//! There are nine levels of 64 slots each. A slot of level 0 is one tick, and a slot of level *n* covers
+//! 64^*n* ticks. A timer is on the level of the highest base-64 digit in which its tick differs from
+//! `elapsed`, in the slot of its own digit there. So all timers of a level are due before any of the next
+//! level, and the slots of a level are due in order. When `elapsed` enters a slot of a higher level, the
+//! timers of that slot are inserted again on lower levels ("cascade"). Nine levels cover all possible ticks,
+//! so nothing ever wraps.
 //!
-//! Occupancy is one word a level; slots are lists linked by index through the entries. Insert and
-//! remove take constant time and allocate nothing beyond an entry.
+//! One word per level tells which slots are occupied. A slot is a list of entries that are linked by index.
+//! Insert and remove take constant time, and allocate nothing besides the entry.
 //!
-//! The wheel knows neither clock nor tasks. Wakers are stored, moved and compared here, never
-//! cloned, woken or dropped.
+//! The wheel knows neither clock nor tasks. It stores, moves and compares wakers, and never clones, wakes or
+//! drops them.
 
 use super::entries::{Entries, NONE, TimerEntry};
 use std::hint::black_box;
@@ -22,14 +22,14 @@ const LEVELS: usize = 9;
 const SLOTS: usize = 64;
 const DIGIT_BITS: u32 = 6;
 
-/// Ticks have 54 bits; later deadlines (after 570 years) are filed here.
+/// The last tick. Ticks have 54 bits, and later deadlines (after 570 years) count as this tick.
 pub(crate) const MAX_TICK: u64 = (1 << (LEVELS as u32 * DIGIT_BITS)) - 1;
 
-/// Timers filed anew at most in one [`Wheel::expire`]: a million of them on one tick would stop
-/// everything else for tens of milliseconds.
+/// The maximum number of timers that one [`Wheel::expire`] moves to lower levels. A million of them on one
+/// tick would block the loop for tens of milliseconds.
 const CASCADE_LIMIT: usize = 4096;
 
-/// Names a timer in this wheel, as long as its tick is known too; see [`Wheel::find`].
+/// Identifies a timer in this wheel, together with its tick; see [`Wheel::find`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Key {
     pub(crate) slot: u32,
@@ -37,15 +37,15 @@ pub(crate) struct Key {
 }
 
 pub(crate) struct Wheel {
-    /// Every timer of an earlier tick has fired.
+    /// The tick that has been reached. Every timer of an earlier tick has fired.
     elapsed: u64,
     entries: Entries,
     levels: Box<[Level; LEVELS]>,
     /// A bit for each level that is not empty.
     occupied: u16,
-    /// No timer is due before this; `None` if that is to be found out.
+    /// A lower bound: no timer is due before this tick. `None` if it has to be computed.
     bound: Option<u64>,
-    /// A slot of a higher level that is being filed anew; it comes before all else.
+    /// The slot of a higher level whose cascade is not finished. It comes before all others.
     cascading: Option<(u8, u8)>,
     last_generation: u16,
 }
@@ -72,7 +72,7 @@ impl Wheel {
         Wheel {
             elapsed: elapsed.min(MAX_TICK),
             entries: Entries::new(),
-            // By way of the heap, so that a small stack is enough.
+            // Create it on the heap, so that a small stack is enough.
             levels: vec![empty; LEVELS].try_into().unwrap_or_else(|_| unreachable!("the length is LEVELS")),
             occupied: 0,
             bound: None,
@@ -85,12 +85,12 @@ impl Wheel {
         self.entries.is_empty()
     }
 
-    /// Every timer of an earlier tick has fired.
+    /// Returns the tick that has been reached. Every timer of an earlier tick has fired.
     pub(crate) fn elapsed(&self) -> u64 {
         self.elapsed
     }
 
-    /// Files a timer. A tick that has passed is due at once.
+    /// Inserts a timer. If its tick has passed, it is due at once.
     #[inline]
     pub(crate) fn insert(&mut self, tick: u64, waker: Waker) -> Key {
         self.last_generation = self.last_generation.wrapping_add(1);
@@ -101,17 +101,17 @@ impl Wheel {
         Key { slot, generation }
     }
 
-    /// The timer of that key and tick, unless it has fired.
+    /// Returns the timer with that key and tick, unless it has fired.
     ///
-    /// Generations wrap, but the tick makes sure: the key of a timer that has fired comes with a
-    /// tick that has passed, and whatever timer has its slot now was filed with one to come.
+    /// Generations wrap, but the tick prevents a mistake. The key of a fired timer comes with a tick that has
+    /// passed, and any timer that has its slot now was inserted with a tick that had not passed.
     #[inline]
     pub(crate) fn find(&mut self, key: Key, tick: u64) -> Option<&mut TimerEntry> {
         let entry = self.entries.get_mut(key.slot)?;
         (entry.generation == key.generation && entry.tick == tick).then_some(entry)
     }
 
-    /// Takes a timer out, unless it has fired.
+    /// Removes a timer, unless it has fired.
     #[inline]
     pub(crate) fn remove(&mut self, key: Key, tick: u64) -> Option<Waker> {
         let level = self.find(key, tick)?.level;
@@ -124,7 +124,7 @@ impl Wheel {
         waker
     }
 
-    /// Files a timer anew under another tick; its key and its waker stay. False if it has fired.
+    /// Moves a timer to another tick. It keeps its key and its waker. Returns false if it has fired.
     pub(crate) fn reset(&mut self, key: Key, tick: u64, new_tick: u64) -> bool {
         let Some(entry) = self.find(key, tick) else {
             return false;
@@ -138,8 +138,8 @@ impl Wheel {
         true
     }
 
-    /// Moves to tick `now`, and the wakers of at most `limit` timers that are due into `wakers`, in
-    /// the order of their ticks. Returns how many; call again if it is `limit`.
+    /// Advances to tick `now`, and moves the wakers of at most `limit` due timers into `wakers`, in the order
+    /// of their ticks. Returns their number. If that is `limit`, the caller has to call again.
     pub(crate) fn expire(&mut self, now: u64, limit: usize, wakers: &mut Vec<Waker>) -> usize {
         let now = now.min(MAX_TICK);
         let mut fired = 0;
@@ -172,13 +172,14 @@ impl Wheel {
         fired
     }
 
-    /// Files the timers of a slot anew, whose first tick has come. True if some are left, since
-    /// `filed` has reached its limit.
+    /// Moves the timers of a slot, whose first tick has been reached, to lower levels. Returns true if some
+    /// are left, because `filed` has reached its limit.
     fn cascade(&mut self, level: usize, slot: usize, filed: &mut usize) -> bool {
         let List { head: mut index, tail } =
             std::mem::replace(&mut self.levels[level].slots[slot], List::EMPTY);
-        // Entries lie about in memory, and only its neighbours know where one is: a walk waits for
-        // each. A second walk, from the tail to where they meet, fetches half of them meanwhile.
+        // The entries are scattered in memory, and only its neighbours in the list know where an entry is, so
+        // a walk waits for each of them. A second walk from the tail to the meeting point fetches half of the
+        // entries in the meantime.
         let mut fetched = tail;
         while index != NONE && *filed < CASCADE_LIMIT {
             let next = self.entries[index].next;
@@ -186,7 +187,7 @@ impl Wheel {
                 let is_met = fetched == index || fetched == next;
                 fetched = if is_met { NONE } else { black_box(self.entries[fetched].previous) };
             }
-            // Lower down: on this level it does not differ from `elapsed` any more.
+            // The entry goes to a lower level: its tick does not differ from `elapsed` on this level any more.
             self.link(index);
             index = next;
             *filed += 1;
@@ -202,9 +203,9 @@ impl Wheel {
         true
     }
 
-    /// No timer is due before this tick. It is the tick of the next timer, unless the timer that
-    /// was next has been removed since: then the loop may wake once for nothing, which costs less
-    /// than to look for the minimum each time that one of ten thousand timeouts is set anew.
+    /// Returns a tick before which no timer is due. It is the tick of the next timer, unless that timer has
+    /// been removed in the meantime. Then the loop may wake once without need, which costs less than a search
+    /// for the minimum each time that one of ten thousand timeouts is set again.
     pub(crate) fn next_tick(&mut self) -> Option<u64> {
         let (level, slot, start) = self.first_slot()?;
         if level == 0 || self.cascading.is_some() {
@@ -223,19 +224,19 @@ impl Wheel {
         self.bound
     }
 
-    /// Gives back the room of many timers once there is none.
+    /// Frees the memory of many timers once there is no timer.
     pub(crate) fn shrink(&mut self) {
         self.entries.shrink();
     }
 
-    /// Takes out every timer.
+    /// Removes all timers.
     pub(crate) fn clear(&mut self, wakers: &mut Vec<Waker>) {
         self.entries.clear(wakers);
         *self = Wheel { last_generation: self.last_generation, ..Wheel::new(self.elapsed) };
     }
 
-    /// The slot that comes first: its level, its number, and its first tick, or `elapsed` if it has
-    /// begun.
+    /// Returns the slot that comes first: its level, its number, and its first tick, or `elapsed` if that is
+    /// later.
     fn first_slot(&self) -> Option<(usize, usize, u64)> {
         if let Some((level, slot)) = self.cascading {
             return Some((usize::from(level), usize::from(slot), self.elapsed));
@@ -255,10 +256,10 @@ impl Wheel {
         Some(self.levels[level].slots[slot].head).filter(|head| *head != NONE)
     }
 
-    /// Appends an entry to the list where its tick belongs.
+    /// Appends an entry to the list of its tick.
     fn link(&mut self, index: u32) {
         let entry = &mut self.entries[index];
-        // What has passed goes to the slot that is next in any case.
+        // A tick that has passed goes to the slot that is next in any case.
         let tick = entry.tick.clamp(self.elapsed, MAX_TICK);
         let level = level_of(self.elapsed, tick);
         let slot = (tick >> (level as u32 * DIGIT_BITS)) as usize % SLOTS;
@@ -275,7 +276,7 @@ impl Wheel {
         self.occupied |= 1 << level;
     }
 
-    /// Takes an entry out of its list.
+    /// Removes an entry from its list.
     fn unlink(&mut self, index: u32) {
         let entry = &self.entries[index];
         let (previous, next) = (entry.previous, entry.next);
@@ -295,7 +296,7 @@ impl Wheel {
         }
     }
 
-    /// A list has become empty.
+    /// Clears the bit of a slot whose list has become empty.
     fn vacate(&mut self, level: usize, slot: usize) {
         self.levels[level].occupied &= !(1 << slot);
         if self.levels[level].occupied == 0 {
@@ -303,8 +304,8 @@ impl Wheel {
         }
     }
 
-    /// A timer of that tick and level is not there any more. On level 0 the next one is found at
-    /// no cost; above, the bound stays as it is.
+    /// Updates the bound after a timer of that tick and level was removed. On level 0 the next timer is found
+    /// at no cost. On higher levels the bound stays as it is.
     #[inline]
     fn forget_bound(&mut self, tick: u64, level: u8) {
         if level == 0 && self.bound == Some(tick) {
@@ -313,7 +314,7 @@ impl Wheel {
     }
 }
 
-/// The highest base-64 digit in which the two differ.
+/// Returns the number of the highest base-64 digit in which the two ticks differ.
 fn level_of(elapsed: u64, tick: u64) -> usize {
     let differing = (elapsed ^ tick) | 1;
     (differing.ilog2() / DIGIT_BITS) as usize

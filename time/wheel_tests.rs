@@ -1,4 +1,4 @@
-//! The wheel against a naive oracle, at every scale and from every origin.
+//! Tests of the wheel against a naive oracle, at every scale and from every origin.
 
 use super::*;
 use proptest::prelude::*;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Wake;
 
-/// A waker that tells which timer it belongs to.
+/// A waker that tells to which timer it belongs.
 struct Named(u32, Arc<AtomicU32>);
 
 impl Wake for Named {
@@ -39,7 +39,7 @@ struct Pair {
     names: Names,
     last_name: u32,
     now: u64,
-    /// The next deadline is exact as long as the earliest timer was not taken away.
+    /// True as long as the earliest timer has not been removed. The next deadline is then exact.
     is_exact: bool,
 }
 
@@ -127,7 +127,7 @@ enum Step {
     Advance(u64, usize),
 }
 
-/// A distance of any magnitude.
+/// Generates a distance of any magnitude.
 fn distance() -> impl Strategy<Value = u64> {
     (0u32..50, any::<u64>()).prop_map(|(bits, random)| random & ((1 << bits) - 1))
 }
@@ -141,7 +141,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Powers of two, and one below: where the wheel turns over.
+/// Generates powers of two, and one less: the ticks at which a level of the wheel wraps.
 fn origin() -> impl Strategy<Value = u64> {
     (0u32..54, 0u64..2).prop_map(|(bits, below)| (1u64 << bits) - below)
 }
@@ -188,7 +188,7 @@ fn boundaries_of_every_level() {
 }
 
 #[test]
-fn what_has_passed_is_due_at_once() {
+fn a_tick_that_has_passed_is_due_at_once() {
     let mut pair = Pair::new(1000);
     for tick in [0, 999, 1000] {
         pair.wheel.insert(tick, pair.names.waker(1));
@@ -204,7 +204,7 @@ fn what_has_passed_is_due_at_once() {
 
 #[test]
 #[cfg_attr(miri, ignore = "65,536 timers are too many for an interpreter")]
-fn the_key_of_a_fired_timer_reaches_nobody_elses() {
+fn the_key_of_a_fired_timer_finds_no_other_timer() {
     let mut wheel = Wheel::new(0);
     let stale = wheel.insert(5, Waker::noop().clone());
     wheel.expire(5, 1, &mut Vec::new());
@@ -221,7 +221,7 @@ fn the_key_of_a_fired_timer_reaches_nobody_elses() {
 
 #[test]
 #[cfg_attr(miri, ignore = "too many timers for an interpreter")]
-fn a_million_timers_on_one_tick_come_in_portions() {
+fn a_million_timers_on_one_tick_fire_in_batches() {
     let count = 1_000_000;
     let mut wheel = Wheel::new(0);
     for _ in 0..count {
@@ -252,16 +252,16 @@ fn an_idle_loop_wakes_once_for_each_timer() {
 }
 
 #[test]
-fn a_slot_that_is_being_filed_anew_may_be_emptied() {
+fn a_slot_may_be_emptied_during_its_cascade() {
     let mut wheel = Wheel::new(0);
     let keys: Vec<Key> = (0..2 * CASCADE_LIMIT).map(|_| wheel.insert(100, Waker::noop().clone())).collect();
     assert_eq!(wheel.expire(99, 1, &mut Vec::new()), 0);
-    assert!(wheel.cascading.is_some(), "half of them are filed");
+    assert!(wheel.cascading.is_some(), "half of them are moved");
     for key in &keys[1..] {
         assert!(wheel.remove(*key, 100).is_some());
     }
     assert!(wheel.remove(keys[0], 100).is_some());
-    assert_eq!(wheel.next_tick(), None, "nothing to wait for, and nothing to turn for");
+    assert_eq!(wheel.next_tick(), None, "there is no timer to wait for");
     wheel.insert(200, Waker::noop().clone());
     assert_eq!(wheel.next_tick(), Some(200));
 }

@@ -86,7 +86,7 @@ mod tests {
         for moves in [0, u16::MAX - 2, u16::MAX - 1, u16::MAX] {
             let [first, second, third] = [1, 2, 3].map(|step| moves.wrapping_add(step));
             losses.lost(7, first, false, &tasks);
-            assert!(!losses.take(7, &tasks), "nobody has waited");
+            assert!(!losses.take(7, &tasks), "no task has waited");
             losses.lost(7, first, true, &tasks);
             assert!(losses.take(7, &tasks), "it comes back in time");
             assert!(!losses.take(7, &tasks), "once");

@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     #[cfg_attr(miri, ignore = "Miri has no poll")]
-    fn a_pipe_that_nobody_empties_stays_readable_and_never_blocks() {
+    fn a_pipe_that_is_never_emptied_stays_readable_and_never_blocks() {
         let pipe = Pipe::new().unwrap();
         assert!(!is_readable(&pipe));
         for _ in 0..200_000 {
