@@ -92,7 +92,7 @@ impl fmt::Debug for Id {
 pub fn id() -> Id {
     match try_id() {
         Some(id) => id,
-        None => panic!("no task runs here: call task::id inside a future that was spawned"),
+        None => panic!("no task runs on this thread: call task::id inside a future that was spawned"),
     }
 }
 

@@ -98,7 +98,7 @@ impl Entries {
     #[cold]
     fn grow(&mut self) {
         let len = self.all.len();
-        assert!(len < NONE as usize, "fewer than 2^32 - 1 timers");
+        assert!(len < NONE as usize, "too many timers: a runtime can have fewer than 2^32 - 1 of them");
         if len == self.all.capacity() && len >= KEPT {
             self.all.reserve_exact(len / GROWTH);
         }

@@ -1,12 +1,12 @@
-//! What must not compile, and what the compiler says of it.
+//! Tests of programs that must not compile, and of the compiler's messages about them.
 //!
-//! Each file of `tests/ui/` is a program: most show an error of the macros, those named `law_…` a
-//! law of the library that types keep. The `.stderr` beside it is the whole of the compiler's
-//! answer, so that a second error that follows from the first, or a span that slips, fails here.
-//! After a change that is meant: `TRYBUILD=overwrite cargo test --test ui`, and read the difference.
+//! Each file of `tests/ui/` is a program. Most show an error of the macros. Those named `law_…` show a rule
+//! of the library that its types enforce. The `.stderr` file beside a program is the complete output of the
+//! compiler, so that a second error caused by the first, or a wrong span, fails the test. After an intended
+//! change, run `TRYBUILD=overwrite cargo test --test ui` and read the difference.
 //!
-//! The words change from one compiler to the next. They are compared on the toolchain that
-//! `rust-version` names, and on no other.
+//! The messages differ between compiler versions. They are compared only on the toolchain that `rust-version`
+//! names.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! The same, where the body became an async block.
+//! Errors in the body are reported in the body, even if the body became an async block.
 
 use std::error::Error;
 

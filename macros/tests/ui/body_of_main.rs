@@ -1,4 +1,4 @@
-//! Mistakes in the body are reported in the body, in the words for an `async fn`.
+//! Errors in the body are reported in the body, in the words for an `async fn`.
 
 use std::error::Error;
 

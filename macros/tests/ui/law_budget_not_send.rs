@@ -1,4 +1,4 @@
-//! A unit of the budget is that of the task that runs on this thread: it is given back there.
+//! A unit of the budget belongs to the task on this thread, and must be given back on this thread.
 
 fn send<T: Send>(_: T) {}
 fn share<T: Sync>(_: &T) {}

@@ -1,4 +1,4 @@
-//! A sleep that nobody awaits does nothing: the compiler says so.
+//! A sleep that is not awaited does nothing, and the compiler warns about it.
 
 #![deny(unused_must_use)]
 

@@ -1,4 +1,4 @@
-//! What is spawned from another thread crosses threads; what is spawned on its own thread need not.
+//! A future spawned from another thread must be `Send`. A future spawned on its own thread need not be.
 
 use std::rc::Rc;
 

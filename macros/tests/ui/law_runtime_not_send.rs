@@ -1,4 +1,4 @@
-//! A runtime stays on its thread; its handle goes anywhere.
+//! A runtime stays on its thread. Its handle may move to other threads.
 
 fn assert_send<T: Send>() {}
 

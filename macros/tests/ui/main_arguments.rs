@@ -1,4 +1,4 @@
-//! Nobody would pass them. The body is checked all the same, with its arguments in place.
+//! No caller could pass arguments to `main`. The body is still checked, with its arguments in scope.
 
 #[runtime::main]
 async fn main(count: usize, name: &str) -> Result<(), std::io::Error> {

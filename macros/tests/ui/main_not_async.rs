@@ -1,4 +1,4 @@
-//! The error stands on the `fn`, and is the only one: the `.await` counts as allowed.
+//! The error points to the `fn`, and is the only one: the `.await` counts as allowed.
 
 #[runtime::main]
 fn main() {

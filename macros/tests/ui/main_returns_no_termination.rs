@@ -1,4 +1,4 @@
-//! `main` can return what a `main` can return.
+//! `main` can return only what any `main` can return.
 
 #[runtime::main]
 async fn main() -> u32 {

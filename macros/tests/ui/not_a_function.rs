@@ -1,4 +1,4 @@
-//! The error stands on the word that shows it.
+//! The error points to the word that shows that the item is not a function.
 
 #[runtime::main]
 struct Server;

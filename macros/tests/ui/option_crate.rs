@@ -1,4 +1,4 @@
-//! What `crate` takes.
+//! The option `crate` takes a path.
 
 #[runtime::main(crate = 5)]
 async fn main() {}

@@ -1,4 +1,4 @@
-//! A crate that is none is underlined where it was named.
+//! A crate that is not this runtime is underlined where it was named.
 
 mod elsewhere {}
 

@@ -1,4 +1,4 @@
-//! A selector that nobody knows is told with those that there are.
+//! The error for an unknown selector lists the known ones.
 
 #[runtime::main(selector = "iocp")]
 async fn main() {}

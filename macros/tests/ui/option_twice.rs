@@ -1,4 +1,4 @@
-//! The error stands on the second.
+//! The error points to the second occurrence.
 
 #[runtime::main(event_interval = 61, name = "main", event_interval = 31)]
 async fn main() {}

@@ -1,4 +1,4 @@
-//! The error stands on the name, says which there are, and two faults are shown at once.
+//! The error points to the name and lists the options. Two errors are shown at once.
 
 #[runtime::main(event_intervall = 61, start_paused = true, core_threads = 2)]
 async fn main() {}

@@ -1,4 +1,4 @@
-//! A name in a value is looked up where the attribute stands.
+//! A name in a value is resolved where the attribute is written.
 
 #[runtime::main(event_interval = INTERVAL)]
 async fn main() {

@@ -1,4 +1,4 @@
-//! Neither the `=` nor the value may be missing; a tuple is no option, nor is a literal.
+//! Neither the `=` nor the value may be missing. A tuple is not an option, and neither is a literal.
 
 #[runtime::main(start_paused)]
 async fn main() {}

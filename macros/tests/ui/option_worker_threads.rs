@@ -1,4 +1,4 @@
-//! The options of tokio that cannot be had are answered with the reason.
+//! Options of tokio that do not exist here are refused with the reason.
 
 #[runtime::main(flavor = "multi_thread", worker_threads = 4)]
 async fn main() {}

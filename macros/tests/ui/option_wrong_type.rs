@@ -1,5 +1,5 @@
-//! A value is checked by the compiler, against the builder's method, and underlined itself. The
-//! builder is a stand-in, so that its text is not part of the message.
+//! The compiler checks a value against the builder's method, and underlines the value itself. The
+//! builder is a replacement, so that its source is not part of the message.
 
 mod stand_in {
     pub mod runtime {

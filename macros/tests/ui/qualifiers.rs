@@ -1,5 +1,5 @@
-//! What an entry point cannot be. Arrows among the generics and braces in the return type confuse
-//! nobody.
+//! An entry point cannot have these qualifiers. Arrows among the generics and braces in the return
+//! type do not confuse the macro.
 
 struct Array<const N: usize>;
 

@@ -1,4 +1,4 @@
-//! The harness has nothing to pass.
+//! The test harness has no arguments to pass.
 
 #[runtime::test]
 async fn name(seed: u64) {

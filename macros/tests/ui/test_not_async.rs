@@ -1,4 +1,4 @@
-//! As for `main`.
+//! A test must be an `async fn`, as `main` must.
 
 #[runtime::test]
 #[should_panic]

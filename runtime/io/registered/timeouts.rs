@@ -21,7 +21,7 @@ impl<T: AsFd> Registered<T> {
         if timeout.is_some_and(|timeout| timeout.is_zero()) {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                "a timeout of zero: give None for no timeout, or use a `try_` function",
+                "the timeout is zero: pass None for no timeout, or call a `try_` function",
             ));
         }
         if timeout.is_some() || self.timeouts().is_some() {
