@@ -252,7 +252,7 @@ impl Drop for Membership {
 /// A guard that keeps a [`LocalSet`] entered.
 ///
 /// It is returned by [`LocalSet::enter`]. When it is dropped, [`spawn_local`] behaves as if this guard had
-/// never been. Several guards may be dropped in any order.
+/// never been created. Several guards may be dropped in any order.
 #[must_use = "dropped at once, it has no effect"]
 pub struct LocalEnterGuard {
     number: usize,

@@ -11,8 +11,8 @@ use std::time::Duration;
 /// the next deadline, whenever the loop has nothing left to do.
 ///
 /// It does not run ahead of real I/O: while a task waits for a socket or a blocking call is in progress, the
-/// clock moves by itself only after the loop has waited for 10 ms of real time. A timeout that races with an
-/// answer that takes longer elapses first, unless
+/// clock moves by itself only after the loop has waited for 10 ms of real time. If an answer takes longer than
+/// that, a timeout that races with it elapses first, unless
 /// [`Builder::auto_advance_grace`](crate::Builder::auto_advance_grace) sets another limit. See also
 /// [`Builder::start_paused`](crate::Builder::start_paused) and `#[runtime::test(start_paused = true)]`.
 ///

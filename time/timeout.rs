@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// Awaits `future` for at most `duration`.
 ///
-/// The time counts from this call and is never too short. A future that is ready at its first poll costs
+/// The time counts from this call, and the limit never ends early. A future that is ready at its first poll costs
 /// neither a timer nor a reading of the clock. If the future is pending, the time counts from the end of the
 /// turn of the loop in which the call was made, at the latest. (If the first poll comes much later than the
 /// call, the loop knows the end of that turn with an error of up to a 32nd of the time since. If the first

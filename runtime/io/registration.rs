@@ -72,7 +72,7 @@ impl Registration {
         Registration { whole: SourceCell::none(), state: Mutex::new(State { fd, moves: 0, answers: 0 }) }
     }
 
-    /// Returns the registration for both directions, which may be [split](SourceCell::is_split).
+    /// Returns the cell for both directions, which may be [split](SourceCell::is_split).
     #[inline]
     pub(crate) fn whole(&self) -> &SourceCell {
         &self.whole

@@ -1,4 +1,4 @@
-//! Selectors: they tell which of many descriptors are ready.
+//! Selectors, which watch many descriptors and report which of them are ready.
 //!
 //! This module is for programs that write their own event loop. The runtime uses it too.
 //!
@@ -63,8 +63,6 @@
 //!
 //! # Differences
 //!
-//! # What differs
-//!
 //! | | `epoll` | `epoll-level` | `kqueue` | `poll` | `select` |
 //! |---|---|---|---|---|---|
 //! | systems | Linux, Android | Linux, Android | macOS, iOS, BSDs | every Unix | every Unix |
@@ -72,19 +70,15 @@
 //! | a wait takes time by the number of | ready | ready | ready | watched | highest watched |
 //! | descriptors | any | any | any | any | below 1024 (NetBSD: 256), else refused |
 //! | both directions ready | one event | one event | two events | one event | one event |
-//! | events for a direction without interest | on hang-up, error | on hang-up, error | never | on hang-up,
-//! error | on hang-up, error |
+//! | events for a direction without interest | on hang-up, error | on hang-up, error | never | on hang-up, error | on hang-up, error |
 //! | `is_read_closed`, `is_write_closed` | yes | yes | yes | yes (half close: Linux) | yes (half close: Linux) |
 //! | `is_priority` | yes | no | no | no | no |
-//! | closed while registered, no `dup` left | no event | no event | no event | one event, closed; then
-//! removed | one event, closed; then removed |
+//! | closed while registered, no `dup` left | no event | no event | no event | one event, closed; then removed | one event, closed; then removed |
 //! | …with a `dup` left | events continue, and cannot be stopped | as `epoll` | no event | as above | as above |
-//! | …and its number reused, deregistered | no event | no event | no event | watched under the old key |
-//! watched under the old key |
+//! | …and its number reused, deregistered | no event | no event | no event | watched under the old key | watched under the old key |
 //! | regular file, directory | `EPERM` | `EPERM` | `EPERM` | `EPERM` | `EPERM` |
 //! | `/dev/null` | `EPERM` | `EPERM` | depends on the system | always ready | always ready |
-//! | timeouts | nanoseconds (Linux 5.11), else milliseconds | as `epoll` | nanoseconds | nanoseconds (macOS:
-//! milliseconds) | nanoseconds |
+//! | timeouts | nanoseconds (Linux 5.11), else milliseconds | as `epoll` | nanoseconds | nanoseconds (macOS: milliseconds) | nanoseconds |
 //!
 //! Sources: epoll(7), epoll_ctl(2), epoll_wait(2), kqueue(2), poll(2), select(2) of the systems named.
 

@@ -31,8 +31,8 @@ impl Drop for RestoreOnPending {
     }
 }
 
-/// Takes a unit of the task's budget. If no unit is left, the task is woken for its next turn and the result
-/// is pending.
+/// Takes a unit of the task's budget. If no unit is left, wakes the task for its next turn and returns
+/// `Pending`.
 ///
 /// This function is meant for leaf futures written by hand, as in the example. A task that awaits such a
 /// future in a loop then yields to other tasks now and then, as it does with the sockets and timers of this

@@ -10,8 +10,8 @@
 //! a poll waits for one future alone, and would wait forever if that future were pending until the task's
 //! next turn. So when the budget is spent, a poll with another waker is made pending only once per full
 //! budget, and proceeds when it is repeated.
-//!
-//! This module is at the lowest layer: it knows neither tasks nor timers nor sockets.
+
+// This module is at the lowest layer: it knows neither tasks nor timers nor sockets.
 
 mod cooperative;
 mod unconstrained;

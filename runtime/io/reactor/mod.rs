@@ -5,16 +5,16 @@
 //! wakes no task itself, because the executor decides the order. It knows neither tasks nor timers.
 //!
 //! A *source* is a registered descriptor with two sides, one per direction. The reactor keeps the event of a
-//! side until the owner looks for it. From then on the owner has [recorded](crate::runtime::io::readiness)
-//! that the side is ready, and asks again only after an operation found that it is not. A caller that has to
+//! side until the owner looks for it. The owner then [records](crate::runtime::io::readiness) that the
+//! side is ready, and asks again only after an operation found that it is not. A caller that has to
 //! wait then leaves a waker in one of two kinds of waiters: the `poll_*` functions share one waiter per side,
 //! which holds the waker of the latest caller, and each `async` call has its own. An event empties all
 //! waiters of a side.
 //!
 //! An edge-triggered selector watches both sides for the life of the source. A level-triggered selector would
 //! report a hang-up that no task reads in every turn. So it is *armed* for a side when a task first waits for
-//! that side, and disarmed when it reports a side for which no task waits. A task that waits again for a side
-//! that it has just read therefore costs nothing.
+//! that side, and disarmed when it reports a side for which no task waits. So it costs nothing to wait again
+//! for a side that was just read.
 
 mod source;
 mod waiters;

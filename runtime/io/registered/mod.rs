@@ -47,7 +47,7 @@ struct Rare {
     sides: OnceLock<Box<Sides>>,
 }
 
-/// An event for which an operation is worth a try: the recorded readiness, and the source that it belongs to.
+/// The reason to try an operation: the recorded readiness, and the source that it belongs to.
 #[derive(Clone, Copy)]
 pub(crate) struct ReadyEvent {
     id: SourceId,

@@ -193,9 +193,9 @@ impl<T: AsFd> Registered<T> {
         }
     }
 
-    /// Decides what follows the error of an operation: a wait, another try, or the return of the error. If the descriptor has
-    /// been registered here for the wait, returns its event. `has_looked` is true if the event was taken by
-    /// this call.
+    /// Decides what follows the error of an operation: a wait, another try, or the return of the error. If
+    /// the descriptor has been registered here for the wait, returns its event. `has_looked` is true if the
+    /// event was taken by this call.
     #[cold]
     pub(super) fn failed(
         &self,
