@@ -72,7 +72,7 @@ fn a_waker_is_cloned_once_however_often_it_waits() {
         // Polled three times in all, by two wakers.
         let most = match *name {
             // They wait for two things; and what tells a server to end clones each time.
-            "a read with a timeout" | "UnixDatagram::send_to_addr" => 4,
+            "a read with a timeout" | "UnixDatagram::send_to_addr" | "a copy that has an idle timeout" => 4,
             "serve" => 5,
             // What comes from other threads clones before it takes its lock.
             "a join handle from Handle::spawn" | "a join handle of a blocking call" | "lookup_host" => 3,
