@@ -215,8 +215,7 @@ where
 
 /// The time in which no byte has moved.
 ///
-/// The timer is not set anew for each message. When it fires, it is set to what is left of the timeout since the latest
-/// byte.
+/// The timer is not set anew for each message. When it fires, it is set to the end of the timeout since the latest byte.
 struct Idle {
     timeout: Duration,
     /// All bytes that had moved at the time `since`.

@@ -1,7 +1,6 @@
 //! The system calls that move bytes within the kernel: splice(2) through a pipe, and sendfile(2) from a file.
 //!
-//! The pipes are the loop's, which lends them for as long as there are bytes in them.
-
+//! The pipes come from the buffer pool of the loop, and are held as long as there are bytes in them.
 #![expect(unsafe_code, reason = "splice, sendfile, the size of a pipe, what a signal does")]
 
 use crate::runtime::context;
@@ -12,21 +11,21 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::ptr;
 
-/// What a pipe is to hold, which is what a process without privileges may ask for, see pipe(7).
-/// Pages are taken up by what is in it alone. With 64 KiB the same bytes take nearly twice the time.
+/// The capacity of a pipe in bytes. It is the most that a process without privileges may ask for, see pipe(7). A pipe
+/// takes up memory only for the bytes in it. With 64 KiB the same bytes take nearly twice the time.
 const PIPE_SIZE: i32 = 1 << 20;
 
-/// So many bytes are asked for at once.
+/// The number of bytes that one call may move.
 const MOST: usize = 1 << 20;
 
-/// A pipe, lent by the loop, and how many bytes are in it. Given back on drop if it is empty.
+/// A pipe of the buffer pool, and how many bytes are in it. It goes back to the pool on drop if it is empty.
 pub(super) struct Pipe {
     ends: Option<buffer_pool::PooledPipe>,
     level: usize,
 }
 
 impl Pipe {
-    /// None if the loop has none to spare, or the process no descriptors.
+    /// Returns `None` if all pipes of the pool are in use, or the process has no descriptors left.
     pub(super) fn take() -> Option<Pipe> {
         let lent = context::try_with(|context| context.buffer_pool.borrow_mut().get_pipe(make)).flatten();
         lent.map(|ends| Pipe { ends: Some(ends), level: 0 })
@@ -36,21 +35,21 @@ impl Pipe {
         self.ends.as_mut().expect("it has both ends until it is dropped")
     }
 
-    /// How many bytes are in it.
+    /// Returns how many bytes are in the pipe.
     pub(super) fn level(&self) -> usize {
         self.level
     }
 
-    /// Takes in what there is; 0 at the end of the source. Only an empty pipe is filled, so that
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) is about the source.
+    /// Moves bytes from the source into the pipe. Returns how many; 0 at the end of the source. The pipe has to be
+    /// empty, so that [`WouldBlock`](io::ErrorKind::WouldBlock) is about the source.
     pub(super) fn fill(&mut self, source: BorrowedFd<'_>) -> io::Result<usize> {
-        debug_assert_eq!(self.level, 0, "how much room a pipe has left nobody knows");
+        debug_assert_eq!(self.level, 0, "a pipe that is not empty may have no room left");
         let count = splice(source, self.ends().writer.as_fd(), MOST)?;
         self.level += count;
         Ok(count)
     }
 
-    /// Lets out as much as the sink takes. There is something in the pipe, so that
+    /// Moves bytes from the pipe to the sink, as many as it takes. Returns how many. The pipe must not be empty, so that
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) is about the sink.
     pub(super) fn drain(&mut self, sink: BorrowedFd<'_>) -> io::Result<usize> {
         debug_assert_ne!(self.level, 0, "an empty pipe says that it would block");
@@ -61,7 +60,7 @@ impl Pipe {
         Ok(count)
     }
 
-    /// Brings up to user space what is in it.
+    /// Reads all bytes in the pipe.
     pub(super) fn read_all(mut self) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; self.level];
         self.ends().reader.read_exact(&mut bytes)?;
@@ -80,8 +79,7 @@ impl Drop for Pipe {
 
 fn make() -> io::Result<(PipeReader, PipeWriter)> {
     let (reader, writer) = io::pipe()?;
-    // SAFETY: the descriptor is open. If the user's share of such pages is used up, the pipe stays as
-    // small as it is, and does.
+    // SAFETY: the descriptor is open. If the user has no more of such pages, the pipe keeps its usual size, and works.
     unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_SETPIPE_SZ, PIPE_SIZE) };
     Ok((reader, writer))
 }
@@ -94,7 +92,7 @@ fn splice(from: BorrowedFd<'_>, to: BorrowedFd<'_>, count: usize) -> io::Result<
     usize::try_from(moved).map_err(|_| io::Error::last_os_error())
 }
 
-/// Writes some bytes of a file to a socket or a pipe by sendfile(2); 0 at the end of the file.
+/// Writes bytes of a file to a socket or a pipe by sendfile(2). Returns how many; 0 at the end of the file.
 pub(super) fn send_file(to: BorrowedFd<'_>, file: &File, offset: u64, count: u64) -> io::Result<usize> {
     let mut offset = libc::off_t::try_from(offset).map_err(|_| io::ErrorKind::InvalidInput)?;
     let count = usize::try_from(count).unwrap_or(MOST).min(MOST);

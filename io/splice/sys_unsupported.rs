@@ -1,5 +1,4 @@
 //! Systems without splice(2) and sendfile(2) as Linux has them: all bytes go through a buffer.
-#![allow(clippy::unused_self, reason = "the functions are those of `sys.rs`")]
 
 use std::convert::Infallible;
 use std::fs::File;
