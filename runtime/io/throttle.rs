@@ -16,7 +16,8 @@
 //! successes, see `registered/operations.rs`.
 
 use crate::runtime::id::Id;
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::time::{Duration, Instant};
 
 /// The time without a success in which every report is passed on. It limits the cost of one success. A
@@ -34,22 +35,34 @@ const LONGEST: Duration = Duration::from_millis(10);
 const FORGOTTEN: Duration = Duration::from_millis(50);
 
 /// Counts the reports of closed sides and errors, and chooses the sources to mute.
+///
+/// Sorted lists serve here, since such sources are few: the trees of std are 13 KB of code.
 #[derive(Default)]
 pub(crate) struct Throttle {
-    /// The records, by the bits of the source's id.
-    records: BTreeMap<u64, Record>,
+    /// The records, sorted by source.
+    records: Vec<Record>,
     /// The sources that the selector has to stop watching.
     to_mute: Vec<Id>,
-    /// The muted sources, sorted by the end of that time.
-    muted: BTreeSet<(Instant, u64)>,
+    /// The muted sources, by the end of that time. An entry counts only if the record of its source names that time.
+    muted: BinaryHeap<Reverse<(Instant, u64)>>,
+    /// The sources that were muted when an operation on them succeeded.
+    to_unmute: Vec<Id>,
 }
 
 /// The reports of a source since an operation on it succeeded.
 struct Record {
+    /// The bits of the source's id.
+    source: u64,
     reports: u32,
     first: Instant,
     latest: Instant,
     muted_until: Option<Instant>,
+}
+
+impl Record {
+    fn new(source: u64, now: Instant) -> Record {
+        Record { source, reports: 0, first: now, latest: now, muted_until: None }
+    }
 }
 
 impl Throttle {
@@ -57,10 +70,13 @@ impl Throttle {
     /// to be muted instead.
     #[cold]
     pub(crate) fn needs_muting(&mut self, id: Id, now: Instant) -> bool {
-        let new = || Record { reports: 0, first: now, latest: now, muted_until: None };
-        let record = self.records.entry(id.bits()).or_insert_with(new);
+        let index = self.find(id.bits()).unwrap_or_else(|index| {
+            self.records.insert(index, Record::new(id.bits(), now));
+            index
+        });
+        let record = &mut self.records[index];
         if record.muted_until.is_none() && now.saturating_duration_since(record.latest) > FORGOTTEN {
-            *record = new();
+            *record = Record::new(id.bits(), now);
         }
         record.latest = now;
         record.reports = record.reports.saturating_add(1);
@@ -72,7 +88,7 @@ impl Throttle {
         if record.muted_until.is_none() {
             let until = now + failing_time.min(LONGEST);
             record.muted_until = Some(until);
-            self.muted.insert((until, id.bits()));
+            self.muted.push(Reverse((until, id.bits())));
         }
         self.to_mute.push(id);
         true
@@ -81,11 +97,8 @@ impl Throttle {
     /// Records that an operation on a source has succeeded. If the source is muted, that ends now.
     #[cold]
     pub(crate) fn succeeded(&mut self, id: Id) {
-        if let Some(record) = self.records.remove(&id.bits())
-            && let Some(until) = record.muted_until
-        {
-            self.muted.remove(&(until, id.bits()));
-            self.muted.insert((record.first, id.bits()));
+        if self.remove(id).is_some_and(|record| record.muted_until.is_some()) {
+            self.to_unmute.push(id);
         }
     }
 
@@ -98,18 +111,20 @@ impl Throttle {
     }
 
     #[cold]
-    fn remove(&mut self, id: Id) {
-        if let Some(record) = self.records.remove(&id.bits())
-            && let Some(until) = record.muted_until
-        {
-            self.muted.remove(&(until, id.bits()));
-        }
+    fn remove(&mut self, id: Id) -> Option<Record> {
+        let index = self.find(id.bits()).ok()?;
+        Some(self.records.remove(index))
+    }
+
+    /// Returns where the record of a source is, or else where it would be.
+    fn find(&self, source: u64) -> Result<usize, usize> {
+        self.records.binary_search_by_key(&source, |record| record.source)
     }
 
     /// Returns true if no source is muted or has to be muted.
     #[inline]
     pub(crate) fn is_idle(&self) -> bool {
-        self.muted.is_empty() && self.to_mute.is_empty()
+        self.muted.is_empty() && self.to_mute.is_empty() && self.to_unmute.is_empty()
     }
 
     /// Takes the next source that the selector has to stop watching.
@@ -119,27 +134,44 @@ impl Throttle {
 
     /// Takes a source that has been muted long enough. Its waiters have to try again.
     pub(crate) fn next_to_unmute(&mut self, now: Instant) -> Option<Id> {
-        let (until, bits) = *self.muted.first()?;
+        if let Some(id) = self.to_unmute.pop() {
+            return Some(id);
+        }
+        let (until, index) = self.first_muted()?;
         if until > now {
             return None;
         }
-        self.muted.pop_first();
-        if let Some(record) = self.records.get_mut(&bits) {
-            record.muted_until = None;
-            record.latest = now;
+        self.muted.pop();
+        let record = &mut self.records[index];
+        record.muted_until = None;
+        record.latest = now;
+        Some(Id::from_bits(record.source))
+    }
+
+    /// Returns when the first of the muted sources is no longer muted, and where its record is.
+    fn first_muted(&mut self) -> Option<(Instant, usize)> {
+        loop {
+            let Reverse((until, source)) = *self.muted.peek()?;
+            match self.find(source) {
+                Ok(index) if self.records[index].muted_until == Some(until) => return Some((until, index)),
+                // It has been forgotten, or was muted anew.
+                _ => self.muted.pop(),
+            };
         }
-        Some(Id::from_bits(bits))
     }
 
     /// Returns the timeout, shortened so that it ends when the next source is no longer muted.
     #[inline(never)]
-    pub(crate) fn limit(&self, timeout: Option<Duration>) -> Option<Duration> {
-        if self.muted.is_empty() { timeout } else { self.limit_by_muted(timeout) }
+    pub(crate) fn limit(&mut self, timeout: Option<Duration>) -> Option<Duration> {
+        if self.is_idle() { timeout } else { self.limit_by_muted(timeout) }
     }
 
     #[cold]
-    fn limit_by_muted(&self, timeout: Option<Duration>) -> Option<Duration> {
-        let (until, _) = self.muted.first()?;
+    fn limit_by_muted(&mut self, timeout: Option<Duration>) -> Option<Duration> {
+        if !self.to_unmute.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let Some((until, _)) = self.first_muted() else { return timeout };
         let left = until.saturating_duration_since(Instant::now());
         Some(timeout.map_or(left, |timeout| timeout.min(left)))
     }
