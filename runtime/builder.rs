@@ -1,4 +1,4 @@
-//! How a runtime is made.
+//! The builder: collects the settings of a runtime, and makes the runtime from its parts.
 
 use super::context::{self, Context};
 use super::executor::{Config, Executor};
@@ -15,30 +15,31 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Polls between two looks at the kernel, if they are short. A look costs some 200 ns: at 128 polls it adds
-/// 2 ns to each.
+/// The default number of polls between two checks of timers and sockets, if the polls are short. A check costs some
+/// 200 ns: with 128 polls between two of them it adds 2 ns to each poll.
 const EVENT_INTERVAL: u32 = 128;
 
-/// Events taken from one wait, 12 bytes each.
+/// The default number of events that the loop takes from one wait. Each needs 12 bytes.
 const MAX_IO_EVENTS: usize = 1024;
 
-/// See [`Builder::timer_slack`].
+/// The default of [`Builder::timer_slack`].
 const TIMER_SLACK: Duration = Duration::from_micros(100);
 
-/// See [`Builder::auto_advance_grace`]: loopback and short calls answer well within, and a test that only waits for
-/// timers does not get slow.
+/// The default of [`Builder::auto_advance_grace`]. Loopback and short blocking calls answer well within this time, and
+/// it does not make a test slow that only waits for timers.
 const AUTO_ADVANCE_GRACE: Duration = Duration::from_millis(10);
 
-/// As in tokio: calls that block are often many and mostly asleep.
+/// The default of [`Builder::max_blocking_threads`], the same as tokio's: there are often many blocking calls, and
+/// most of them sleep.
 const MAX_BLOCKING_THREADS: usize = 512;
 
-/// As in tokio.
+/// The default of [`Builder::thread_keep_alive`], the same as tokio's.
 const THREAD_KEEP_ALIVE: Duration = Duration::from_secs(10);
 
-/// Names the selector of runtimes whose builder names none.
+/// The environment variable that selects the mechanism for runtimes whose builder does not.
 const SELECTOR_VARIABLE: &str = "RUNTIME_SELECTOR";
 
-/// Makes a [`Runtime`].
+/// Makes a [`Runtime`] with settings that differ from the defaults.
 ///
 /// # Examples
 ///
@@ -62,17 +63,18 @@ pub struct Builder {
     name: Option<String>,
     max_blocking_threads: usize,
     thread_keep_alive: Duration,
-    /// Of the blocking threads. The name is that of the runtime unless set.
+    /// Describes the threads of the blocking pool. An empty name means that the name is derived from the runtime's.
     threads: Threads,
     on_park: Option<Hook>,
     on_unpark: Option<Hook>,
     selector: Option<Kind>,
-    /// What the builder was told, if anything.
+    /// `None` if [`Builder::slow_poll_threshold`] has not been called.
     slow_poll_threshold: Option<Option<Duration>>,
 }
 
 impl Builder {
-    /// A runtime on the thread that calls `block_on`: the only kind there is.
+    /// Returns a builder with the default settings, for a runtime that runs on the thread that calls
+    /// [`Runtime::block_on`]. There is no other kind of runtime.
     pub fn new_current_thread() -> Builder {
         Builder {
             event_interval: EVENT_INTERVAL,
@@ -91,74 +93,79 @@ impl Builder {
         }
     }
 
-    /// Does nothing: sockets and timers are always there. Accepted so that porting is a rename.
+    /// Does nothing, since sockets and timers are always enabled. It exists so that code written for tokio compiles.
     pub fn enable_all(&mut self) -> &mut Builder {
         self
     }
 
-    /// Does nothing: sockets are always there. Accepted so that porting is a rename.
+    /// Does nothing, since sockets are always enabled. It exists so that code written for tokio compiles.
     pub fn enable_io(&mut self) -> &mut Builder {
         self
     }
 
-    /// Does nothing: timers are always there. Accepted so that porting is a rename.
+    /// Does nothing, since timers are always enabled. It exists so that code written for tokio compiles.
     pub fn enable_time(&mut self) -> &mut Builder {
         self
     }
 
-    /// Sets the maximum number of polls between two looks at timers, sockets and what other threads have sent;
+    /// Sets the maximum number of polls between two checks of timers, sockets and messages from other threads. It is
     /// also the maximum number of timers that fire at once. The default is 128.
     ///
-    /// However large it is, the loop looks about every half millisecond, after the poll that is under way. Tasks
-    /// that are woken by such a look run next, by turns with those that were queued before.
+    /// However large the number is, the loop makes such a check about every half millisecond, as soon as the poll in
+    /// progress returns. Tasks that a check wakes run next, in alternation with those that were queued before.
     ///
     /// # Panics
     ///
-    /// If `polls` is zero.
+    /// Panics if `polls` is zero.
     #[track_caller]
     pub fn event_interval(&mut self, polls: u32) -> &mut Builder {
-        assert!(polls > 0, "event_interval must be at least 1: the loop has to poll something");
+        assert!(polls > 0, "event_interval must be at least 1: otherwise the loop would never poll a task");
         self.event_interval = polls;
         self
     }
 
-    /// How many events at most the loop takes from the kernel at once; what is left comes in its
-    /// next turn. 1024 unless set.
+    /// Sets the maximum number of events that the loop takes from the kernel at once. Further events are taken in the
+    /// next turn of the loop. The default is 1024.
     ///
     /// # Panics
     ///
-    /// If `events` is zero.
+    /// Panics if `events` is zero.
     #[track_caller]
     pub fn max_io_events_per_tick(&mut self, events: usize) -> &mut Builder {
-        assert!(events > 0, "max_io_events_per_tick must be at least 1: sockets would never become ready");
+        assert!(
+            events > 0,
+            "max_io_events_per_tick must be at least 1: otherwise no socket would become ready"
+        );
         self.max_io_events = events;
         self
     }
 
-    /// How long the loop sleeps at least after a turn that fired timers. 100 µs unless set.
+    /// Sets the minimum time that the loop sleeps after a turn in which timers fired. The default is 100 µs.
     ///
-    /// Dense timers are thereby served together, a hundred thousand a second in ten thousand turns;
-    /// a timer may fire later by this much, but never earlier. Sparse timers are not delayed.
+    /// Timers that are close together then fire in one turn: a hundred thousand timers a second take ten thousand
+    /// turns. A timer may fire later by this time, but it never fires early. Timers that are farther apart than this
+    /// are not delayed.
     pub fn timer_slack(&mut self, slack: Duration) -> &mut Builder {
         self.timer_slack = slack;
         self
     }
 
-    /// Whether the runtime starts with its clock paused, as after [`time::pause`](crate::time::pause).
+    /// Sets whether the runtime starts with its clock paused, as after a call of [`time::pause`](crate::time::pause).
+    /// The default is `false`.
     ///
-    /// While a socket or a blocking call is waited for, the clock moves to the next deadline only after 10 ms of real
-    /// time; see [`auto_advance_grace`](Builder::auto_advance_grace).
+    /// While a task waits for a socket, or a blocking call is in progress, the clock moves to the next deadline only
+    /// after 10 ms of real time; see [`auto_advance_grace`](Builder::auto_advance_grace).
     pub fn start_paused(&mut self, start_paused: bool) -> &mut Builder {
         self.start_paused = start_paused;
         self
     }
 
-    /// Sets how long the loop waits in real time before it moves a paused clock to the next deadline, while a
-    /// socket has a waiter or a blocking call is under way. The default is 10 ms.
+    /// Sets how long the loop waits in real time before it moves a paused clock to the next deadline, while a task
+    /// waits for a socket or a blocking call is in progress. The default is 10 ms.
     ///
-    /// An answer that takes longer than this loses against any timeout. So a test of a slow peer wants more;
-    /// [`Duration::MAX`] lets the clock stand for as long as anything is waited for that may still come. Each jump of
-    /// the clock then takes this long if nothing comes.
+    /// If an answer takes longer than this, any timeout expires before it arrives. So a test with a slow peer needs a
+    /// longer time. With [`Duration::MAX`] the clock does not move as long as an awaited answer may still arrive. If
+    /// no answer arrives, each move of the clock takes this long.
     ///
     /// # Examples
     ///
@@ -180,43 +187,50 @@ impl Builder {
         self
     }
 
-    /// A name for the runtime, which its blocking threads bear too.
+    /// Sets the name of the runtime. The names of its blocking threads begin with it, unless
+    /// [`thread_name`](Builder::thread_name) is set.
     ///
     /// # Panics
     ///
-    /// If the name contains a zero byte.
+    /// Panics if the name contains a zero byte.
     #[track_caller]
     pub fn name(&mut self, name: impl Into<String>) -> &mut Builder {
         let name = name.into();
-        assert!(!name.contains('\0'), "the name of a runtime cannot contain a zero byte: threads bear it");
+        assert!(
+            !name.contains('\0'),
+            "the name of a runtime cannot contain a zero byte: it becomes the name of threads"
+        );
         self.name = Some(name);
         self
     }
 
-    /// How many threads at most make blocking calls. 512 unless set. At most a quarter of them look up names at the same
-    /// time, or four if that is more, and as long as there is one more.
+    /// Sets the maximum number of threads that run blocking calls. The default is 512.
+    ///
+    /// At most a quarter of the threads look up host names at the same time, or four of them if that is more. At least
+    /// one thread is left for other calls, if there is more than one.
     ///
     /// # Panics
     ///
-    /// If `threads` is zero.
+    /// Panics if `threads` is zero.
     #[track_caller]
     pub fn max_blocking_threads(&mut self, threads: usize) -> &mut Builder {
-        assert!(threads > 0, "max_blocking_threads must be at least 1: no blocking call would be made");
+        assert!(threads > 0, "max_blocking_threads must be at least 1: otherwise no blocking call would run");
         self.max_blocking_threads = threads;
         self
     }
 
-    /// How long an idle blocking thread stays. 10 s unless set.
+    /// Sets how long an idle thread of the blocking pool waits for work before it ends. The default is 10 s.
     pub fn thread_keep_alive(&mut self, duration: Duration) -> &mut Builder {
         self.thread_keep_alive = duration;
         self
     }
 
-    /// What the blocking threads are called. Unless set, as the runtime is, with `-blocking` behind.
+    /// Sets the name of the threads that run blocking calls. The default is the name of the runtime followed by
+    /// `-blocking`.
     ///
     /// # Panics
     ///
-    /// If the name contains a zero byte.
+    /// Panics if the name contains a zero byte.
     #[track_caller]
     pub fn thread_name(&mut self, name: impl Into<String>) -> &mut Builder {
         let name = name.into();
@@ -225,30 +239,32 @@ impl Builder {
         self
     }
 
-    /// How large the stacks of blocking threads are, in bytes. As std has it unless set. The
-    /// runtime's own thread is made by you.
+    /// Sets the stack size, in bytes, of the threads that run blocking calls. The default is that of [`std::thread`].
+    /// It does not apply to the thread that runs the loop, which the caller provides.
     pub fn thread_stack_size(&mut self, bytes: usize) -> &mut Builder {
         self.threads.stack_size = Some(bytes);
         self
     }
 
-    /// Has each blocking thread call `f` before its first call. Only the latest one set is called. A
-    /// panic in it ends there.
+    /// Sets a function that each thread of the blocking pool calls before its first blocking call. It replaces the
+    /// function that was set before. If `f` panics, the panic is caught, and the thread goes on.
     pub fn on_thread_start(&mut self, f: impl Fn() + Send + Sync + 'static) -> &mut Builder {
         self.threads.on_start = Some(Hook::new(f));
         self
     }
 
-    /// Has each blocking thread call `f` before it ends. Only the latest one set is called. A panic
-    /// in it ends there.
+    /// Sets a function that each thread of the blocking pool calls before it ends. It replaces the function that was
+    /// set before. If `f` panics, the panic is caught, and the thread ends as usual.
     pub fn on_thread_stop(&mut self, f: impl Fn() + Send + Sync + 'static) -> &mut Builder {
         self.threads.on_stop = Some(Hook::new(f));
         self
     }
 
-    /// Has the loop call `f` before it sleeps for want of work. Only the latest one set is called.
+    /// Sets a function that the loop calls before it goes to sleep because it has no work. It replaces the function
+    /// that was set before.
     ///
-    /// `f` may wake tasks and spawn some, which then run at once instead. A panic in it is one of `block_on`.
+    /// `f` may wake and spawn tasks: the loop then runs these at once instead of sleeping. If `f` panics, `block_on`
+    /// panics.
     ///
     /// # Examples
     ///
@@ -270,32 +286,35 @@ impl Builder {
         self
     }
 
-    /// Has the loop call `f` when it has slept, or would have, had not the function that is called
-    /// [before](Builder::on_thread_park) brought forth work: the two take turns. Only the latest one set is
-    /// called. A panic in it is one of `block_on`.
+    /// Sets a function that the loop calls after it has slept. It replaces the function that was set before.
+    ///
+    /// The loop also calls `f` if the function set by [`on_thread_park`](Builder::on_thread_park) has produced work,
+    /// so that the loop did not sleep: the two functions are always called alternately. If `f` panics, `block_on`
+    /// panics.
     pub fn on_thread_unpark(&mut self, f: impl Fn() + Send + Sync + 'static) -> &mut Builder {
         self.on_unpark = Some(Hook::new(f));
         self
     }
 
-    /// Does nothing: there is one queue. Accepted so that porting is a rename; see
-    /// [`event_interval`](Builder::event_interval), which also says when the inbox is looked at.
+    /// Does nothing, since there is no global queue. It exists so that code written for tokio compiles. How often
+    /// messages from other threads are checked is set by [`event_interval`](Builder::event_interval).
     ///
     /// # Panics
     ///
-    /// If `interval` is zero.
+    /// Panics if `interval` is zero.
     #[track_caller]
     pub fn global_queue_interval(&mut self, interval: u32) -> &mut Builder {
         assert!(interval > 0, "global_queue_interval must be at least 1");
         self
     }
 
-    /// By which mechanism the loop learns what is ready. The best that the system has, unless set
-    /// here or, for all runtimes that set none, by the environment variable `RUNTIME_SELECTOR`:
-    /// `epoll`, `epoll-level`, `kqueue`, `poll` or `select`.
+    /// Sets the mechanism by which the loop learns which descriptors are ready.
     ///
-    /// Sockets and timers behave alike on all; what differs is what a turn costs, and that `select` takes no
-    /// descriptor from 1024 on, see [`selector`](crate::selector).
+    /// If it is not set, the environment variable `RUNTIME_SELECTOR` selects it: `epoll`, `epoll-level`, `kqueue`,
+    /// `poll` or `select`. Without that, the default is the best mechanism of the system.
+    ///
+    /// Sockets and timers behave in the same way with all mechanisms. They differ in what a turn of the loop costs,
+    /// and `select` cannot watch descriptors with numbers from 1024 on; see [`selector`](crate::selector).
     ///
     /// # Examples
     ///
@@ -311,15 +330,17 @@ impl Builder {
         self
     }
 
-    /// Sets how long a poll may take before a line on standard error says so; `None` for however long.
+    /// Sets the duration from which on a poll is reported as slow, by a line on standard error. With `None`, no poll
+    /// is reported.
     ///
-    /// While one future is polled, nothing else runs on the thread. So a poll that makes a blocking call, or computes
-    /// for long, holds up every other task, timer and socket. The line names the task by its id, or the future of
-    /// `block_on`, says how long the poll took, and in debug builds where the task was spawned.
+    /// While one future is polled, nothing else runs on the thread. So a poll that makes a blocking call, or that
+    /// computes for a long time, delays every other task, timer and socket. The line names the task by its id, or says
+    /// that it was the future passed to `block_on`. It says how long the poll took and, in debug builds, where the
+    /// task was spawned.
     ///
-    /// Unless it is set here, the environment variable `RUNTIME_SLOW_POLL_MS` sets it: a number of milliseconds, or
-    /// `off`. Without that it is 100 ms in debug builds, and in release builds no poll is reported. A runtime that
-    /// reports none does nothing for it; one that does reads the clock twice for each poll.
+    /// If it is not set here, the environment variable `RUNTIME_SLOW_POLL_MS` sets it, to a number of milliseconds or
+    /// to `off`. Without that, the default is 100 ms in debug builds; in release builds no poll is reported. With
+    /// `None`, the check costs nothing; otherwise the loop reads the clock twice for each poll.
     ///
     /// # Examples
     ///
@@ -338,16 +359,18 @@ impl Builder {
         self
     }
 
-    /// Makes the runtime. It belongs to this thread, and starts no other.
+    /// Makes the runtime. It belongs to the calling thread. No other thread is started.
     ///
     /// # Errors
     ///
-    /// - If the kernel gives no selector (out of descriptors: `EMFILE`, `ENFILE`).
-    /// - [`Unsupported`](io::ErrorKind::Unsupported) if the selector that was asked for is not there;
-    ///   the message lists those that are.
-    /// - [`InvalidInput`](io::ErrorKind::InvalidInput) if `RUNTIME_SELECTOR` names no selector, or
-    ///   `RUNTIME_SLOW_POLL_MS` is no number of milliseconds.
-    /// - If the process has 65,535 runtimes.
+    /// Returns an error
+    ///
+    /// - if the kernel does not provide a selector, as when the process is out of descriptors (`EMFILE`, `ENFILE`);
+    /// - of the kind [`Unsupported`](io::ErrorKind::Unsupported) if the system does not have the selector that was
+    ///   asked for; the message lists those that it has;
+    /// - of the kind [`InvalidInput`](io::ErrorKind::InvalidInput) if `RUNTIME_SELECTOR` does not name a selector, or
+    ///   if `RUNTIME_SLOW_POLL_MS` is neither a number of milliseconds nor `off`;
+    /// - if the process has 65,535 runtimes already.
     pub fn build(&mut self) -> io::Result<Runtime> {
         let slow_poll_threshold = match self.slow_poll_threshold {
             Some(threshold) => threshold,
@@ -393,7 +416,8 @@ impl Builder {
 
 #[cfg(feature = "cores")]
 impl Builder {
-    /// Has blocking threads call `f` before what [`on_thread_start`](Builder::on_thread_start) has them call.
+    /// Has each blocking thread call `f` before the function that was set by
+    /// [`on_thread_start`](Builder::on_thread_start).
     pub(super) fn before_thread_start(&mut self, f: impl Fn() + Send + Sync + 'static) {
         let next = self.threads.on_start.take();
         self.on_thread_start(move || {
@@ -403,7 +427,7 @@ impl Builder {
     }
 }
 
-/// That of the environment, or else the best there is.
+/// Makes the selector that the environment variable names, or else the best one of the system.
 fn default_selector(room: usize) -> io::Result<Selector> {
     let Some(name) = std::env::var_os(SELECTOR_VARIABLE).filter(|name| !name.is_empty()) else {
         return Selector::best(room);

@@ -1,4 +1,5 @@
-//! What users hold of a runtime: the [`Runtime`] itself, on its thread, and [`Handle`]s anywhere.
+//! The types by which users reach a runtime: the [`Runtime`] itself, which stays on its thread, and [`Handle`], which
+//! can be used on any thread.
 
 use super::builder::Builder;
 use super::context::{self, Context};
@@ -14,34 +15,38 @@ use std::io;
 use std::panic::resume_unwind;
 use std::time::Duration;
 
-/// A loop on one thread: tasks, timers and sockets.
+/// An async runtime: a loop on one thread that runs tasks, timers and sockets.
 ///
-/// It belongs to the thread that made it: it is neither `Send` nor `Sync`, and turns while
-/// [`block_on`](Runtime::block_on) is called there. Other threads reach it by its [`Handle`], which also shows how to
-/// have one in a `static`. Dropping it drops every task, on this thread, and closes every descriptor it made;
-/// blocking calls under way are not waited for. Handles and wakers that are left do nothing then.
+/// A runtime belongs to the thread that made it: it is neither `Send` nor `Sync`. Its loop turns while
+/// [`block_on`](Runtime::block_on) is called on that thread. Other threads reach it through its [`Handle`], whose
+/// documentation also shows how to keep a runtime in a `static`.
+///
+/// Dropping the runtime drops all of its tasks, on this thread, and closes every descriptor that the runtime has
+/// opened for itself. It does not wait for blocking calls in progress. Handles and wakers that still exist have no
+/// effect any more.
 ///
 /// # After fork(2)
 ///
-/// A runtime belongs to the process that made it. A forked child can make its own, whatever the other threads of
-/// the parent were doing with theirs. Of its parent's runtime, in the child:
+/// A runtime belongs to the process that made it. A forked child can make its own runtimes, whatever the other threads
+/// of the parent were doing with theirs at the time of the fork. In the child, the parent's runtime behaves as
+/// follows:
 ///
-/// - [`block_on`](Runtime::block_on) panics when it comes to wait, and [handles](Handle) are closed.
-/// - Join handles return an error that [`is_cancelled`](crate::task::JoinError::is_cancelled), unless the result
-///   had been sent to another thread, or from one, before the fork.
+/// - [`block_on`](Runtime::block_on) panics when it has to wait, and [handles](Handle) are closed.
+/// - Join handles return an error for which [`is_cancelled`](crate::task::JoinError::is_cancelled) returns `true`,
+///   unless the result was sent to or from another thread before the fork.
 /// - Sockets may be used in a runtime that the child makes, as long as the parent does not use them too.
-/// - Whatever is dropped changes nothing for the parent, and waits for no thread that is not in the child: the
-///   runtime, sockets, timers, wakers, join handles, in-memory streams. What a thread of the parent was just
-///   sending to the runtime is leaked.
+/// - Dropping the runtime, a socket, a timer, a waker, a join handle or an in-memory stream changes nothing for the
+///   parent, and does not wait for a thread that does not exist in the child. A message that a thread of the parent
+///   was sending to the runtime at the time of the fork is leaked.
 ///
-/// A child that was forked inside of `block_on` is still inside: it drives a runtime of its own on another
-/// thread, or after it has returned from there.
+/// A child that was forked inside `block_on` is still inside `block_on`. It can run a runtime of its own on another
+/// thread, or on the same thread after `block_on` has returned.
 ///
-/// This is what the library promises of itself. The destructors of the futures in the parent's tasks run in the
-/// child as well, and may wait for locks of their own. An object that another thread was using at that moment,
-/// such as a shared listener, may be locked for ever, and then a *use* of it in the child hangs. The same holds
-/// for what the child takes from elsewhere: the standard streams of std, and so the message of a panic; name
-/// look-ups of the C library; the allocator, unless it is made for it, as that of glibc is.
+/// These promises cover this library only. The destructors of the futures in the parent's tasks run in the child as
+/// well, and may wait for locks of their own. An object that another thread was using at the time of the fork, such as
+/// a shared listener, may stay locked for ever, and then a *use* of it in the child hangs. The same holds for objects
+/// outside this library: the standard streams of std, and so the message of a panic; name look-ups of the C library;
+/// the allocator, unless it supports fork, as glibc's does.
 ///
 /// # Examples
 ///
@@ -58,11 +63,11 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// A runtime with the defaults of [`Builder`].
+    /// Makes a runtime with the default settings of [`Builder`].
     ///
     /// # Errors
     ///
-    /// As [`Builder::build`].
+    /// Returns an error in the same cases as [`Builder::build`].
     pub fn new() -> io::Result<Runtime> {
         Builder::new_current_thread().build()
     }
@@ -72,20 +77,20 @@ impl Runtime {
         Runtime { executor, handle, name }
     }
 
-    /// Turns the loop on this thread until `future` is ready, and gives its output.
+    /// Runs the loop on this thread until `future` is ready, and returns its output.
     ///
-    /// It may be called again and again; tasks that are left go on in the next call. The future
-    /// need neither be `Send` nor `'static`. It shares the loop with the tasks.
+    /// The future runs alternately with the tasks, and needs to be neither `Send` nor `'static`. `block_on` may be
+    /// called any number of times. Tasks that have not ended when it returns continue in the next call.
     ///
     /// # Panics
     ///
-    /// If `future` panics, and if a runtime is already being driven on this thread.
+    /// Panics if `future` panics, or if `block_on` of any runtime is already running on this thread.
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.executor.block_on(future)
     }
 
-    /// Starts a task, which runs while [`block_on`](Runtime::block_on) is called. See [`spawn`](crate::spawn).
+    /// Spawns a task, which runs while [`block_on`](Runtime::block_on) is called. See [`spawn`](crate::spawn).
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
@@ -95,7 +100,8 @@ impl Runtime {
         spawn::spawn_on(self.context(), future)
     }
 
-    /// Makes a blocking call on the pool. See [`task::spawn_blocking`](crate::task::spawn_blocking).
+    /// Runs a blocking call on a thread of the runtime's pool. See
+    /// [`task::spawn_blocking`](crate::task::spawn_blocking).
     pub fn spawn_blocking<F, T>(&self, call: F) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -104,28 +110,28 @@ impl Runtime {
         spawn::spawn_on_pool(&self.handle.home, call)
     }
 
-    /// A handle, for other threads.
+    /// Returns the handle of the runtime, through which other threads reach it.
     pub fn handle(&self) -> &Handle {
         &self.handle
     }
 
-    /// Drops the runtime, and waits until its blocking calls are done and their threads have called
-    /// [`on_thread_stop`](Builder::on_thread_stop), or `timeout` is over.
+    /// Drops the runtime, and then waits for its blocking calls to return and for their threads to call the function
+    /// set by [`on_thread_stop`](Builder::on_thread_stop), but no longer than `timeout`.
     pub fn shutdown_timeout(self, timeout: Duration) {
         let pool = self.context().pool.clone();
         drop(self);
         pool.wait_until_empty(timeout);
     }
 
-    /// Drops the runtime without waiting for its blocking calls: the same as `drop`.
+    /// Drops the runtime without waiting for its blocking calls. It does the same as `drop`.
     pub fn shutdown_background(self) {}
 
-    /// The mechanism by which the loop learns what is ready. See [`Builder::selector`].
+    /// Returns the mechanism by which the loop learns which descriptors are ready. See [`Builder::selector`].
     pub fn selector(&self) -> Kind {
         self.context().remote.selector()
     }
 
-    /// What the runtime has done, and holds now.
+    /// Returns counts of what the runtime has done so far and of what it holds now.
     pub fn metrics(&self) -> RuntimeMetrics {
         RuntimeMetrics {
             turns: self.executor.turns.get(),
@@ -150,13 +156,13 @@ impl fmt::Debug for Runtime {
     }
 }
 
-/// Makes a runtime, turns its loop until `future` is ready, and drops it.
+/// Makes a runtime, runs its loop until `future` is ready, and drops it. Returns the output of the future.
 ///
-/// For programs with one runtime; [`#[runtime::main]`](macro@crate::main) does the same for `main`.
+/// This is for programs with a single runtime. [`#[runtime::main]`](macro@crate::main) does the same for `main`.
 ///
 /// # Panics
 ///
-/// If no runtime can be made, see [`Builder::build`]; and as [`Runtime::block_on`].
+/// Panics if no runtime can be made (see [`Builder::build`]), and in the same cases as [`Runtime::block_on`].
 ///
 /// # Examples
 ///
@@ -167,16 +173,18 @@ impl fmt::Debug for Runtime {
 pub fn block_on<F: Future>(future: F) -> F::Output {
     match Runtime::new() {
         Ok(runtime) => runtime.block_on(future),
-        Err(error) => panic!("no runtime could be made: {error}"),
+        Err(error) => panic!("the runtime could not be made: {error}"),
     }
 }
 
-/// Reaches a runtime from any thread. Clones are cheap, and keep nothing running.
+/// A handle to a runtime, which can be used on any thread.
+///
+/// Cloning a handle is cheap. A handle does not keep its runtime alive.
 ///
 /// # Examples
 ///
-/// A [`Runtime`] stays on its thread. A program that wants one for all its threads, in a `static`, gives it a thread of
-/// its own, and keeps the handle:
+/// A [`Runtime`] stays on its thread. A program that wants one runtime for all its threads, in a `static`, runs it on
+/// a thread of its own and stores the handle:
 ///
 /// ```
 /// use runtime::{Handle, Runtime};
@@ -190,7 +198,7 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 ///         thread::spawn(move || {
 ///             let runtime = Runtime::new().expect("cannot make the runtime");
 ///             sender.send(runtime.handle().clone()).unwrap();
-///             // Turns the loop for as long as the program runs.
+///             // Runs the loop for as long as the program runs.
 ///             runtime.block_on(std::future::pending::<()>());
 ///         });
 ///         receiver.recv().expect("the thread of the runtime has ended")
@@ -212,7 +220,7 @@ impl Handle {
     ///
     /// # Panics
     ///
-    /// If there is none.
+    /// Panics if there is no such runtime.
     #[track_caller]
     pub fn current() -> Handle {
         match context::home() {
@@ -221,22 +229,23 @@ impl Handle {
         }
     }
 
-    /// As [`current`](Handle::current), without a panic.
+    /// Returns the same handle as [`current`](Handle::current), but an error instead of a panic.
     ///
     /// # Errors
     ///
-    /// If there is none.
+    /// Returns an error if there is no such runtime.
     pub fn try_current() -> Result<Handle, TryCurrentError> {
         context::home().map(|home| Handle { home }).ok_or(TryCurrentError(()))
     }
 
-    /// Starts a task on the runtime's thread. The join handle may be awaited on any thread.
+    /// Spawns a task on the runtime's thread. The join handle may be awaited on any thread.
     ///
-    /// If more than a thousand tasks are on their way from other threads, and the loop is turning, the calling
-    /// thread waits for the loop to catch up, for a millisecond at most.
+    /// If more than a thousand tasks from other threads wait to be started, and the loop is running, the calling
+    /// thread waits for the loop to catch up, for at most a millisecond.
     ///
-    /// If the runtime has gone, the future is dropped here and now, and the handle gives an error
-    /// that [`is_cancelled`](crate::task::JoinError::is_cancelled), or the panic if that drop panics.
+    /// If the runtime has been dropped, the future is dropped on the calling thread, before this method returns. The
+    /// join handle then returns an error for which [`is_cancelled`](crate::task::JoinError::is_cancelled) returns
+    /// `true`, or the panic if dropping the future panics.
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
@@ -246,7 +255,8 @@ impl Handle {
         spawn::spawn_remote(&self.home.remote, future)
     }
 
-    /// Makes a blocking call on the runtime's pool. See [`task::spawn_blocking`](crate::task::spawn_blocking).
+    /// Runs a blocking call on a thread of the runtime's pool. See
+    /// [`task::spawn_blocking`](crate::task::spawn_blocking).
     pub fn spawn_blocking<F, T>(&self, call: F) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -255,17 +265,22 @@ impl Handle {
         spawn::spawn_on_pool(&self.home, call)
     }
 
-    /// Runs `future` on the runtime's thread, and blocks this one until it is done. That thread has to turn the loop
-    /// meanwhile: this waits until it calls the runtime's [`block_on`](Runtime::block_on), and for ever if it does not.
+    /// Runs `future` on the runtime's thread, and blocks the calling thread until its output is available.
     ///
-    /// Unlike tokio's, the future is sent there, since its sockets and timers can only be driven
-    /// there; hence the bounds.
+    /// The loop has to run meanwhile: if the runtime's thread does not call [`Runtime::block_on`], this method waits
+    /// until it does, possibly for ever.
+    ///
+    /// Unlike in tokio, the future is sent to the runtime's thread, since only that thread can drive its sockets and
+    /// timers. That is why it has to be `Send` and `'static`.
     ///
     /// # Panics
     ///
-    /// If the future panics, with its panic; if the runtime has gone, or goes before the future is
-    /// done; on a thread that drives a runtime, whose loop this would stop; and on the thread that owns the
-    /// runtime, where nobody could turn the loop.
+    /// Panics
+    ///
+    /// - if the future panics, with the same payload;
+    /// - if the runtime has been dropped, or is dropped before the future is done;
+    /// - if the calling thread runs a runtime, since this call would stop its loop;
+    /// - if the calling thread owns the runtime, since no other thread can run its loop.
     #[track_caller]
     pub fn block_on<F>(&self, future: F) -> F::Output
     where
@@ -278,8 +293,8 @@ impl Handle {
         );
         assert!(
             context::local(self.home.remote.id()).is_none(),
-            "Handle::block_on on the thread that owns the runtime, which nobody else can turn: \
-             call Runtime::block_on here, and the handle's on other threads"
+            "Handle::block_on on the thread that owns the runtime, whose loop no other thread can run: \
+             call Runtime::block_on here, and Handle::block_on on other threads"
         );
         let result = self.spawn(future).wait();
         match result.map_err(|error| error.try_into_panic()) {
@@ -289,12 +304,14 @@ impl Handle {
         }
     }
 
-    /// The mechanism by which the runtime's loop learns what is ready. See [`Builder::selector`].
+    /// Returns the mechanism by which the loop of the runtime learns which descriptors are ready. See
+    /// [`Builder::selector`].
     pub fn selector(&self) -> Kind {
         self.home.remote.selector()
     }
 
-    /// Returns whether the runtime has gone. In a forked child, the parent's runtime has.
+    /// Returns `true` if the runtime has been dropped. In a forked child, this also returns `true` for a runtime of
+    /// the parent.
     pub fn is_closed(&self) -> bool {
         self.home.remote.is_closed()
     }
@@ -309,7 +326,7 @@ impl fmt::Debug for Handle {
     }
 }
 
-/// No runtime is entered on this thread, and it makes no blocking call of one.
+/// The error returned by [`Handle::try_current`] if there is no runtime on the calling thread.
 #[derive(Debug)]
 pub struct TryCurrentError(());
 

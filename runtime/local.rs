@@ -1,39 +1,40 @@
-//! Names of tokio's for what every runtime here is: one whose tasks need not be `Send`.
+//! Tokio's names for local runtimes. Every runtime of this library is one: its tasks need not be `Send`.
 
 use super::builder::Builder;
 use super::handle::{Handle, Runtime};
 use super::join::JoinHandle;
 use std::io;
 
-/// A runtime whose tasks need not be `Send`, as all are.
+/// A runtime whose tasks need not be `Send`. This is another name for [`Runtime`], whose tasks never need to be.
 pub type LocalRuntime = Runtime;
 
-/// What [`Builder::build_local`] may be told: nothing so far.
+/// Options for [`Builder::build_local`]. There are no options yet.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct LocalOptions {}
 
-/// What kind of runtime a [`Handle`] is of.
+/// The kind of a runtime, returned by [`Handle::runtime_flavor`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RuntimeFlavor {
-    /// One thread turns the loop: the only kind there is.
+    /// A runtime whose loop runs on a single thread. There is no other kind.
     CurrentThread,
 }
 
 impl Handle {
-    /// The kind of the runtime: always [`CurrentThread`](RuntimeFlavor::CurrentThread).
+    /// Returns the kind of the runtime, which is always [`CurrentThread`](RuntimeFlavor::CurrentThread).
     pub fn runtime_flavor(&self) -> RuntimeFlavor {
         RuntimeFlavor::CurrentThread
     }
 }
 
 impl Builder {
-    /// As [`build`](Builder::build). Accepted so that porting is a rename.
+    /// Makes the runtime, in the same way as [`build`](Builder::build). It exists so that code written for tokio
+    /// compiles.
     ///
     /// # Errors
     ///
-    /// As [`build`](Builder::build).
+    /// Returns an error in the same cases as [`build`](Builder::build).
     ///
     /// # Examples
     ///
@@ -52,7 +53,7 @@ impl Builder {
 }
 
 impl Runtime {
-    /// The same as [`spawn`](Runtime::spawn).
+    /// Spawns a task, in the same way as [`spawn`](Runtime::spawn).
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn spawn_local<F>(&self, future: F) -> JoinHandle<F::Output>
     where

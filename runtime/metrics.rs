@@ -1,6 +1,7 @@
-//! Counts of what a runtime has done and holds.
+//! The counts that a runtime reports about itself.
 
-/// What a runtime has done, and holds now. From [`Runtime::metrics`](crate::Runtime::metrics).
+/// The counts returned by [`Runtime::metrics`](crate::Runtime::metrics): what a runtime has done so far, and what it
+/// holds now.
 ///
 /// # Examples
 ///
@@ -14,24 +15,24 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RuntimeMetrics {
-    /// How often the loop has looked at its inbox, its timers and its descriptors.
+    /// The number of times that the loop has checked its messages, timers and descriptors.
     pub turns: u64,
-    /// How often a task, or the future of `block_on`, has been polled.
+    /// The number of times that a task, or the future of `block_on`, has been polled.
     pub polls: u64,
-    /// Tasks that have not ended.
+    /// The number of tasks that have not ended.
     pub num_alive_tasks: usize,
-    /// Descriptors that are watched.
+    /// The number of descriptors that are registered with the runtime.
     pub io_sources: usize,
 }
 
-/// As tokio has them: by methods.
+/// The methods that tokio has for these counts.
 impl RuntimeMetrics {
-    /// Tasks that have not ended; also a field.
+    /// Returns the number of tasks that have not ended. It is the value of the field of the same name.
     pub fn num_alive_tasks(&self) -> usize {
         self.num_alive_tasks
     }
 
-    /// How many threads turn the loop: one.
+    /// Returns the number of threads that run the loop, which is always 1.
     pub fn num_workers(&self) -> usize {
         1
     }
