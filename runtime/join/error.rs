@@ -1,4 +1,4 @@
-//! Why a task gave no output.
+//! The error of a join handle: why its task has no output.
 
 use crate::task::Id;
 use std::any::Any;
@@ -6,12 +6,12 @@ use std::fmt;
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
-/// A task was aborted, or panicked, before it had an output.
+/// The error returned by a join handle whose task was aborted, or panicked, before it had an output.
 ///
-/// It is displayed in the words of tokio's.
+/// Its messages have the same words as those of tokio's `JoinError`.
 ///
-/// In a program that is compiled with `panic = "abort"` there is no error for a panic: the first one ends the
-/// process, in whichever task it is.
+/// In a program that is compiled with `panic = "abort"` there is no error for a panic: the first panic in any task
+/// ends the process.
 ///
 /// # Examples
 ///
@@ -33,7 +33,7 @@ pub struct JoinError {
 
 enum Reason {
     Cancelled,
-    /// In a mutex only so that the error is `Sync`, as errors are expected to be.
+    /// The mutex is there only to make the error `Sync`, as errors are expected to be.
     Panic(Mutex<Box<dyn Any + Send>>),
     NoThread(io::Error),
 }
@@ -51,21 +51,22 @@ impl JoinError {
         JoinError { id, reason: Reason::NoThread(error) }
     }
 
-    /// Whether the task was aborted, or dropped with its runtime, or never got a thread to run on.
+    /// Returns `true` if the task was aborted, was dropped with its runtime, or was never started because no thread
+    /// could be started for it.
     pub fn is_cancelled(&self) -> bool {
         !self.is_panic()
     }
 
-    /// Returns whether the task panicked: in a poll, or while it was dropped.
+    /// Returns `true` if the task panicked, either in a poll or while it was dropped.
     pub fn is_panic(&self) -> bool {
         matches!(self.reason, Reason::Panic(_))
     }
 
-    /// What the task panicked with, for [`resume_unwind`](std::panic::resume_unwind).
+    /// Returns the payload of the task's panic, which can be passed to [`resume_unwind`](std::panic::resume_unwind).
     ///
     /// # Panics
     ///
-    /// If the task did not panic.
+    /// Panics if the task did not panic.
     #[track_caller]
     pub fn into_panic(self) -> Box<dyn Any + Send> {
         match self.try_into_panic() {
@@ -74,11 +75,11 @@ impl JoinError {
         }
     }
 
-    /// What the task panicked with.
+    /// Returns the payload of the task's panic.
     ///
     /// # Errors
     ///
-    /// Gives the error back if the task did not panic.
+    /// Returns the error itself if the task did not panic.
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send>, JoinError> {
         match self.reason {
             Reason::Panic(payload) => Ok(payload.into_inner().unwrap_or_else(PoisonError::into_inner)),
@@ -86,12 +87,12 @@ impl JoinError {
         }
     }
 
-    /// Which task it was.
+    /// Returns the id of the task.
     pub fn id(&self) -> Id {
         self.id
     }
 
-    /// The message of the panic, where it has one.
+    /// Returns the message of the panic, if the payload is a string.
     fn message(&self) -> Option<String> {
         let Reason::Panic(payload) = &self.reason else { return None };
         let payload = payload.lock().unwrap_or_else(PoisonError::into_inner);
@@ -157,7 +158,7 @@ mod tests {
         assert_eq!(boxed(JoinError::panic(id, Box::new(7))).to_string(), "task 65537 panicked");
     }
 
-    /// Logs are searched for these words.
+    /// Users search their logs for these words.
     #[test]
     fn it_says_what_tokios_does() {
         let id = crate::task::Id::new(1, 3);

@@ -1,4 +1,4 @@
-//! Join handles: await the output of a task, or ask it to end.
+//! Join handles: they await the output of a task, or abort the task.
 
 pub(crate) mod error;
 pub(crate) mod packet;
@@ -18,21 +18,21 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-/// Awaits the output of a task. Dropping it detaches the task, which goes on by itself.
+/// Awaits the output of a task. Dropping the handle detaches the task, which then continues to run on its own.
 ///
-/// What [`spawn`](crate::spawn), [`spawn_blocking`](crate::task::spawn_blocking) and
-/// [`Handle::spawn`](crate::Handle::spawn) give. Its output is that of the task, or a [`JoinError`]
-/// if the task panicked or was aborted.
+/// The handle is returned by [`spawn`](crate::spawn), [`spawn_blocking`](crate::task::spawn_blocking) and
+/// [`Handle::spawn`](crate::Handle::spawn). It resolves to the output of the task, or to a [`JoinError`] if the task
+/// panicked or was aborted.
 ///
 /// # Cancel safety
 ///
-/// Cancel safe: the output stays with the task until the handle has given it out.
+/// Awaiting a `&mut JoinHandle` is cancel safe: the output stays with the task until a poll of the handle returns it.
 ///
 /// # Panics
 ///
-/// When polled after it has given the output. The handle of a task from [`spawn`](crate::spawn)
-/// panics when polled on another thread than that of its runtime; handles from
-/// [`Handle::spawn`](crate::Handle::spawn) and of blocking calls may be awaited anywhere.
+/// Polling the handle panics after it has returned the output. Polling a handle from [`spawn`](crate::spawn) panics on
+/// any thread but the one that owns the runtime. Handles from [`Handle::spawn`](crate::Handle::spawn) and
+/// [`spawn_blocking`](crate::task::spawn_blocking) may be awaited on any thread.
 ///
 /// # Examples
 ///
@@ -47,10 +47,10 @@ pub struct JoinHandle<T> {
 }
 
 enum Work<T> {
-    /// A task of the runtime on this thread; or one of any kind that has [ended](TaskRef::ended), when its output
-    /// has been given out.
+    /// A task that was spawned on its own thread. Once the output has been returned, it is the [ended](TaskRef::ended)
+    /// reference to a task of any kind.
     Local(TaskRef),
-    /// Its output comes from another thread, or goes to one.
+    /// Work whose output arrives through a packet, possibly from another thread.
     Remote(Arc<Packet<T>>),
 }
 
@@ -63,14 +63,16 @@ impl<T> JoinHandle<T> {
         JoinHandle { work: Work::Remote(packet) }
     }
 
-    /// Asks the task to end. It is dropped, on its own thread, in its next turn, and the handle then returns
-    /// an error that [`is_cancelled`](JoinError::is_cancelled), or the panic if the task panics while it is
-    /// dropped. A task that has ended keeps its output. A blocking call that has begun is not stopped.
+    /// Aborts the task. The task is dropped on its own thread the next time it would run. The handle then returns an
+    /// error for which [`is_cancelled`](JoinError::is_cancelled) returns `true`, or the panic if the task panics while
+    /// it is dropped.
+    ///
+    /// A task that has ended keeps its output. A blocking call that has begun is not stopped.
     pub fn abort(&self) {
         self.abort_handle().abort();
     }
 
-    /// A handle that can only ask the task to end, and be cloned.
+    /// Returns a handle that can only abort the task. It can be cloned.
     pub fn abort_handle(&self) -> AbortHandle {
         let work = match &self.work {
             Work::Local(of) => AbortWork::Local(*of),
@@ -79,15 +81,15 @@ impl<T> JoinHandle<T> {
         AbortHandle { work }
     }
 
-    /// Returns whether the task has ended. If it has, the next poll of the handle is ready.
+    /// Returns `true` if the task has ended. Then the next poll of the handle is ready.
     ///
-    /// For a task from [`spawn`](crate::spawn), on another thread than the task's own, this is false as long
-    /// as its runtime lives.
+    /// On a thread other than that of the runtime, this returns `false` for a task from [`spawn`](crate::spawn) for as
+    /// long as the runtime exists.
     pub fn is_finished(&self) -> bool {
         self.abort_handle().is_finished()
     }
 
-    /// Blocks this thread until the output is there, which comes from another thread.
+    /// Blocks this thread until the output arrives from another thread.
     pub(crate) fn wait(self) -> Result<T, JoinError> {
         match &self.work {
             Work::Remote(packet) => packet.wait(),
@@ -95,7 +97,7 @@ impl<T> JoinHandle<T> {
         }
     }
 
-    /// Which task it is.
+    /// Returns the id of the task.
     pub fn id(&self) -> Id {
         match &self.work {
             Work::Local(of) => of.id(),
@@ -134,7 +136,8 @@ impl<T: 'static> Future for JoinHandle<T> {
 }
 
 impl<T: 'static> JoinHandle<T> {
-    /// A foreign waker is cloned, and an earlier one dropped, under no borrow: either may be user code.
+    /// Polls a task of the runtime on this thread. Cloning a foreign waker and dropping an earlier one may run user
+    /// code, so neither happens while something is borrowed.
     #[inline]
     fn poll_local(&mut self, of: TaskRef, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
         let mut output = None;
@@ -171,7 +174,7 @@ impl<T: 'static> JoinHandle<T> {
 }
 
 impl<T> JoinHandle<T> {
-    /// The output of a task is given out now.
+    /// Notes that the output is being returned, which uses up one unit of the budget.
     #[inline]
     fn give_out(&mut self, of: TaskRef) {
         self.work = Work::Local(of.ended());
@@ -185,7 +188,8 @@ fn failure(id: Id, task: Option<BoxedTask>) -> JoinError {
     error.unwrap_or_else(|| JoinError::cancelled(id))
 }
 
-/// The runtime is not the one on this thread: it has gone, or this is a mistake.
+/// Panics if the runtime still exists. The caller has found that it is not the one entered on this thread: either it
+/// has been dropped, or the handle is polled on the wrong thread.
 #[cold]
 fn assert_gone(of: TaskRef) {
     assert!(
@@ -211,7 +215,7 @@ impl<T> fmt::Debug for JoinHandle<T> {
     }
 }
 
-/// Asks a task to end, from any thread. Can be cloned, and keeps nothing alive.
+/// Aborts a task from any thread. The handle can be cloned, and it does not keep the task or its runtime alive.
 ///
 /// # Examples
 ///
@@ -236,7 +240,7 @@ enum AbortWork {
 }
 
 impl AbortHandle {
-    /// As [`JoinHandle::abort`].
+    /// Aborts the task, in the same way as [`JoinHandle::abort`].
     pub fn abort(&self) {
         match &self.work {
             AbortWork::Local(of) => context::abort(*of),
@@ -244,7 +248,7 @@ impl AbortHandle {
         }
     }
 
-    /// As [`JoinHandle::is_finished`].
+    /// Returns `true` if the task has ended, in the same cases as [`JoinHandle::is_finished`].
     pub fn is_finished(&self) -> bool {
         match &self.work {
             AbortWork::Local(of) if of.is_ended() => true,
@@ -257,7 +261,7 @@ impl AbortHandle {
         }
     }
 
-    /// Which task it is.
+    /// Returns the id of the task.
     pub fn id(&self) -> Id {
         match &self.work {
             AbortWork::Local(of) => of.id(),
@@ -279,7 +283,8 @@ mod tests {
     use crate::runtime::id::RuntimeId;
     use crate::task::origin::Origin;
 
-    /// Numbers of runtimes come again, and after 256 times also the ids that users see of their tasks.
+    /// The number of a runtime is reused, and after 256 reuses the ids of its tasks, as users see them, repeat as
+    /// well.
     #[test]
     fn a_task_is_told_from_one_of_the_same_id_in_a_later_runtime_of_that_number() {
         let first_task = |epoch| {
@@ -292,7 +297,7 @@ mod tests {
             let (later, mut tasks) = first_task(epoch);
             assert_eq!(later.id() == earlier.id(), epoch % 256 == 0);
             assert!(later != earlier && later.runtime() != earlier.runtime());
-            // So an abort looks for another runtime, and is not asked of this one.
+            // An abort therefore finds that the runtime is another one, and is not passed to this one.
             tasks.abort(later);
             let id = tasks.next().unwrap();
             assert!(tasks.take(id).unwrap().is_aborted);

@@ -1,5 +1,5 @@
-//! The way back of a result from one thread to another: for tasks that a [`Handle`] spawns, and
-//! for calls on the blocking pool. The one half is with the join handle, the other with the work.
+//! Packets: how a result gets from one thread to another. Tasks that a [`Handle`] spawns and calls on the blocking
+//! pool return their results in this way. The join handle holds the [`Packet`], the work holds its [`Sender`].
 //!
 //! [`Handle`]: crate::runtime::Handle
 
@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-/// Where the result is left, and who waits for it.
+/// The place where the work leaves its result and the join handle leaves its waker.
 pub(crate) struct Packet<T> {
     state: Mutex<State<T>>,
     arrival: Condvar,
@@ -29,23 +29,25 @@ struct State<T> {
     join_waker: Option<Waker>,
 }
 
-/// What of the work can be seen and done without knowing the type of its result.
+/// The part of a packet that does not depend on the type of the result.
 pub(crate) struct Control {
     id: Id,
-    /// The process in which a thread or a loop elsewhere does the work: in a child of it nobody does.
+    /// The process in which another thread does the work. In a child of that process there is no such thread. `None`
+    /// if the work is done on the thread of the join handle.
     elsewhere: Option<Process>,
     aborted: AtomicBool,
     finished: AtomicBool,
-    /// The task that does the work, once it has been spawned.
+    /// The task that does the work. `None` until it has been spawned.
     task: Mutex<Option<TaskRef>>,
 }
 
-/// The half that is with the work. Dropped without a result, it reports a cancellation.
+/// The half of a packet that the work holds. If it is dropped before it has sent a result, the join handle gets a
+/// cancellation.
 pub(crate) struct Sender<T> {
     packet: Arc<Packet<T>>,
 }
 
-/// Makes a packet, and the half that will fill it: here, or `elsewhere`, on another thread.
+/// Makes a packet and its sender. `elsewhere` says that another thread does the work.
 pub(crate) fn packet<T>(elsewhere: bool) -> (Sender<T>, Arc<Packet<T>>) {
     let control = Control {
         id: Id::remote(),
@@ -67,9 +69,9 @@ impl<T> Packet<T> {
         &self.control
     }
 
-    /// Takes the result, or leaves the waker.
+    /// Takes the result if it has arrived. Otherwise leaves the waker.
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
-        // Cloned before the lock: a foreign waker's clone is user code, and so is its drop below.
+        // Cloned before the lock is taken: cloning a foreign waker runs user code, and so does dropping it below.
         let waker = cx.waker().clone();
         let Some(mut state) = self.state.lock() else {
             unwind::drop(waker);
@@ -87,7 +89,7 @@ impl<T> Packet<T> {
         Poll::Pending
     }
 
-    /// Nobody waits any more.
+    /// Called when the join handle is dropped. Drops the result, if it has arrived, and the waker.
     pub(crate) fn detach(&self) {
         let Some(mut state) = self.state.lock() else { return };
         let (result, join_waker) = (state.result.take(), state.join_waker.take());
@@ -96,7 +98,7 @@ impl<T> Packet<T> {
         unwind::drop_each(join_waker);
     }
 
-    /// Blocks this thread until the result is there.
+    /// Blocks this thread until the result has arrived.
     pub(crate) fn wait(&self) -> Result<T, JoinError> {
         let Some(mut state) = self.state.lock() else { return self.lost() };
         loop {
@@ -107,13 +109,13 @@ impl<T> Packet<T> {
         }
     }
 
-    /// What becomes of the work in a child of its process.
+    /// Returns the result of work that was left behind in the parent process.
     fn lost(&self) -> Result<T, JoinError> {
         Err(JoinError::cancelled(self.control.id))
     }
 }
 
-/// A result that came after the join handle had gone is dropped here.
+/// Drops a result that arrived after the join handle had been dropped.
 impl<T> Drop for Packet<T> {
     fn drop(&mut self) {
         let state = self.state.get_mut();
@@ -131,13 +133,14 @@ impl Control {
         self.finished.load(Ordering::Acquire) || self.is_lost()
     }
 
-    /// Whether this is a child of the process in which the work is done.
+    /// Returns whether this process is a child of the one in which the work is done.
     fn is_lost(&self) -> bool {
         self.elsewhere.is_some_and(|process| !process.is_current())
     }
 
-    /// Asks the work to end: a task in its next turn, a call on the pool if it has not begun. Only the first
-    /// call does anything, so that no number of them fills the inbox of a loop that does not turn.
+    /// Aborts the work: a task ends the next time it would run, a call on the pool is not made if it has not begun.
+    /// Only the first call of this function has an effect, so that repeated calls do not fill the inbox of a loop that
+    /// is not running.
     pub(crate) fn abort(&self) {
         if self.aborted.swap(true, Ordering::SeqCst) {
             return;
@@ -152,8 +155,8 @@ impl Control {
         self.aborted.load(Ordering::SeqCst)
     }
 
-    /// Tells which task does the work. Whichever of this and [`abort`](Control::abort) comes later
-    /// sees the other.
+    /// Sets the task that does the work. If this runs at the same time as [`abort`](Control::abort), the later one of
+    /// the two sees the effect of the other.
     pub(crate) fn runs_as(&self, task: TaskRef) {
         if let Some(mut place) = self.task.lock() {
             *place = Some(task);
@@ -169,7 +172,7 @@ impl<T> Sender<T> {
         &self.packet.control
     }
 
-    /// Leaves the result, and wakes who waits. Only the first result counts.
+    /// Leaves the result, and wakes the task or the thread that waits for it. Only the first result counts.
     pub(crate) fn send(&self, result: Result<T, JoinError>) {
         let Some(mut state) = self.packet.state.lock() else {
             return unwind::drop(result);
@@ -179,7 +182,7 @@ impl<T> Sender<T> {
             return unwind::drop(result);
         }
         state.result = Some(result);
-        // After the result, and under the lock: a handle that is told that the work has finished finds the
+        // Set after the result, and under the lock: when the join handle sees that the work has finished, it finds the
         // result in its next poll.
         self.control().finished.store(true, Ordering::Release);
         let join_waker = state.join_waker.take();
@@ -190,7 +193,7 @@ impl<T> Sender<T> {
         }
     }
 
-    /// The work has panicked.
+    /// Sends the error for work that has panicked.
     fn panicked(&self, payload: Box<dyn Any + Send>) {
         self.send(Err(JoinError::panic(self.control().id, payload)));
     }
@@ -204,11 +207,11 @@ impl<T> Drop for Sender<T> {
     }
 }
 
-/// A blocking call that leaves its result in a packet. Its closure is gone before its result can be seen,
-/// also if it is dropped without being made.
+/// A blocking call that sends its result to a packet. The closure is dropped before the result can be seen, even if
+/// the call is never made.
 pub(crate) struct Calling<F, T> {
     call: Option<F>,
-    /// Shared, so that the reason can still be told when there is no thread for the call.
+    /// Shared, so that the caller can send the reason if no thread can be started for the call.
     sender: Arc<Sender<T>>,
 }
 
@@ -241,8 +244,8 @@ impl<F, T> Drop for Calling<F, T> {
 }
 
 pin_project_lite::pin_project! {
-    /// A future that leaves its result in a packet. It is gone before its result can be seen, also if it is
-    /// dropped before it is ready; should that panic, the panic is the result.
+    /// A future that sends its output to a packet. The future is dropped before the output can be seen, even if it is
+    /// dropped before it is ready. If dropping it panics, the panic is the result.
     pub(crate) struct SendOutput<F: Future> {
         #[pin]
         future: Option<F>,
@@ -282,7 +285,7 @@ impl<F: Future> Future for SendOutput<F> {
         }
         let dropped = named(id, || unwind::catch(|| this.future.set(None)));
         match (result, dropped) {
-            // Of two panics the first counts.
+            // If both the poll and the drop panic, the first panic is the result.
             (Err(payload), dropped) => {
                 dropped.into_iter().for_each(unwind::discard);
                 this.sender.panicked(payload);
@@ -298,7 +301,7 @@ impl<F: Future> Future for SendOutput<F> {
     }
 }
 
-/// Calls `f`, in which the task goes by the name that its join handle knows. `f` does not panic.
+/// Calls `f`, and meanwhile lets the running task have the id that its join handle knows. `f` does not panic.
 fn named<R>(id: Id, f: impl FnOnce() -> R) -> R {
     let outer = context::try_with(|context| context.running.replace(id.bits()));
     let result = f();
@@ -319,9 +322,9 @@ mod tests {
         let state = packet.state.lock();
         thread::scope(|scope| {
             scope.spawn(move || sender.send(Ok(7)));
-            // Time enough for the other thread to come to the lock.
+            // This gives the other thread enough time to reach the lock.
             for _ in 0..if cfg!(miri) { 10 } else { 10_000 } {
-                assert!(!packet.control().is_finished(), "the result cannot be there");
+                assert!(!packet.control().is_finished(), "the result cannot have arrived");
                 thread::yield_now();
             }
             drop(state);

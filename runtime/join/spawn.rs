@@ -1,4 +1,5 @@
-//! Starting work: a task on this thread's loop, or a blocking call on the pool.
+//! The functions that start work: a task on this thread's loop, a task on the loop of another thread, or a blocking
+//! call on the pool.
 
 use crate::runtime::context::{self, Context};
 use crate::runtime::executor::task_ref::TaskRef;
@@ -13,15 +14,17 @@ use crate::task::outside;
 use std::io;
 use std::sync::Arc;
 
-/// Starts a task on the runtime of this thread. It runs from the next turn on, also if its handle
-/// is never awaited; the future need not be `Send`.
+/// Spawns a task on the runtime of this thread, and returns a handle that awaits its output.
 ///
-/// A panic in the task ends the task alone, and is delivered by its handle. The task is dropped
-/// when it ends, when it is aborted, or with its runtime, always on this thread.
+/// The task runs from the next turn of the loop on, even if its handle is never awaited. The future need not be
+/// `Send`.
+///
+/// A panic in the task ends only that task, and the handle returns it. The task is dropped when it ends, when it is
+/// aborted, or when its runtime is dropped, always on this thread.
 ///
 /// # Panics
 ///
-/// If no runtime is entered on this thread.
+/// Panics if no runtime is entered on this thread.
 ///
 /// # Examples
 ///
@@ -37,7 +40,8 @@ use std::sync::Arc;
 ///     assert_eq!(task.await.unwrap(), 42);
 /// });
 /// ```
-// In line, for then a future is made where it will live. Not while debugging, when that makes large frames.
+// Inlined, because the future is then built in its final place. Not in debug builds, where that makes the stack frames
+// large.
 #[cfg_attr(not(debug_assertions), inline(always))]
 #[track_caller]
 pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
@@ -48,7 +52,7 @@ where
     spawn_for("spawn", future)
 }
 
-/// The same, for a function of that name.
+/// Spawns a task on behalf of the function `function`, whose name is used if this panics.
 #[cfg_attr(not(debug_assertions), inline(always))]
 #[track_caller]
 pub(crate) fn spawn_for<F>(function: &str, future: F) -> JoinHandle<F::Output>
@@ -59,7 +63,7 @@ where
     JoinHandle::local(spawn_task(function, future, Origin::caller()))
 }
 
-/// The same, on the runtime of this thread that is given.
+/// Spawns a task on the given runtime, which belongs to this thread.
 #[cfg_attr(debug_assertions, track_caller)]
 pub(crate) fn spawn_on<F>(context: &Context, future: F) -> JoinHandle<F::Output>
 where
@@ -83,7 +87,7 @@ where
     of
 }
 
-/// Has the runtime's thread start a task, from any thread.
+/// Spawns a task on the runtime's thread, from any thread.
 #[cfg_attr(debug_assertions, track_caller)]
 pub(crate) fn spawn_remote<F>(remote: &Remote, future: F) -> JoinHandle<F::Output>
 where
@@ -94,17 +98,18 @@ where
     if context::is_current(remote.id()) {
         start();
     } else if context::local(remote.id()).is_some() {
-        // The loop of this thread does not turn now, and makes no room.
+        // The runtime belongs to this thread, so its loop is not running now and cannot make room.
         drop(remote.call(Box::new(start)));
     } else {
         drop(remote.call_when_room(Box::new(start)));
     }
-    // If the runtime has gone, the call was dropped, and the sender in it has reported a cancellation.
+    // If the runtime has been dropped, the call was dropped here, and the sender in it has reported a cancellation.
     handle
 }
 
-/// A task that is started by a call, on the thread and in the runtime where that is made: on another one if
-/// `elsewhere`. Dropped instead, it reports a cancellation to the handle.
+/// Returns a join handle, and a closure that spawns its task on the thread and in the runtime where it is called.
+/// `elsewhere` says that this will be another thread. If the closure is dropped instead, the handle gets a
+/// cancellation.
 #[cfg_attr(debug_assertions, track_caller)]
 pub(crate) fn spawn_later<F>(future: F, elsewhere: bool) -> (JoinHandle<F::Output>, impl FnOnce())
 where
@@ -117,31 +122,30 @@ where
     let origin = Origin::caller();
     let start = move || {
         let of = spawn_task("spawn", future, origin);
-        // The result goes by the packet.
+        // The packet carries the result.
         context::detach(of);
         control.runs_as(of);
     };
     (JoinHandle::remote(packet), start)
 }
 
-/// Makes a call that may block, on a thread of the runtime's pool, so that the loop goes on.
+/// Runs a call that may block on a thread of the runtime's pool, so that the loop is not held up.
 ///
-/// Threads are started as calls need them, up to
-/// [`max_blocking_threads`](crate::Builder::max_blocking_threads); further calls wait for one to be
-/// free. The handle may be awaited on any thread. A call that has begun cannot be aborted, and
-/// dropping the runtime does not wait for it.
+/// Threads are started as calls need them, up to [`max_blocking_threads`](crate::Builder::max_blocking_threads);
+/// further calls wait for a free thread. The handle may be awaited on any thread. A call that has begun cannot be
+/// aborted, and dropping the runtime does not wait for it.
 ///
-/// In the call, [`Handle::current`](crate::Handle::current) gives the runtime's handle, by which tasks are spawned
-/// and awaited there, and [`task::id`](crate::task::id) the call's own id. `spawn` needs the runtime's own thread, and
-/// panics.
+/// Inside the call, [`Handle::current`](crate::Handle::current) returns the runtime's handle, through which tasks can
+/// be spawned and awaited, and [`task::id`](crate::task::id) returns the id of the call itself. `spawn` panics there,
+/// since it works only on the runtime's own thread.
 ///
-/// If no thread can be started and none exists, the handle gives an error that
-/// [`is_cancelled`](crate::task::JoinError::is_cancelled) and says so.
+/// If no thread can be started and none exists, the handle returns an error that gives the reason, and for which
+/// [`is_cancelled`](crate::task::JoinError::is_cancelled) returns `true`.
 ///
 /// # Panics
 ///
-/// If no runtime is entered on this thread, and it makes no blocking call of one either. A panic in the call is
-/// delivered by the handle.
+/// Panics if no runtime is entered on this thread and the thread does not belong to the pool of one. A panic in the
+/// call itself is returned by the handle.
 ///
 /// # Examples
 ///
@@ -160,7 +164,7 @@ where
     spawn_blocking_for("spawn_blocking", call)
 }
 
-/// The same, for a function of that name.
+/// Runs a blocking call on behalf of the function `function`, whose name is used if this panics.
 #[track_caller]
 pub(crate) fn spawn_blocking_for<F, T>(function: &str, call: F) -> JoinHandle<T>
 where
@@ -173,8 +177,8 @@ where
     }
 }
 
-/// As [`spawn_blocking`], for a call that looks up a name and may take long. There is a limit to how many of them run
-/// at once, which leaves threads to other calls.
+/// Runs a call that looks up a host name, which may take long, on a thread of the pool. Unlike with
+/// [`spawn_blocking`], the number of such calls that run at once is limited, which leaves threads to other calls.
 #[cfg(feature = "net")]
 #[track_caller]
 pub(crate) fn spawn_look_up<F, T>(call: F) -> JoinHandle<T>
@@ -206,7 +210,7 @@ where
     let (at, id) = (home.clone(), sender.control().id());
     let calling = Calling::new(
         move || {
-            // Over before the result is sent, which wakes whoever waits.
+            // Dropped before the result is sent, since that wakes the task or the thread that awaits it.
             let _making = blocking_call::begin(at, id);
             call()
         },
