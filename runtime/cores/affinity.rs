@@ -1,7 +1,7 @@
-//! On which CPUs a thread may run: sched_getaffinity(2) and sched_setaffinity(2). Linux and Android.
+//! The set of CPUs on which a thread may run: sched_getaffinity(2) and sched_setaffinity(2). Linux and Android only.
 //!
-//! A set is words of the machine's, bit after bit, as long as the kernel's own: `cpu_set_t` has room
-//! for 1024 CPUs, and on a machine that may have more the kernel refuses a set of that size.
+//! A set is an array of machine words with one bit for each CPU. It has to be as long as the kernel's own set:
+//! `cpu_set_t` has room for 1024 CPUs, and on a machine that may have more, the kernel refuses a set of that size.
 #![expect(unsafe_code, reason = "system calls; each one on memory owned here")]
 
 use std::ffi::c_ulong;
@@ -9,13 +9,14 @@ use std::io;
 
 const BITS: usize = c_ulong::BITS as usize;
 
-/// Words of the first try: 1024 CPUs. Doubled until the kernel's set fits.
+/// The number of words of the first attempt: 1024 CPUs. It is doubled until the kernel's set fits.
 const WORDS: usize = 1024 / BITS;
 
-/// Where doubling ends: a million CPUs.
+/// The number of words at which the doubling ends: a million CPUs.
 const MOST_WORDS: usize = WORDS << 10;
 
-/// The CPUs that the calling thread may run on, in ascending order. A container may have few of the machine's.
+/// Returns the CPUs on which the calling thread may run, in ascending order. In a container these may be few of the
+/// machine's.
 pub(super) fn allowed() -> io::Result<Vec<usize>> {
     let mut set = vec![0; WORDS];
     loop {
@@ -33,7 +34,7 @@ pub(super) fn allowed() -> io::Result<Vec<usize>> {
     }
 }
 
-/// Lets the calling thread run on these CPUs alone. Threads that it starts inherit that.
+/// Restricts the calling thread to these CPUs. Threads that it starts inherit the restriction.
 pub(super) fn allow(cpus: &[usize]) -> io::Result<()> {
     let set = set_of(cpus)?;
     // SAFETY: the kernel reads no more than the size that is given, which is that of `set`.
@@ -52,7 +53,7 @@ fn set_of(cpus: &[usize]) -> io::Result<Vec<c_ulong>> {
     for cpu in cpus {
         let word = cpu / BITS;
         if word >= MOST_WORDS {
-            // What the kernel says of a CPU that is not there.
+            // The error that the kernel returns for a CPU that does not exist.
             return Err(io::Error::from_raw_os_error(libc::EINVAL));
         }
         if word >= set.len() {

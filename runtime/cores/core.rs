@@ -1,16 +1,17 @@
-//! What a thread is told of itself and of the others.
+//! The type through which each thread learns about itself and the other threads.
 
 use crate::runtime::handle::Handle;
 use std::fmt;
 use std::sync::Arc;
 
-/// One of the threads that [`PerCore::run`](super::PerCore::run) has started, as it is told to itself.
+/// Describes one of the threads that [`PerCore::run`](super::PerCore::run) has started, and gives access to the
+/// others.
 ///
-/// A clone may go to its tasks, and to other threads.
+/// Each thread gets its own `Core`. Clones of it may be passed to tasks and to other threads.
 ///
 /// # Examples
 ///
-/// Work goes from one thread to another by its handle:
+/// A thread gives work to another thread through the handle of that thread's runtime:
 ///
 /// ```
 /// use runtime::cores::PerCore;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 ///     core.handles()[next].spawn(async move { next }).await
 /// })?;
 /// let seen: Vec<usize> = seen.into_iter().flatten().collect();
-/// // A thread that ends first takes its tasks along, so that some may have found nobody.
+/// // A thread that ends drops its tasks, so some of the calls may have returned an error.
 /// assert!(seen.len() <= 3);
 /// # Ok::<(), runtime::cores::CoreError>(())
 /// ```
@@ -32,24 +33,24 @@ pub struct Core {
 }
 
 impl Core {
-    /// Which of the threads it is, from 0.
+    /// Returns the index of the thread. The first thread has the index 0.
     pub fn index(&self) -> usize {
         self.index
     }
 
-    /// How many threads there are.
+    /// Returns the number of threads.
     pub fn count(&self) -> usize {
         self.handles.len()
     }
 
-    /// The CPU to which the thread is pinned, if it is.
+    /// Returns the CPU to which the thread is pinned, or `None` if it is not pinned.
     pub fn cpu(&self) -> Option<usize> {
         self.cpu
     }
 
-    /// Handles of all the threads' runtimes, by index: that of thread 2 is `handles()[2]`.
+    /// Returns the handles of the runtimes of all threads, by index: that of thread 2 is `handles()[2]`.
     ///
-    /// All of them are there from the beginning. A thread that has ended drops what is sent to it.
+    /// All handles exist from the beginning. Work that is sent to a thread that has ended is dropped.
     pub fn handles(&self) -> &[Handle] {
         &self.handles
     }

@@ -1,4 +1,4 @@
-//! Why the threads gave no outputs.
+//! The error of a run: which thread failed first, and why.
 
 use std::any::Any;
 use std::convert::Infallible;
@@ -6,8 +6,9 @@ use std::fmt;
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
-/// A thread panicked, gave an error, or could not be started: the first to do so, after which the
-/// others were stopped.
+/// The error returned by [`PerCore::run`](super::PerCore::run) and [`PerCore::try_run`](super::PerCore::try_run): a
+/// thread panicked, returned an error, or could not be started. It describes the first thread to do so. The other
+/// threads were stopped after that.
 ///
 /// # Examples
 ///
@@ -33,7 +34,7 @@ pub struct CoreError<E = Infallible> {
 
 enum Reason<E> {
     Start(io::Error),
-    /// In a mutex only so that the error is `Sync`, as errors are expected to be.
+    /// The mutex is there only to make the error `Sync`, as errors are expected to be.
     Panic(Mutex<Box<dyn Any + Send>>),
     Failed(E),
 }
@@ -51,26 +52,27 @@ impl<E> CoreError<E> {
         CoreError { index, reason: Reason::Failed(error) }
     }
 
-    /// Which thread it was, from 0.
+    /// Returns the index of the thread. The first thread has the index 0.
     pub fn index(&self) -> usize {
         self.index
     }
 
-    /// Whether the thread panicked.
+    /// Returns `true` if the thread panicked.
     pub fn is_panic(&self) -> bool {
         matches!(self.reason, Reason::Panic(_))
     }
 
-    /// Whether the thread could not be started or pinned, or got no runtime. Then none has run anything.
+    /// Returns `true` if the thread could not be started, could not be pinned, or could not make its runtime. In that
+    /// case no thread has called the function.
     pub fn is_start(&self) -> bool {
         matches!(self.reason, Reason::Start(_))
     }
 
-    /// What the thread panicked with, for [`resume_unwind`](std::panic::resume_unwind).
+    /// Returns the payload of the thread's panic, which can be passed to [`resume_unwind`](std::panic::resume_unwind).
     ///
     /// # Panics
     ///
-    /// If the thread did not panic.
+    /// Panics if the thread did not panic.
     #[track_caller]
     pub fn into_panic(self) -> Box<dyn Any + Send> {
         match self.try_into_panic() {
@@ -81,11 +83,11 @@ impl<E> CoreError<E> {
         }
     }
 
-    /// What the thread panicked with.
+    /// Returns the payload of the thread's panic.
     ///
     /// # Errors
     ///
-    /// Gives the error back if the thread did not panic.
+    /// Returns the error itself if the thread did not panic.
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send>, CoreError<E>> {
         match self.reason {
             Reason::Panic(payload) => Ok(payload.into_inner().unwrap_or_else(PoisonError::into_inner)),
@@ -93,11 +95,11 @@ impl<E> CoreError<E> {
         }
     }
 
-    /// The error that the thread's function gave.
+    /// Returns the error that the thread's function returned.
     ///
     /// # Errors
     ///
-    /// Gives this error back if it is for another reason.
+    /// Returns the `CoreError` itself if it has another reason.
     pub fn try_into_inner(self) -> Result<E, CoreError<E>> {
         match self.reason {
             Reason::Failed(error) => Ok(error),
@@ -105,7 +107,7 @@ impl<E> CoreError<E> {
         }
     }
 
-    /// The message of the panic, where it has one.
+    /// Returns the message of the panic, if the payload is a string.
     fn message(&self) -> Option<String> {
         let Reason::Panic(payload) = &self.reason else { return None };
         let payload = payload.lock().unwrap_or_else(PoisonError::into_inner);
@@ -149,7 +151,7 @@ impl<E: std::error::Error + 'static> std::error::Error for CoreError<E> {
     }
 }
 
-/// Keeps the kind, and the whole error as the inner one.
+/// Wraps the error in an `io::Error`, which has the kind of the inner `io::Error` if there is one.
 impl From<CoreError> for io::Error {
     fn from(error: CoreError) -> io::Error {
         match &error.reason {
@@ -159,7 +161,7 @@ impl From<CoreError> for io::Error {
     }
 }
 
-/// Keeps the kind, and the whole error as the inner one.
+/// Wraps the error in an `io::Error`, which has the kind of the inner `io::Error` if there is one.
 impl From<CoreError<io::Error>> for io::Error {
     fn from(error: CoreError<io::Error>) -> io::Error {
         match &error.reason {

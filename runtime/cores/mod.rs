@@ -1,4 +1,4 @@
-//! One runtime on each core: the same async function on several threads, each with a loop of its own.
+//! Runs the same async function on several threads, each with a runtime of its own.
 //!
 //! ```text
 //! caller      spawn threads ─► wait for all ─► go ─────────────────► join ─► outputs, in order
@@ -6,12 +6,12 @@
 //! thread 1    pin, make a runtime ─► report ─► block_on(main(core)) ─► drop the runtime
 //! ```
 //!
-//! Nothing is shared between the loops: no run queue, no lock, no reactor. Each thread listens for
-//! itself, at the same address (`SO_REUSEPORT`), and the kernel deals the connections out. Where that is
-//! not enough, a stream accepted here can be served there, by [`Core::handles`].
+//! The loops share nothing: no run queue, no lock, no reactor. Each thread has its own listener at the same address
+//! (`SO_REUSEPORT`), and the kernel distributes the connections among them. Where that is not enough, a stream that
+//! one thread has accepted can be served on another thread, through [`Core::handles`].
 //!
-//! No thread runs anything of the caller's before all of them are ready to, so that a start that
-//! fails has no effects. From then on the first failure ends the others.
+//! No thread calls the given function before all of them are ready, so a failed start has no side effects. After that,
+//! the first failure stops the other threads.
 //!
 //! # Examples
 //!
@@ -25,7 +25,7 @@
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod affinity;
-// Tried everywhere, so that it compiles.
+// Compiled for tests on every system, so that errors in it are noticed.
 #[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
 #[cfg_attr(test, allow(dead_code))]
 mod anywhere;
@@ -49,23 +49,25 @@ use std::thread;
 ///
 /// # What ends when
 ///
-/// [`run`](PerCore::run) returns when all threads have ended, none is left behind, and whatever they
-/// ran may borrow from the caller. If one panics, or with [`try_run`](PerCore::try_run) gives an
-/// error, the others are stopped: in its next turn each loop drops its main future, then its
-/// tasks, all on their own thread. A future that computes or blocks without an await cannot be
-/// stopped, and is waited for. A panic in a task that was spawned ends that task alone, as ever.
+/// [`run`](PerCore::run) returns when all threads have ended. No thread is left behind, so the function may borrow
+/// from the caller.
+///
+/// If one thread panics, or returns an error with [`try_run`](PerCore::try_run), the others are stopped: each loop
+/// drops its main future in its next turn, and then its tasks, all on their own thread. A future that computes or
+/// blocks without an await cannot be stopped, and `run` waits for it. A panic in a spawned task ends only that task.
 ///
 /// # Pinning
 ///
-/// [`pin`](PerCore::pin) keeps each thread on one CPU. That is worth something where the machine, or
-/// a set of its CPUs, belongs to the program; where others run on the same CPUs, a pinned thread waits
-/// while another CPU is idle. Blocking calls are not pinned: the threads of the pool may run wherever the caller
-/// of [`run`](PerCore::run) may. Linux and Android can pin; elsewhere threads run anywhere, and
-/// [`Core::cpu`] says `None`.
+/// [`pin`](PerCore::pin) keeps each thread on one CPU. This helps if the machine, or a set of its CPUs, belongs to the
+/// program. If other programs use the same CPUs, a pinned thread has to wait even while another CPU is idle.
+///
+/// Blocking calls are not pinned: the threads of the pool may run on every CPU that the caller of
+/// [`run`](PerCore::run) may use. Threads can be pinned on Linux and Android. On other systems they run on any CPU,
+/// and [`Core::cpu`] returns `None`.
 ///
 /// # Examples
 ///
-/// An echo server on all cores, each with its own listener at the same port:
+/// An echo server on all cores. Each thread has its own listener at the same port:
 ///
 /// ```no_run
 /// use runtime::cores::PerCore;
@@ -102,7 +104,7 @@ pub struct PerCore {
     builder: Builder,
 }
 
-/// Where the threads run.
+/// The CPUs on which the threads run.
 #[derive(Clone, Debug)]
 enum Cpus {
     Anywhere,
@@ -111,7 +113,8 @@ enum Cpus {
 }
 
 impl PerCore {
-    /// As many threads as can run at once, see [`threads`](PerCore::threads), not pinned.
+    /// Returns a description of as many threads as can run at once (see [`threads`](PerCore::threads)), which are not
+    /// pinned.
     pub fn new() -> PerCore {
         PerCore {
             threads: None,
@@ -122,33 +125,37 @@ impl PerCore {
         }
     }
 
-    /// How many threads. Unless set, as many as std's
-    /// [`available_parallelism`](thread::available_parallelism) says, which knows of a container's
-    /// CPUs and quota; and as many as CPUs that were named by [`pin_to`](PerCore::pin_to).
+    /// Sets the number of threads.
+    ///
+    /// The default is the number of CPUs passed to [`pin_to`](PerCore::pin_to), or else the number that
+    /// [`available_parallelism`](thread::available_parallelism) of std returns, which takes the CPUs and the quota of
+    /// a container into account.
     ///
     /// # Panics
     ///
-    /// If `threads` is zero.
+    /// Panics if `threads` is zero.
     #[track_caller]
     pub fn threads(&mut self, threads: usize) -> &mut PerCore {
         let threads = NonZeroUsize::new(threads);
-        assert!(threads.is_some(), "threads must be at least 1: nothing would run");
+        assert!(threads.is_some(), "threads must be at least 1: otherwise nothing would run");
         self.threads = threads;
         self
     }
 
-    /// Whether each thread is kept on a CPU of its own: the first on the first that the caller may
-    /// run on, and so forth, and from the first again if there are more threads than CPUs.
+    /// Sets whether each thread is pinned to one CPU. The threads take the CPUs that the caller may run on in turn:
+    /// the first thread the first CPU, and so on. If there are more threads than CPUs, several threads share a CPU.
+    /// The default is `false`.
     pub fn pin(&mut self, pin: bool) -> &mut PerCore {
         self.cpus = if pin { Cpus::Allowed } else { Cpus::Anywhere };
         self
     }
 
-    /// As [`pin`](PerCore::pin), on these CPUs, as the system numbers them.
+    /// Pins each thread to one of the given CPUs, in turn. The CPUs are numbered as the system numbers them. Unlike
+    /// [`pin`](PerCore::pin), this does not choose from all the CPUs that the caller may run on.
     ///
     /// # Panics
     ///
-    /// If there are none.
+    /// Panics if no CPU is given.
     #[track_caller]
     pub fn pin_to(&mut self, cpus: impl IntoIterator<Item = usize>) -> &mut PerCore {
         let cpus: Vec<usize> = cpus.into_iter().collect();
@@ -157,12 +164,12 @@ impl PerCore {
         self
     }
 
-    /// What the threads and their runtimes are called: with the name `web`, `web-0`, `web-1` and so
-    /// forth. `core` unless set.
+    /// Sets the name of the threads and their runtimes, to which the index of each thread is added: with the name
+    /// `web` they are called `web-0`, `web-1` and so on. The default is `core`.
     ///
     /// # Panics
     ///
-    /// If the name contains a zero byte.
+    /// Panics if the name contains a zero byte.
     #[track_caller]
     pub fn name(&mut self, name: impl Into<String>) -> &mut PerCore {
         let name = name.into();
@@ -171,13 +178,13 @@ impl PerCore {
         self
     }
 
-    /// How large the threads' stacks are, in bytes. As std has it unless set.
+    /// Sets the stack size of the threads, in bytes. The default is that of [`std::thread`].
     pub fn stack_size(&mut self, bytes: usize) -> &mut PerCore {
         self.stack_size = Some(bytes);
         self
     }
 
-    /// How the runtimes are made. Their names are the threads'.
+    /// Sets the builder that makes the runtimes. A name set in it is replaced by the name of the thread.
     ///
     /// # Examples
     ///
@@ -196,21 +203,21 @@ impl PerCore {
         self
     }
 
-    /// Calls `main` on each thread, runs the future that it gives, and returns the outputs when all
-    /// have ended, in the order of the threads.
+    /// Calls `main` on each thread, runs the future that it returns, and waits until all futures are ready. Returns
+    /// their outputs, in the order of the threads.
     ///
-    /// The future is made on its thread, and need not be `Send`. Tasks that are left when it is
-    /// ready are dropped with its runtime.
+    /// Each future is made on its own thread, and need not be `Send`. Tasks that have not ended when it is ready are
+    /// dropped with the runtime of that thread.
     ///
     /// # Errors
     ///
-    /// [`CoreError`]: the first panic, with which it can be
-    /// [resumed](CoreError::into_panic); or why a thread could not be started, in which case `main` has
-    /// not been called at all.
+    /// Returns a [`CoreError`] if a thread panicked, with the payload of the first panic (see
+    /// [`into_panic`](CoreError::into_panic)), or if a thread could not be started. In the latter case `main` has not
+    /// been called at all.
     ///
     /// # Panics
     ///
-    /// On a thread that drives a runtime, whose loop this would stop.
+    /// Panics if the calling thread runs a runtime, since this call would stop its loop.
     #[track_caller]
     pub fn run<F, T>(&self, main: F) -> Result<Vec<T>, CoreError>
     where
@@ -220,17 +227,17 @@ impl PerCore {
         self.try_run(async |core| Ok::<_, Infallible>(main(core).await))
     }
 
-    /// As [`run`](PerCore::run), of a function that gives results: the first error stops the other
-    /// threads, as a panic does.
+    /// Runs a function that returns a `Result` on each thread, otherwise in the same way as [`run`](PerCore::run). The
+    /// first error stops the other threads, just as a panic does.
     ///
     /// # Errors
     ///
-    /// [`CoreError`]: the first error, to be had by [`try_into_inner`](CoreError::try_into_inner);
-    /// and those of [`run`](PerCore::run). One of `io::Error` becomes an `io::Error` by `?`.
+    /// Returns a [`CoreError`] with the first error (see [`try_into_inner`](CoreError::try_into_inner)), and in the
+    /// same cases as [`run`](PerCore::run). The `?` operator converts a `CoreError<io::Error>` into an `io::Error`.
     ///
     /// # Panics
     ///
-    /// As [`run`](PerCore::run).
+    /// Panics in the same cases as [`run`](PerCore::run).
     ///
     /// # Examples
     ///
@@ -260,7 +267,7 @@ impl PerCore {
             _ => affinity::allowed().map_err(|error| CoreError::start(0, error))?,
         };
         let cpus = match &self.cpus {
-            // Not even those that were named, where none can be chosen.
+            // Where no CPU can be chosen, the CPUs passed to `pin_to` are ignored as well.
             _ if allowed.is_empty() => &[][..],
             Cpus::These(cpus) => cpus,
             _ => &allowed,
@@ -280,7 +287,7 @@ impl PerCore {
         match (self.threads, &self.cpus) {
             (Some(threads), _) => threads.get(),
             (None, Cpus::These(cpus)) => cpus.len(),
-            // Where it cannot be told, one thread can run for sure.
+            // If the number is unknown, one thread can certainly run.
             (None, _) => thread::available_parallelism().map_or(1, NonZeroUsize::get),
         }
     }

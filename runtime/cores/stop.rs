@@ -1,8 +1,7 @@
-//! How one thread's failure ends the others.
+//! The stop signal: how the failure of one thread ends the others.
 //!
-//! The first failure is kept, and every loop is woken. Each looks at the sign whenever its main
-//! future is polled, and then gives that future up. What fails later is of no interest: it is
-//! dropped where it happened.
+//! The first failure is kept, and every loop is woken. Each main future checks the signal whenever it is polled, and
+//! is dropped if the signal has been given. Later failures are dropped on the threads where they happened.
 
 use super::error::CoreError;
 use crate::runtime::unwind;
@@ -11,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-/// What all threads share.
+/// The state that all threads share.
 pub(super) struct Stop<E> {
     raised: AtomicBool,
     state: Mutex<State<E>>,
@@ -19,7 +18,7 @@ pub(super) struct Stop<E> {
 
 struct State<E> {
     first: Option<CoreError<E>>,
-    /// Those of the threads' `block_on`: numbers, whose clone and drop run nobody's code.
+    /// The wakers of the threads' `block_on` calls. They are ids, so cloning and dropping them runs no user code.
     wakers: Vec<Option<Waker>>,
 }
 
@@ -29,35 +28,35 @@ impl<E> Stop<E> {
         Stop { raised: AtomicBool::new(false), state: Mutex::new(state) }
     }
 
-    /// A thread has failed: the others are to end.
+    /// Notes that a thread has failed, and wakes the other threads so that they end.
     pub(super) fn raise(&self, error: CoreError<E>) {
         let mut state = self.lock();
         if state.first.is_some() {
             drop(state);
-            // The payload of a panic, or an error of the user's.
+            // The payload of the panic, or the user's error: dropping either may run user code.
             return unwind::drop(error);
         }
         state.first = Some(error);
-        // Before the wakers are taken: whoever leaves one later looks at this after that.
+        // Stored before the wakers are taken: a thread that leaves its waker later checks this flag after that.
         self.raised.store(true, Ordering::SeqCst);
         let wakers = std::mem::take(&mut state.wakers);
         drop(state);
         wakers.into_iter().flatten().for_each(Waker::wake);
     }
 
-    /// Ready if the thread is to end; else `waker` is woken when it is. `is_known` keeps it from
-    /// being left twice.
-    fn poll(&self, index: usize, is_known: &mut bool, waker: &Waker) -> Poll<()> {
-        if !*is_known {
-            *is_known = true;
-            if let Some(seat) = self.lock().wakers.get_mut(index) {
-                *seat = Some(waker.clone());
+    /// Returns `Ready` if the thread has to end. Otherwise `waker` is woken when it has to. `is_registered` keeps the
+    /// waker from being left twice.
+    fn poll(&self, index: usize, is_registered: &mut bool, waker: &Waker) -> Poll<()> {
+        if !*is_registered {
+            *is_registered = true;
+            if let Some(place) = self.lock().wakers.get_mut(index) {
+                *place = Some(waker.clone());
             }
         }
         if self.raised.load(Ordering::SeqCst) { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// The first failure, when all threads have ended.
+    /// Returns the first failure. Called when all threads have ended.
     pub(super) fn into_first(self) -> Option<CoreError<E>> {
         self.state.into_inner().unwrap_or_else(PoisonError::into_inner).first
     }
@@ -69,19 +68,19 @@ impl<E> Stop<E> {
 }
 
 pin_project_lite::pin_project! {
-    /// The output of a future, or `None` if the sign to stop is raised before.
+    /// A future that resolves to the output of another future, or to `None` if the stop signal is given first.
     pub(super) struct UntilStopped<'a, F, E> {
         #[pin]
         future: F,
         stop: &'a Stop<E>,
         index: usize,
-        is_known: bool,
+        is_registered: bool,
     }
 }
 
 impl<'a, F, E> UntilStopped<'a, F, E> {
     pub(super) fn new(future: F, stop: &'a Stop<E>, index: usize) -> UntilStopped<'a, F, E> {
-        UntilStopped { future, stop, index, is_known: false }
+        UntilStopped { future, stop, index, is_registered: false }
     }
 }
 
@@ -90,7 +89,7 @@ impl<F: Future, E> Future for UntilStopped<'_, F, E> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        if this.stop.poll(*this.index, this.is_known, cx.waker()).is_ready() {
+        if this.stop.poll(*this.index, this.is_registered, cx.waker()).is_ready() {
             return Poll::Ready(None);
         }
         this.future.poll(cx).map(Some)

@@ -1,4 +1,4 @@
-//! The threads: how they are started together, run, and joined.
+//! The threads: they are started together, run, and are joined.
 
 use super::affinity;
 use super::core::Core;
@@ -13,26 +13,26 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
-/// What is to be started.
+/// A description of the threads to start.
 pub(super) struct Plan<'a> {
     pub(super) threads: usize,
-    /// Where to pin the threads, in turn. Empty if they are not to be pinned.
+    /// The CPUs to which the threads are pinned, in turn. Empty if they are not pinned.
     pub(super) cpus: &'a [usize],
-    /// Where the caller may run.
+    /// The CPUs on which the caller may run.
     pub(super) allowed: &'a [usize],
     pub(super) name: &'a str,
     pub(super) stack_size: Option<usize>,
     pub(super) builder: &'a Builder,
 }
 
-/// A thread's word that it is ready, or why not.
+/// A thread's report that it is ready, or the reason why it is not.
 struct Report {
     index: usize,
     ready: io::Result<Handle>,
 }
 
 impl Plan<'_> {
-    /// Starts all, or none; returns when all have ended.
+    /// Starts all threads, or none of them. Returns when all have ended.
     pub(super) fn run<F, T, E>(&self, main: F) -> Result<Vec<T>, CoreError<E>>
     where
         F: AsyncFn(Core) -> Result<T, E> + Sync,
@@ -51,7 +51,7 @@ impl Plan<'_> {
                 match self.thread(index).spawn_scoped(scope, thread) {
                     Ok(thread) => threads.push(thread),
                     Err(error) => {
-                        // The first that fails is as good as all.
+                        // One thread that cannot be started is enough to give up.
                         let _ = failed.send(Report { index, ready: Err(error) });
                         break;
                     }
@@ -64,17 +64,17 @@ impl Plan<'_> {
                     let handles: Arc<[Handle]> = handles.into();
                     for (index, gate) in gates.into_iter().enumerate() {
                         let core = Core { index, cpu: self.cpu(index), handles: handles.clone() };
-                        // A thread that has reported waits for this.
+                        // A thread that has reported its handle waits for this message.
                         let _ = gate.send(core);
                     }
                 }
                 Err(error) => {
                     stop.raise(error);
-                    // Who waits there goes home.
+                    // The threads that wait for the message end.
                     drop(gates);
                 }
             }
-            // Joined one by one: only so is a thread gone altogether, its thread-locals too.
+            // Each thread is joined explicitly: only then has it ended completely, with its thread-locals destroyed.
             let join = |(index, thread): (usize, thread::ScopedJoinHandle<'_, Option<T>>)| {
                 thread.join().unwrap_or_else(|payload| {
                     stop.raise(CoreError::panic(index, payload));
@@ -104,7 +104,7 @@ impl Plan<'_> {
         self.cpus.get(index.checked_rem(self.cpus.len())?).copied()
     }
 
-    /// The handles of all threads' runtimes, once each has reported.
+    /// Waits for the reports of all threads, and returns the handles of their runtimes.
     fn handles<E>(&self, reports: Receiver<Report>) -> Result<Vec<Handle>, CoreError<E>> {
         let mut handles = vec![None; self.threads];
         for Report { index, ready } in reports {
@@ -114,12 +114,14 @@ impl Plan<'_> {
             .into_iter()
             .enumerate()
             .map(|(index, handle)| {
-                handle.ok_or_else(|| CoreError::start(index, io::Error::other("it ended without a word")))
+                handle.ok_or_else(|| {
+                    CoreError::start(index, io::Error::other("the thread ended before it reported"))
+                })
             })
             .collect()
     }
 
-    /// The life of a thread. `None` if it has failed, or was stopped.
+    /// Runs on each thread. Returns `None` if the thread has failed or was stopped.
     fn work<F, T, E>(
         &self,
         index: usize,
@@ -141,7 +143,7 @@ impl Plan<'_> {
         let _ = report.send(Report { index, ready: Ok(runtime.handle().clone()) });
         drop(report);
         let core = go.recv().ok()?;
-        // What a panic leaves behind is the caller's, and for the caller to see.
+        // The state that a panic may leave inconsistent belongs to the caller, who is told of the panic.
         let result = catch_unwind(AssertUnwindSafe(|| {
             runtime.block_on(UntilStopped::new(async { main(core).await }, stop, index))
         }));
@@ -157,21 +159,21 @@ impl Plan<'_> {
                 None
             }
         };
-        // Its tasks go here, while the output is safe.
+        // The tasks of the runtime are dropped here. The output is already safe.
         drop(runtime);
         output
     }
 
-    /// Pins the thread, and then makes its runtime, whose memory is then near.
+    /// Pins the thread, and then makes its runtime, so that the runtime's memory is allocated near that CPU.
     fn prepare(&self, index: usize) -> io::Result<Runtime> {
         let mut builder = self.builder.clone();
         builder.name(format!("{}-{index}", self.name));
         if let Some(cpu) = self.cpu(index) {
             affinity::allow(&[cpu]).map_err(|error| {
-                io::Error::new(error.kind(), format!("it cannot be pinned to CPU {cpu}: {error}"))
+                io::Error::new(error.kind(), format!("the thread cannot be pinned to CPU {cpu}: {error}"))
             })?;
-            // They inherit the one CPU, and would keep the loop from it. Careful: one that cannot be
-            // let go still does its work.
+            // The threads of the blocking pool inherit the one CPU, and would compete with the loop for it. Careful: a
+            // thread whose restriction cannot be lifted still does its work.
             let allowed = self.allowed.to_vec();
             builder.before_thread_start(move || drop(affinity::allow(&allowed)));
         }
