@@ -1,16 +1,21 @@
-//! What is entered on this thread: the runtime whose `block_on` stands below on the stack.
+//! The context: the parts of a runtime, and how they are found from any thread.
+//!
+//! A runtime is *entered* on a thread while its `block_on` runs there. Handles and wakers hold ids, and this file
+//! finds what an id refers to. [`with`] passes the runtime that is entered on this thread. The functions below it work
+//! on any thread: on the thread that owns the runtime they act at once, whether the runtime is entered or not; on
+//! other threads they send a message to its inbox.
 //!
 //! Handles and wakers are ids; here is where they find what the id means. [`with`] gives the
 //! runtime entered on this thread. The functions below it work from any thread: on the runtime's own
 //! thread they act at once, whether it is entered or not, elsewhere they leave a message in its inbox.
 //!
-//! The parts of a runtime stand side by side in [`Context`], each in a cell of its own. A borrow of
-//! one never lasts while user code runs: take out, release, then call.
+//! Each part of a runtime has a cell of its own in [`Context`]. A borrow of a cell never lasts while user code runs:
+//! take the value out, release the borrow, then call.
 //!
-//! What is entered is owned by this thread's stack of entered runtimes, and not by the frame that has
-//! entered it, for a frame may stay while its runtime is dropped (`process::exit`), or end out of order
-//! (stackful coroutines). User code may change that stack. So the closures that get a `&Context` from here
-//! run none; what has to, owns the context ([`call_on`]).
+//! An entered runtime is owned by this thread's stack of entered runtimes, and not by the stack frame that entered it.
+//! The frame may still exist when its runtime is dropped (`process::exit`), or the frames may end out of order
+//! (stackful coroutines). User code may change that stack. So the closures that this file calls with a `&Context` run
+//! no user code. A function that has to run user code owns the context meanwhile ([`call_on`]).
 #![expect(unsafe_code, reason = "the pointer to the entered runtime")]
 
 use super::enter_stack::EnterStack;
@@ -46,17 +51,17 @@ pub(crate) struct Context {
     pub(crate) pool: Arc<Pool>,
     pub(crate) buffer_pool: RefCell<BufferPool>,
     pub(crate) losses: RefCell<Losses>,
-    /// The task being polled, as bits: what its waker is, or, for one sent from another thread, its
-    /// [`TaskId`], whose upper 16 bits are zero. Zero between tasks.
+    /// The task that is being polled, as bits: the id in its waker, or, for a task that was sent from another thread,
+    /// its [`TaskId`], whose upper 16 bits are zero. Zero while no task is being polled.
     pub(crate) running: Cell<u64>,
-    /// The [`TaskId`], as bits, of the task sent from another thread that has been polled last.
+    /// The [`TaskId`], as bits, of the latest task sent from another thread that has been polled.
     pub(crate) sent_as: Cell<u64>,
 }
 
-/// Runtimes that were made on this thread, for what reaches them while they are not entered.
+/// The runtimes that were made on this thread. Messages and handles find them here while they are not entered.
 type Locals = RefCell<ManuallyDrop<Vec<(RuntimeId, Weak<Context>)>>>;
 
-// None of these has a destructor: they are used in those of other thread-locals.
+// None of these has a destructor, because the destructors of other thread-locals use them.
 thread_local! {
     static STACK: ManuallyDrop<EnterStack<Context>> = const { ManuallyDrop::new(EnterStack::new()) };
     /// The address of the context on top of `STACK`, or null.
@@ -64,7 +69,8 @@ thread_local! {
     static LOCALS: Locals = const { RefCell::new(ManuallyDrop::new(Vec::new())) };
 }
 
-/// Keeps a runtime entered. When it is dropped, the latest of those that are still entered is current again.
+/// A guard that keeps a runtime entered. When the guard is dropped, the latest runtime that is still entered becomes
+/// the current one.
 pub(crate) struct Entered {
     number: u64,
     thread: PhantomData<*const ()>,
@@ -85,47 +91,47 @@ impl Drop for Entered {
     }
 }
 
-/// Makes a runtime known on its own thread.
+/// Adds a runtime to the list of those made on this thread.
 pub(crate) fn register(context: &Rc<Context>) {
     LOCALS.with_borrow_mut(|locals| locals.push((context.id, Rc::downgrade(context))));
 }
 
-/// The runtime is being dropped: it is not entered any more, whichever guards are left.
+/// Removes a runtime that is being dropped from the list and from the stack, whichever guards still exist.
 pub(crate) fn deregister(context: &Rc<Context>) {
     LOCALS.with_borrow_mut(|locals| {
         locals.retain(|(id, _)| *id != context.id);
         if locals.is_empty() {
-            // There is no destructor to free it.
+            // Freed here, since the thread-local has no destructor.
             **locals = Vec::new();
         }
     });
     while let Some(left) = STACK.with(|stack| stack.remove_value(context)) {
         set_current();
         drop(left);
-        // Nor does a poll go on in which it was left.
+        // The poll in which the runtime was left does not continue either, so its budget ends.
         coop::lift();
     }
 }
 
-/// The stack has changed.
+/// Updates the current runtime after a change of the stack.
 fn set_current() {
     let top = STACK.with(|stack| stack.top());
     ENTERED.set(top.as_ref().map_or(ptr::null(), Rc::as_ptr));
     Driver::set_current(top.map(|context| context.time.clone()));
 }
 
-/// Calls `f` with the runtime entered on this thread, if there is one. `f` runs no user code.
+/// Calls `f` with the runtime that is entered on this thread, if there is one. `f` runs no user code.
 #[inline]
 pub(crate) fn try_with<R>(f: impl FnOnce(&Context) -> R) -> Option<R> {
     let context = ENTERED.get();
-    // SAFETY: unless it is null, it is the address of the context on top of `STACK`, which owns it, for
-    // `set_current` follows each change of the stack, and comes before what was removed is dropped. The stack
-    // is changed by `enter`, `deregister` and the drop of an `Entered` only, which `f` does not come to, as
-    // it runs no user code. So the context lives until `f` returns.
+    // SAFETY: the pointer is either null or the address of the context on top of `STACK`. The stack owns that context,
+    // because `set_current` follows each change of the stack, before the removed value is dropped. Only `enter`,
+    // `deregister` and the drop of an `Entered` change the stack, and `f` calls none of them, since it runs no user
+    // code. So the context lives until `f` returns.
     unsafe { context.as_ref() }.map(f)
 }
 
-/// Calls `f` with the runtime entered on this thread. `f` runs no user code.
+/// Calls `f` with the runtime that is entered on this thread, and panics if there is none. `f` runs no user code.
 #[inline]
 #[track_caller]
 pub(crate) fn with<R>(f: impl FnOnce(&Context) -> R) -> R {
@@ -135,7 +141,7 @@ pub(crate) fn with<R>(f: impl FnOnce(&Context) -> R) -> R {
     }
 }
 
-/// The same, for a function of that name, which needs a runtime.
+/// Calls `f` like [`with`]. If no runtime is entered, the message of the panic names `function`.
 #[inline]
 #[track_caller]
 pub(crate) fn with_for<R>(function: &str, f: impl FnOnce(&Context) -> R) -> R {
@@ -145,12 +151,13 @@ pub(crate) fn with_for<R>(function: &str, f: impl FnOnce(&Context) -> R) -> R {
     }
 }
 
-/// Returns the runtime that is entered on this thread, or else the one whose blocking call it makes.
+/// Returns the [`Home`] of the runtime that is entered on this thread, or else of the runtime whose blocking call this
+/// thread runs.
 pub(crate) fn home() -> Option<Home> {
     try_with(Context::home).or_else(blocking_call::home)
 }
 
-/// Returns the id of the task or of the blocking call that runs on this thread.
+/// Returns the id of the task or the blocking call that runs on this thread.
 pub(crate) fn running() -> Option<TaskId> {
     try_with(Context::running).unwrap_or_else(blocking_call::id)
 }
@@ -167,9 +174,9 @@ pub(crate) fn is_current(id: RuntimeId) -> bool {
     with_entered(id, |_| ()).is_some()
 }
 
-/// Calls `f` with the runtime of that number if it is the one entered on this thread. `f` runs no user code.
+/// Calls `f` with the runtime of that number if it is the one that is entered on this thread. `f` runs no user code.
 ///
-/// Numbers come again, so this is for what a stale id may reach without harm.
+/// Numbers are reused, so this is only for operations that do no harm if the id is stale.
 #[inline(always)]
 fn with_number<R>(number: u16, f: impl FnOnce(&Context) -> R) -> Option<R> {
     let context = ENTERED.get();
@@ -178,7 +185,7 @@ fn with_number<R>(number: u16, f: impl FnOnce(&Context) -> R) -> Option<R> {
     (context.id.number() == number).then(|| f(context))
 }
 
-/// Calls `f` with a runtime if it is the one entered on this thread. `f` runs no user code.
+/// Calls `f` with the runtime of that id if it is the one that is entered on this thread. `f` runs no user code.
 #[inline(always)]
 pub(crate) fn with_entered<R>(id: RuntimeId, f: impl FnOnce(&Context) -> R) -> Option<R> {
     let context = ENTERED.get();
@@ -187,21 +194,21 @@ pub(crate) fn with_entered<R>(id: RuntimeId, f: impl FnOnce(&Context) -> R) -> O
     (context.id == id).then(|| f(context))
 }
 
-/// Returns the runtime that is entered on this thread, for code that may run user code.
+/// Returns the runtime that is entered on this thread, for callers that run user code.
 pub(crate) fn entered() -> Option<Rc<Context>> {
     let context = ENTERED.get();
     if context.is_null() {
         return None;
     }
-    // SAFETY: as in `try_with`, the stack owns this context; and `set_current` has the address from
-    // `Rc::as_ptr`. So it may be counted once more.
+    // SAFETY: as in `try_with`, the stack owns this context, and `set_current` has taken the address from
+    // `Rc::as_ptr`. So one more strong reference may be counted.
     unsafe {
         Rc::increment_strong_count(context);
         Some(Rc::from_raw(context))
     }
 }
 
-/// Returns a runtime if it is one of this thread, entered or not.
+/// Returns the runtime of that id if it belongs to this thread, whether it is entered or not.
 pub(crate) fn local(id: RuntimeId) -> Option<Rc<Context>> {
     if is_current(id) {
         return entered();
@@ -212,7 +219,7 @@ pub(crate) fn local(id: RuntimeId) -> Option<Rc<Context>> {
     })
 }
 
-/// Wakes the task or the future that the id names, from any thread. One that has ended is not woken.
+/// Wakes the task or the future that the id refers to, from any thread. Has no effect if it has ended.
 #[inline]
 pub(crate) fn wake(id: Id) {
     if with_number(id.runtime(), |context| context.wake(id)).is_none() {
@@ -220,8 +227,8 @@ pub(crate) fn wake(id: Id) {
     }
 }
 
-/// Calls `f` with a runtime: at once on its own thread, else in its next turn. Does nothing if the runtime
-/// has been dropped. `f` may run user code.
+/// Calls `f` with the runtime of that id: at once on the thread that owns it, otherwise in its next turn. Does nothing
+/// if the runtime has been dropped. `f` may run user code.
 pub(crate) fn call_on(id: RuntimeId, f: impl FnOnce(&Context) + Send + 'static) {
     match local(id) {
         Some(context) => f(&context),
@@ -237,15 +244,16 @@ fn send_to(id: RuntimeId, f: impl FnOnce(&Context) + Send + 'static) {
                 f(&context);
             }
         };
-        // It comes back if the runtime has just been dropped: then there is nothing left to do.
+        // The call is returned if the runtime has been dropped in the meantime. Then there is nothing left to do.
         drop(remote.call(Box::new(call)));
     }
 }
 
-/// Asks a task to end, from any thread.
+/// Aborts a task, from any thread.
 pub(crate) fn abort(of: TaskRef) {
     if !of.has_slot() {
-        // Another thread's list of slots has no room for nobody's.
+        // Careful: the slot numbers of tasks that have none are so large that the list of aborts must not grow to
+        // them.
         return;
     }
     match local(of.runtime()) {
@@ -258,7 +266,7 @@ pub(crate) fn abort(of: TaskRef) {
     }
 }
 
-/// The join handle of a task is gone, on any thread.
+/// Detaches a task whose join handle has been dropped, on any thread.
 pub(crate) fn detach(of: TaskRef) {
     let is_detached = with_entered(of.runtime(), |context| context.tasks.borrow_mut().detach_running(of));
     if is_detached != Some(true) {
@@ -267,13 +275,13 @@ pub(crate) fn detach(of: TaskRef) {
             if let Some(task) = task {
                 context.dispose(task);
             }
-            // Dropped, not woken: who would have waited has just given up.
+            // Dropped, not woken: the task that awaited the handle has just dropped it.
             super::waker::discard_each(join_waker);
         });
     }
 }
 
-/// Drops the tasks that the entered runtime has refused. That is user code.
+/// Drops the tasks that the entered runtime has refused. This runs user code.
 #[cold]
 pub(crate) fn drop_refused() {
     if let Some(context) = entered() {
@@ -282,7 +290,7 @@ pub(crate) fn drop_refused() {
     }
 }
 
-/// Has the thread of a timer take it out of its wheel.
+/// Removes a timer from its wheel, on the thread that owns the wheel.
 pub(crate) fn take_out_timer(timer: RemoteTimer) {
     call_on(RuntimeId::from_bits(timer.driver()), move |context| {
         let waker = timer.take_out(&context.time);
@@ -294,7 +302,7 @@ pub(crate) fn take_out_timer(timer: RemoteTimer) {
 }
 
 impl Context {
-    /// Puts a future where it will live: into a box that another of its type has left, if there is one.
+    /// Moves a future into the box of its task. A box that an ended task of the same type has left is reused.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn boxed<F>(&self, future: F) -> BoxedTask
     where
@@ -304,7 +312,7 @@ impl Context {
         task::boxed(future, &mut self.tasks.borrow_mut().free_lists)
     }
 
-    /// Takes a task in. If the runtime is being dropped, it refuses: then the caller calls [`drop_refused`]
+    /// Adds a task. If the runtime is being dropped, the task is refused: then the caller has to call [`drop_refused`]
     /// once it holds no reference to the context.
     #[inline]
     pub(crate) fn spawn(&self, task: BoxedTask, origin: Origin) -> TaskRef {
@@ -317,7 +325,7 @@ impl Context {
         self.wake_own(&mut self.tasks.borrow_mut(), id);
     }
 
-    /// Wakes by a waker of this runtime; false for any other.
+    /// Wakes the task of a waker if the waker belongs to this runtime. Returns `false` if it does not.
     #[inline(always)]
     pub(crate) fn wake_by(&self, tasks: &mut Tasks, waker: &Waker) -> bool {
         match super::waker::id(waker) {
@@ -329,7 +337,7 @@ impl Context {
         }
     }
 
-    /// The same, for one who collects events.
+    /// Wakes the task of a waker like [`wake_by`](Context::wake_by), while events are being collected.
     #[inline(always)]
     pub(crate) fn wake_by_event(&self, tasks: &mut Tasks, waker: &Waker) -> bool {
         match super::waker::id(waker) {
@@ -343,11 +351,11 @@ impl Context {
         }
     }
 
-    /// Wakes by a waker of this runtime, and empties the place; any other waker stays there.
+    /// Takes and wakes the waker if it belongs to this runtime. Any other waker is left in place.
     #[inline(always)]
     pub(crate) fn wake_local(&self, tasks: &mut Tasks, waker: &mut Option<Waker>) {
         if waker.as_ref().is_some_and(|waker| self.wake_by(tasks, waker)) {
-            // Ours, whose drop does nothing.
+            // Forgotten, since dropping a waker of the runtime does nothing.
             std::mem::forget(waker.take());
         }
     }
@@ -359,31 +367,33 @@ impl Context {
         }
     }
 
-    /// What reaches this runtime from any thread.
+    /// Returns the parts by which any thread reaches this runtime.
     pub(crate) fn home(&self) -> Home {
         Home { remote: self.remote.clone(), pool: self.pool.clone() }
     }
 
-    /// The task being polled, if it is one that was spawned and has not gone meanwhile.
+    /// Returns the id of the task that is being polled. `None` if no spawned task is being polled, or if it has been
+    /// removed meanwhile.
     pub(crate) fn running(&self) -> Option<TaskId> {
         let id = Id::from_bits(self.running.get());
         if id.runtime() == 0 { TaskId::from_bits(id.bits()) } else { self.tasks.borrow().name(id) }
     }
 
-    /// The exact name of the task that a waker wakes, which is not over.
+    /// Returns the [`TaskId`] of the task that a waker refers to, which has not been removed.
     #[cold]
     pub(crate) fn name(&self, id: Id) -> TaskId {
         self.tasks.borrow().name(id).expect("a task that has just run has its slot")
     }
 
-    /// User code runs in here: the drop of a future or an output.
+    /// Drops the future or the output of a task, and keeps its box. This runs user code.
     #[inline]
     fn dispose(&self, mut task: BoxedTask) {
         task.as_mut().clear();
         self.tasks.borrow_mut().recycle(task);
     }
 
-    /// User code runs in here: the drop of a future or an output, and a foreign waker.
+    /// Drops and wakes what a task has left. This runs user code: the drop of a future or an output, and a foreign
+    /// waker.
     #[inline]
     pub(crate) fn drop_and_wake(&self, leftovers: Leftovers) {
         if let Some(task) = leftovers.task {

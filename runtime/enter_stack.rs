@@ -1,16 +1,16 @@
-//! The stack of what is entered on a thread.
+//! The stack of the values that are entered on a thread.
 //!
-//! Each entry is owned while it is there, and is removed by its number. So it does not matter whether the
-//! guard that entered it is dropped in order, late, or never: a stackful coroutine may drop guards in any
-//! order, and `process::exit` runs the destructors of thread-locals while the frame of `block_on` stays.
+//! The stack owns its entries, and each entry is removed by its number. So it does not matter whether the guard that
+//! entered it is dropped in order, late, or never: a stackful coroutine may drop guards in any order, and
+//! `process::exit` runs the destructors of thread-locals while the frame of `block_on` still exists.
 //!
-//! The stack has no destructor, so it can be used in those of other thread-locals. It holds no memory while
-//! it is empty, and needs no allocation for its first entry.
+//! The stack has no destructor, so the destructors of other thread-locals can use it. It holds no memory while it is
+//! empty, and needs no allocation for its first entry.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
-/// The values that are entered on this thread, the latest on top.
+/// The values that are entered on this thread, with the latest one on top.
 pub(crate) struct EnterStack<T> {
     top: Cell<Option<Entry<T>>>,
     last_number: Cell<u64>,
@@ -27,7 +27,7 @@ impl<T> EnterStack<T> {
         EnterStack { top: Cell::new(None), last_number: Cell::new(0) }
     }
 
-    /// Puts a value on top, and returns the number by which [`remove`](EnterStack::remove) finds it.
+    /// Pushes a value, and returns the number by which [`remove`](EnterStack::remove) finds it.
     pub(crate) fn push(&self, value: Rc<T>) -> u64 {
         let number = self.last_number.get() + 1;
         self.last_number.set(number);
@@ -36,18 +36,18 @@ impl<T> EnterStack<T> {
         number
     }
 
-    /// Removes the entry of that number, wherever it is. The caller drops what is returned, which may run
-    /// any code.
+    /// Removes the entry of that number, wherever it is in the stack. Dropping the returned value may run any code, so
+    /// that is left to the caller.
     pub(crate) fn remove(&self, number: u64) -> Option<Rc<T>> {
         self.remove_latest(|entry| entry.number == number)
     }
 
-    /// Removes the latest entry of a value. The caller drops what is returned.
+    /// Removes the topmost entry that holds this value. Dropping the returned value is left to the caller.
     pub(crate) fn remove_value(&self, value: &Rc<T>) -> Option<Rc<T>> {
         self.remove_latest(|entry| Rc::ptr_eq(&entry.value, value))
     }
 
-    /// The value on top.
+    /// Returns the value on top of the stack.
     pub(crate) fn top(&self) -> Option<Rc<T>> {
         let top = self.top.take();
         let value = top.as_ref().map(|entry| entry.value.clone());

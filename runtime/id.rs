@@ -1,21 +1,22 @@
-//! Ids: what wakers and handles hold in place of pointers.
+//! Ids, which wakers and handles hold instead of pointers.
 //!
-//! An id names a slot of a runtime: `[runtime 16 | generation 16 | slot 32]` in one word. It can be
-//! copied, compared and thrown away freely, on any thread, long after what it named has gone. The
-//! generation tells the present use of a slot from earlier ones. It wraps, and so does the number of the
-//! runtime; so a stale id may at worst cause a spurious wake, and nothing more may rest on it alone.
+//! An id refers to a slot of a runtime: `[runtime 16 | generation 16 | slot 32]` in one word. It can be copied,
+//! compared and discarded freely, on any thread, even long after the task or source that it refers to has been
+//! removed. The generation tells the current use of a slot from earlier ones. It wraps, and so does the number of the
+//! runtime. So a stale id may cause a spurious wake, and no operation that could do more harm than that may rely on an
+//! id alone.
 //!
-//! Handles need more than that: a stale one must never reach a stranger. They hold a [`RuntimeId`], which
-//! does not come again in practice.
+//! Handles need more than that: a stale handle must never refer to a later task. They hold a [`RuntimeId`], which in
+//! practice is never reused.
 
-/// Names a runtime exactly: its number, and above it the epoch. Numbers are given out again after 65,535
-/// runtimes; the epoch counts how often that has happened. Making so many runtimes takes a second, so the two
-/// do not repeat for 136 years.
+/// An id of a runtime that is unique in practice: the runtime's number in the lower 16 bits, and the epoch above it.
+/// Numbers are reused after 65,535 runtimes, and the epoch counts how often that has happened. Making that many
+/// runtimes takes a second, so the pair does not repeat for 136 years.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct RuntimeId(u64);
 
 impl RuntimeId {
-    /// Names no runtime, for numbers begin with 1.
+    /// Refers to no runtime, since numbers begin with 1.
     pub(crate) const NONE: RuntimeId = RuntimeId(0);
 
     #[inline]
@@ -44,12 +45,13 @@ impl RuntimeId {
     }
 }
 
-/// A slot of a runtime, packed into one word. Never zero, since runtimes are numbered from 1.
+/// A runtime, a slot of it and the slot's generation, packed into one word. It is never zero, since runtimes are
+/// numbered from 1.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Id(u64);
 
 impl Id {
-    /// The slot number that stands for the future of `block_on`, which lives on its caller's stack.
+    /// The slot number of the future of `block_on`, which has no slot but lives on the stack of its caller.
     pub(crate) const MAIN: u32 = u32::MAX;
 
     pub(crate) fn new(runtime: u16, generation: u16, slot: u32) -> Id {
@@ -77,7 +79,7 @@ impl Id {
     }
 }
 
-/// Names a registered descriptor exactly: an [`Id`], and the runtime that it belongs to.
+/// An id of a registered descriptor that is unique in practice: an [`Id`], and the runtime that it belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct SourceId {
     pub(crate) id: Id,
@@ -85,11 +87,11 @@ pub(crate) struct SourceId {
 }
 
 impl SourceId {
-    /// Names no source, in no runtime.
+    /// Refers to no source and no runtime.
     pub(crate) const NONE: SourceId = SourceId { id: Id(0), runtime: RuntimeId::NONE };
 
-    /// Stands for two sources, one for each direction: see `registration.rs`. No reactor has such a slot, and no
-    /// runtime the number 0.
+    /// Marks a descriptor that has two sources, one for each direction: see `registration.rs`. No reactor has such a
+    /// slot, and no runtime has the number 0.
     pub(crate) const SPLIT: SourceId =
         SourceId { id: Id(1 << 32 | u32::MAX as u64), runtime: RuntimeId::NONE };
 

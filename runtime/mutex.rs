@@ -1,21 +1,22 @@
-//! A mutex that is not waited for in vain after fork(2).
+//! A mutex that never blocks a forked child for ever.
 //!
-//! The child has the mutexes of its parent, but only the thread that forked: what another thread had locked at
-//! that moment stays locked in the child for ever. So a mutex of the parent is only tried there. If that
-//! succeeds it is as good as a new one; if not, what is in it is lost to the child, and whoever comes for it
-//! does without.
+//! After fork(2), the child has the mutexes of its parent, but only the thread that called fork: a mutex that another
+//! thread had locked at that moment stays locked in the child for ever. So the child only tries to lock a mutex that
+//! it has inherited. If that succeeds, the mutex is as good as a new one. If it does not, the value in it is lost to
+//! the child, and the caller has to do without it.
 
 use super::selector::Process;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{self, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 
-/// How often a mutex of the parent is tried: another thread of the child may be the first to take it.
+/// The number of attempts to lock an inherited mutex. More than one, because another thread of the child may hold it
+/// while it takes the mutex over.
 const TRIES: usize = 64;
 
 pub(crate) struct Mutex<T> {
-    /// The [number](Process::number) of the process in which it is known to be waited for by none but those
-    /// who are there.
+    /// The [number](Process::number) of the process in which the mutex may be waited for, because only threads of that
+    /// process can hold it.
     process: AtomicU32,
     inner: sync::Mutex<T>,
 }
@@ -26,9 +27,9 @@ impl<T> Mutex<T> {
         Mutex { process: AtomicU32::new(process.number()), inner: sync::Mutex::new(value) }
     }
 
-    /// Locks it. `None` in a child if a thread that is not there holds it.
+    /// Locks the mutex. Returns `None` in a forked child if a thread of the parent holds the lock.
     ///
-    /// Nothing that can panic runs under such a lock.
+    /// The caller runs nothing that can panic while it holds the lock.
     #[inline]
     pub(crate) fn lock(&self) -> Option<MutexGuard<'_, T>> {
         if self.process.load(Relaxed) != Process::current().number() {
@@ -52,7 +53,7 @@ impl<T> Mutex<T> {
         None
     }
 
-    /// Whoever holds it from now on is there.
+    /// Notes that the mutex belongs to this process: only its threads can hold it from now on.
     fn take_over<'a>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         self.process.store(Process::current().number(), Relaxed);
         guard
@@ -70,7 +71,7 @@ impl<T: Default> Default for Mutex<T> {
 }
 
 #[cfg(test)]
-#[cfg(not(miri))] // No fork there.
+#[cfg(not(miri))] // Miri does not support fork.
 mod tests {
     #![expect(unsafe_code, reason = "fork, waitpid and _exit")]
 
@@ -97,7 +98,8 @@ mod tests {
 
     fn check(holds: bool) {
         if !holds {
-            // Without a message: the lock of the standard streams may be held by a thread that is not there.
+            // Without a message, since a thread that does not exist in the child may hold the lock of the standard
+            // streams.
             std::panic::resume_unwind(Box::new(()));
         }
     }
@@ -119,7 +121,7 @@ mod tests {
                 check(held.lock().is_none());
                 let guard = free.lock();
                 check(guard.as_deref() == Some(&1));
-                // It is the child's now: another thread waits for its turn.
+                // The mutex now belongs to the child, so another thread waits for it.
                 thread::scope(|scope| {
                     let other = scope.spawn(|| free.lock().is_some_and(|guard| *guard == 3));
                     if let Some(mut guard) = guard {
@@ -131,6 +133,6 @@ mod tests {
             drop(unlock);
         });
         assert_eq!(held.lock().as_deref(), Some(&2));
-        assert_eq!(free.lock().as_deref(), Some(&1), "the child has another one");
+        assert_eq!(free.lock().as_deref(), Some(&1), "the child has its own copy");
     }
 }

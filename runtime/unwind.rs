@@ -1,9 +1,9 @@
-//! User code that the runtime runs on behalf of no task: the drop of a future, an output or a closure, a foreign
-//! waker, the payload of a panic. A panic in it has been reported by the panic hook, and ends here; what was to
-//! follow the user's code follows. No budget applies to it, since there is no task that could yield.
+//! Runs user code that belongs to no task: the drop of a future, an output or a closure, a foreign waker, the payload
+//! of a panic. A panic in such code is caught here, after the panic hook has reported it, and the runtime goes on. No
+//! budget applies to the code, since there is no task that could yield.
 //!
-//! Without that a second panic of this kind would end the process: in drop glue, which goes on with the next
-//! field or element while it unwinds, and in every drop that happens while another panic unwinds.
+//! Without this, a second panic of this kind would end the process: in drop glue, which continues with the next field
+//! or element while it unwinds, and in every drop that runs while another panic unwinds.
 
 use crate::task::coop;
 use pin_project_lite::pin_project;
@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// Runs `f` without a budget, and goes on if it panics.
+/// Runs `f` without a budget. If `f` panics, the panic is caught.
 pub(crate) fn contain(f: impl FnOnce()) {
     let _budget = coop::unlimited();
     if let Some(payload) = catch(f) {
@@ -20,13 +20,13 @@ pub(crate) fn contain(f: impl FnOnce()) {
     }
 }
 
-/// Runs `f`, and returns the payload if it panics.
+/// Runs `f`, and returns the payload of the panic if it panics.
 pub(crate) fn catch(f: impl FnOnce()) -> Option<Box<dyn Any + Send>> {
-    // The state behind `f` is the user's, and what a panic may leave of it is for the user to see.
+    // The state that a panic in `f` may leave inconsistent belongs to the user.
     catch_unwind(AssertUnwindSafe(f)).err()
 }
 
-/// Drops a value, and goes on if that panics.
+/// Drops a value. If that panics, the panic is caught.
 #[inline(never)]
 pub(crate) fn drop<T>(value: T) {
     if std::mem::needs_drop::<T>() {
@@ -34,13 +34,13 @@ pub(crate) fn drop<T>(value: T) {
     }
 }
 
-/// Drops each of several values.
+/// Drops each of several values, even if one of the drops panics.
 #[inline]
 pub(crate) fn drop_each<T>(values: impl IntoIterator<Item = T>) {
     values.into_iter().for_each(drop);
 }
 
-/// Drops a panic's payload, whose drop may panic in turn: that payload is then leaked.
+/// Drops the payload of a panic. If that panics in turn, the second payload is leaked.
 pub(crate) fn discard(payload: Box<dyn Any + Send>) {
     if let Some(payload) = catch(|| std::mem::drop(payload)) {
         std::mem::forget(payload);
@@ -48,9 +48,9 @@ pub(crate) fn discard(payload: Box<dyn Any + Send>) {
 }
 
 pin_project! {
-    /// Holds a value, whose drop may panic: the panic then ends there.
+    /// A value whose drop may panic: the panic is caught.
     pub(crate) struct Contained<T> {
-        // There until it is dropped.
+        // `Some` until it is dropped.
         #[pin]
         value: Option<T>,
     }
@@ -83,7 +83,7 @@ impl<T> Contained<T> {
         self.project().value.as_pin_mut().expect("a contained value is there until it is dropped")
     }
 
-    /// Drops the value. It cannot be had any more.
+    /// Drops the value, which cannot be accessed after that.
     pub(crate) fn clear(self: Pin<&mut Self>) {
         let mut value = self.project().value;
         contain(|| value.set(None));

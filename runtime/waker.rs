@@ -1,10 +1,10 @@
-//! Wakers that are ids.
+//! Wakers whose data word is an id.
 //!
-//! The data word of a waker is an [`Id`], not a pointer: clone is a copy, drop does nothing, and
-//! `will_wake` compares two integers. There is no count to get wrong and nothing to free. A wake
-//! looks up what the id names, and finds nothing once that has gone; a stale generation at worst
-//! makes for one spurious poll, which [`Future::poll`] allows. So the functions of the table are
-//! sound from any thread at any time, whatever the word says.
+//! The data word of a waker is an [`Id`], not a pointer: cloning copies it, dropping does nothing, and `will_wake`
+//! compares two integers. There is no reference count to get wrong, and nothing to free. A wake looks up the task that
+//! the id refers to, and has no effect if that has ended. A stale generation causes at worst one spurious poll, which
+//! [`Future::poll`] allows. So the functions of the vtable are sound on any thread at any time, whatever the data word
+//! is.
 #![expect(unsafe_code, reason = "the vtable of the waker")]
 
 use super::id::Id;
@@ -16,11 +16,11 @@ use std::task::{RawWaker, RawWakerVTable, Waker};
 
 static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake_id, wake_id, |_| {});
 
-/// The waker for an id. It needs no drop.
+/// Returns a waker for an id. It need not be dropped.
 #[inline]
 pub(crate) fn waker(id: Id) -> ManuallyDrop<Waker> {
-    // SAFETY: the functions of the table meet the contract of `RawWaker` for every data word, on
-    // every thread: they never use it as a pointer.
+    // SAFETY: the functions of the vtable meet the contract of `RawWaker` for every data word, on every thread: they
+    // never use it as a pointer.
     ManuallyDrop::new(unsafe { Waker::from_raw(raw(id)) })
 }
 
@@ -42,19 +42,20 @@ fn wake_id(data: *const ()) {
     context::wake(id_of(data));
 }
 
-/// The id that a waker of ours is; `None` for a foreign one.
+/// Returns the id in a waker of this library, or `None` for a foreign waker.
 #[inline]
 pub(crate) fn id(waker: &Waker) -> Option<Id> {
     ptr::eq(waker.vtable(), &VTABLE).then(|| id_of(waker.data()))
 }
 
-/// A clone of a waker of ours. A foreign one has to be cloned under no borrow.
+/// Clones a waker of this library. Returns `None` for a foreign waker, which must not be cloned while anything is
+/// borrowed.
 #[inline]
 pub(crate) fn copy(waker: &Waker) -> Option<Waker> {
     id(waker).map(|id| ManuallyDrop::into_inner(self::waker(id)))
 }
 
-/// Wakes, and goes on if a foreign waker panics.
+/// Wakes a waker. If a foreign waker panics, the panic is caught.
 #[inline]
 pub(crate) fn wake(waker: Waker) {
     match id(&waker) {
@@ -63,33 +64,33 @@ pub(crate) fn wake(waker: Waker) {
     }
 }
 
-/// Drops a waker, and goes on if a foreign one panics.
+/// Drops a waker. If a foreign waker panics, the panic is caught.
 #[inline]
 pub(crate) fn discard(waker: Waker) {
     match id(&waker) {
-        // Ours needs no drop.
+        // A waker of this library need not be dropped.
         Some(_) => std::mem::forget(waker),
         None => unwind::drop(waker),
     }
 }
 
-/// The same for several, or for one that may be there.
+/// Drops each of several wakers, or the waker in an `Option`.
 #[inline]
 pub(crate) fn discard_each(wakers: impl IntoIterator<Item = Waker>) {
     wakers.into_iter().for_each(discard);
 }
 
-/// The place of the one who waits for something: the latest to poll is woken.
+/// A cell for the waker of the task that waits for something. The latest waker replaces the earlier one.
 #[derive(Default)]
 pub(crate) struct WakerCell(Cell<Option<Waker>>);
 
 impl WakerCell {
-    /// Leaves a waker, which is cloned only if it is another than the last time. The clone is user code, so
-    /// the caller looks once more afterwards whether there is still something to wait for.
+    /// Stores a waker, which is cloned only if it differs from the stored one. The clone may run user code, so the
+    /// caller has to check again afterwards whether there is still something to wait for.
     pub(crate) fn leave(&self, waker: &Waker) {
         let left = self.0.take();
         let is_there = left.as_ref().is_some_and(|left| left.will_wake(waker));
-        // Before the clone, which may panic: then the earlier one is still woken.
+        // Put back before the clone, which may panic: then the earlier waker is still woken.
         self.0.set(left);
         if !is_there {
             let waker = waker.clone();
@@ -97,7 +98,7 @@ impl WakerCell {
         }
     }
 
-    /// Wakes the one who waits, if there is one.
+    /// Takes the stored waker, if there is one, and wakes it.
     pub(crate) fn wake(&self) {
         if let Some(waker) = self.0.take() {
             wake(waker);
