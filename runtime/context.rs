@@ -1,6 +1,6 @@
 //! The context: the parts of a runtime, and how they are found from any thread.
 //!
-//! A runtime is *entered* on a thread while its `block_on` runs there. Handles and wakers hold ids, and this file
+//! A runtime is *entered* on a thread while its `block_on` runs there, or while it is dropped there. Handles and wakers hold ids, and this file
 //! finds what an id refers to. [`with`] passes the runtime that is entered on this thread. The functions below it work
 //! on any thread: on the thread that owns the runtime they act at once, whether the runtime is entered or not; on
 //! other threads they send a message to its inbox.

@@ -98,7 +98,7 @@ const RUNTIME: &[&[&str]] = &[
         "io::throttle",
         "metrics",
         "mutex",
-        "remote::sync",
+        "remote::park_state",
         "selector",
         "slots",
         "unwind",

@@ -1,13 +1,14 @@
-//! The pool of threads behind `spawn_blocking`: for calls that block, which the loop must not make.
+//! The blocking pool: the threads behind `spawn_blocking`, for calls that block, which would hold up the loop.
 //!
-//! No thread runs until there is a call to make; then one is started whenever more calls wait than
-//! threads, up to a cap, and a thread that has been idle for a while leaves. The runtime's end does
-//! not wait for a call that is under way: its thread finishes it and leaves. Calls that have not
-//! begun are dropped, and their join handles report a cancellation.
+//! A job is a call for a thread of the pool. No thread runs until there is a job. A new thread is started whenever
+//! more jobs wait than threads are idle, up to a limit, and a thread that has been idle for some time ends. When the
+//! runtime is dropped, it does not wait for a job in progress: the thread finishes the job and ends. Jobs that have
+//! not begun are dropped, and their join handles return a cancellation.
 //!
-//! Look-ups of names have a cap of their own. A resolver that gets no answer keeps its thread for many seconds, and
-//! a program that connects to many hosts would have all its threads wait for that, and no call beside them. Look-ups
-//! above their cap wait in a queue of their own, and come behind the other jobs when one has ended.
+//! Look-ups of host names have a limit of their own. A resolver that gets no answer blocks its thread for many
+//! seconds. Without the limit, a program that connects to many hosts would have all its threads wait for the resolver,
+//! and no other job would run. Look-ups above the limit wait in a queue of their own. When another look-up ends, the
+//! first of them is put at the end of the queue of all jobs.
 
 use crate::runtime::selector::Process;
 use crate::runtime::unwind::{self, Contained};
@@ -18,16 +19,17 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A call, with the way its result takes. Dropped without being made, it reports that.
+/// A call that sends its result itself. If it is dropped without being made, it reports a cancellation.
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
-/// What a thread calls when it begins and before it ends; what the loop calls around its sleep.
+/// A function of the user's that a thread of the pool calls when it starts and before it ends, or that the loop calls
+/// before and after it sleeps.
 #[derive(Clone)]
 pub(crate) struct Hook(Arc<dyn Fn() + Send + Sync>);
 
 impl Hook {
     pub(crate) fn new(call: impl Fn() + Send + Sync + 'static) -> Hook {
-        // Dropped by whichever thread holds it last.
+        // The last thread that holds it drops it, so a panic of that drop is caught.
         let call = Contained::new(call);
         Hook(Arc::new(move || call.get()()))
     }
@@ -43,7 +45,7 @@ impl fmt::Debug for Hook {
     }
 }
 
-/// How the threads are made.
+/// The settings of the threads.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Threads {
     pub(crate) name: String,
@@ -52,56 +54,58 @@ pub(crate) struct Threads {
     pub(crate) on_stop: Option<Hook>,
 }
 
-/// Look-ups of names take one of so many threads at most: the others are left to calls that end by themselves, such
-/// as reading a file.
+/// The share of the threads that look-ups of names may take: one in four. The other threads are left to calls that end
+/// by themselves, such as reading a file.
 const LOOK_UP_SHARE: usize = 4;
 
-/// But they take at least so many, as long as there is one more: a few names that are slow keep others waiting less.
-const LEAST_LOOK_UPS: usize = 4;
+/// The number of threads that look-ups may take in any case, as long as there is one more thread: a few slow look-ups
+/// then delay other look-ups less.
+const MIN_LOOK_UPS: usize = 4;
 
-/// Returns how many look-ups of names may be under way at once. One thread serves everything.
+/// Returns the maximum number of look-ups that run at once. If there is only one thread, it runs look-ups as well.
 fn max_look_ups(max_threads: usize) -> usize {
-    (max_threads / LOOK_UP_SHARE).max(LEAST_LOOK_UPS).min(max_threads.saturating_sub(1)).max(1)
+    (max_threads / LOOK_UP_SHARE).max(MIN_LOOK_UPS).min(max_threads.saturating_sub(1)).max(1)
 }
 
-/// The calls that block, and the threads that make them.
+/// The queues of jobs, and the threads that run them.
 pub(crate) struct Pool {
     max_threads: usize,
     max_look_ups: usize,
     keep_alive: Duration,
     threads: Threads,
-    /// Whose threads they are. In a child of it there is none, and no call is made any more.
+    /// The process that the threads belong to. In a forked child there is no such thread, and no job is run any more.
     process: Process,
     state: Mutex<State>,
-    /// A job has come, or the pool is closed.
+    /// Notified when a job arrives, or when the pool is closed.
     work: Condvar,
-    /// A thread has left.
-    departure: Condvar,
+    /// Notified when a thread has ended.
+    thread_end: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    /// Jobs to be made, and whether each is a look-up.
+    /// The jobs to run. The flag says whether a job is a look-up.
     jobs: VecDeque<(Job, bool)>,
-    /// Look-ups that wait until there are fewer of them among the jobs and under way.
+    /// The look-ups that wait until fewer look-ups are among the jobs and in progress.
     look_ups: VecDeque<Job>,
-    /// Threads that may take a job.
+    /// The number of threads that may take a job.
     threads: usize,
-    /// Threads that take none any more, and have yet to call their last hook.
+    /// The number of threads that take no more jobs, but have yet to call the function for their end.
     leaving: usize,
-    /// Threads that wait for work. One that was notified counts until it has taken its job, which
-    /// is still in `jobs` till then: so a job needs a new thread just if there are more jobs than this.
+    /// The number of threads that wait for a job. A thread that was notified counts as idle until it has taken its
+    /// job, which stays in `jobs` until then. So a new thread is needed exactly if there are more jobs than idle
+    /// threads.
     idle: usize,
-    /// Jobs in the queues or under way.
+    /// The number of jobs that are queued or in progress.
     active: usize,
-    /// Look-ups among the jobs or under way.
+    /// The number of look-ups that are among the jobs or in progress.
     looking_up: usize,
     closed: bool,
 }
 
 impl Pool {
     pub(crate) fn new(max_threads: usize, keep_alive: Duration, threads: Threads) -> Arc<Pool> {
-        let (work, departure) = (Condvar::new(), Condvar::new());
+        let (work, thread_end) = (Condvar::new(), Condvar::new());
         let max_look_ups = max_look_ups(max_threads);
         Arc::new(Pool {
             max_threads,
@@ -111,20 +115,21 @@ impl Pool {
             process: Process::current(),
             state: Mutex::default(),
             work,
-            departure,
+            thread_end,
         })
     }
 
-    /// Has a thread run `job`. After the pool is closed, and in a child of its process, the job is dropped.
+    /// Has a thread run `job`. If the pool has been closed, or in a forked child, the job is dropped.
     ///
     /// # Errors
     ///
-    /// If there is no thread, and none can be started. The job is dropped.
+    /// Returns an error if there is no thread and none can be started. The job is dropped.
     pub(crate) fn spawn(self: &Arc<Pool>, job: Job) -> io::Result<()> {
         self.spawn_as(job, false)
     }
 
-    /// Has a thread run `job`, which looks up a name. Otherwise as [`spawn`](Pool::spawn).
+    /// Has a thread run `job`, which looks up a host name. Unlike with [`spawn`](Pool::spawn), the number of such jobs
+    /// that run at once is limited.
     #[cfg(any(feature = "net", test))]
     pub(crate) fn spawn_look_up(self: &Arc<Pool>, job: Job) -> io::Result<()> {
         self.spawn_as(job, true)
@@ -160,7 +165,7 @@ impl Pool {
         let mut state = self.lock();
         state.threads -= 1;
         if state.threads > 0 {
-            // One of the others will come to it.
+            // One of the other threads will run the job.
             self.work.notify_one();
             return Ok(());
         }
@@ -170,14 +175,14 @@ impl Pool {
         Err(error)
     }
 
-    /// Whether a job waits or is under way.
+    /// Returns whether a job is queued or in progress.
     pub(crate) fn is_active(&self) -> bool {
         self.process.is_current() && self.lock().active > 0
     }
 
-    /// Drops the jobs that have not begun, and sends idle threads home.
+    /// Closes the pool: drops the jobs that have not begun, and lets idle threads end.
     pub(crate) fn close(&self) {
-        // In a child a thread that is not there may hold it.
+        // In a forked child, a thread that does not exist there may hold the lock.
         let state = if self.process.is_current() { Some(self.lock()) } else { self.state.try_lock().ok() };
         let Some(mut state) = state else { return };
         state.closed = true;
@@ -187,14 +192,15 @@ impl Pool {
         unwind::drop_each(jobs);
     }
 
-    /// After [`close`](Pool::close): waits until every thread has left, and called its last hook, or the time is up.
+    /// Waits until every thread has ended and has called the function for its end, but no longer than `timeout`. The
+    /// pool has been [closed](Pool::close) before.
     pub(crate) fn wait_until_empty(&self, timeout: Duration) {
         if !self.process.is_current() {
             return;
         }
         let state = self.lock();
         let is_left = |state: &mut State| state.threads + state.leaving > 0;
-        let left = self.departure.wait_timeout_while(state, timeout, is_left);
+        let left = self.thread_end.wait_timeout_while(state, timeout, is_left);
         drop(left);
     }
 
@@ -207,9 +213,9 @@ impl Pool {
         thread.spawn(move || pool.work()).map(drop)
     }
 
-    /// The life of a thread.
+    /// Runs jobs until the thread has been idle for too long, or the pool is closed.
     fn work(&self) {
-        // A hook that panics takes no thread along, and so no job.
+        // A hook that panics does not end the thread, so no job is lost.
         let call = |hook: &Option<Hook>| hook.iter().for_each(|hook| unwind::contain(|| hook.call()));
         call(&self.threads.on_start);
         let mut state = self.lock();
@@ -226,7 +232,7 @@ impl Pool {
             if state.closed {
                 break;
             }
-            // None is for ever.
+            // `None` means for ever.
             let until = Instant::now().checked_add(self.keep_alive);
             state.idle += 1;
             while state.jobs.is_empty() && !state.closed {
@@ -247,7 +253,7 @@ impl Pool {
         drop(state);
         call(&self.threads.on_stop);
         self.lock().leaving -= 1;
-        self.departure.notify_all();
+        self.thread_end.notify_all();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -257,7 +263,7 @@ impl Pool {
 }
 
 impl State {
-    /// The next one that waits takes its place, to be made by this thread in its turn.
+    /// Notes the end of a look-up. The next one that waits is queued in its place.
     fn end_look_up(&mut self) {
         match self.look_ups.pop_front() {
             Some(job) => self.jobs.push_back((job, true)),
@@ -265,7 +271,7 @@ impl State {
         }
     }
 
-    /// Takes out all that has not begun.
+    /// Takes out all jobs that have not begun.
     fn take_all(&mut self) -> Vec<Job> {
         let jobs = std::mem::take(&mut self.jobs);
         self.looking_up -= jobs.iter().filter(|(_, is_look_up)| *is_look_up).count();
@@ -326,8 +332,8 @@ mod tests {
         pool.wait_until_empty(Duration::from_secs(10));
     }
 
-    /// Look-ups of a resolver that does not answer: what tells how many have begun, and what lets them end, each
-    /// with its number.
+    /// Spawns look-ups for which the resolver does not answer. Returns a channel that says which of them have begun,
+    /// by number, and one that lets them end.
     fn slow_look_ups(pool: &Arc<Pool>, count: usize) -> (mpsc::Receiver<usize>, mpsc::Sender<()>) {
         let (begun, has_begun) = mpsc::channel();
         let (answer, answered) = mpsc::channel();
@@ -353,7 +359,7 @@ mod tests {
             for number in 0..at_once {
                 assert_eq!(has_begun.recv_timeout(LONG), Ok(number));
             }
-            // Each of these would wait for an answer otherwise.
+            // Without the limit, each of these would wait for an answer.
             let (sender, receiver) = mpsc::channel();
             for round in 0..10 {
                 let sender = sender.clone();
@@ -362,7 +368,7 @@ mod tests {
             }
             assert!(has_begun.try_recv().is_err(), "no more than {at_once} of {threads}");
             assert!(pool.lock().threads <= threads);
-            // Those that wait come in their order, one for each that ends.
+            // The waiting look-ups begin in their order, one for each that ends.
             for number in at_once..threads + 5 {
                 answer.send(()).unwrap();
                 assert_eq!(has_begun.recv_timeout(LONG), Ok(number));

@@ -1,7 +1,7 @@
-//! The blocking call that a thread of the pool makes: whose it is, and by which id it is known.
+//! The blocking call that a thread of the pool runs: the runtime that it belongs to, and its id.
 //!
-//! No runtime is entered on such a thread, which can turn no loop. But what is called there may ask for the
-//! handle of its runtime, and for its own id.
+//! No runtime is entered on such a thread, which cannot run a loop. But code in the call may ask for the handle of its
+//! runtime and for its own id.
 
 use crate::runtime::remote::Remote;
 use crate::runtime::remote::blocking::Pool;
@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-/// What reaches a runtime from any thread.
+/// The parts of a runtime that can be used from any thread.
 #[derive(Clone)]
 pub(crate) struct Home {
     pub(crate) remote: Arc<Remote>,
@@ -26,12 +26,12 @@ thread_local! {
     static CALL: RefCell<Option<Call>> = const { RefCell::new(None) };
 }
 
-/// The call is being made, until this is dropped.
+/// A guard that exists while the call runs.
 pub(crate) struct Making {
     thread: PhantomData<*const ()>,
 }
 
-/// A call begins on this thread.
+/// Notes that a call begins on this thread.
 pub(crate) fn begin(home: Home, id: Id) -> Making {
     CALL.set(Some(Call { home, id }));
     outside::set_blocking(true);
@@ -45,17 +45,17 @@ impl Drop for Making {
     }
 }
 
-/// Returns the runtime whose call this thread makes.
+/// Returns the runtime whose call this thread runs.
 pub(crate) fn home() -> Option<Home> {
     with(|call| call.home.clone())
 }
 
-/// Returns the id of the call that this thread makes.
+/// Returns the id of the call that this thread runs.
 pub(crate) fn id() -> Option<Id> {
     with(|call| call.id)
 }
 
-/// There is none when the thread ends.
+/// Calls `f` with the call that this thread runs, if there is one. There is none while the thread ends.
 fn with<T>(f: impl FnOnce(&Call) -> T) -> Option<T> {
     CALL.try_with(|call| call.borrow().as_ref().map(f)).ok().flatten()
 }

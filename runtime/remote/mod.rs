@@ -1,43 +1,26 @@
-//! What other threads may touch of a runtime: its inbox, its notifier, and the list of all runtimes.
+//! The part of a runtime that other threads may use: its inbox, and the notifier that breaks a wait.
 //!
-//! A wake from another thread leaves the slot's number in the inbox and, if the loop is asleep,
-//! breaks its wait. An awake loop looks into its inbox once per turn, so that it needs no notice:
-//! there is at most one write per sleep.
+//! A wake from another thread puts the slot number of the task into the inbox and, if the loop waits for events,
+//! breaks the wait. A loop that is awake checks its inbox once in each turn, so that it need not be notified: there is
+//! at most one write for each wait. `park_state.rs` says why no wake is lost.
 //!
-//! Other threads cannot flood the loop. The inbox holds each slot at most once, and each abort. The loop takes
-//! out a bounded portion at a time; a thread that sends more tasks than it comes to is made to wait.
+//! Other threads cannot flood the loop. The inbox holds each woken slot and each abort at most once. The loop takes a
+//! limited number of messages out at a time, and a thread that spawns tasks faster than the loop starts them has to
+//! wait.
 //!
-//! A waker knows only the number of its runtime. It finds the rest in the [registry](crate::runtime::remote::registry), and
-//! nothing there once the runtime has gone. Descriptors are closed with the runtime although handles may
-//! keep a `Remote` alive: whoever is just using one holds it by `Arc`, so that no number is
-//! written to after it may have been given away.
-//!
-//! # Why no wake is lost
-//!
-//! One word says how things stand, and every change of it is one atomic step:
-//!
-//! ```text
-//!             park                notify: notify
-//!    EMPTY ─────────────────► PARKED ───────────────────► NOTIFIED
-//!      ▲ ▲ ◄─────────────────                              ▲ │
-//!      │ │      unpark                notify                │ │
-//!      │ └──────────────────────────────────────────────── ┘ │
-//!      └─────────────────────────────────────────────────────┘
-//!                          drain_inbox
-//! ```
-//!
-//! A sender first puts its letter into the inbox, then notifies. The loop falls asleep only from
-//! `EMPTY`, so never over batch; and whoever turns `PARKED` into `NOTIFIED` notifies, so exactly one does.
-//! The model at the foot of this file is checked with loom.
+//! A waker holds only the number of its runtime. It finds the `Remote` in the
+//! [registry](crate::runtime::remote::registry), and finds nothing there once the runtime has been dropped. The
+//! descriptors are closed with the runtime, although handles may keep the `Remote` alive. A thread that is just using
+//! them holds an `Arc` of them, so that it does not write to a descriptor number that has been reused.
 
 pub(crate) mod blocking;
 pub(crate) mod blocking_call;
+mod park_state;
 pub(crate) mod registry;
-mod sync;
 
 use crate::runtime::id::{Id, RuntimeId};
+use crate::runtime::remote::park_state::ParkState;
 pub(crate) use crate::runtime::remote::registry::{find, wake};
-use crate::runtime::remote::sync::atomic::{AtomicU8, Ordering};
 use crate::runtime::selector::{self, Kind, Notifier, Process, Selector};
 use std::collections::VecDeque;
 use std::io;
@@ -46,38 +29,38 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
-/// A call that another thread asks the runtime's thread to make.
+/// A closure that another thread has the runtime's thread call.
 pub(crate) type Call = Box<dyn FnOnce() + Send>;
 
-/// The part of a runtime that other threads may touch.
+/// The part of a runtime that other threads may use.
 pub(crate) struct Remote {
     id: RuntimeId,
-    /// In a child of it, the runtime is gone: see [`Process`].
+    /// The process that made the runtime. In a forked child the runtime counts as dropped: see [`Process`].
     process: Process,
     selector: Kind,
     park_state: ParkState,
     inbox: Mutex<Inbox>,
-    /// There is room among the calls again.
+    /// Notified when there is room for calls in the inbox again.
     room: Condvar,
-    /// The loop is turning.
+    /// Set while `block_on` runs.
     is_running: AtomicBool,
 }
 
-/// With this many calls in the inbox it is full for [senders that can wait](Remote::call_when_room).
+/// The number of calls from which on the inbox is full for [senders that can wait](Remote::call_when_room).
 const CALLS_FULL: usize = 1024;
 
-/// With this many left, senders that wait go on. They are woken for many calls at once.
+/// The number of remaining calls at which waiting senders are woken. They are woken once for many calls.
 const CALLS_RESUME: usize = CALLS_FULL / 2;
 
-/// The longest wait of a sender: what holds the loop up may be the very sender, by a lock of the user's.
+/// The longest time that a sender waits. Limited, because the loop may be blocked by a lock that the sender holds.
 const MAX_SENDER_WAIT: Duration = Duration::from_millis(1);
 
-/// What other threads have left. `descriptors` is gone once the runtime is.
+/// The messages from other threads. `descriptors` is `None` once the runtime has been dropped.
 struct Inbox {
     wakes: Wakes,
     aborts: Aborts,
     calls: VecDeque<Call>,
-    /// Senders that wait for room among the calls.
+    /// The number of senders that wait for room for their calls.
     blocked_senders: usize,
     descriptors: Option<Arc<Descriptors>>,
 }
@@ -87,25 +70,25 @@ struct Descriptors {
     selector: selector::Deregistrar,
 }
 
-/// What the loop takes out of its inbox at once.
+/// The messages that the loop takes out of its inbox at a time.
 #[derive(Default)]
 pub(crate) struct InboxBatch {
-    /// The future of `block_on` was woken.
+    /// Set if the future of `block_on` was woken.
     pub(crate) main: bool,
-    /// The slots of tasks that were woken, in order.
+    /// The slots of the tasks that were woken, in order.
     pub(crate) slots: Vec<u32>,
-    /// The slots and serial numbers of tasks that are to end.
+    /// The slots and serial numbers of the tasks that were aborted.
     pub(crate) aborts: Vec<(u32, u64)>,
-    /// Calls to make, in order.
+    /// The calls to make, in order.
     pub(crate) calls: Vec<Call>,
 }
 
 impl Remote {
-    /// Numbers a new runtime, and makes it known to its wakers.
+    /// Gives a new runtime its number, and adds it to the registry, where its wakers find it.
     ///
     /// # Errors
     ///
-    /// When there are 65,535 runtimes already.
+    /// Returns an error if there are 65,535 runtimes already.
     pub(crate) fn new(selector: &Selector) -> io::Result<Arc<Remote>> {
         let process = Process::counted()?;
         let descriptors =
@@ -131,42 +114,43 @@ impl Remote {
         self.id
     }
 
-    /// The mechanism that the loop waits in.
+    /// Returns the mechanism by which the loop waits for events.
     pub(crate) fn selector(&self) -> Kind {
         self.selector
     }
 
     /// Wakes a task, or the future of `block_on`, from any thread.
     ///
-    /// The generation is not looked at: the slot's present entry may get a spurious poll.
+    /// The generation is not compared, so a later task in the same slot may get a spurious poll.
     pub(crate) fn wake(&self, slot: u32) {
         let mut inbox = self.lock();
         if inbox.descriptors.is_some() && inbox.wakes.insert(slot) {
-            self.deliver(inbox);
+            self.notify_loop(inbox);
         }
     }
 
-    /// Asks the task of a serial number to end, if it still has that slot.
+    /// Aborts the task with a serial number, if it still has that slot.
     pub(crate) fn abort(&self, slot: u32, serial: u64) {
         let mut inbox = self.lock();
         if inbox.descriptors.is_none() {
             return;
         }
         inbox.aborts.insert(slot, serial);
-        self.deliver(inbox);
+        self.notify_loop(inbox);
     }
 
     /// Has the runtime's thread make a call in one of its next turns.
     ///
     /// # Errors
     ///
-    /// Gives the call back if the runtime is gone.
+    /// Returns the call if the runtime has been dropped.
     pub(crate) fn call(&self, call: Call) -> Result<(), Call> {
         self.push(call, false)
     }
 
-    /// As [`call`](Remote::call). If calls come faster than the loop makes them, this waits for room first,
-    /// but no longer than [`MAX_SENDER_WAIT`]. Not for the runtime's own thread.
+    /// Has the runtime's thread make a call, like [`call`](Remote::call), but first waits for room if calls arrive
+    /// faster than the loop makes them. It waits for at most [`MAX_SENDER_WAIT`]. The runtime's own thread must not
+    /// use this.
     pub(crate) fn call_when_room(&self, call: Call) -> Result<(), Call> {
         self.push(call, true)
     }
@@ -184,7 +168,7 @@ impl Remote {
             return Err(call);
         }
         inbox.calls.push_back(call);
-        self.deliver(inbox);
+        self.notify_loop(inbox);
         Ok(())
     }
 
@@ -201,7 +185,7 @@ impl Remote {
         inbox
     }
 
-    /// The loop begins to turn, or ends. Only in between it makes room for senders.
+    /// Notes whether `block_on` runs. Only then does the loop make room for senders.
     pub(crate) fn set_running(&self, is_running: bool) {
         self.is_running.store(is_running, Relaxed);
     }
@@ -210,38 +194,38 @@ impl Remote {
     pub(crate) fn deregister(&self, fd: RawFd) {
         let descriptors = self.lock().descriptors.clone();
         if let Some(descriptors) = descriptors {
-            // An error means that the registration has gone already, which is what was wanted.
+            // An error means that the descriptor has been deregistered already, which is the desired state.
             let _ = descriptors.selector.deregister(fd);
         }
     }
 
-    /// Whether the runtime has gone.
+    /// Returns whether the runtime has been dropped, or belongs to the parent of this process.
     pub(crate) fn is_closed(&self) -> bool {
         !self.process.is_current() || self.lock().descriptors.is_none()
     }
 
-    /// The loop is about to wait. False if there is batch: then it must not.
+    /// Called before the loop waits. Returns `false` if there are messages: then the loop must not wait.
     pub(crate) fn park(&self) -> bool {
         self.park_state.park()
     }
 
-    /// The loop is awake again.
+    /// Called after the loop has waited.
     pub(crate) fn unpark(&self) {
         self.park_state.unpark();
     }
 
-    /// Whether something has come since the inbox was emptied.
+    /// Returns whether messages have arrived since the inbox was drained.
     pub(crate) fn has_messages(&self) -> bool {
         self.park_state.has_messages()
     }
 
-    /// Takes up to `limit` wakes and as many aborts out of the inbox, and up to `most_calls` calls. What is left is
-    /// there for the next time, as if it had just come. Costs one load when there is nothing.
+    /// Takes up to `limit` wakes, up to `limit` aborts and up to `max_calls` calls out of the inbox. The remaining
+    /// messages stay for the next time, and count as new. If there are none at all, this costs one load.
     ///
-    /// It does not wait for the lock: the thread that has it may have been preempted, and timers and sockets need
-    /// not wait until that runs again. Returns false if that was so.
-    pub(crate) fn drain_inbox(&self, limit: usize, most_calls: usize, batch: &mut InboxBatch) -> bool {
-        if !self.park_state.drain_inbox() || !self.process.is_current() {
+    /// This does not wait for the lock: the thread that holds it may have been preempted, and timers and sockets
+    /// should not have to wait until it runs again. Returns `false` in that case.
+    pub(crate) fn drain_inbox(&self, limit: usize, max_calls: usize, batch: &mut InboxBatch) -> bool {
+        if !self.park_state.begin_drain() || !self.process.is_current() {
             return true;
         }
         let mut inbox = match self.inbox.try_lock() {
@@ -252,9 +236,9 @@ impl Remote {
                 return false;
             }
         };
-        inbox.take(limit, most_calls, batch);
+        inbox.take(limit, max_calls, batch);
         if !inbox.is_empty() {
-            // The loop is awake, so nobody has to be notified.
+            // The loop is awake, so its wait need not be broken.
             self.park_state.notify();
         }
         let has_room = inbox.blocked_senders > 0 && inbox.calls.len() <= CALLS_RESUME;
@@ -265,10 +249,11 @@ impl Remote {
         true
     }
 
-    /// The runtime is going: refuses whatever comes from now on, and hands out what is left.
+    /// Closes the inbox of a runtime that is being dropped: later messages are refused, and the remaining ones are
+    /// returned in `batch`.
     pub(crate) fn close(&self, batch: &mut InboxBatch) {
         registry::deregister(self.id);
-        // In a child a thread that is not there may hold it.
+        // In a forked child, a thread that does not exist there may hold the lock.
         let inbox = if self.process.is_current() { Some(self.lock()) } else { self.inbox.try_lock().ok() };
         let Some(mut inbox) = inbox else { return };
         inbox.take(usize::MAX, usize::MAX, batch);
@@ -278,8 +263,8 @@ impl Remote {
         drop(descriptors);
     }
 
-    /// Rings. The lock is given back before the system call.
-    fn deliver(&self, inbox: MutexGuard<'_, Inbox>) {
+    /// Breaks the wait of the loop, if it waits. Releases the lock before the system call.
+    fn notify_loop(&self, inbox: MutexGuard<'_, Inbox>) {
         if self.park_state.notify() {
             let descriptors = inbox.descriptors.clone();
             drop(inbox);
@@ -300,18 +285,18 @@ impl Inbox {
         self.wakes.is_empty() && self.aborts.is_empty() && self.calls.is_empty()
     }
 
-    fn take(&mut self, limit: usize, most_calls: usize, batch: &mut InboxBatch) {
+    fn take(&mut self, limit: usize, max_calls: usize, batch: &mut InboxBatch) {
         self.wakes.take(limit, batch);
         self.aborts.take(limit, batch);
-        batch.calls.extend(std::iter::from_fn(|| self.calls.pop_front()).take(most_calls));
+        batch.calls.extend(std::iter::from_fn(|| self.calls.pop_front()).take(max_calls));
         if self.calls.is_empty() && self.calls.capacity() > CALLS_FULL {
             self.calls = VecDeque::new();
         }
     }
 }
 
-/// Tasks that are to end, each at most once: a list of their slots, and for each slot the serial number of the latest
-/// one, zero if there is none. An earlier task of the slot has ended already.
+/// The tasks to abort, each at most once: a list of their slots, and for each slot the serial number of the latest of
+/// its tasks, or zero if there is none. An earlier task of the slot has ended already.
 #[derive(Default)]
 struct Aborts {
     slots: VecDeque<u32>,
@@ -338,7 +323,7 @@ impl Aborts {
     fn take(&mut self, limit: usize, batch: &mut InboxBatch) {
         for _ in 0..limit {
             let Some(slot) = self.slots.pop_front() else {
-                // The room of many is given back.
+                // Frees the memory that many aborts have needed.
                 return *self = Aborts::default();
             };
             batch.aborts.push((slot, std::mem::take(&mut self.serials[slot as usize])));
@@ -346,7 +331,8 @@ impl Aborts {
     }
 }
 
-/// Slots that were woken, each at most once: a list for their order, a bit for each to find it again.
+/// The slots that were woken, each at most once: a list keeps their order, and one bit for each slot says whether it
+/// is in the list.
 #[derive(Default)]
 struct Wakes {
     main: bool,
@@ -355,7 +341,7 @@ struct Wakes {
 }
 
 impl Wakes {
-    /// False if it was there already.
+    /// Adds a slot. Returns `false` if it is in the list already.
     fn insert(&mut self, slot: u32) -> bool {
         if slot == Id::MAIN {
             return !std::mem::replace(&mut self.main, true);
@@ -385,49 +371,12 @@ impl Wakes {
     }
 }
 
-/// The word between senders and the loop; the head of this file says how it changes.
-struct ParkState(AtomicU8);
-
-const EMPTY: u8 = 0;
-const PARKED: u8 = 1;
-const NOTIFIED: u8 = 2;
-
-impl ParkState {
-    fn new() -> ParkState {
-        ParkState(AtomicU8::new(EMPTY))
-    }
-
-    /// True if the caller has to notify.
-    fn notify(&self) -> bool {
-        self.0.swap(NOTIFIED, Ordering::AcqRel) == PARKED
-    }
-
-    /// False if there is batch.
-    fn park(&self) -> bool {
-        self.0.compare_exchange(EMPTY, PARKED, Ordering::AcqRel, Ordering::Relaxed).is_ok()
-    }
-
-    /// Stays at `NOTIFIED` if that is why the loop woke.
-    fn unpark(&self) {
-        let _ = self.0.compare_exchange(PARKED, EMPTY, Ordering::AcqRel, Ordering::Relaxed);
-    }
-
-    fn has_messages(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == NOTIFIED
-    }
-
-    /// Set back before the inbox is emptied: what comes in between is seen now, or announced anew.
-    fn drain_inbox(&self) -> bool {
-        self.has_messages() && self.0.swap(EMPTY, Ordering::AcqRel) == NOTIFIED
-    }
-}
-
-#[cfg(all(test, not(runtime_loom)))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_flood_of_wakes_takes_the_room_of_one() {
+    fn a_slot_that_is_woken_many_times_is_listed_once() {
         let (mut wakes, mut batch) = (Wakes::default(), InboxBatch::default());
         for _ in 0..1000 {
             for slot in [3, 64, 3, 1000, Id::MAIN] {
@@ -436,51 +385,10 @@ mod tests {
         }
         wakes.take(2, &mut batch);
         assert_eq!((batch.main, &batch.slots[..]), (true, &[3, 64][..]));
-        assert!(wakes.insert(3), "taken out, it may come again");
-        assert!(!wakes.insert(1000), "it is still there");
+        assert!(wakes.insert(3), "once taken out, it can be added again");
+        assert!(!wakes.insert(1000), "it is still in the list");
         wakes.take(2, &mut batch);
         assert_eq!(batch.slots, [3, 64, 1000, 3]);
         assert!(wakes.is_empty());
-    }
-}
-
-#[cfg(all(test, runtime_loom))]
-mod model {
-    use super::ParkState;
-    use loom::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-    use loom::sync::{Arc, Condvar, Mutex};
-
-    /// Two senders and a loop that sleeps whenever it may: it always comes to see both letters.
-    /// The condition variable stands for the selector, whose events wait until they are fetched.
-    #[test]
-    fn no_letter_is_left_while_the_loop_sleeps() {
-        loom::model(|| {
-            let shared = Arc::new((ParkState::new(), AtomicUsize::new(0), Mutex::new(false), Condvar::new()));
-            for _ in 0..2 {
-                let shared = shared.clone();
-                loom::thread::spawn(move || {
-                    let (park_state, inbox, event, arrival) = &*shared;
-                    inbox.fetch_add(1, SeqCst);
-                    if park_state.notify() {
-                        *event.lock().unwrap() = true;
-                        arrival.notify_one();
-                    }
-                });
-            }
-            let (park_state, inbox, event, arrival) = &*shared;
-            let mut letters = 0;
-            while letters < 2 {
-                if park_state.drain_inbox() {
-                    letters += inbox.swap(0, SeqCst);
-                } else if park_state.park() {
-                    let mut event = event.lock().unwrap();
-                    while !*event {
-                        event = arrival.wait(event).unwrap();
-                    }
-                    *event = false;
-                    park_state.unpark();
-                }
-            }
-        });
     }
 }

@@ -1,16 +1,16 @@
-//! The list of all runtimes of the process, by number: where a waker away from home finds its runtime.
+//! The list of all runtimes of the process, by number. A waker that is used on another thread finds its runtime here.
 //!
-//! Numbers are given out in turn, so that one rests as long as possible before it comes again: a waker of a
-//! runtime long gone then seldom finds another in its place. How often they have come round is the runtime's
-//! epoch.
+//! Numbers are given out in turn, so that a number stays unused for as long as possible before it is reused: then the
+//! waker of a dropped runtime seldom finds another runtime under its number. The epoch of a runtime says how often its
+//! number has been reused.
 //!
 //! # After fork(2)
 //!
-//! The child has the list as it was, and locks of threads that it does not have. So there is no lock around the
-//! whole, but one in each slot; and next to it stands the process that took the slot. A runtime of the parent is
-//! not to be found in the child, where nobody drives it, and so its lock is never waited for. Its number stays
-//! taken until the child drops it, and the count goes on: no runtime of the child has the name of one that
-//! it has inherited.
+//! The child inherits the list in its state at the time of the fork, with locks that threads of the parent may hold.
+//! So there is no lock around the whole list, but one in each slot, next to the number of the process that took the
+//! slot. A runtime of the parent cannot be found in the child, where no thread runs it, and so the child never waits
+//! for the lock of its slot. Its number stays taken until the child drops the runtime, and the epochs continue: no
+//! runtime of the child has the same id as one that it has inherited.
 
 use crate::runtime::id::{Id, RuntimeId};
 use crate::runtime::remote::Remote;
@@ -19,52 +19,52 @@ use std::io;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// How many numbers there are: from 1 to this. An interpreter, which keeps account of each reference into the list,
-/// takes seconds for a look into a long one.
+/// The number of runtime numbers, which begin with 1. Miri keeps account of each reference into the list, and takes
+/// seconds to search a long one.
 const NUMBERS: usize = if cfg!(miri) { 64 } else { u16::MAX as usize };
 
-/// How many numbers have been given out or passed over.
+/// The count of numbers that have been given out or skipped.
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
-/// For each number what it stands for. Only as many pages are ever touched as there are runtimes.
+/// The slot of each number. Only as many memory pages are touched as there are runtimes.
 static SLOTS: [Slot<Remote>; NUMBERS] = [const { Slot::vacant() }; NUMBERS];
 
 struct Slot<T> {
-    /// The [number](Process::number) of the process that took it; zero if it is vacant.
+    /// The [number](Process::number) of the process that took the slot, or zero if it is vacant.
     process: AtomicU32,
-    /// Locked for a moment when a runtime is made or dropped, and read by wakers away from home.
+    /// Locked for a moment when a runtime is made or dropped, and read by wakers on other threads.
     runtime: RwLock<Option<Arc<T>>>,
 }
 
-/// Gives a new runtime a name, and makes it known by its number.
+/// Gives a new runtime its id, and adds it to the list.
 ///
 /// # Errors
 ///
-/// When there are 65,535 runtimes already.
+/// Returns an error if there are 65,535 runtimes already.
 pub(crate) fn register(process: Process, make: impl FnOnce(RuntimeId) -> Remote) -> io::Result<Arc<Remote>> {
     let taken = Slot::take(&SLOTS, &COUNT, process, make);
     taken.ok_or_else(|| io::Error::other(format!("there are {NUMBERS} runtimes in this process already")))
 }
 
-/// Returns a runtime, unless it has been dropped.
+/// Returns the runtime with an id, unless it has been dropped.
 pub(crate) fn find(id: RuntimeId) -> Option<Arc<Remote>> {
     find_number(id.number()).filter(|remote| remote.id() == id)
 }
 
-/// Returns the runtime that has this number now.
+/// Returns the runtime that has a number now.
 fn find_number(number: u16) -> Option<Arc<Remote>> {
     SLOTS.get(usize::from(number).checked_sub(1)?)?.find(Process::current())
 }
 
-/// Wakes by id, from any thread. Does nothing if the runtime has gone.
+/// Wakes the task that an id refers to, from any thread. Does nothing if the runtime has been dropped.
 pub(crate) fn wake(id: Id) {
-    // The lock is not held during the wake: it may be a system call.
+    // The lock is not held during the wake, which may make a system call.
     if let Some(remote) = find_number(id.runtime()) {
         remote.wake(id.slot());
     }
 }
 
-/// The runtime of that number is going.
+/// Removes a runtime that is being dropped.
 pub(crate) fn deregister(id: RuntimeId) {
     SLOTS[usize::from(id.number()) - 1].release(Process::current());
 }
@@ -74,7 +74,8 @@ impl<T> Slot<T> {
         Slot { process: AtomicU32::new(0), runtime: RwLock::new(None) }
     }
 
-    /// Takes the next vacant slot.
+    /// Takes the next vacant slot, and fills it with what `make` returns for its id. Returns `None` if all slots are
+    /// taken.
     fn take(
         slots: &[Slot<T>],
         count: &AtomicU64,
@@ -90,8 +91,8 @@ impl<T> Slot<T> {
             if taken.is_err() {
                 continue;
             }
-            // A thread may be looking for a runtime that has gone. If that was a thread of the parent, which is
-            // not there in the child, the number is passed over each time.
+            // Another thread may be looking for a runtime that has been dropped. If it is a thread of the parent,
+            // which does not exist in the child, the number is skipped each time.
             let Ok(mut runtime) = slot.runtime.try_write() else {
                 slot.process.store(0, Ordering::Release);
                 continue;
@@ -117,7 +118,7 @@ impl<T> Slot<T> {
             true => Some(self.runtime.write().unwrap_or_else(PoisonError::into_inner)),
             false => self.runtime.try_write().ok(),
         };
-        // If a thread of the parent was just looking, the number stays taken in the child.
+        // If a thread of the parent held the lock at the time of the fork, the number stays taken in the child.
         let Some(mut runtime) = runtime else { return };
         let gone = runtime.take();
         drop(runtime);
@@ -142,7 +143,7 @@ mod tests {
 
     #[test]
     #[cfg_attr(miri, ignore = "65,536 numbers are too many for an interpreter")]
-    fn numbers_are_not_zero_and_come_round_late() {
+    fn numbers_are_not_zero_and_are_reused_late() {
         let (slots, count, process) = (slots(), AtomicU64::new(0), Process::current());
         for round in 0..2 {
             for id in 1..=u16::MAX {
@@ -156,7 +157,7 @@ mod tests {
 
     #[test]
     #[cfg_attr(miri, ignore = "65,536 numbers are too many for an interpreter")]
-    fn a_number_that_is_taken_is_passed_over() {
+    fn a_number_that_is_taken_is_skipped() {
         let (slots, count, process) = (slots(), AtomicU64::new(0), Process::current());
         let take = || Slot::take(&slots, &count, process, |name| name).map(|name| *name);
         assert_eq!(take(), Some(name(1, 0)));
@@ -167,16 +168,16 @@ mod tests {
         for id in [7, 9] {
             slots[id - 1].release(process);
         }
-        // In vain it has come round once more.
+        // The failed attempt has gone through all numbers once.
         assert_eq!((take(), take(), take()), (Some(name(7, 2)), Some(name(9, 2)), None));
         assert!(slots[6].find(process).is_some_and(|found| *found == name(7, 2)));
         slots[6].release(process);
         assert!(slots[6].find(process).is_none());
     }
 
-    /// A thread that looks for a runtime that has gone does not hold up a new one.
+    /// A thread that looks for a dropped runtime does not delay a new one.
     #[test]
-    fn a_number_whose_slot_is_being_looked_at_is_passed_over() {
+    fn a_number_whose_slot_is_being_read_is_skipped() {
         let slots: Slots = (0..3).map(|_| Slot::vacant()).collect();
         let (count, process) = (AtomicU64::new(0), Process::current());
         let take = || Slot::take(&slots, &count, process, |name| name).map(|name| name.number());
