@@ -1,9 +1,9 @@
 //! The context: the parts of a runtime, and how they are found from any thread.
 //!
-//! A runtime is *entered* on a thread while its `block_on` runs there, or while it is dropped there. Handles and wakers hold ids, and this file
-//! finds what an id refers to. [`with`] passes the runtime that is entered on this thread. The functions below it work
-//! on any thread: on the thread that owns the runtime they act at once, whether the runtime is entered or not; on
-//! other threads they send a message to its inbox.
+//! A runtime is *entered* on a thread while its `block_on` runs there, or while it is dropped there. Handles and
+//! wakers hold ids, and this file finds what an id refers to. [`with`] passes the runtime that is entered on this
+//! thread. The functions below it work on any thread: on the thread that owns the runtime they act at once, whether
+//! the runtime is entered or not; on other threads they send a message to its inbox.
 //!
 //! Handles and wakers are ids; here is where they find what the id means. [`with`] gives the
 //! runtime entered on this thread. The functions below it work from any thread: on the runtime's own

@@ -1,17 +1,17 @@
-//! The executor: turns the loop, and is the only one that polls and wakes.
+//! The executor: runs the loop. No other file polls futures, and no other wakes the wakers that a turn collects.
 //!
 //! ```text
 //! 1  tasks, and in its turn the future of block_on: ready => return   a round: up to EVENT_INTERVAL polls,
 //!                                                                     or a time slice
-//! 2  inbox: what other threads woke, and what they ask to be called   a portion of it
-//! 3  timers: everything due now is woken
-//! 4  selector: wait — zero if anything is runnable, else until the next deadline; events wake our tasks
-//! 5  wake what else 4 collected: wakers that are not ours
+//! 2  inbox: tasks that other threads woke, and calls they ask for      one batch
+//! 3  timers: everything that is due is woken
+//! 4  selector: wait — zero if anything is runnable, else until the next deadline; events wake tasks
+//! 5  wake the other wakers that 4 collected: foreign ones
 //! ```
 //!
-//! What 2 to 5 wake runs next, by turns with what was queued before (`tasks.rs`). A round costs no system call,
-//! and reads the clock seldom (`time_slice.rs`). No borrow of ours lasts while a future
-//! is polled or dropped, or a waker woken: each step collects, releases, and then acts.
+//! The tasks that steps 2 to 5 wake run next, in alternation with those that were queued before (`tasks.rs`). A round
+//! makes no system call, and seldom reads the clock (`time_slice.rs`). Nothing is borrowed while a future is polled or
+//! dropped, or a waker woken: each step collects, releases its borrow, and then acts.
 
 pub(crate) mod free_lists;
 pub(crate) mod run_queue;
@@ -43,51 +43,51 @@ use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-/// Polls between two looks at the inbox while tasks run: one load each. A wake from another thread
-/// then does not wait for the end of the round.
+/// The number of polls between two checks of the inbox while tasks run. A check costs one load. A wake from another
+/// thread then need not wait for the end of the round.
 const INBOX_INTERVAL: usize = 16;
 
-/// The loop takes this many wakes and calls out of the inbox at once, whoever floods it. During a round it takes
-/// none while as many events are queued.
+/// The maximum number of wakes, and of calls, that the loop takes out of the inbox at once, however many there are.
+/// During a round it takes none while as many events are queued.
 const INBOX_BATCH: usize = 64;
 
-/// Passes in which a runtime that is dropped gives back what drops bring forth anew.
+/// The maximum number of passes in which a runtime that is dropped drops what the drops before have created.
 const SHUTDOWN_PASSES: usize = 64;
 
-/// How the loop is to turn.
+/// The settings of the loop.
 pub(crate) struct Config {
-    /// Polls between two looks at inbox, timers and selector.
+    /// The maximum number of polls between two checks of the inbox, the timers and the selector.
     pub(crate) event_interval: usize,
-    /// The loop sleeps at least this long after a turn that fired timers.
+    /// The minimum time that the loop sleeps after a turn in which timers fired.
     pub(crate) timer_slack: Duration,
-    /// While the clock is paused and a socket has a waiter or a blocking call is under way, the loop waits this long in
-    /// real time before it moves the clock.
+    /// The real time that the loop waits before it moves a paused clock, while a socket has a waiter or a blocking
+    /// call is in progress.
     pub(crate) auto_advance_grace: Duration,
-    /// Called before and after the loop sleeps.
+    /// Called before the loop sleeps, and after.
     pub(crate) on_park: Option<Hook>,
     pub(crate) on_unpark: Option<Hook>,
-    /// A poll that takes as long is reported.
+    /// The duration from which on a poll is reported. `None` if no poll is reported.
     pub(crate) slow_poll_threshold: Option<Duration>,
-    /// How many wakers a turn may collect, as a rule.
+    /// The number of wakers that a turn collects at most, as a rule.
     pub(crate) wakers: usize,
 }
 
-/// A runtime's context, and what only its loop needs.
+/// The context of a runtime, and the state that only the loop needs.
 pub(crate) struct Executor {
     context: Rc<Context>,
     config: Config,
     batch: RefCell<InboxBatch>,
     wakers: RefCell<Vec<Waker>>,
-    /// Counts calls of `block_on`, so that a waker of an earlier one is told from the present one's.
+    /// Counts the calls of `block_on`. The number tells the waker of an earlier call from that of the current one.
     mains: Cell<u16>,
     slice: RefCell<TimeSlice>,
-    /// A whole portion of calls has been made: no more are, until what they have spawned, and all that was queued
-    /// before, has had its turn. Otherwise tasks that live for more than one turn would become more and more.
+    /// Set when a whole batch of calls was made. No more calls are made until the tasks that they have spawned, and
+    /// everything that was queued before, have run. Otherwise tasks that live for more than one turn would accumulate.
     flooded: Cell<Option<QueuePosition>>,
-    /// Another thread had the inbox when the loop last looked into it.
+    /// Set if another thread held the lock of the inbox at the latest check.
     is_inbox_locked: Cell<bool>,
-    /// The count of polls, and the time, when watched tasks had run. If it has grown when they run again, the future
-    /// of `block_on` was polled in between.
+    /// The count of polls, and the time, when watched tasks last ran. If the count has grown when they run again, the
+    /// future of `block_on` was polled in between.
     watched: Cell<(u64, u64)>,
     pub(crate) turns: Cell<u64>,
     pub(crate) polls: Cell<u64>,
@@ -98,7 +98,7 @@ impl Executor {
         Executor {
             context,
             batch: RefCell::default(),
-            // For all that a turn can wake, as a rule, so that it never moves.
+            // With room for all wakers that a turn collects as a rule, so that it is never reallocated.
             wakers: RefCell::new(Vec::with_capacity(config.wakers)),
             slice: RefCell::new(TimeSlice::new(config.event_interval)),
             config,
@@ -115,7 +115,7 @@ impl Executor {
         &self.context
     }
 
-    /// Turns the loop until `future` is ready. Tasks that are left go on in the next call.
+    /// Runs the loop until `future` is ready. Tasks that have not ended continue in the next call.
     #[track_caller]
     pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
         assert!(
@@ -141,7 +141,7 @@ impl Executor {
         }
     }
 
-    /// Step 1.
+    /// Runs step 1.
     #[inline]
     fn run_round<F: Future>(
         &self,
@@ -163,7 +163,7 @@ impl Executor {
                     None => return Poll::Pending,
                 }
                 if slice.is_half_over() {
-                    self.context.tasks.borrow_mut().take_turns();
+                    self.context.tasks.borrow_mut().alternate();
                 }
             } else if is_main_next {
                 loop {
@@ -174,7 +174,7 @@ impl Executor {
                         return Poll::Ready(output);
                     }
                     left -= 1;
-                    // Each poll that is watched is measured by itself.
+                    // If polls are watched, each poll is measured separately.
                     let is_last = left == 0 || self.config.slow_poll_threshold.is_some();
                     if is_last || !self.context.tasks.borrow_mut().take_main_alone() {
                         break;
@@ -187,12 +187,13 @@ impl Executor {
         }
     }
 
-    /// Runs tasks until none is queued, only `rest` of `left` are left, or it is the turn of the future of `block_on`.
-    /// Returns what is left, and in the last case true: the caller polls that future now.
-    fn run_tasks(&self, mut left: usize, rest: usize) -> (usize, bool) {
+    /// Runs tasks until none is queued, until only `stop_at` of the `left` polls are left, or until it is the turn of
+    /// the future of `block_on`. Returns the number of polls that are left, and `true` in the last case: then the
+    /// caller polls that future.
+    fn run_tasks(&self, mut left: usize, stop_at: usize) -> (usize, bool) {
         let context = &*self.context;
         let mut tasks = context.tasks.borrow_mut();
-        while left > rest {
+        while left > stop_at {
             let Some(id) = tasks.next() else { return (left, tasks.take_main()) };
             let Some(Taken { mut task, is_aborted }) = tasks.take(id) else {
                 continue;
@@ -206,7 +207,7 @@ impl Executor {
             let polled = if is_aborted { None } else { Some(self.poll(id, &mut task)) };
             let task = match polled {
                 Some(Ok(Poll::Pending)) => {
-                    // One borrow for the end of this task's turn and the begin of the next one's.
+                    // The end of this task's turn and the begin of the next one's share one borrow.
                     tasks = context.tasks.borrow_mut();
                     tasks.park(id.slot(), task);
                     continue;
@@ -224,11 +225,11 @@ impl Executor {
                 tasks = context.tasks.borrow_mut();
             }
         }
-        (rest, false)
+        (stop_at, false)
     }
 
-    /// As [`run_tasks`](Executor::run_tasks), one by one, and reports those that take long. This is apart, so that a
-    /// loop that reports nothing pays for one branch a chunk.
+    /// Runs tasks one by one, otherwise like [`run_tasks`](Executor::run_tasks), and reports those that take long. It
+    /// is a function of its own, so that a loop that reports nothing pays for only one branch in each chunk.
     #[cold]
     #[inline(never)]
     fn run_watched_tasks(&self, mut left: usize, threshold: Duration) -> (usize, bool) {
@@ -236,7 +237,7 @@ impl Executor {
         let context = &*self.context;
         let mut is_main_next = false;
         while left > 0 && !is_main_next {
-            // Before it runs: it may be gone then, with its name.
+            // Read before the task runs: afterwards the task may have been removed together with its id.
             let (name, origin) = {
                 let mut tasks = context.tasks.borrow_mut();
                 let Some(id) = tasks.peek() else {
@@ -255,7 +256,7 @@ impl Executor {
         (left, is_main_next)
     }
 
-    /// Reports the future of `block_on` if it has been polled since tasks were watched, and has taken long.
+    /// Reports the future of `block_on` if it has been polled since tasks were watched, and its poll took long.
     #[cold]
     #[inline(never)]
     fn report_main(&self, threshold: Duration) {
@@ -265,7 +266,8 @@ impl Executor {
         }
     }
 
-    /// A future that panics is not polled again: nobody sees it broken.
+    /// Polls a task, and catches a panic. A future that has panicked is not polled again, so its inconsistent state is
+    /// never observed.
     #[inline]
     fn poll(&self, id: Id, task: &mut BoxedTask) -> thread::Result<Poll<()>> {
         let waker = waker::waker(id);
@@ -275,11 +277,11 @@ impl Executor {
         catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(&mut cx)))
     }
 
-    /// Steps 2 to 5.
+    /// Runs steps 2 to 5.
     fn turn(&self) {
         self.turns.set(self.turns.get() + 1);
         self.context.running.set(0);
-        // What runs outside of tasks has nobody to yield to.
+        // Code that runs outside of tasks cannot yield, so it has no budget.
         coop::lift();
         {
             let mut tasks = self.context.tasks.borrow_mut();
@@ -289,16 +291,16 @@ impl Executor {
         self.read_inbox();
         let mut wakers = self.wakers.take();
         self.context.time.fire(self.config.event_interval, &mut wakers);
-        // There may be more of them, whoever was woken.
+        // More timers may be due than have fired, even if none of those has woken a task.
         let has_fired = !wakers.is_empty();
         self.wake(&mut wakers);
-        let rests = !has_fired && !self.is_runnable();
-        if rests {
-            self.park();
+        let may_sleep = !has_fired && !self.is_runnable();
+        if may_sleep {
+            self.call_on_park();
         }
-        if !rests || self.is_runnable() {
-            // If called back, the user has brought forth new work.
-            self.look(&mut wakers);
+        if !may_sleep || self.is_runnable() {
+            // Either there is work, or the user's function has just produced some.
+            self.poll_selector(&mut wakers);
         } else if self.context.time.is_paused() {
             self.sleep_paused(&mut wakers);
         } else {
@@ -308,14 +310,14 @@ impl Executor {
         self.wake(&mut wakers);
         self.wakers.replace(wakers);
         self.context.tasks.borrow_mut().end_turn(self.config.event_interval.div_ceil(2));
-        if rests {
-            // Last, since it may panic, and what has been collected does not come again.
-            self.unpark();
+        if may_sleep {
+            // Called last, since it may panic, and the events that have been collected are not reported again.
+            self.call_on_unpark();
         }
     }
 
     #[inline]
-    fn park(&self) {
+    fn call_on_park(&self) {
         if let Some(hook) = &self.config.on_park {
             hook.call();
             self.context.time.look();
@@ -323,13 +325,14 @@ impl Executor {
     }
 
     #[inline]
-    fn unpark(&self) {
+    fn call_on_unpark(&self) {
         if let Some(hook) = &self.config.on_unpark {
             hook.call();
         }
     }
 
-    /// Wakes, in order. Our own are woken under one borrow, which foreign wakers interrupt.
+    /// Wakes the wakers in order. Those of this runtime are woken under one borrow, which is released for each foreign
+    /// waker.
     fn wake(&self, wakers: &mut Vec<Waker>) {
         let mut tasks = self.context.tasks.borrow_mut();
         for waker in wakers.drain(..) {
@@ -343,16 +346,15 @@ impl Executor {
         }
     }
 
-    /// Looks for events without waiting for any. With nothing registered there can be none, and the
-    /// inbox is looked at anyway.
+    /// Collects events without waiting. If nothing is registered there can be none. The inbox is checked in any case.
     #[inline]
-    fn look(&self, wakers: &mut Vec<Waker>) {
+    fn poll_selector(&self, wakers: &mut Vec<Waker>) {
         if !self.context.reactor.borrow().is_empty() {
             self.wait(Some(Duration::ZERO), wakers);
         }
     }
 
-    /// Waits, unless another thread has left something in the meantime: then it only looks.
+    /// Waits for events. If another thread has sent a message meanwhile, this only collects events without waiting.
     fn sleep(&self, timeout: Option<Duration>, wakers: &mut Vec<Waker>) {
         self.context.tasks.borrow_mut().shrink();
         self.context.reactor.borrow_mut().shrink();
@@ -361,15 +363,16 @@ impl Executor {
             self.wait(timeout, wakers);
             self.context.remote.unpark();
         } else {
-            self.look(wakers);
+            self.poll_selector(wakers);
             if self.is_inbox_locked.get() {
-                // The thread that has locked it goes on.
+                // This lets the thread that holds the lock go on.
                 thread::yield_now();
             }
         }
     }
 
-    /// With the clock paused: real events first, and only when there are none the next timer.
+    /// Waits while the clock is paused. Real events come first. Only if there are none, the clock moves to the next
+    /// timer.
     fn sleep_paused(&self, wakers: &mut Vec<Waker>) {
         self.wait(Some(Duration::ZERO), wakers);
         if !wakers.is_empty() || self.is_runnable() {
@@ -382,7 +385,7 @@ impl Executor {
         context.tasks.borrow_mut().shrink();
         self.slice.borrow_mut().forget();
         if context.reactor.borrow().has_waiters() || context.pool.is_active() {
-            // What comes in breaks this wait, and its end then finds the inbox or `wakers` filled.
+            // Events and messages break this wait. After it, the inbox or `wakers` is not empty.
             if !context.remote.park() {
                 return;
             }
@@ -402,13 +405,13 @@ impl Executor {
         if let Err(error) = result {
             drop(tasks);
             self.wake(wakers);
-            // So that the next wait fails as well, instead of being taken for one that has batch.
+            // Unparked, so that the next call waits and fails as well, instead of finding messages that do not exist.
             context.remote.unpark();
             panic!("the selector failed, was its descriptor closed? {error}");
         }
     }
 
-    /// Step 2.
+    /// Runs step 2.
     fn read_inbox(&self) {
         let context = &*self.context;
         if !context.remote.has_messages() {
@@ -416,8 +419,8 @@ impl Executor {
         }
         let mut batch = self.batch.take();
         let is_flooded = self.flooded.get().is_some_and(|until| !context.tasks.borrow().has_reached(until));
-        let most_calls = if is_flooded { 0 } else { INBOX_BATCH };
-        let is_taken = context.remote.drain_inbox(INBOX_BATCH, most_calls, &mut batch);
+        let max_calls = if is_flooded { 0 } else { INBOX_BATCH };
+        let is_taken = context.remote.drain_inbox(INBOX_BATCH, max_calls, &mut batch);
         self.is_inbox_locked.set(!is_taken);
         let is_full = batch.calls.len() == INBOX_BATCH;
         {
@@ -435,7 +438,7 @@ impl Executor {
         }
     }
 
-    /// Step 2 in the midst of step 1. The calls are no task's.
+    /// Runs step 2 in the middle of step 1. The calls do not run as part of a task.
     #[cold]
     fn read_inbox_in_round(&self) {
         let context = &*self.context;
@@ -454,8 +457,8 @@ impl Executor {
     }
 }
 
-/// Drops a task that has panicked or was aborted, and leaves the reason in its place: the panic of its poll,
-/// or else that of its drop, or else that it was aborted.
+/// Drops a task that has panicked or was aborted, and returns its failure, which takes its place. The reason is the
+/// panic of the poll, or else the panic of the drop, or else that the task was aborted.
 #[cold]
 fn replace(task: BoxedTask, id: TaskId, panic: Option<Box<dyn Any + Send>>) -> BoxedTask {
     let dropped = unwind::catch(|| drop(task));
@@ -469,8 +472,8 @@ fn replace(task: BoxedTask, id: TaskId, panic: Option<Box<dyn Any + Send>>) -> B
     })
 }
 
-/// A call of `block_on`, however it ends: also when its frame is unwound, on the stack of a coroutine, after the
-/// runtime has been destroyed with a thread-local. So it owns the context.
+/// A guard for a call of `block_on`, however the call ends. Its frame may also be unwound on the stack of a coroutine,
+/// after the runtime has been dropped with a thread-local. So the guard owns the context.
 struct Running {
     context: Rc<Context>,
 }
@@ -491,13 +494,14 @@ impl Drop for Running {
     }
 }
 
-/// The runtime's end: every task is dropped here, on its own thread, while sockets and timers still
-/// work. What those drops bring forth, the next pass takes; a task spawned now is dropped unpolled.
+/// Ends the runtime: drops every task here, on its own thread, while sockets and timers still work. If these drops
+/// create new timers or wakers, the next pass drops them. A task that is spawned meanwhile is dropped without being
+/// polled.
 impl Drop for Executor {
     fn drop(&mut self) {
         let context = &*self.context;
         let entered = context::enter(&self.context);
-        // `process::exit` may have been called in a task.
+        // The drop may happen in a task that has called `process::exit`.
         context.running.set(0);
         context.pool.close();
         let mut batch = self.batch.take();
@@ -518,7 +522,8 @@ impl Drop for Executor {
         }
         drop(entered);
         context::deregister(&self.context);
-        // Wakers that come again without end are dropped once more, when they find no runtime to come to.
+        // If drops have created wakers in every pass, the last ones are dropped here. They find no runtime any more in
+        // which they could create further ones.
         context.time.clear(&mut wakers);
         context.reactor.borrow_mut().clear(&mut wakers);
         unwind::drop_each(wakers);

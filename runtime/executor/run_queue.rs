@@ -1,43 +1,44 @@
-//! The run queue: ids, first in, first out.
+//! The run queue: a first-in, first-out queue of ids.
 //!
-//! A ring whose size is a power of two, between two counters that only grow: how many were taken, and
-//! how many were put in. So a place in the queue is a number that can be remembered (`Tasks::position`),
-//! and an id put in and taken out costs 25 instructions less than with std's `VecDeque`, which is not
-//! compiled in line: that is a tenth of what a task's turn costs, and the reason for this file.
+//! It is a ring buffer whose size is a power of two, with two counters that only grow: the number of ids that were
+//! pushed, and the number that were popped. So a position in the queue is a number that can be remembered
+//! (`Tasks::position`). Pushing and popping an id takes 25 instructions less than with std's `VecDeque`, which is not
+//! inlined. That is a tenth of the cost of a task's turn, and the reason for this file.
 
 use crate::runtime::id::Id;
 use crate::runtime::slots::KEPT;
 
-/// The least size that is worth an allocation.
-const LEAST: usize = 64;
+/// The minimum length of an allocation.
+const MIN_LEN: usize = 64;
 
 pub(crate) struct RunQueue {
-    /// Empty, or as long as a power of two.
+    /// Empty, or with a length that is a power of two.
     ring: Box<[Id]>,
-    taken: u64,
-    put: u64,
+    popped: u64,
+    pushed: u64,
 }
 
 impl RunQueue {
     pub(crate) fn new() -> RunQueue {
-        RunQueue { ring: Box::default(), taken: 0, put: 0 }
+        RunQueue { ring: Box::default(), popped: 0, pushed: 0 }
     }
 
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        (self.put - self.taken) as usize
+        (self.pushed - self.popped) as usize
     }
 
-    /// How many ids have been taken out so far.
+    /// Returns the number of ids that have been popped so far.
     #[inline]
-    pub(crate) fn taken(&self) -> u64 {
-        self.taken
+    pub(crate) fn popped(&self) -> u64 {
+        self.popped
     }
 
-    /// How many have been put in: what [`taken`](RunQueue::taken) will be once all of them are out.
+    /// Returns the number of ids that have been pushed so far. [`popped`](RunQueue::popped) reaches this number when
+    /// all of them have been popped.
     #[inline]
-    pub(crate) fn put(&self) -> u64 {
-        self.put
+    pub(crate) fn pushed(&self) -> u64 {
+        self.pushed
     }
 
     #[inline]
@@ -45,60 +46,60 @@ impl RunQueue {
         if self.len() == self.ring.len() {
             self.grow();
         }
-        let place = self.place(self.put);
-        self.ring[place] = id;
-        self.put += 1;
+        let index = self.index(self.pushed);
+        self.ring[index] = id;
+        self.pushed += 1;
     }
 
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<Id> {
-        if self.taken == self.put {
+        if self.popped == self.pushed {
             return None;
         }
-        let id = self.ring[self.place(self.taken)];
-        self.taken += 1;
+        let id = self.ring[self.index(self.popped)];
+        self.popped += 1;
         Some(id)
     }
 
-    /// What is taken out next.
+    /// Returns the id that is popped next.
     pub(crate) fn peek(&self) -> Option<Id> {
-        (self.taken != self.put).then(|| self.ring[self.place(self.taken)])
+        (self.popped != self.pushed).then(|| self.ring[self.index(self.popped)])
     }
 
-    /// Takes all of them out at once, for nobody.
+    /// Discards all ids.
     pub(crate) fn clear(&mut self) {
-        self.taken = self.put;
+        self.popped = self.pushed;
     }
 
-    /// If the queue is empty, one place stays void, so that what is put in from now on has a
-    /// [later place](RunQueue::taken) than anything before.
+    /// Skips one position if the queue is empty, so that ids that are pushed from now on have a [later
+    /// position](RunQueue::popped) than any before.
     #[inline]
-    pub(crate) fn pass(&mut self) {
-        if self.taken == self.put {
-            self.put += 1;
-            self.taken = self.put;
+    pub(crate) fn skip_if_empty(&mut self) {
+        if self.popped == self.pushed {
+            self.pushed += 1;
+            self.popped = self.pushed;
         }
     }
 
-    /// Gives back the room of a queue that was long and is empty.
+    /// Frees the memory of a queue that was long and is empty.
     #[inline]
     pub(crate) fn shrink(&mut self) {
-        if self.taken == self.put && self.ring.len() > KEPT {
+        if self.popped == self.pushed && self.ring.len() > KEPT {
             self.ring = Box::default();
         }
     }
 
     #[inline]
-    fn place(&self, number: u64) -> usize {
+    fn index(&self, number: u64) -> usize {
         number as usize & self.ring.len().wrapping_sub(1)
     }
 
     #[cold]
     fn grow(&mut self) {
         let mut larger = RunQueue {
-            ring: vec![Id::from_bits(0); (2 * self.ring.len()).max(LEAST)].into(),
-            taken: self.taken,
-            put: self.taken,
+            ring: vec![Id::from_bits(0); (2 * self.ring.len()).max(MIN_LEN)].into(),
+            popped: self.popped,
+            pushed: self.popped,
         };
         while let Some(id) = self.pop() {
             larger.push(id);
@@ -127,17 +128,17 @@ mod tests {
                 assert_eq!(queue.pop(), model.pop_front());
             }
             assert_eq!(queue.len(), model.len());
-            assert_eq!(queue.put() - queue.taken(), model.len() as u64);
+            assert_eq!(queue.pushed() - queue.popped(), model.len() as u64);
         }
-        assert!(queue.len() > LEAST && queue.ring.len().is_power_of_two());
+        assert!(queue.len() > MIN_LEN && queue.ring.len().is_power_of_two());
         while let Some(id) = model.pop_front() {
             assert_eq!(queue.pop(), Some(id));
         }
-        assert_eq!((queue.pop(), queue.taken()), (None, next));
+        assert_eq!((queue.pop(), queue.popped()), (None, next));
     }
 
     #[test]
-    fn the_room_of_a_crowd_is_given_back_when_it_has_gone() {
+    fn the_memory_of_many_ids_is_freed_once_the_queue_is_empty() {
         let mut queue = RunQueue::new();
         for n in 0..=KEPT as u64 {
             queue.push(Id::from_bits(n));
@@ -149,21 +150,21 @@ mod tests {
         assert_eq!((queue.ring.len(), queue.pop()), (0, None));
         queue.push(Id::from_bits(7));
         assert_eq!(queue.pop(), Some(Id::from_bits(7)));
-        assert_eq!(queue.taken(), KEPT as u64 + 2);
+        assert_eq!(queue.popped(), KEPT as u64 + 2);
     }
 
     #[test]
-    fn what_comes_after_a_pass_has_a_later_place() {
+    fn an_id_pushed_after_a_skip_has_a_later_position() {
         let mut queue = RunQueue::new();
-        let before = queue.put();
+        let before = queue.pushed();
         for n in 0..5 {
             queue.push(Id::from_bits(n));
-            // Not while there is something in it.
-            queue.pass();
-            assert_eq!(queue.put(), before + 2 * n + 1);
+            // Nothing is skipped while the queue is not empty.
+            queue.skip_if_empty();
+            assert_eq!(queue.pushed(), before + 2 * n + 1);
             assert_eq!(queue.pop(), Some(Id::from_bits(n)));
-            queue.pass();
-            assert_eq!((queue.taken(), queue.put()), (before + 2 * n + 2, before + 2 * n + 2));
+            queue.skip_if_empty();
+            assert_eq!((queue.popped(), queue.pushed()), (before + 2 * n + 2, before + 2 * n + 2));
         }
     }
 }

@@ -1,6 +1,7 @@
-//! Polls that hold up the loop: how long one may take, and the line that says of one that has taken longer.
+//! Slow polls: the threshold from which on a poll is reported, and the line that reports it.
 //!
-//! The executor measures each poll if it is asked to (`run_watched_tasks` in `executor.rs`). Time is passed in.
+//! The executor measures each poll if a threshold is set (`run_watched_tasks` in `executor/mod.rs`), and passes the
+//! time in.
 
 use crate::runtime::unwind;
 use crate::task::Id;
@@ -9,17 +10,19 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-/// The threshold of debug builds: a person begins to notice, and it is that of asyncio's debug mode.
+/// The default threshold in debug builds: a delay that people begin to notice. It is also the threshold of asyncio's
+/// debug mode.
 const DEBUG_THRESHOLD: Duration = Duration::from_millis(100);
 
-/// Says what the threshold is of runtimes whose builder does not.
+/// The environment variable that sets the threshold of runtimes whose builder does not.
 const VARIABLE: &str = "RUNTIME_SLOW_POLL_MS";
 
-/// Returns the threshold of runtimes whose builder sets none: that of the environment, or else that of the build.
+/// Returns the threshold of runtimes whose builder sets none: that in the environment variable, or else that of the
+/// kind of build.
 ///
 /// # Errors
 ///
-/// If the environment says neither a number nor `off`.
+/// Returns an error if the value of the variable is neither a number nor `off`.
 pub(crate) fn default_threshold() -> io::Result<Option<Duration>> {
     match std::env::var_os(VARIABLE).filter(|value| !value.is_empty()) {
         Some(value) => parse(&value.to_string_lossy()),
@@ -35,17 +38,17 @@ fn parse(value: &str) -> io::Result<Option<Duration>> {
         Ok(milliseconds) => Ok(Some(Duration::from_millis(milliseconds))),
         Err(_) => Err(io::Error::new(
             io::ErrorKind::InvalidInput,
-            format!("{VARIABLE} is a number of milliseconds, or \"off\", and not \"{value}\""),
+            format!("{VARIABLE} must be a number of milliseconds, or \"off\", and not \"{value}\""),
         )),
     }
 }
 
-/// What is polled.
+/// The future that was polled.
 #[derive(Clone, Copy)]
 pub(crate) enum Polled {
     /// The future of `block_on`.
     Main,
-    /// A task, by the name that its handle has.
+    /// A task, with the id that its join handle has, and the place where it was spawned.
     Task(Option<Id>, Origin),
 }
 
@@ -63,7 +66,7 @@ impl fmt::Display for Polled {
     }
 }
 
-/// A poll has been made. Reports it if it has taken as long as the threshold.
+/// Reports a poll if it has taken as long as the threshold.
 pub(crate) fn check(threshold: Duration, begin_ns: u64, end_ns: u64, polled: Polled) {
     let took_ns = end_ns.saturating_sub(begin_ns);
     if Duration::from_nanos(took_ns) >= threshold {
@@ -73,7 +76,8 @@ pub(crate) fn check(threshold: Duration, begin_ns: u64, end_ns: u64, polled: Pol
 
 #[cold]
 fn report(polled: Polled, took_ms: u64) {
-    // Contained, for it panics if there is nowhere to write to. What it writes the test harness keeps with the test.
+    // A panic is caught, since `eprintln` panics if standard error cannot be written to. The test harness captures the
+    // line with the output of the test.
     unwind::contain(|| eprintln!("runtime: {polled} held up the loop for {took_ms} ms"));
 }
 

@@ -1,17 +1,17 @@
-//! One task: a future and, once it is done, its output, in one allocation.
+//! A task: a future and, once that is ready, its output, in one allocation.
 //!
 //! ```text
 //!              poll: Ready            join, detach
-//!    Future ───────────────► Output ───────────────► Output(None): for another task, or freed
+//!    Future ───────────────► Output ───────────────► Output(None): reused by another task, or freed
 //!       │
 //!       │ panic, abort        join, detach
 //!       └───────────────► Failure ───────► freed
 //! ```
 //!
-//! The executor sees a task as `dyn Task`; the join handle, which knows the type of the output,
-//! gets it out by a downcast. The box that is left may serve another task (`free_lists.rs`): to fill it
-//! drops nothing, so no user code runs at that. A task that fails is replaced by a [`Failure`], so that
-//! a future's memory is given back at once, and the reason costs a task that does not fail nothing.
+//! The executor sees a task as `dyn Task`. The join handle knows the type of the output, and moves the output out by a
+//! downcast. The empty box may then be reused for another task (`free_lists.rs`): filling it drops nothing, so it runs
+//! no user code. A task that fails is replaced by a [`Failure`], so that the memory of its future is freed at once,
+//! and the reason costs nothing for tasks that do not fail.
 
 use crate::runtime::executor::free_lists::FreeLists;
 use crate::runtime::join::error::JoinError;
@@ -22,30 +22,30 @@ use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// What the executor holds of each task.
+/// The form in which the executor holds each task.
 pub(crate) type BoxedTask = Pin<Box<dyn Task>>;
 
-/// A task, whatever its future.
+/// A task with a future of any type.
 pub(crate) trait Task {
-    /// Polls the future; once it is ready, drops it and keeps the output.
+    /// Polls the future. When it is ready, drops it and keeps its output.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// Moves the output into `output`, which is an empty `Option` of its type, and leaves the box for
-    /// another task. One that has failed is given back. Runs no user code.
+    /// Moves the output into `output`, which is an empty `Option` of its type, and gives the box to `free_lists`. A
+    /// task that has failed is returned instead. This runs no user code.
     fn take(self: Pin<Box<Self>>, output: &mut dyn Any, free_lists: &mut FreeLists) -> Option<BoxedTask>;
 
-    /// Why it has failed.
+    /// Takes the reason why the task has failed.
     fn failure(self: Pin<&mut Self>) -> Option<JoinError>;
 
-    /// Drops whatever is left: the box is empty then. A panic of that drop ends here.
+    /// Drops the future or the output, so that the box is empty. A panic of that drop is caught.
     fn clear(self: Pin<&mut Self>);
 
-    /// Leaves the box, which is empty, for another task.
+    /// Gives the box, which is empty, to `free_lists`.
     fn recycle(self: Pin<Box<Self>>, free_lists: &mut FreeLists);
 }
 
 pin_project! {
-    /// A future that has been spawned, in the stages of its life.
+    /// A spawned future, in the stages of its life.
     #[project = StageProjection]
     pub(crate) enum Stage<F: Future> {
         Future { #[pin] future: F },
@@ -53,7 +53,7 @@ pin_project! {
     }
 }
 
-/// Puts a future where it will live.
+/// Moves a future into a box, which is a reused one if there is one of its type.
 #[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) fn boxed<F>(future: F, free_lists: &mut FreeLists) -> BoxedTask
 where
@@ -88,7 +88,7 @@ where
         let output = output.downcast_mut::<Option<F::Output>>();
         debug_assert!(output.is_some(), "a join handle of another type");
         if let (StageProjection::Output { output: from }, Some(to)) = (self.as_mut().project(), output) {
-            // Forgotten, not dropped, for there is nothing.
+            // Forgotten, since there is nothing to drop.
             mem::forget(mem::replace(to, from.take()));
         }
         free_lists.push(self);
@@ -112,7 +112,7 @@ where
     }
 }
 
-/// What is left of a task that panicked or was aborted.
+/// The remains of a task that panicked or was aborted.
 pub(crate) struct Failure(Option<JoinError>);
 
 impl Failure {

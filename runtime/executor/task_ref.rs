@@ -1,11 +1,11 @@
-//! The exact name of a task, which handles hold: no other task of the process ever has the same.
+//! Task references, which handles hold: no other task of the process ever has the same reference.
 //!
 //! ```text
 //!  runtime_serial   epoch of the runtime 32 | its number 16 | serial number, upper 16
 //!  serial_slot      serial number, lower 32 | slot 32
 //! ```
 //!
-//! The runtime is compared by one shift, and the [id](TaskId) that users see is put together by two.
+//! One shift yields the runtime for a comparison. Two shifts yield the [id](TaskId) that users see.
 
 use crate::runtime::id::RuntimeId;
 use crate::runtime::slots::MAX_SLOTS;
@@ -14,15 +14,15 @@ use std::num::NonZeroU64;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct TaskRef {
-    /// Not zero, so that a handle takes no more room.
+    /// Not zero, so that an enum around it needs no more memory.
     runtime_serial: NonZeroU64,
     serial_slot: u64,
 }
 
-/// The slot of a task that has been [refused](TaskRef::refused): nobody's.
+/// The slot number of a task that has been [refused](TaskRef::refused). No task has this slot.
 const REFUSED: u32 = u32::MAX;
 
-/// The slot of a task that has [ended](TaskRef::ended): nobody's.
+/// The slot number of a task that has [ended](TaskRef::ended). No task has this slot.
 const ENDED: u32 = MAX_SLOTS as u32;
 
 impl TaskRef {
@@ -36,17 +36,17 @@ impl TaskRef {
         }
     }
 
-    /// Names a task that a runtime has not taken in, since it is being dropped.
+    /// Returns the reference to a task that a runtime has refused, since the runtime is being dropped.
     pub(crate) fn refused(runtime: RuntimeId, serial: u64) -> TaskRef {
         TaskRef::new(runtime, serial, REFUSED)
     }
 
-    /// Names a task of which nothing is left but its id.
+    /// Returns the reference to a task of which only the id is left.
     pub(crate) fn of_ended(id: TaskId) -> TaskRef {
         TaskRef::new(RuntimeId::new(id.runtime(), u32::MAX), id.serial(), ENDED)
     }
 
-    /// Returns what the task is named once its output has been given out.
+    /// Returns the reference to the task once its output has been returned.
     #[inline]
     pub(crate) fn ended(self) -> TaskRef {
         TaskRef { serial_slot: self.serial_slot & !u64::from(u32::MAX) | u64::from(ENDED), ..self }
@@ -73,7 +73,7 @@ impl TaskRef {
         self.slot() == ENDED
     }
 
-    /// Returns whether the task has had a slot that is still known.
+    /// Returns whether the reference still holds the slot of the task.
     #[inline]
     pub(crate) fn has_slot(self) -> bool {
         (self.slot() as usize) < MAX_SLOTS

@@ -1,4 +1,4 @@
-//! The tasks of a runtime and the queue of those that are to run.
+//! The tasks of a runtime, and the queues of those that are to run.
 //!
 //! ```text
 //!  insert ──► Idle, queued ──► next ──► Running ──► park ──► Idle ─┐
@@ -7,17 +7,17 @@
 //!                                          └──► finish ──► Done ──► join or detach: freed
 //! ```
 //!
-//! To run a task, the executor takes it out of its slot, so that the poll happens under no borrow;
-//! it is then put back, or finished. A wake puts the slot on the queue unless it is there already,
-//! also while the task runs: it then gets another turn. Nothing in here runs user code: whatever
-//! has to be dropped or woken is handed to the caller.
+//! To run a task, the executor takes it out of its slot, so that nothing is borrowed during the poll. After the poll
+//! the task is put back or finished. A wake puts the id of the task on a queue, unless it is there already. If the
+//! task is woken while it runs, it is queued and runs once more. Nothing in this file runs user code: everything that
+//! has to be dropped or woken is returned to the caller.
 //!
-//! There are two queues. What a turn of the loop wakes (sockets, timers, other threads) goes to the event
-//! queue, what tasks wake and spawn themselves to the local queue. The events of a turn run first, half a round
-//! at most, and then entries are taken from both by turns: so an event waits for one poll and not for all the
-//! tasks that are busy, and neither side starves.
+//! There are two queues. Tasks that are woken by a turn of the loop (sockets, timers, other threads) go to the event
+//! queue. Tasks that other tasks wake or spawn go to the local queue. The events of a turn run first, for half a round
+//! at most. After that entries are taken from both queues in alternation: so an event waits for one poll, and not for
+//! all the busy tasks, and neither queue starves.
 //!
-//! The future of `block_on` has its place in these queues like any task, but is polled by the executor.
+//! The future of `block_on` has a position in these queues like any task, but the executor polls it.
 
 use crate::runtime::executor::free_lists::FreeLists;
 use crate::runtime::executor::run_queue::RunQueue;
@@ -30,7 +30,7 @@ use crate::task::origin::Origin;
 use std::any::Any;
 use std::task::Waker;
 
-/// How far the run queues have to come.
+/// A position in both run queues.
 #[derive(Clone, Copy)]
 pub(crate) struct QueuePosition {
     local: u64,
@@ -41,30 +41,32 @@ pub(crate) struct QueuePosition {
 pub(crate) struct Tasks {
     runtime: RuntimeId,
     slots: Slots<Slot>,
-    /// Ids of the slots that are to run, as their wakers have them. One that is out of date is skipped,
-    /// or makes for one spurious poll.
+    /// The ids of the tasks that are to run, as in their wakers. An id that is out of date is skipped, or causes one
+    /// spurious poll.
     local_queue: RunQueue,
     event_queue: RunQueue,
-    /// So many entries are taken from the event queue, if it has them, before one of the local queue.
+    /// The number of entries that are taken from the event queue, if it has them, before one is taken from the local
+    /// queue.
     events_next: usize,
-    /// How many had been taken from the local queue at the end of the latest turn of the loop.
-    locals_taken: u64,
-    /// Neither an event nor the future of `block_on` is queued, so the next entry is one of the local queue.
+    /// The number of entries that had been taken from the local queue at the end of the latest turn of the loop.
+    locals_popped: u64,
+    /// Set if neither an event nor the future of `block_on` is queued, so that the next entry is one of the local
+    /// queue.
     is_only_local: bool,
-    /// A turn of the loop is collecting events: what is woken goes to the event queue.
+    /// Set while a turn of the loop collects events: tasks that are woken go to the event queue.
     is_collecting: bool,
-    /// The future of `block_on` is to be polled.
-    is_main_woken: bool,
-    /// It was an event that woke it, and it has a place in the event queue.
+    /// Set if the future of `block_on` is queued.
+    is_main_queued: bool,
+    /// Set if an event has woken that future, so that its position is one in the event queue.
     is_main_event: bool,
-    /// Its place: when so many entries have been taken from its queue.
-    main_place: u64,
-    /// It was all that was queued locally when the latest turn ended, and has not been polled since.
+    /// The position of that future: it is next when this many entries have been taken from its queue.
+    main_position: u64,
+    /// Set if that future was the only local entry when the latest turn ended, and has not been polled since.
     is_main_overdue: bool,
     pub(crate) free_lists: FreeLists,
     last_serial: u64,
     closed: bool,
-    /// Tasks that were spawned since, to be dropped.
+    /// Tasks that were spawned after the runtime had been closed, and have to be dropped.
     refused: Vec<BoxedTask>,
 }
 
@@ -72,28 +74,29 @@ struct Slot {
     serial_low: u32,
     serial_high: u16,
     flags: u8,
-    /// The task has ended; what is left is its output, for its join handle.
+    /// Set once the task has ended. Only its output is left, for its join handle.
     done: bool,
-    /// Where it was spawned.
+    /// The place where the task was spawned.
     origin: Origin,
-    /// Taken out while it is polled or dropped.
+    /// `None` while the task is polled or dropped.
     task: Option<BoxedTask>,
     join_waker: Option<Waker>,
 }
 
-/// This many of a serial number's bits count the tasks of one runtime, at thirty million a second for ten
-/// hours, before they reach those above. There the serial numbers of runtimes with the same number begin apart,
-/// so that the ids that users see do not repeat soon. Nothing rests on that: see [`TaskRef`].
+/// The number of bits of a serial number that count the tasks of one runtime: at thirty million tasks a second, they
+/// suffice for ten hours before the count reaches the bits above. Those initially hold the epoch of the runtime, so
+/// that runtimes with the same number begin with different serial numbers, and the ids that users see do not repeat
+/// soon. Nothing depends on that: see [`TaskRef`].
 const TASKS_BITS: u32 = 40;
 
-/// In the run queue; or done, so that no wake puts it there.
+/// Set if the task is in a run queue, or is done, so that no wake queues it.
 const QUEUED: u8 = 1;
-/// To be dropped in its next turn.
+/// Set if the task is to be dropped instead of polled.
 const ABORTED: u8 = 2;
-/// There is a join handle.
+/// Set if there is a join handle.
 const JOINED: u8 = 4;
 
-// What is done and queued already can be neither woken nor run nor aborted.
+// An entry that is done and queued cannot be woken, run or aborted.
 impl Entry for Slot {
     const VACANT: Slot = Slot {
         serial_low: 0,
@@ -112,22 +115,22 @@ impl Entry for Slot {
 }
 
 impl Slot {
-    /// Puts a task in which there is none.
+    /// Puts a task into an empty slot.
     #[inline]
     fn put(&mut self, task: BoxedTask) {
-        // Forgotten, not dropped, for there is nothing.
+        // Forgotten, since there is nothing to drop.
         std::mem::forget(self.task.replace(task));
     }
 }
 
-/// A task that has been taken out of its slot, to be polled or dropped.
+/// A task that has been taken out of its slot to be polled or dropped.
 pub(crate) struct Taken {
     pub(crate) task: BoxedTask,
-    /// It is to be dropped rather than polled.
+    /// Set if the task is to be dropped instead of polled.
     pub(crate) is_aborted: bool,
 }
 
-/// What the caller has to do once its borrow is released.
+/// A task to drop and a waker to wake, once the caller has released its borrow.
 #[must_use]
 #[derive(Default)]
 pub(crate) struct Leftovers {
@@ -135,15 +138,15 @@ pub(crate) struct Leftovers {
     pub(crate) join_waker: Option<Waker>,
 }
 
-/// What a join handle learns.
+/// The state of a task for its join handle.
 pub(crate) enum Joined {
-    /// Not done, and the waker is there. What comes along is to be dropped.
+    /// The task is not done, and the waker has been stored. The earlier waker, if there is one, has to be dropped.
     Pending(Option<Waker>),
-    /// Not done, and the waker has yet to be left, by [`Tasks::set_join_waker`].
+    /// The task is not done, and the caller has to clone the waker and store it by [`Tasks::set_join_waker`].
     NeedsWaker,
-    /// Done: the output is where it was to go, or the task has failed. The slot is free again.
+    /// The task is done. Its output has been moved out, or the task has failed and is returned. The slot is free.
     Done(Option<BoxedTask>),
-    /// There is no such task.
+    /// The task does not exist any more.
     Gone,
 }
 
@@ -162,12 +165,12 @@ impl Tasks {
             local_queue: RunQueue::new(),
             event_queue: RunQueue::new(),
             events_next: 0,
-            locals_taken: 0,
+            locals_popped: 0,
             is_only_local: false,
             is_collecting: false,
-            is_main_woken: false,
+            is_main_queued: false,
             is_main_event: false,
-            main_place: 0,
+            main_position: 0,
             is_main_overdue: false,
             free_lists: FreeLists::default(),
             last_serial: u64::from(runtime.epoch()) << TASKS_BITS,
@@ -176,14 +179,14 @@ impl Tasks {
         }
     }
 
-    /// Whether the runtime is going: then no task may be inserted.
+    /// Returns whether the runtime is being dropped: then no task may be inserted.
     #[inline]
     pub(crate) fn is_closed(&self) -> bool {
         self.closed
     }
 
-    /// The runtime is being dropped: keeps the task, until [`take_refused`](Tasks::take_refused) hands it out. It
-    /// counts as one that was aborted.
+    /// Keeps a task that was spawned while the runtime is being dropped, until [`take_refused`](Tasks::take_refused)
+    /// returns it. The task counts as aborted.
     #[cold]
     pub(crate) fn refuse(&mut self, task: BoxedTask) -> TaskRef {
         self.refused.push(task);
@@ -191,17 +194,17 @@ impl Tasks {
         TaskRef::refused(self.runtime, self.last_serial)
     }
 
-    /// Hands out the tasks that were [refused](Tasks::refuse).
+    /// Takes the tasks that were [refused](Tasks::refuse).
     pub(crate) fn take_refused(&mut self) -> Vec<BoxedTask> {
         std::mem::take(&mut self.refused)
     }
 
-    /// Takes a task in and queues it.
+    /// Adds a task and queues it.
     #[inline]
     pub(crate) fn insert(&mut self, task: BoxedTask, origin: Origin) -> TaskRef {
         self.last_serial += 1;
         let serial = self.last_serial;
-        // Filled in where it is: a value made up field by field is slow to be moved as a whole.
+        // The fields are set in place: moving a value that was built up field by field is slow.
         let (slot, entry) = self.slots.claim();
         entry.serial_low = serial as u32;
         entry.serial_high = (serial >> 32) as u16;
@@ -213,13 +216,13 @@ impl Tasks {
         TaskRef::new(self.runtime, serial, slot)
     }
 
-    /// Queues the task that an id of this runtime names. False if the id has no slot here.
+    /// Queues the task that an id of this runtime refers to. Returns `false` if the slot of the id does not exist.
     #[inline(always)]
     pub(crate) fn wake(&mut self, id: Id) -> bool {
         self.wake_in(id, Tasks::push)
     }
 
-    /// The same, for one who [collects events](Tasks::collect_events).
+    /// Queues a task like [`wake`](Tasks::wake), while [events are collected](Tasks::collect_events).
     #[inline(always)]
     pub(crate) fn wake_by_event(&mut self, id: Id) -> bool {
         debug_assert!(self.is_collecting);
@@ -239,42 +242,42 @@ impl Tasks {
         true
     }
 
-    /// Queues whichever task is in a slot.
+    /// Queues the task that is in a slot now.
     pub(crate) fn wake_slot(&mut self, slot: u32) {
         if let Some(entry) = self.slots.get(slot) {
             self.wake(Id::new(self.runtime.number(), entry.serial_low as u16, slot));
         }
     }
 
-    /// The future of a new `block_on` comes first. The one before may have left the queues in the midst of a turn
-    /// of the loop.
+    /// Queues the future of a new call of `block_on`, ahead of everything. The call before may have left the queues in
+    /// the middle of a turn of the loop.
     pub(crate) fn begin_main(&mut self) {
         self.is_collecting = false;
         self.is_only_local = false;
         self.events_next = 1;
-        (self.is_main_woken, self.is_main_event, self.main_place) = (true, true, 0);
+        (self.is_main_queued, self.is_main_event, self.main_position) = (true, true, 0);
     }
 
     /// Queues the future of `block_on`, unless it is queued already.
     #[inline]
     pub(crate) fn wake_main(&mut self) {
-        if !self.is_main_woken {
-            self.is_main_woken = true;
+        if !self.is_main_queued {
+            self.is_main_queued = true;
             self.is_only_local = false;
             self.is_main_event = self.is_collecting;
-            self.main_place =
-                if self.is_collecting { self.event_queue.put() } else { self.local_queue.put() };
+            self.main_position =
+                if self.is_collecting { self.event_queue.pushed() } else { self.local_queue.pushed() };
         }
     }
 
-    /// Called when [`next`](Tasks::next) had no task: takes the future of `block_on` if it is queued.
+    /// Takes the future of `block_on` if it is queued. Called when [`next`](Tasks::next) has returned no task.
     #[inline]
     pub(crate) fn take_main(&mut self) -> bool {
-        if !self.is_main_woken {
+        if !self.is_main_queued {
             return false;
         }
         debug_assert!(self.is_main_next());
-        self.is_main_woken = false;
+        self.is_main_queued = false;
         self.is_main_overdue = false;
         self.events_next = if self.is_main_event { self.events_next.saturating_sub(1) } else { 1 };
         true
@@ -283,10 +286,10 @@ impl Tasks {
     /// Takes the future of `block_on` if it is queued and nothing else is.
     #[inline]
     pub(crate) fn take_main_alone(&mut self) -> bool {
-        self.is_main_woken && self.local_queue.len() == 0 && self.event_queue.len() == 0 && self.take_main()
+        self.is_main_queued && self.local_queue.len() == 0 && self.event_queue.len() == 0 && self.take_main()
     }
 
-    /// Returns whether it is the turn of the future of `block_on`, if that is queued.
+    /// Returns whether it is the turn of the future of `block_on`, provided that it is queued.
     #[inline]
     fn is_main_next(&self) -> bool {
         let (queue, other) = if self.is_main_event {
@@ -295,73 +298,73 @@ impl Tasks {
             (&self.local_queue, &self.event_queue)
         };
         let is_turn = self.is_main_event == (self.events_next > 0) || other.len() == 0;
-        is_turn && queue.taken() >= self.main_place
+        is_turn && queue.popped() >= self.main_position
     }
 
-    /// What is woken or spawned from now on goes to the event queue, until
-    /// [`stop_collecting`](Tasks::stop_collecting) is called.
+    /// Begins to collect events: tasks that are woken or spawned go to the event queue until
+    /// [`end_turn`](Tasks::end_turn) or [`stop_collecting`](Tasks::stop_collecting) is called.
     pub(crate) fn collect_events(&mut self) {
         self.is_collecting = true;
     }
 
-    /// The events of a turn have been collected. Up to `most` of them run next; after that entries are taken
-    /// from both queues by turns. But if no entry was taken from the local queue since the turn before, one is now.
-    pub(crate) fn end_turn(&mut self, most: usize) {
+    /// Ends the collection of a turn's events. Up to `max_events` of them run next. After that entries are taken from
+    /// both queues in alternation. But if no entry has been taken from the local queue since the turn before, one is
+    /// taken first.
+    pub(crate) fn end_turn(&mut self, max_events: usize) {
         self.is_collecting = false;
-        let is_main_alone = self.is_main_woken && !self.is_main_event && self.local_queue.len() == 0;
+        let is_main_alone = self.is_main_queued && !self.is_main_event && self.local_queue.len() == 0;
         let is_main_due = is_main_alone && self.is_main_overdue;
         self.is_main_overdue = is_main_alone;
-        let has_stopped = self.local_queue.len() > 0 && self.local_queue.taken() == self.locals_taken;
+        let has_stopped = self.local_queue.len() > 0 && self.local_queue.popped() == self.locals_popped;
         let is_local_due = has_stopped || is_main_due;
-        self.locals_taken = self.local_queue.taken();
-        let events = self.event_queue.len() + usize::from(self.is_main_woken && self.is_main_event);
-        self.events_next = if is_local_due { 0 } else { events.min(most) };
+        self.locals_popped = self.local_queue.popped();
+        let events = self.event_queue.len() + usize::from(self.is_main_queued && self.is_main_event);
+        self.events_next = if is_local_due { 0 } else { events.min(max_events) };
     }
 
-    /// Events were collected in the midst of a round: one runs next, and the others by turns.
+    /// Ends a collection of events in the middle of a round. One of them runs next, and the others in alternation with
+    /// local entries.
     pub(crate) fn stop_collecting(&mut self) {
         self.is_collecting = false;
         self.events_next = self.events_next.max(1);
     }
 
-    /// From now on entries are taken from both queues by turns.
-    pub(crate) fn take_turns(&mut self) {
+    /// Takes entries from both queues in alternation from now on.
+    pub(crate) fn alternate(&mut self) {
         self.events_next = self.events_next.min(1);
     }
 
-    /// Returns how much is queued.
+    /// Returns the number of entries that are queued, including the future of `block_on`.
     #[inline]
     pub(crate) fn queued(&self) -> usize {
-        self.local_queue.len() + self.event_queue.len() + usize::from(self.is_main_woken)
+        self.local_queue.len() + self.event_queue.len() + usize::from(self.is_main_queued)
     }
 
-    /// Returns how many entries the event queue has.
+    /// Returns the number of entries in the event queue.
     pub(crate) fn events_queued(&self) -> usize {
         self.event_queue.len()
     }
 
-    /// Returns a position that is [reached](Tasks::has_reached) once everything that is queued now has run
-    /// to the end of its turn.
+    /// Returns a position that is [reached](Tasks::has_reached) once everything that is queued now has run.
     pub(crate) fn position(&self) -> QueuePosition {
-        QueuePosition { local: self.local_queue.put() + 1, event: self.event_queue.put() + 1 }
+        QueuePosition { local: self.local_queue.pushed() + 1, event: self.event_queue.pushed() + 1 }
     }
 
     pub(crate) fn has_reached(&self, position: QueuePosition) -> bool {
-        self.local_queue.taken() >= position.local && self.event_queue.taken() >= position.event
+        self.local_queue.popped() >= position.local && self.event_queue.popped() >= position.event
     }
 
-    /// A turn of the loop begins: what has run to the end of its turn lies behind any position that is
-    /// taken from now on.
+    /// Begins a turn of the loop: everything that has run by now lies before any position that is taken from now on.
     #[inline]
     pub(crate) fn begin_turn(&mut self) {
-        self.local_queue.pass();
-        self.event_queue.pass();
+        self.local_queue.skip_if_empty();
+        self.event_queue.skip_if_empty();
     }
 
     #[inline(always)]
     fn push(&mut self, id: Id) {
-        // Careful: a choice between two references would be computed, and the processor would wait for it. A branch
-        // is predicted. Likewise below.
+        // Careful: if this chose one of two references, the processor would compute the address and wait for it. A
+        // branch is predicted. The same holds below.
         if self.is_collecting {
             self.push_event(id);
         } else {
@@ -387,8 +390,8 @@ impl Tasks {
         Some(id)
     }
 
-    /// Takes the next entry from the queues. `None` if nothing is queued, or if it is the turn of the future of
-    /// `block_on`.
+    /// Takes the next entry from the queues. Returns `None` if nothing is queued, or if it is the turn of the future
+    /// of `block_on`.
     #[inline(always)]
     pub(crate) fn next(&mut self) -> Option<Id> {
         if self.is_only_local { self.local_queue.pop() } else { self.next_of_all() }
@@ -396,7 +399,7 @@ impl Tasks {
 
     #[inline(always)]
     fn next_of_all(&mut self) -> Option<Id> {
-        if self.is_main_woken {
+        if self.is_main_queued {
             return if self.is_main_next() { None } else { self.pop() };
         }
         if self.event_queue.len() > 0 {
@@ -406,11 +409,11 @@ impl Tasks {
         self.local_queue.pop()
     }
 
-    /// Returns the id of the task that runs next. `None` if nothing is queued, or if it is the turn of the future of
-    /// `block_on`. Entries that are out of date are taken from the queues.
+    /// Returns the id of the task that runs next. Returns `None` if nothing is queued, or if it is the turn of the
+    /// future of `block_on`. Entries that are out of date are taken from the queues.
     pub(crate) fn peek(&mut self) -> Option<Id> {
         loop {
-            if self.is_main_woken && self.is_main_next() {
+            if self.is_main_queued && self.is_main_next() {
                 return None;
             }
             let (first, second) = if self.events_next > 0 {
@@ -429,11 +432,11 @@ impl Tasks {
         }
     }
 
-    /// Takes the task of an entry out of its slot, unless the entry is out of date.
+    /// Takes the task of an entry out of its slot. Returns `None` if the entry is out of date.
     #[inline(always)]
     pub(crate) fn take(&mut self, id: Id) -> Option<Taken> {
         let entry = self.slots.get_mut(id.slot())?;
-        // Done while it was queued: it stays so, and no wake queues it.
+        // A task that ended while it was queued stays marked as queued, so that no wake queues it.
         if entry.serial_low as u16 != id.generation() || entry.done {
             return None;
         }
@@ -442,7 +445,7 @@ impl Tasks {
         entry.task.take().map(|task| Taken { task, is_aborted })
     }
 
-    /// Puts a task that has to wait back into its slot.
+    /// Puts a task that is not ready back into its slot.
     #[inline]
     pub(crate) fn park(&mut self, slot: u32, task: BoxedTask) {
         if let Some(entry) = self.slots.get_mut(slot) {
@@ -450,7 +453,8 @@ impl Tasks {
         }
     }
 
-    /// Ends a task. `task` is what its join handle will take from; without one the slot is free.
+    /// Ends a task. If it has a join handle, `task` is kept for that. Otherwise the slot is released. Returns what the
+    /// caller has to drop and to wake.
     #[inline]
     pub(crate) fn finish(&mut self, slot: u32, task: BoxedTask) -> Leftovers {
         let Some(entry) = self.slots.get_mut(slot) else {
@@ -466,7 +470,7 @@ impl Tasks {
         Leftovers { task: None, join_waker: entry.join_waker.take() }
     }
 
-    /// Asks a task to end: in its next turn it is dropped instead of polled.
+    /// Aborts a task: the next time it would run, it is dropped instead of polled.
     pub(crate) fn abort(&mut self, of: TaskRef) {
         if let Some(entry) = self.entry(of)
             && !entry.done
@@ -476,18 +480,18 @@ impl Tasks {
         }
     }
 
-    /// The same for the task of a serial number, by which another thread has named it.
+    /// Aborts the task with a serial number, which another thread has sent.
     pub(crate) fn abort_serial(&mut self, slot: u32, serial: u64) {
         self.abort(TaskRef::new(self.runtime, serial, slot));
     }
 
-    /// Whether the task has ended.
+    /// Returns whether the task has ended.
     pub(crate) fn is_finished(&mut self, of: TaskRef) -> bool {
         self.entry(of).is_none_or(|entry| entry.done)
     }
 
-    /// Moves the output into `output`, an empty `Option` of its type, if the task is done; else its join
-    /// handle is to be woken by `waker` when it is. `copy` clones it if that runs no user code.
+    /// Moves the output into `output`, an empty `Option` of its type, if the task is done. Otherwise stores the waker
+    /// of the join handle. `copy` clones the waker if that runs no user code.
     #[inline(always)]
     pub(crate) fn join(
         &mut self,
@@ -510,7 +514,7 @@ impl Tasks {
         }
     }
 
-    /// Leaves the join handle's waker, and gives back the one to drop: the earlier one, as a rule.
+    /// Stores the waker of the join handle. Returns a waker for the caller to drop, which usually is the earlier one.
     pub(crate) fn set_join_waker(&mut self, of: TaskRef, waker: Waker) -> Option<Waker> {
         match self.entry(of) {
             Some(entry) => entry.join_waker.replace(waker),
@@ -518,7 +522,8 @@ impl Tasks {
         }
     }
 
-    /// The join handle is gone. The task goes on; if it is done, its output is to be dropped.
+    /// Detaches a task whose join handle has been dropped. The task continues to run. If it is done, its output is
+    /// returned for the caller to drop.
     pub(crate) fn detach(&mut self, of: TaskRef) -> Leftovers {
         let Some(entry) = self.entry(of) else {
             return Leftovers::default();
@@ -530,8 +535,8 @@ impl Tasks {
         Leftovers { task: None, join_waker: entry.join_waker.take() }
     }
 
-    /// The same for a task that has not ended and is waited for by nobody, so that nothing is left to be dropped.
-    /// Returns whether it is one.
+    /// Detaches a task that has not ended and has no join waker, so that nothing is left to be dropped. Returns
+    /// `false`, and changes nothing, for any other task.
     #[inline]
     pub(crate) fn detach_running(&mut self, of: TaskRef) -> bool {
         match self.entry(of) {
@@ -543,25 +548,25 @@ impl Tasks {
         }
     }
 
-    /// The exact name of the task that an id names, if it still has its slot.
+    /// Returns the [`TaskId`] of the task that an id refers to, if the task still has its slot.
     pub(crate) fn name(&self, id: Id) -> Option<TaskId> {
         let entry = self.slots.get(id.slot())?;
         let serial = u64::from(entry.serial_high) << 32 | u64::from(entry.serial_low);
-        // Zero is nobody's.
+        // No task has the serial number zero.
         (serial != 0 && serial as u16 == id.generation()).then(|| TaskId::new(self.runtime.number(), serial))
     }
 
-    /// Where the task that has a slot was spawned.
+    /// Returns the place where the task in a slot was spawned.
     pub(crate) fn origin(&self, slot: u32) -> Origin {
         self.slots.get(slot).map_or(Origin::UNKNOWN, |entry| entry.origin)
     }
 
-    /// How many tasks have not ended.
+    /// Returns the number of tasks that have not ended.
     pub(crate) fn alive(&self) -> usize {
         self.slots.iter().filter(|entry| !entry.done).count()
     }
 
-    /// Takes the box of a task of which nothing is left.
+    /// Keeps the box of a task whose future and output have been dropped.
     #[inline]
     pub(crate) fn recycle(&mut self, task: BoxedTask) {
         if !self.closed {
@@ -569,7 +574,7 @@ impl Tasks {
         }
     }
 
-    /// The loop goes to sleep: gives back what is not needed now.
+    /// Frees memory that is not needed now. Called before the loop sleeps.
     pub(crate) fn shrink(&mut self) {
         self.free_lists.clear();
         self.slots.shrink();
@@ -577,8 +582,8 @@ impl Tasks {
         self.event_queue.shrink();
     }
 
-    /// The runtime is going: takes no further task, and hands out all there are, with the outputs
-    /// that nobody has taken yet. To their join handles they are gone, which counts as aborted.
+    /// Closes the runtime's list of tasks: adds no more tasks, and returns all tasks that exist, with the outputs that
+    /// have not been taken. Their join handles find that they do not exist, which counts as aborted.
     pub(crate) fn close(&mut self) -> Vec<Leftovers> {
         self.closed = true;
         self.free_lists.clear();
@@ -591,7 +596,7 @@ impl Tasks {
         leftovers.filter(|leftovers| !leftovers.is_empty()).collect()
     }
 
-    /// The slot is free again.
+    /// Removes a task from its slot, and releases the slot.
     #[inline]
     fn remove(&mut self, slot: u32) -> Leftovers {
         let Some(entry) = self.slots.get_mut(slot) else { return Leftovers::default() };
@@ -602,7 +607,7 @@ impl Tasks {
         leftovers
     }
 
-    /// The entry of a slot, if it is the one that is meant.
+    /// Returns the entry of the slot of a task, if that task still has it.
     #[inline]
     fn entry(&mut self, of: TaskRef) -> Option<&mut Slot> {
         debug_assert_eq!(of.runtime(), self.runtime);
@@ -616,7 +621,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_task_that_is_done_is_not_queued_whenever_it_was_woken() {
+    fn a_task_that_is_done_is_not_queued_by_any_wake() {
         let mut tasks = Tasks::new(RuntimeId::new(1, 0));
         let task = crate::runtime::executor::task::boxed(async {}, &mut tasks.free_lists);
         tasks.insert(task, Origin::UNKNOWN);

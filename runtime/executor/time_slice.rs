@@ -1,9 +1,9 @@
-//! Time slices: how long tasks run before the loop looks at timers and sockets again.
+//! Time slices: how long tasks run before the loop checks timers and sockets again.
 //!
-//! That is half a millisecond and a few polls, whatever the polls are like, or a number of polls if that is
-//! over earlier. Reading the clock costs about as much as a poll of a task that merely yields, so it is read after
-//! a *chunk* of polls. A chunk has as many of them as fit into a quarter of a millisecond, as far as is known from
-//! those before, and [`MAX_CHUNK`] at most:
+//! A round of tasks takes half a millisecond and a few polls, however long the polls take, or ends earlier after a
+//! maximum number of polls. Reading the clock costs about as much as a poll of a task that merely yields, so the clock
+//! is read after a *chunk* of polls. A chunk has as many polls as fit into a quarter of a millisecond, judged by the
+//! polls before, and [`MAX_CHUNK`] at most:
 //!
 //! ```text
 //!  round   ├────chunk────┼────chunk────┼────chunk────┤
@@ -11,40 +11,40 @@
 //!                  read the clock: over? more or fewer polls to the next?
 //! ```
 //!
-//! A chunk shrinks at once, and grows slowly: where some polls are slow and others fast, it stays at one poll.
+//! A chunk shrinks at once, and grows slowly: where some polls are slow and others are fast, it stays at one poll.
 //!
-//! If fewer polls are queued than fit into a chunk, the clock is not read at all, but for one such round in
-//! [`ROUNDS_PER_READING`]: it may be that polls have become slow. So they may hold the loop up for a full chunk,
-//! or for that many short rounds, once.
+//! If fewer polls are queued than fit into a chunk, the clock is not read at all, except in one such round of
+//! [`ROUNDS_PER_READING`], since polls may have become slow. So slow polls may once hold up the loop for a full chunk,
+//! or for that many short rounds.
 //!
-//! Time is passed in by the caller, who reads the clock only when asked for it.
+//! The caller passes in the time, and reads the clock only when it is asked to.
 
-/// The time from one look to the next.
+/// The time from one check of timers and sockets to the next.
 const SLICE_NS: u64 = 500_000;
 
-/// The time that a chunk is meant to take.
+/// The time that a chunk should take.
 const CHUNK_NS: u64 = SLICE_NS / 2;
 
-/// Polls in a chunk at most. A reading of the clock is some 100 instructions, a poll at least 170.
+/// The maximum number of polls in a chunk. Reading the clock takes some 100 instructions, a poll at least 170.
 const MAX_CHUNK: usize = 64;
 
-/// Of so many rounds that are shorter than a chunk, one is measured.
+/// The number of rounds shorter than a chunk of which one is measured.
 const ROUNDS_PER_READING: u32 = 32;
 
 pub(crate) struct TimeSlice {
-    /// Polls in a round at most.
+    /// The maximum number of polls in a round.
     max_polls: usize,
-    /// Polls that are left in this round, behind those of the present chunk.
+    /// The number of polls that are left in this round after those of the current chunk.
     left: usize,
-    /// Polls between two readings of the clock.
+    /// The number of polls between two readings of the clock.
     chunk: usize,
-    /// Polls since the chunk has changed, in chunks that were short enough.
+    /// The number of polls since the latest change of the chunk, in chunks that were short enough.
     proven: usize,
-    /// The latest reading of the clock, unless the loop may have slept since.
+    /// The latest reading of the clock. `None` if the loop may have slept since.
     read_ns: Option<u64>,
-    /// Polls since then, with all of the present chunk.
+    /// The number of polls since that reading, including the whole current chunk.
     polls: usize,
-    /// When the round began, as far as it is known.
+    /// The time at which the round began, if it is known.
     begin_ns: Option<u64>,
     rounds: u32,
 }
@@ -63,7 +63,7 @@ impl TimeSlice {
         }
     }
 
-    /// A round begins, with so many polls `queued`. Returns how many may be made until
+    /// Begins a round in which `queued` polls are queued. Returns the number of polls that may be made before
     /// [`check`](TimeSlice::check) is called.
     #[inline]
     pub(crate) fn begin(&mut self, queued: usize, now_ns: impl FnOnce() -> u64) -> usize {
@@ -83,11 +83,12 @@ impl TimeSlice {
         }
     }
 
-    /// The polls have been made. Returns how many more may be made, or `None` if the round is over.
+    /// Called when these polls have been made. Returns the number of polls that may be made before the next call, or
+    /// `None` if the round is over.
     #[inline(never)]
     pub(crate) fn check(&mut self, now_ns: impl FnOnce() -> u64) -> Option<usize> {
         if self.left == 0 && self.polls < self.chunk {
-            // A round of few polls at most. Its time counts together with that of the next ones.
+            // A round may have only a few polls. Its time is measured together with that of the next rounds.
             return None;
         }
         let now_ns = now_ns();
@@ -105,7 +106,8 @@ impl TimeSlice {
         passed_ns >= SLICE_NS / 2 || self.left < self.max_polls / 2
     }
 
-    /// Nothing more is queued, and of the polls up to the next reading so many are `unused`.
+    /// Ends a round because nothing more is queued. Of the polls until the next call of [`check`](TimeSlice::check),
+    /// `unused` were not made.
     #[inline]
     pub(crate) fn end(&mut self, unused: usize, now_ns: impl FnOnce() -> u64) {
         self.polls = self.polls.saturating_sub(unused);
@@ -114,7 +116,7 @@ impl TimeSlice {
         }
     }
 
-    /// The loop may have slept: what it does from now on has begun at an unknown time.
+    /// Discards the latest reading, since the loop may have slept: the time at which the next polls begin is unknown.
     #[inline]
     pub(crate) fn forget(&mut self) {
         self.read_ns = None;
@@ -137,7 +139,7 @@ impl TimeSlice {
             (self.chunk, self.proven) = (fitting.max(1), 0);
             return;
         }
-        // Among polls that are slow some are fast: it takes many of them in a row to make a chunk larger.
+        // Some polls among slow ones are fast, so it takes many fast polls in a row to make a chunk larger.
         self.proven += polls;
         if self.proven >= MAX_CHUNK && fitting >= 2 * self.chunk {
             (self.chunk, self.proven) = ((2 * self.chunk).min(MAX_CHUNK), 0);
@@ -152,7 +154,7 @@ mod tests {
     const MAX_POLLS: usize = 128;
     const US: u64 = 1000;
 
-    /// A loop whose clock moves by its polls only.
+    /// A loop whose clock is moved only by its polls.
     struct Loop {
         slice: TimeSlice,
         now_ns: u64,
@@ -164,7 +166,7 @@ mod tests {
             Loop { slice: TimeSlice::new(MAX_POLLS), now_ns: 7, readings: 0 }
         }
 
-        /// Makes polls as long as there are any. Returns how many were made, and the time that it took.
+        /// Makes polls as long as there are any. Returns the number of polls, and the time that they took.
         fn round(&mut self, queued: usize, mut polls: impl Iterator<Item = u64>) -> (usize, u64) {
             let begin_ns = self.now_ns;
             let mut count = 0;
@@ -207,7 +209,7 @@ mod tests {
         }
         let most = 1000 * (MAX_POLLS / MAX_CHUNK) as u64 + 2 * MAX_CHUNK as u64;
         assert!(looping.readings <= most, "{}", looping.readings);
-        // The loop sleeps between rounds of one poll each, even of slow ones.
+        // The loop sleeps between rounds of one poll each, which may also be a slow one.
         for poll_ns in [500, 50_000] {
             looping.readings = 0;
             for _ in 0..3200 {
