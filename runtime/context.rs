@@ -5,10 +5,6 @@
 //! thread. The functions below it work on any thread: on the thread that owns the runtime they act at once, whether
 //! the runtime is entered or not; on other threads they send a message to its inbox.
 //!
-//! Handles and wakers are ids; here is where they find what the id means. [`with`] gives the
-//! runtime entered on this thread. The functions below it work from any thread: on the runtime's own
-//! thread they act at once, whether it is entered or not, elsewhere they leave a message in its inbox.
-//!
 //! Each part of a runtime has a cell of its own in [`Context`]. A borrow of a cell never lasts while user code runs:
 //! take the value out, release the borrow, then call.
 //!

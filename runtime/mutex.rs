@@ -79,19 +79,19 @@ mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::mpsc::channel;
 
-    /// Runs `body` in a child, in which it must not print.
+    /// Runs `body` in a forked child. `body` must not print.
     fn in_fork(body: impl FnOnce()) {
-        // SAFETY: the child does not do what POSIX forbids it, but for malloc, which glibc allows.
+        // SAFETY: the child does only what POSIX allows after fork(2), except for malloc, which glibc allows.
         let child = unsafe { libc::fork() };
         if child == 0 {
-            // SAFETY: takes a number. The signal ends the process.
+            // SAFETY: the function takes a number. The signal ends the process.
             unsafe { libc::alarm(10) };
             let is_well = catch_unwind(AssertUnwindSafe(body)).is_ok();
-            // SAFETY: takes a number.
+            // SAFETY: the function takes a number.
             unsafe { libc::_exit(if is_well { 0 } else { 1 }) };
         }
         let mut status = 0;
-        // SAFETY: the kernel writes one number.
+        // SAFETY: the kernel writes one number, to `status`.
         let waited = unsafe { libc::waitpid(child, &mut status, 0) };
         assert_eq!((waited, status), (child, 0), "the child failed");
     }

@@ -76,11 +76,11 @@ impl<T> Contained<T> {
     }
 
     pub(crate) fn get(&self) -> &T {
-        self.value.as_ref().expect("a contained value is there until it is dropped")
+        self.value.as_ref().expect("a contained value exists until it is dropped")
     }
 
     pub(crate) fn pinned(self: Pin<&mut Self>) -> Pin<&mut T> {
-        self.project().value.as_pin_mut().expect("a contained value is there until it is dropped")
+        self.project().value.as_pin_mut().expect("a contained value exists until it is dropped")
     }
 
     /// Drops the value, which cannot be accessed after that.

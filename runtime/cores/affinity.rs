@@ -85,7 +85,7 @@ mod tests {
             for cpu in before {
                 allow(&[cpu]).unwrap();
                 assert_eq!(allowed().unwrap(), [cpu]);
-                // SAFETY: takes nothing.
+                // SAFETY: the function takes no argument.
                 assert_eq!(usize::try_from(unsafe { libc::sched_getcpu() }), Ok(cpu));
             }
             assert_eq!(allow(&[9_999]).unwrap_err().raw_os_error(), Some(libc::EINVAL));
