@@ -1,13 +1,13 @@
-//! The runtime: one thread, one loop.
+//! The runtime: one loop on one thread, which runs tasks, timers and sockets.
 //!
 //! [`Builder`] makes a [`Runtime`]. Its method [`block_on`](Runtime::block_on) runs the loop on the calling thread
 //! until a future is ready. Other threads reach the runtime through a [`Handle`].
-//!
-//! ```text
-//! executor, builder ─► context ─► { tasks, reactor, remote, blocking } ─► selector ─► libc
-//! ```
-//!
-//! The reactor and the tasks do not know each other: the only link between them is a `Waker`.
+
+// The layers of the folder, each of which names only those to its right (`tests/layering.rs`):
+//
+// executor, builder ─► context ─► { tasks, reactor, remote, blocking } ─► selector ─► libc
+//
+// The reactor and the tasks do not know each other: the only link between them is a `Waker`.
 
 mod builder;
 pub(crate) mod context;
