@@ -34,7 +34,7 @@ pub trait ToSocketAddrs: sealed::Resolve {}
 ///
 /// # Panics
 ///
-/// If a name is to be looked up and no runtime is entered on this thread.
+/// Panics if a name is to be looked up and no runtime is entered on this thread.
 ///
 /// # Examples
 ///

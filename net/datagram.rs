@@ -43,7 +43,7 @@ macro_rules! datagram_methods {
             ///
             /// # Errors
             ///
-            /// Those of fcntl(2).
+            /// Returns an error if fcntl(2) fails.
             #[cfg_attr(debug_assertions, track_caller)]
             pub fn from_std(socket: $std) -> ::std::io::Result<$type> {
                 socket.set_nonblocking(true)?;
@@ -56,7 +56,7 @@ macro_rules! datagram_methods {
             ///
             /// # Errors
             ///
-            /// None so far.
+            /// Currently always returns `Ok`.
             pub fn into_std(self) -> ::std::io::Result<$std> {
                 Ok($crate::net::datagram::Packets::into_std(self.io.into_inner()))
             }
@@ -68,7 +68,7 @@ macro_rules! datagram_methods {
             ///
             /// # Cancel safety
             ///
-            /// Cancel safe: the readiness is still there.
+            /// This method is cancel safe: the readiness is still there.
             ///
             /// # Errors
             ///
@@ -77,7 +77,7 @@ macro_rules! datagram_methods {
             ///
             /// # Panics
             ///
-            /// If no runtime is entered on this thread.
+            /// Panics if no runtime is entered on this thread.
             $(#[$readable])*
             pub async fn readable(&self) -> ::std::io::Result<()> {
                 self.io.ready($crate::runtime::io::reactor::Direction::Read).await.map(drop)
@@ -88,11 +88,11 @@ macro_rules! datagram_methods {
             ///
             /// # Errors
             ///
-            /// As [`readable`](Self::readable).
+            /// Returns the same errors as [`readable`](Self::readable).
             ///
             /// # Panics
             ///
-            /// If no runtime is entered on this thread.
+            /// Panics if no runtime is entered on this thread.
             pub fn poll_recv_ready(&self, cx: &mut ::std::task::Context<'_>) -> ::std::task::Poll<::std::io::Result<()>> {
                 self.io.poll_ready(cx, $crate::runtime::io::reactor::Direction::Read).map_ok(drop)
             }
@@ -104,15 +104,15 @@ macro_rules! datagram_methods {
             ///
             /// # Cancel safety
             ///
-            /// Cancel safe: the readiness is still there.
+            /// This method is cancel safe: the readiness is still there.
             ///
             /// # Errors
             ///
-            /// As [`readable`](Self::readable).
+            /// Returns the same errors as [`readable`](Self::readable).
             ///
             /// # Panics
             ///
-            /// If no runtime is entered on this thread.
+            /// Panics if no runtime is entered on this thread.
             pub async fn writable(&self) -> ::std::io::Result<()> {
                 self.io.ready($crate::runtime::io::reactor::Direction::Write).await.map(drop)
             }
@@ -122,11 +122,11 @@ macro_rules! datagram_methods {
             ///
             /// # Errors
             ///
-            /// As [`writable`](Self::writable).
+            /// Returns the same errors as [`writable`](Self::writable).
             ///
             /// # Panics
             ///
-            /// If no runtime is entered on this thread.
+            /// Panics if no runtime is entered on this thread.
             pub fn poll_send_ready(&self, cx: &mut ::std::task::Context<'_>) -> ::std::task::Poll<::std::io::Result<()>> {
                 self.io.poll_ready(cx, $crate::runtime::io::reactor::Direction::Write).map_ok(drop)
             }
@@ -140,7 +140,7 @@ macro_rules! datagram_methods {
             ///
             /// # Cancel safety
             ///
-            /// Cancel safe: a call that is dropped has received nothing.
+            /// This method is cancel safe: a call that is dropped has received nothing.
             ///
             /// # Errors
             ///
@@ -148,7 +148,7 @@ macro_rules! datagram_methods {
             ///
             /// # Panics
             ///
-            /// If it has to wait and no runtime is entered on this thread.
+            /// Panics if the call has to wait and no runtime is entered on this thread.
             $(#[$recv])*
             pub async fn recv(&self, buffer: &mut [u8]) -> ::std::io::Result<usize> {
                 self.io.async_io($crate::runtime::io::reactor::Direction::Read, |io| io.recv(buffer)).await
@@ -168,11 +168,11 @@ macro_rules! datagram_methods {
             ///
             /// # Errors
             ///
-            /// As [`recv`](Self::recv).
+            /// Returns the same errors as [`recv`](Self::recv).
             ///
             /// # Panics
             ///
-            /// If it has to wait and no runtime is entered on this thread.
+            /// Panics if the call has to wait and no runtime is entered on this thread.
             pub fn poll_recv(
                 &self,
                 cx: &mut ::std::task::Context<'_>,
@@ -185,7 +185,7 @@ macro_rules! datagram_methods {
             ///
             /// # Cancel safety
             ///
-            /// Cancel safe: a call that is dropped has received nothing.
+            /// This method is cancel safe: a call that is dropped has received nothing.
             ///
             /// # Errors
             ///
@@ -193,7 +193,7 @@ macro_rules! datagram_methods {
             ///
             /// # Panics
             ///
-            /// If it has to wait and no runtime is entered on this thread.
+            /// Panics if the call has to wait and no runtime is entered on this thread.
             $(#[$recv_from])*
             pub async fn recv_from(&self, buffer: &mut [u8]) -> ::std::io::Result<(usize, $address)> {
                 self.io.async_io($crate::runtime::io::reactor::Direction::Read, |io| io.recv_from(buffer)).await
@@ -213,11 +213,11 @@ macro_rules! datagram_methods {
             ///
             /// # Errors
             ///
-            /// As [`recv_from`](Self::recv_from).
+            /// Returns the same errors as [`recv_from`](Self::recv_from).
             ///
             /// # Panics
             ///
-            /// If it has to wait and no runtime is entered on this thread.
+            /// Panics if the call has to wait and no runtime is entered on this thread.
             pub fn poll_recv_from(
                 &self,
                 cx: &mut ::std::task::Context<'_>,
@@ -231,7 +231,7 @@ macro_rules! datagram_methods {
             ///
             /// # Cancel safety
             ///
-            /// Cancel safe: a call that is dropped has sent nothing.
+            /// This method is cancel safe: a call that is dropped has sent nothing.
             ///
             /// # Errors
             ///
@@ -240,7 +240,7 @@ macro_rules! datagram_methods {
             ///
             /// # Panics
             ///
-            /// If it has to wait and no runtime is entered on this thread.
+            /// Panics if the call has to wait and no runtime is entered on this thread.
             $(#[$send])*
             pub async fn send(&self, data: &[u8]) -> ::std::io::Result<usize> {
                 self.send_by(|io| io.send(data)).await
@@ -260,11 +260,11 @@ macro_rules! datagram_methods {
             ///
             /// # Errors
             ///
-            /// As [`send`](Self::send).
+            /// Returns the same errors as [`send`](Self::send).
             ///
             /// # Panics
             ///
-            /// If it has to wait and no runtime is entered on this thread.
+            /// Panics if the call has to wait and no runtime is entered on this thread.
             pub fn poll_send(
                 &self,
                 cx: &mut ::std::task::Context<'_>,
@@ -278,7 +278,7 @@ macro_rules! datagram_methods {
             ///
             /// # Errors
             ///
-            /// Those of getsockopt(2).
+            /// Returns an error if getsockopt(2) fails.
             $(#[$take_error])*
             pub fn take_error(&self) -> ::std::io::Result<Option<::std::io::Error>> {
                 ::socket2::SockRef::from(self).take_error()

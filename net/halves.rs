@@ -88,11 +88,11 @@ macro_rules! owned_halves {
         }
 
         impl OwnedWriteHalf {
-            /// As [`OwnedReadHalf::reunite`].
+            /// Equivalent to [`OwnedReadHalf::reunite`].
             ///
             /// # Errors
             ///
-            /// As [`OwnedReadHalf::reunite`].
+            /// Returns the same errors as [`OwnedReadHalf::reunite`].
             pub fn reunite(self, other: OwnedReadHalf) -> ::std::result::Result<$stream, ReuniteError> {
                 other.reunite(self)
             }
@@ -161,7 +161,7 @@ macro_rules! read_half {
             ///
             /// # Cancel safety
             ///
-            /// Cancel safe: the readiness is still there.
+            /// This method is cancel safe: the readiness is still there.
             ///
             /// # Errors
             ///
@@ -206,7 +206,7 @@ macro_rules! write_half {
             ///
             /// # Cancel safety
             ///
-            /// Cancel safe.
+            /// This method is cancel safe.
             ///
             /// # Errors
             ///
@@ -219,7 +219,7 @@ macro_rules! write_half {
             ///
             /// # Cancel safety
             ///
-            /// Cancel safe: the readiness is still there.
+            /// This method is cancel safe: the readiness is still there.
             ///
             /// # Errors
             ///
@@ -261,7 +261,7 @@ macro_rules! either_half {
             ///
             /// # Cancel safety
             ///
-            /// Cancel safe: the readiness is still there.
+            /// This method is cancel safe: the readiness is still there.
             ///
             /// # Errors
             ///

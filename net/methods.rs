@@ -13,7 +13,7 @@ macro_rules! read_methods {
             ///
             /// # Cancel safety
             ///
-            /// Cancel safe: the readiness is still there.
+            /// This method is cancel safe: the readiness is still there.
             ///
             /// # Errors
             ///
@@ -22,7 +22,7 @@ macro_rules! read_methods {
             ///
             /// # Panics
             ///
-            /// If no runtime is entered on this thread.
+            /// Panics if no runtime is entered on this thread.
             $(#[$example])*
             pub async fn readable(&self) -> ::std::io::Result<()> {
                 self.io.ready($crate::runtime::io::reactor::Direction::Read).await.map(drop)
@@ -33,11 +33,11 @@ macro_rules! read_methods {
             ///
             /// # Errors
             ///
-            /// As [`readable`](Self::readable).
+            /// Returns the same errors as [`readable`](Self::readable).
             ///
             /// # Panics
             ///
-            /// If no runtime is entered on this thread.
+            /// Panics if no runtime is entered on this thread.
             pub fn poll_read_ready(&self, cx: &mut ::std::task::Context<'_>) -> ::std::task::Poll<::std::io::Result<()>> {
                 self.io.poll_ready(cx, $crate::runtime::io::reactor::Direction::Read).map_ok(drop)
             }
@@ -56,7 +56,7 @@ macro_rules! read_methods {
             ///
             /// # Errors
             ///
-            /// As [`try_read`](Self::try_read).
+            /// Returns the same errors as [`try_read`](Self::try_read).
             pub fn try_read_vectored(&self, buffers: &mut [::std::io::IoSliceMut<'_>]) -> ::std::io::Result<usize> {
                 self.io.try_read_vectored(buffers)
             }
@@ -75,7 +75,7 @@ macro_rules! write_methods {
             ///
             /// # Cancel safety
             ///
-            /// Cancel safe: the readiness is still there.
+            /// This method is cancel safe: the readiness is still there.
             ///
             /// # Errors
             ///
@@ -84,7 +84,7 @@ macro_rules! write_methods {
             ///
             /// # Panics
             ///
-            /// If no runtime is entered on this thread.
+            /// Panics if no runtime is entered on this thread.
             $(#[$example])*
             pub async fn writable(&self) -> ::std::io::Result<()> {
                 self.io.ready($crate::runtime::io::reactor::Direction::Write).await.map(drop)
@@ -95,11 +95,11 @@ macro_rules! write_methods {
             ///
             /// # Errors
             ///
-            /// As [`writable`](Self::writable).
+            /// Returns the same errors as [`writable`](Self::writable).
             ///
             /// # Panics
             ///
-            /// If no runtime is entered on this thread.
+            /// Panics if no runtime is entered on this thread.
             pub fn poll_write_ready(&self, cx: &mut ::std::task::Context<'_>) -> ::std::task::Poll<::std::io::Result<()>> {
                 self.io.poll_ready(cx, $crate::runtime::io::reactor::Direction::Write).map_ok(drop)
             }
@@ -118,7 +118,7 @@ macro_rules! write_methods {
             ///
             /// # Errors
             ///
-            /// As [`try_write`](Self::try_write).
+            /// Returns the same errors as [`try_write`](Self::try_write).
             pub fn try_write_vectored(&self, buffers: &[::std::io::IoSlice<'_>]) -> ::std::io::Result<usize> {
                 self.io.try_write_vectored(buffers)
             }
@@ -135,7 +135,7 @@ macro_rules! ready_method {
             ///
             /// # Cancel safety
             ///
-            /// Cancel safe: the readiness is still there.
+            /// This method is cancel safe: the readiness is still there.
             ///
             /// # Errors
             ///
@@ -144,7 +144,7 @@ macro_rules! ready_method {
             ///
             /// # Panics
             ///
-            /// If no runtime is entered on this thread.
+            /// Panics if no runtime is entered on this thread.
             $(#[$example])*
             pub async fn ready(&self, interest: $crate::runtime::io::interest::Interest) -> ::std::io::Result<$crate::runtime::io::interest::Ready> {
                 self.io.ready_for(interest).await.map(|found| found.ready)
@@ -185,7 +185,7 @@ macro_rules! ready_methods {
             ///
             /// # Panics
             ///
-            /// If it has to wait and no runtime is entered on this thread.
+            /// Panics if the call has to wait and no runtime is entered on this thread.
             pub async fn async_io<R>(
                 &self,
                 interest: $crate::runtime::io::interest::Interest,
@@ -273,7 +273,7 @@ macro_rules! deadline_methods {
             ///
             /// # Errors
             ///
-            /// None so far.
+            /// Currently always returns `Ok`.
             pub fn read_timeout(&self) -> ::std::io::Result<Option<::std::time::Duration>> {
                 Ok(self.io.timeout($crate::runtime::io::reactor::Direction::Read))
             }
@@ -282,7 +282,7 @@ macro_rules! deadline_methods {
             ///
             /// # Errors
             ///
-            /// None so far.
+            /// Currently always returns `Ok`.
             pub fn write_timeout(&self) -> ::std::io::Result<Option<::std::time::Duration>> {
                 Ok(self.io.timeout($crate::runtime::io::reactor::Direction::Write))
             }

@@ -88,7 +88,7 @@ macro_rules! read_buf_method {
             ///
             /// # Errors
             ///
-            /// As [`try_read`](Self::try_read).
+            /// Returns the same errors as [`try_read`](Self::try_read).
             pub fn try_read_buf<B: ::bytes::BufMut>(&self, buffer: &mut B) -> ::std::io::Result<usize> {
                 let $value = self;
                 $io.try_read_buf(buffer)

@@ -72,15 +72,15 @@ macro_rules! recv_buf_methods {
             ///
             /// # Cancel safety
             ///
-            /// Cancel safe: a call that is dropped has received nothing.
+            /// This method is cancel safe: a call that is dropped has received nothing.
             ///
             /// # Errors
             ///
-            /// As [`recv`](Self::recv).
+            /// Returns the same errors as [`recv`](Self::recv).
             ///
             /// # Panics
             ///
-            /// If it has to wait and no runtime is entered on this thread.
+            /// Panics if the call has to wait and no runtime is entered on this thread.
             $(#[$recv_buf])*
             pub async fn recv_buf<B: ::bytes::BufMut>(&self, buffer: &mut B) -> ::std::io::Result<usize> {
                 self.io
@@ -94,7 +94,7 @@ macro_rules! recv_buf_methods {
             ///
             /// # Errors
             ///
-            /// As [`try_recv`](Self::try_recv).
+            /// Returns the same errors as [`try_recv`](Self::try_recv).
             pub fn try_recv_buf<B: ::bytes::BufMut>(&self, buffer: &mut B) -> ::std::io::Result<usize> {
                 self.io.try_io($crate::runtime::io::reactor::Direction::Read, |io| {
                     $crate::net::spare::recv(io, buffer)
@@ -105,15 +105,15 @@ macro_rules! recv_buf_methods {
             ///
             /// # Cancel safety
             ///
-            /// Cancel safe: a call that is dropped has received nothing.
+            /// This method is cancel safe: a call that is dropped has received nothing.
             ///
             /// # Errors
             ///
-            /// As [`recv_from`](Self::recv_from).
+            /// Returns the same errors as [`recv_from`](Self::recv_from).
             ///
             /// # Panics
             ///
-            /// If it has to wait and no runtime is entered on this thread.
+            /// Panics if the call has to wait and no runtime is entered on this thread.
             pub async fn recv_buf_from<B: ::bytes::BufMut>(&self, buffer: &mut B) -> ::std::io::Result<(usize, $address)> {
                 let received = self
                     .io
@@ -128,7 +128,7 @@ macro_rules! recv_buf_methods {
             ///
             /// # Errors
             ///
-            /// As [`try_recv_from`](Self::try_recv_from).
+            /// Returns the same errors as [`try_recv_from`](Self::try_recv_from).
             pub fn try_recv_buf_from<B: ::bytes::BufMut>(&self, buffer: &mut B) -> ::std::io::Result<(usize, $address)> {
                 let received = self.io.try_io($crate::runtime::io::reactor::Direction::Read, |io| {
                     $crate::net::spare::recv_from(io, buffer)

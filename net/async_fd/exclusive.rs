@@ -47,15 +47,15 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: the readiness is still there.
+    /// This method is cancel safe: the readiness is still there.
     ///
     /// # Errors
     ///
-    /// As [`readable`](AsyncFd::readable).
+    /// Returns the same errors as [`readable`](AsyncFd::readable).
     ///
     /// # Panics
     ///
-    /// If no runtime is entered on this thread.
+    /// Panics if no runtime is entered on this thread.
     ///
     /// # Examples
     ///
@@ -86,15 +86,15 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: the readiness is still there.
+    /// This method is cancel safe: the readiness is still there.
     ///
     /// # Errors
     ///
-    /// As [`readable`](AsyncFd::readable).
+    /// Returns the same errors as [`readable`](AsyncFd::readable).
     ///
     /// # Panics
     ///
-    /// If no runtime is entered on this thread.
+    /// Panics if no runtime is entered on this thread.
     pub async fn writable_mut(&mut self) -> io::Result<AsyncFdReadyMutGuard<'_, T>> {
         self.ready_mut(Interest::WRITABLE).await
     }
@@ -103,15 +103,15 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: the readiness is still there.
+    /// This method is cancel safe: the readiness is still there.
     ///
     /// # Errors
     ///
-    /// As [`readable`](AsyncFd::readable).
+    /// Returns the same errors as [`readable`](AsyncFd::readable).
     ///
     /// # Panics
     ///
-    /// If no runtime is entered on this thread.
+    /// Panics if no runtime is entered on this thread.
     pub async fn ready_mut(&mut self, interest: Interest) -> io::Result<AsyncFdReadyMutGuard<'_, T>> {
         let found = self.io.ready_for(interest).await?;
         Ok(AsyncFdReadyMutGuard::new(self, found))
@@ -122,11 +122,11 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Errors
     ///
-    /// As [`readable`](AsyncFd::readable).
+    /// Returns the same errors as [`readable`](AsyncFd::readable).
     ///
     /// # Panics
     ///
-    /// If no runtime is entered on this thread.
+    /// Panics if no runtime is entered on this thread.
     pub fn poll_read_ready_mut(
         &mut self,
         cx: &mut Context<'_>,
@@ -141,11 +141,11 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Errors
     ///
-    /// As [`readable`](AsyncFd::readable).
+    /// Returns the same errors as [`readable`](AsyncFd::readable).
     ///
     /// # Panics
     ///
-    /// If no runtime is entered on this thread.
+    /// Panics if no runtime is entered on this thread.
     pub fn poll_write_ready_mut(
         &mut self,
         cx: &mut Context<'_>,
@@ -160,7 +160,7 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Errors
     ///
-    /// As [`try_io`](AsyncFd::try_io).
+    /// Returns the same errors as [`try_io`](AsyncFd::try_io).
     pub fn try_io_mut<R>(
         &mut self,
         interest: Interest,
@@ -183,11 +183,11 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Errors
     ///
-    /// As [`async_io`](AsyncFd::async_io).
+    /// Returns the same errors as [`async_io`](AsyncFd::async_io).
     ///
     /// # Panics
     ///
-    /// If it has to wait and no runtime is entered on this thread.
+    /// Panics if the call has to wait and no runtime is entered on this thread.
     pub async fn async_io_mut<R>(
         &mut self,
         interest: Interest,

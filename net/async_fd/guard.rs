@@ -102,12 +102,12 @@ impl<'a, T: AsFd> AsyncFdReadyMutGuard<'a, T> {
         AsyncFdReadyMutGuard { owner, found }
     }
 
-    /// As [`AsyncFdReadyGuard::clear_ready`].
+    /// Equivalent to [`AsyncFdReadyGuard::clear_ready`].
     pub fn clear_ready(&mut self) {
         self.owner.io.not_ready_for(self.found);
     }
 
-    /// As [`AsyncFdReadyGuard::clear_ready_matching`].
+    /// Equivalent to [`AsyncFdReadyGuard::clear_ready_matching`].
     pub fn clear_ready_matching(&mut self, ready: Ready) {
         self.owner.io.not_ready_for(self.found.only(ready));
     }

@@ -92,7 +92,7 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Errors
     ///
-    /// As [`new`](AsyncFd::new).
+    /// Returns the same errors as [`new`](AsyncFd::new).
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn with_interest(inner: T, _interest: Interest) -> io::Result<AsyncFd<T>> {
         AsyncFd::new(inner)
@@ -102,7 +102,7 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Errors
     ///
-    /// As [`new`](AsyncFd::new).
+    /// Returns the same errors as [`new`](AsyncFd::new).
     ///
     /// # Examples
     ///
@@ -137,7 +137,7 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Errors
     ///
-    /// As [`new`](AsyncFd::new).
+    /// Returns the same errors as [`new`](AsyncFd::new).
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn try_with_interest(inner: T, _interest: Interest) -> Result<AsyncFd<T>, AsyncFdRegisterError<T>> {
         AsyncFd::try_new(inner)
@@ -148,7 +148,7 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Errors
     ///
-    /// As [`new`](AsyncFd::new).
+    /// Returns the same errors as [`new`](AsyncFd::new).
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn register(inner: T) -> Result<AsyncFd<T>, AsyncFdRegisterError<T>> {
         AsyncFd::try_new(inner)
@@ -158,7 +158,7 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Errors
     ///
-    /// As [`new`](AsyncFd::new).
+    /// Returns the same errors as [`new`](AsyncFd::new).
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn register_with_interest(
         inner: T,
@@ -185,7 +185,7 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: the readiness is still there.
+    /// This method is cancel safe: the readiness is still there.
     ///
     /// # Errors
     ///
@@ -195,7 +195,7 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Panics
     ///
-    /// If no runtime is entered on this thread.
+    /// Panics if no runtime is entered on this thread.
     ///
     /// # Examples
     ///
@@ -226,15 +226,15 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: the readiness is still there.
+    /// This method is cancel safe: the readiness is still there.
     ///
     /// # Errors
     ///
-    /// As [`readable`](AsyncFd::readable).
+    /// Returns the same errors as [`readable`](AsyncFd::readable).
     ///
     /// # Panics
     ///
-    /// If no runtime is entered on this thread.
+    /// Panics if no runtime is entered on this thread.
     pub async fn writable(&self) -> io::Result<AsyncFdReadyGuard<'_, T>> {
         self.ready(Interest::WRITABLE).await
     }
@@ -244,15 +244,15 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: the readiness is still there.
+    /// This method is cancel safe: the readiness is still there.
     ///
     /// # Errors
     ///
-    /// As [`readable`](AsyncFd::readable).
+    /// Returns the same errors as [`readable`](AsyncFd::readable).
     ///
     /// # Panics
     ///
-    /// If no runtime is entered on this thread.
+    /// Panics if no runtime is entered on this thread.
     pub async fn ready(&self, interest: Interest) -> io::Result<AsyncFdReadyGuard<'_, T>> {
         let found = self.io.ready_for(interest).await?;
         Ok(AsyncFdReadyGuard::new(self, found))
@@ -263,11 +263,11 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Errors
     ///
-    /// As [`readable`](AsyncFd::readable).
+    /// Returns the same errors as [`readable`](AsyncFd::readable).
     ///
     /// # Panics
     ///
-    /// If no runtime is entered on this thread.
+    /// Panics if no runtime is entered on this thread.
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<AsyncFdReadyGuard<'_, T>>> {
         let event = ready!(self.io.poll_ready(cx, Direction::Read))?;
         Poll::Ready(Ok(AsyncFdReadyGuard::new(self, self.io.found(Some(event), None))))
@@ -278,11 +278,11 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Errors
     ///
-    /// As [`readable`](AsyncFd::readable).
+    /// Returns the same errors as [`readable`](AsyncFd::readable).
     ///
     /// # Panics
     ///
-    /// If no runtime is entered on this thread.
+    /// Panics if no runtime is entered on this thread.
     pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<AsyncFdReadyGuard<'_, T>>> {
         let event = ready!(self.io.poll_ready(cx, Direction::Write))?;
         Poll::Ready(Ok(AsyncFdReadyGuard::new(self, self.io.found(None, Some(event)))))
@@ -319,7 +319,7 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Panics
     ///
-    /// If it has to wait and no runtime is entered on this thread.
+    /// Panics if the call has to wait and no runtime is entered on this thread.
     pub async fn async_io<R>(
         &self,
         interest: Interest,

@@ -71,7 +71,7 @@ impl Drain {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe.
+    /// This method is cancel safe.
     pub fn started(&self) -> Draining<'_> {
         Draining { drain: self, seat: None }
     }

@@ -101,7 +101,7 @@ impl<L: Accept, S: Future> Serve<L, S> {
     ///
     /// # Panics
     ///
-    /// If it is zero.
+    /// Panics if it is zero.
     #[track_caller]
     pub fn max_connections(mut self, connections: usize) -> Serve<L, S> {
         assert!(connections > 0, "max_connections must be at least 1: nobody would be served");
@@ -158,7 +158,7 @@ impl<L: Accept, S: Future> Serve<L, S> {
     ///
     /// # Panics
     ///
-    /// If no runtime is entered on this thread; and with the panic of `shutdown` or of
+    /// Panics if no runtime is entered on this thread; and with the panic of `shutdown` or of
     /// [`on_error`](Serve::on_error)'s function.
     pub async fn run<H>(self, handler: H) -> io::Result<Served>
     where

@@ -19,7 +19,7 @@ macro_rules! keepalive_methods {
             ///
             /// # Errors
             ///
-            /// Those of getsockopt(2).
+            /// Returns an error if getsockopt(2) fails.
             pub fn keepalive_interval(&self) -> io::Result<Duration> {
                 SockRef::from(self).tcp_keepalive_interval()
             }
@@ -39,7 +39,7 @@ macro_rules! keepalive_methods {
             ///
             /// # Errors
             ///
-            /// Those of getsockopt(2).
+            /// Returns an error if getsockopt(2) fails.
             pub fn keepalive_count(&self) -> io::Result<u32> {
                 SockRef::from(self).tcp_keepalive_retries()
             }
@@ -64,7 +64,7 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of getsockopt(2).
+    /// Returns an error if getsockopt(2) fails.
     pub fn keepalive_idle(&self) -> io::Result<Duration> {
         self.socket.tcp_keepalive_time()
     }

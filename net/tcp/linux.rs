@@ -10,7 +10,7 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of getsockopt(2).
+    /// Returns an error if getsockopt(2) fails.
     pub fn device(&self) -> io::Result<Option<Vec<u8>>> {
         self.socket.device()
     }
@@ -31,7 +31,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// Those of getsockopt(2).
+    /// Returns an error if getsockopt(2) fails.
     pub fn quickack(&self) -> io::Result<bool> {
         SockRef::from(self).tcp_quickack()
     }
@@ -41,7 +41,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// Those of setsockopt(2).
+    /// Returns an error if setsockopt(2) fails.
     pub fn set_quickack(&self, quickack: bool) -> io::Result<()> {
         SockRef::from(self).set_tcp_quickack(quickack)
     }

@@ -64,7 +64,7 @@ impl TcpListener {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe.
+    /// This method is cancel safe.
     ///
     /// # Errors
     ///
@@ -74,7 +74,7 @@ impl TcpListener {
     ///
     /// # Panics
     ///
-    /// If a name is to be looked up and no runtime is entered on this thread.
+    /// Panics if a name is to be looked up and no runtime is entered on this thread.
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<TcpListener> {
         try_each(address, |address| ready(bind(address))).await.map(TcpListener::new)
     }
@@ -89,7 +89,7 @@ impl TcpListener {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a call that is dropped has accepted nothing.
+    /// This method is cancel safe: a call that is dropped has accepted nothing.
     ///
     /// # Errors
     ///
@@ -99,7 +99,7 @@ impl TcpListener {
     ///
     /// # Panics
     ///
-    /// If it has to wait and no runtime is entered on this thread.
+    /// Panics if the call has to wait and no runtime is entered on this thread.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let mut acceptor = self.io.acceptor();
         poll_fn(|cx| acceptor.poll(cx)).await
@@ -110,11 +110,11 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// As [`accept`](TcpListener::accept).
+    /// Returns the same errors as [`accept`](TcpListener::accept).
     ///
     /// # Panics
     ///
-    /// As [`accept`](TcpListener::accept).
+    /// Panics in the same cases as [`accept`](TcpListener::accept).
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         self.io.poll_accept(cx)
     }
@@ -143,7 +143,7 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// Those of getsockname(2).
+    /// Returns an error if getsockname(2) fails.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.io.get().local_addr()
     }
@@ -152,7 +152,7 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// Those of getsockopt(2).
+    /// Returns an error if getsockopt(2) fails.
     pub fn ttl(&self) -> io::Result<u32> {
         self.io.get().ttl()
     }
@@ -170,7 +170,7 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// Those of getsockopt(2).
+    /// Returns an error if getsockopt(2) fails.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.io.get().take_error()
     }
@@ -182,7 +182,7 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// Those of fcntl(2).
+    /// Returns an error if fcntl(2) fails.
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn from_std(listener: std::net::TcpListener) -> io::Result<TcpListener> {
         listener.set_nonblocking(true)?;
@@ -195,7 +195,7 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// None so far.
+    /// Currently always returns `Ok`.
     pub fn into_std(self) -> io::Result<std::net::TcpListener> {
         Ok(self.io.into_inner())
     }
@@ -257,7 +257,7 @@ impl AsRawFd for TcpListener {
     }
 }
 
-/// As [`TcpListener::from_std`].
+/// Equivalent to [`TcpListener::from_std`].
 impl TryFrom<std::net::TcpListener> for TcpListener {
     type Error = io::Error;
 
@@ -267,7 +267,7 @@ impl TryFrom<std::net::TcpListener> for TcpListener {
     }
 }
 
-/// As [`TcpListener::into_std`].
+/// Equivalent to [`TcpListener::into_std`].
 impl TryFrom<TcpListener> for std::net::TcpListener {
     type Error = io::Error;
 

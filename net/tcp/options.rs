@@ -12,7 +12,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// Those of getsockopt(2).
+    /// Returns an error if getsockopt(2) fails.
     pub fn nodelay(&self) -> io::Result<bool> {
         self.io.get().nodelay()
     }
@@ -22,7 +22,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// Those of setsockopt(2).
+    /// Returns an error if setsockopt(2) fails.
     pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
         self.io.get().set_nodelay(nodelay)
     }
@@ -31,7 +31,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// Those of getsockopt(2).
+    /// Returns an error if getsockopt(2) fails.
     pub fn linger(&self) -> io::Result<Option<Duration>> {
         SockRef::from(self).linger()
     }
@@ -45,7 +45,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// Those of setsockopt(2).
+    /// Returns an error if setsockopt(2) fails.
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
         SockRef::from(self).set_linger(linger.map(option_values::linger))
     }
@@ -55,7 +55,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// Those of setsockopt(2).
+    /// Returns an error if setsockopt(2) fails.
     pub fn set_zero_linger(&self) -> io::Result<()> {
         SockRef::from(self).set_linger(Some(Duration::ZERO))
     }
@@ -64,7 +64,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// Those of getsockopt(2).
+    /// Returns an error if getsockopt(2) fails.
     pub fn ttl(&self) -> io::Result<u32> {
         self.io.get().ttl()
     }
@@ -82,7 +82,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// Those of getsockopt(2).
+    /// Returns an error if getsockopt(2) fails.
     pub fn keepalive(&self) -> io::Result<Option<Duration>> {
         let socket = SockRef::from(self);
         if socket.keepalive()? { socket.tcp_keepalive_time().map(Some) } else { Ok(None) }

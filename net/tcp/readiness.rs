@@ -85,7 +85,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// As [`try_read`](TcpStream::try_read).
+    /// Returns the same errors as [`try_read`](TcpStream::try_read).
     pub fn try_peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         if buffer.is_empty() {
             return Ok(0);
@@ -97,7 +97,7 @@ impl TcpStream {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe.
+    /// This method is cancel safe.
     ///
     /// # Errors
     ///
@@ -105,7 +105,7 @@ impl TcpStream {
     ///
     /// # Panics
     ///
-    /// If it has to wait and no runtime is entered on this thread.
+    /// Panics if the call has to wait and no runtime is entered on this thread.
     pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         if buffer.is_empty() {
             return Ok(0);
@@ -118,11 +118,11 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// As [`peek`](TcpStream::peek).
+    /// Returns the same errors as [`peek`](TcpStream::peek).
     ///
     /// # Panics
     ///
-    /// If it has to wait and no runtime is entered on this thread.
+    /// Panics if the call has to wait and no runtime is entered on this thread.
     pub fn poll_peek(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         if buffer.is_empty() {
             return Poll::Ready(Ok(0));

@@ -92,7 +92,7 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of getsockname(2).
+    /// Returns an error if getsockname(2) fails.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         let address = self.socket.local_addr()?;
         address.as_socket().ok_or_else(|| io::Error::from_raw_os_error(libc::EAFNOSUPPORT))
@@ -102,7 +102,7 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of getsockopt(2).
+    /// Returns an error if getsockopt(2) fails.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.socket.take_error()
     }
@@ -112,7 +112,7 @@ impl TcpSocket {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a call that is dropped closes the socket.
+    /// This method is cancel safe: a call that is dropped closes the socket.
     ///
     /// # Errors
     ///
@@ -121,7 +121,7 @@ impl TcpSocket {
     ///
     /// # Panics
     ///
-    /// If it has to wait and no runtime is entered on this thread.
+    /// Panics if the call has to wait and no runtime is entered on this thread.
     pub async fn connect(self, addr: SocketAddr) -> io::Result<TcpStream> {
         connect_socket(self.socket, addr).await.map(|io| TcpStream { io })
     }
@@ -132,7 +132,7 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of listen(2).
+    /// Returns an error if listen(2) fails.
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn listen(self, backlog: u32) -> io::Result<TcpListener> {
         self.socket.listen(option_values::backlog(backlog))?;
@@ -164,7 +164,7 @@ impl IntoRawFd for TcpSocket {
     }
 }
 
-/// As [`TcpSocket::from_std_stream`].
+/// Equivalent to [`TcpSocket::from_std_stream`].
 impl From<OwnedFd> for TcpSocket {
     fn from(fd: OwnedFd) -> TcpSocket {
         let socket = Socket::from(fd);

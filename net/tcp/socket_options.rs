@@ -11,7 +11,7 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of getsockopt(2).
+    /// Returns an error if getsockopt(2) fails.
     pub fn keepalive(&self) -> io::Result<bool> {
         self.socket.keepalive()
     }
@@ -21,7 +21,7 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of setsockopt(2).
+    /// Returns an error if setsockopt(2) fails.
     pub fn set_keepalive(&self, keepalive: bool) -> io::Result<()> {
         self.socket.set_keepalive(keepalive)
     }
@@ -30,7 +30,7 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of getsockopt(2).
+    /// Returns an error if getsockopt(2) fails.
     pub fn reuseaddr(&self) -> io::Result<bool> {
         self.socket.reuse_address()
     }
@@ -39,7 +39,7 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of setsockopt(2).
+    /// Returns an error if setsockopt(2) fails.
     pub fn set_reuseaddr(&self, reuseaddr: bool) -> io::Result<()> {
         self.socket.set_reuse_address(reuseaddr)
     }
@@ -48,7 +48,7 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of getsockopt(2).
+    /// Returns an error if getsockopt(2) fails.
     pub fn reuseport(&self) -> io::Result<bool> {
         self.socket.reuse_port()
     }
@@ -59,7 +59,7 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of setsockopt(2).
+    /// Returns an error if setsockopt(2) fails.
     pub fn set_reuseport(&self, reuseport: bool) -> io::Result<()> {
         self.socket.set_reuse_port(reuseport)
     }
@@ -68,7 +68,7 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of getsockopt(2).
+    /// Returns an error if getsockopt(2) fails.
     pub fn send_buffer_size(&self) -> io::Result<u32> {
         self.socket.send_buffer_size().map(saturated)
     }
@@ -78,7 +78,7 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of setsockopt(2).
+    /// Returns an error if setsockopt(2) fails.
     pub fn set_send_buffer_size(&self, size: u32) -> io::Result<()> {
         self.socket.set_send_buffer_size(option_values::buffer_size(size))
     }
@@ -87,7 +87,7 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of getsockopt(2).
+    /// Returns an error if getsockopt(2) fails.
     pub fn recv_buffer_size(&self) -> io::Result<u32> {
         self.socket.recv_buffer_size().map(saturated)
     }
@@ -97,7 +97,7 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of setsockopt(2).
+    /// Returns an error if setsockopt(2) fails.
     pub fn set_recv_buffer_size(&self, size: u32) -> io::Result<()> {
         self.socket.set_recv_buffer_size(option_values::buffer_size(size))
     }
@@ -106,7 +106,7 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of getsockopt(2).
+    /// Returns an error if getsockopt(2) fails.
     pub fn linger(&self) -> io::Result<Option<Duration>> {
         self.socket.linger()
     }
@@ -116,7 +116,7 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of setsockopt(2).
+    /// Returns an error if setsockopt(2) fails.
     pub fn set_linger(&self, dur: Option<Duration>) -> io::Result<()> {
         self.socket.set_linger(dur.map(option_values::linger))
     }
@@ -125,7 +125,7 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of setsockopt(2).
+    /// Returns an error if setsockopt(2) fails.
     pub fn set_zero_linger(&self) -> io::Result<()> {
         self.socket.set_linger(Some(Duration::ZERO))
     }
@@ -134,7 +134,7 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of getsockopt(2).
+    /// Returns an error if getsockopt(2) fails.
     pub fn nodelay(&self) -> io::Result<bool> {
         self.socket.tcp_nodelay()
     }
@@ -144,7 +144,7 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of setsockopt(2).
+    /// Returns an error if setsockopt(2) fails.
     pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
         self.socket.set_tcp_nodelay(nodelay)
     }
@@ -153,7 +153,7 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of getsockopt(2).
+    /// Returns an error if getsockopt(2) fails.
     pub fn tos_v4(&self) -> io::Result<u32> {
         self.socket.tos_v4()
     }
@@ -168,21 +168,21 @@ impl TcpSocket {
         self.socket.set_tos_v4(option_values::field(tos)?)
     }
 
-    /// As [`tos_v4`](TcpSocket::tos_v4).
+    /// Equivalent to [`tos_v4`](TcpSocket::tos_v4).
     ///
     /// # Errors
     ///
-    /// Those of getsockopt(2).
+    /// Returns an error if getsockopt(2) fails.
     #[deprecated(note = "it is of IPv4 alone, and so called `tos_v4`")]
     pub fn tos(&self) -> io::Result<u32> {
         self.tos_v4()
     }
 
-    /// As [`set_tos_v4`](TcpSocket::set_tos_v4).
+    /// Equivalent to [`set_tos_v4`](TcpSocket::set_tos_v4).
     ///
     /// # Errors
     ///
-    /// Those of setsockopt(2).
+    /// Returns an error if setsockopt(2) fails.
     #[deprecated(note = "it is of IPv4 alone, and so called `set_tos_v4`")]
     pub fn set_tos(&self, tos: u32) -> io::Result<()> {
         self.set_tos_v4(tos)

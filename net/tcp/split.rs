@@ -14,25 +14,25 @@ borrowed_halves! {
 macro_rules! peek_methods {
     ($type:ty: $half:ident => $stream:expr) => {
         impl $type {
-            /// As [`TcpStream::peek`].
+            /// Equivalent to [`TcpStream::peek`].
             ///
             /// # Cancel safety
             ///
-            /// Cancel safe.
+            /// This method is cancel safe.
             ///
             /// # Errors
             ///
-            /// As [`TcpStream::peek`].
+            /// Returns the same errors as [`TcpStream::peek`].
             pub async fn peek(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
                 let $half = &*self;
                 $stream.peek(buffer).await
             }
 
-            /// As [`TcpStream::poll_peek`].
+            /// Equivalent to [`TcpStream::poll_peek`].
             ///
             /// # Errors
             ///
-            /// As [`TcpStream::peek`].
+            /// Returns the same errors as [`TcpStream::peek`].
             pub fn poll_peek(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
                 let $half = &*self;
                 $stream.poll_peek(cx, buffer)

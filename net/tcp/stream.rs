@@ -64,7 +64,7 @@ impl TcpStream {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a call that is dropped closes its sockets.
+    /// This method is cancel safe: a call that is dropped closes its sockets.
     ///
     /// # Errors
     ///
@@ -77,7 +77,7 @@ impl TcpStream {
     ///
     /// # Panics
     ///
-    /// If no runtime is entered on this thread.
+    /// Panics if no runtime is entered on this thread.
     pub async fn connect(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
         let addresses = lookup_host(address).await?;
         race(addresses, connect::connect).await.map(|io| TcpStream { io })
@@ -89,7 +89,7 @@ impl TcpStream {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a call that is dropped closes its sockets.
+    /// This method is cancel safe: a call that is dropped closes its sockets.
     ///
     /// # Errors
     ///
@@ -98,7 +98,7 @@ impl TcpStream {
     ///
     /// # Panics
     ///
-    /// If no runtime is entered on this thread.
+    /// Panics if no runtime is entered on this thread.
     ///
     /// # Examples
     ///
@@ -127,7 +127,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// Those of fcntl(2).
+    /// Returns an error if fcntl(2) fails.
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn from_std(stream: std::net::TcpStream) -> io::Result<TcpStream> {
         stream.set_nonblocking(true)?;
@@ -140,7 +140,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// None so far.
+    /// Currently always returns `Ok`.
     ///
     /// # Examples
     ///
@@ -161,7 +161,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// Those of getsockname(2).
+    /// Returns an error if getsockname(2) fails.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.io.get().local_addr()
     }
@@ -180,7 +180,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// Those of getsockopt(2).
+    /// Returns an error if getsockopt(2) fails.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.io.get().take_error()
     }
@@ -191,7 +191,7 @@ impl TcpStream {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe.
+    /// This method is cancel safe.
     ///
     /// # Errors
     ///
@@ -327,7 +327,7 @@ impl AsRawFd for TcpStream {
     }
 }
 
-/// As [`TcpStream::from_std`].
+/// Equivalent to [`TcpStream::from_std`].
 impl TryFrom<std::net::TcpStream> for TcpStream {
     type Error = io::Error;
 
@@ -337,7 +337,7 @@ impl TryFrom<std::net::TcpStream> for TcpStream {
     }
 }
 
-/// As [`TcpStream::into_std`].
+/// Equivalent to [`TcpStream::into_std`].
 impl TryFrom<TcpStream> for std::net::TcpStream {
     type Error = io::Error;
 

@@ -9,7 +9,7 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of getsockopt(2).
+    /// Returns an error if getsockopt(2) fails.
     pub fn tclass_v6(&self) -> io::Result<u32> {
         self.socket.tclass_v6()
     }

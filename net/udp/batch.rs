@@ -55,7 +55,7 @@ impl Batch {
     ///
     /// # Panics
     ///
-    /// If `count` is 0 or more than [`Batch::MOST`], or if `size` is 0.
+    /// Panics if `count` is 0 or more than [`Batch::MOST`], or if `size` is 0.
     #[track_caller]
     pub fn new(count: usize, size: usize) -> Batch {
         assert!((1..=MOST).contains(&count), "a batch has room for 1 to {MOST} datagrams, not for {count}");

@@ -9,7 +9,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// Those of getsockopt(2).
+    /// Returns an error if getsockopt(2) fails.
     pub fn device(&self) -> io::Result<Option<Vec<u8>>> {
         SockRef::from(self).device()
     }

@@ -32,7 +32,7 @@ impl UdpSocket {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a call that is dropped has received nothing. What the batch held before is gone.
+    /// This method is cancel safe: a call that is dropped has received nothing. What the batch held before is gone.
     ///
     /// # Errors
     ///
@@ -41,7 +41,7 @@ impl UdpSocket {
     ///
     /// # Panics
     ///
-    /// If it has to wait and no runtime is entered on this thread.
+    /// Panics if the call has to wait and no runtime is entered on this thread.
     ///
     /// # Examples
     ///
@@ -92,7 +92,7 @@ impl UdpSocket {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a call that is dropped has sent nothing.
+    /// This method is cancel safe: a call that is dropped has sent nothing.
     ///
     /// # Errors
     ///
@@ -102,7 +102,7 @@ impl UdpSocket {
     ///
     /// # Panics
     ///
-    /// If it has to wait and no runtime is entered on this thread.
+    /// Panics if the call has to wait and no runtime is entered on this thread.
     ///
     /// # Examples
     ///

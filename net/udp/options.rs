@@ -16,7 +16,7 @@ macro_rules! options {
             ///
             /// # Errors
             ///
-            /// Those of getsockopt(2).
+            /// Returns an error if getsockopt(2) fails.
             pub fn $get(&self) -> io::Result<$type> {
                 let $io = self.std();
                 $getter
@@ -27,7 +27,7 @@ macro_rules! options {
             ///
             /// # Errors
             ///
-            /// Those of setsockopt(2).
+            /// Returns an error if setsockopt(2) fails.
             pub fn $set(&self, $value: $type) -> io::Result<()> {
                 let $io = self.std();
                 $setter
@@ -99,7 +99,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// As [`join_multicast_v4`](UdpSocket::join_multicast_v4).
+    /// Returns the same errors as [`join_multicast_v4`](UdpSocket::join_multicast_v4).
     pub fn join_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> io::Result<()> {
         self.std().join_multicast_v6(group, interface)
     }
@@ -108,7 +108,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// As [`leave_multicast_v4`](UdpSocket::leave_multicast_v4).
+    /// Returns the same errors as [`leave_multicast_v4`](UdpSocket::leave_multicast_v4).
     pub fn leave_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> io::Result<()> {
         self.std().leave_multicast_v6(group, interface)
     }

@@ -14,15 +14,15 @@ impl UdpSocket {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe.
+    /// This method is cancel safe.
     ///
     /// # Errors
     ///
-    /// As [`recv`](UdpSocket::recv).
+    /// Returns the same errors as [`recv`](UdpSocket::recv).
     ///
     /// # Panics
     ///
-    /// If it has to wait and no runtime is entered on this thread.
+    /// Panics if the call has to wait and no runtime is entered on this thread.
     pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.io.async_io(Direction::Read, |io| sys::peek(io.as_fd(), buffer)).await
     }
@@ -31,7 +31,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// As [`try_recv`](UdpSocket::try_recv).
+    /// Returns the same errors as [`try_recv`](UdpSocket::try_recv).
     pub fn try_peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.io.try_io(Direction::Read, |io| sys::peek(io.as_fd(), buffer))
     }
@@ -41,11 +41,11 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// As [`recv`](UdpSocket::recv).
+    /// Returns the same errors as [`recv`](UdpSocket::recv).
     ///
     /// # Panics
     ///
-    /// If it has to wait and no runtime is entered on this thread.
+    /// Panics if the call has to wait and no runtime is entered on this thread.
     pub fn poll_peek(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         self.io.poll_io(cx, Direction::Read, |io| sys::peek(io.as_fd(), buffer))
     }
@@ -54,15 +54,15 @@ impl UdpSocket {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe.
+    /// This method is cancel safe.
     ///
     /// # Errors
     ///
-    /// As [`recv_from`](UdpSocket::recv_from).
+    /// Returns the same errors as [`recv_from`](UdpSocket::recv_from).
     ///
     /// # Panics
     ///
-    /// If it has to wait and no runtime is entered on this thread.
+    /// Panics if the call has to wait and no runtime is entered on this thread.
     pub async fn peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.io.async_io(Direction::Read, |io| with_sender(sys::peek_from(io.as_fd(), buffer)?)).await
     }
@@ -71,7 +71,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// As [`try_recv_from`](UdpSocket::try_recv_from).
+    /// Returns the same errors as [`try_recv_from`](UdpSocket::try_recv_from).
     pub fn try_peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.io.try_io(Direction::Read, |io| with_sender(sys::peek_from(io.as_fd(), buffer)?))
     }
@@ -81,11 +81,11 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// As [`recv_from`](UdpSocket::recv_from).
+    /// Returns the same errors as [`recv_from`](UdpSocket::recv_from).
     ///
     /// # Panics
     ///
-    /// If it has to wait and no runtime is entered on this thread.
+    /// Panics if the call has to wait and no runtime is entered on this thread.
     pub fn poll_peek_from(
         &self,
         cx: &mut Context<'_>,
@@ -98,15 +98,15 @@ impl UdpSocket {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe.
+    /// This method is cancel safe.
     ///
     /// # Errors
     ///
-    /// As [`recv_from`](UdpSocket::recv_from).
+    /// Returns the same errors as [`recv_from`](UdpSocket::recv_from).
     ///
     /// # Panics
     ///
-    /// If it has to wait and no runtime is entered on this thread.
+    /// Panics if the call has to wait and no runtime is entered on this thread.
     pub async fn peek_sender(&self) -> io::Result<SocketAddr> {
         self.io.async_io(Direction::Read, sender).await
     }
@@ -115,7 +115,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// As [`try_recv_from`](UdpSocket::try_recv_from).
+    /// Returns the same errors as [`try_recv_from`](UdpSocket::try_recv_from).
     pub fn try_peek_sender(&self) -> io::Result<SocketAddr> {
         self.io.try_io(Direction::Read, sender)
     }
@@ -125,11 +125,11 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// As [`recv_from`](UdpSocket::recv_from).
+    /// Returns the same errors as [`recv_from`](UdpSocket::recv_from).
     ///
     /// # Panics
     ///
-    /// If it has to wait and no runtime is entered on this thread.
+    /// Panics if the call has to wait and no runtime is entered on this thread.
     pub fn poll_peek_sender(&self, cx: &mut Context<'_>) -> Poll<io::Result<SocketAddr>> {
         self.io.poll_io(cx, Direction::Read, sender)
     }

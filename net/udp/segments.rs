@@ -30,7 +30,7 @@ impl UdpSocket {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a call that is dropped has sent nothing.
+    /// This method is cancel safe: a call that is dropped has sent nothing.
     ///
     /// # Errors
     ///
@@ -38,7 +38,7 @@ impl UdpSocket {
     ///
     /// # Panics
     ///
-    /// If `size` is 0; if it has to wait and no runtime is entered on this thread.
+    /// Panics if `size` is 0; if it has to wait and no runtime is entered on this thread.
     ///
     /// # Examples
     ///
@@ -71,7 +71,7 @@ impl UdpSocket {
     ///
     /// # Panics
     ///
-    /// If `size` is 0.
+    /// Panics if `size` is 0.
     pub fn try_send_segments(&self, data: &[u8], size: usize) -> io::Result<usize> {
         self.io.try_io(Direction::Write, |io| self.segments(io, data, size, None))
     }
@@ -80,7 +80,7 @@ impl UdpSocket {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a call that is dropped has sent nothing.
+    /// This method is cancel safe: a call that is dropped has sent nothing.
     ///
     /// # Errors
     ///
@@ -88,7 +88,7 @@ impl UdpSocket {
     ///
     /// # Panics
     ///
-    /// If `size` is 0; if it has to wait and no runtime is entered on this thread.
+    /// Panics if `size` is 0; if it has to wait and no runtime is entered on this thread.
     pub async fn send_segments_to(&self, data: &[u8], size: usize, target: SocketAddr) -> io::Result<usize> {
         self.io.async_io(Direction::Write, |io| self.segments(io, data, size, Some(target))).await
     }
@@ -102,7 +102,7 @@ impl UdpSocket {
     ///
     /// # Panics
     ///
-    /// If `size` is 0.
+    /// Panics if `size` is 0.
     pub fn try_send_segments_to(&self, data: &[u8], size: usize, target: SocketAddr) -> io::Result<usize> {
         self.io.try_io(Direction::Write, |io| self.segments(io, data, size, Some(target)))
     }

@@ -65,7 +65,7 @@ impl UdpSocket {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe.
+    /// This method is cancel safe.
     ///
     /// # Errors
     ///
@@ -75,7 +75,7 @@ impl UdpSocket {
     ///
     /// # Panics
     ///
-    /// If a name is to be looked up and no runtime is entered on this thread.
+    /// Panics if a name is to be looked up and no runtime is entered on this thread.
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<UdpSocket> {
         let socket = try_each(address, |address| ready(std::net::UdpSocket::bind(address))).await?;
         socket.set_nonblocking(true)?;
@@ -93,7 +93,7 @@ impl UdpSocket {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe.
+    /// This method is cancel safe.
     ///
     /// # Errors
     ///
@@ -103,7 +103,7 @@ impl UdpSocket {
     ///
     /// # Panics
     ///
-    /// If a name is to be looked up and no runtime is entered on this thread.
+    /// Panics if a name is to be looked up and no runtime is entered on this thread.
     pub async fn connect(&self, address: impl ToSocketAddrs) -> io::Result<()> {
         try_each(address, |address| ready(self.std().connect(address))).await
     }
@@ -112,7 +112,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// Those of getsockname(2).
+    /// Returns an error if getsockname(2) fails.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.std().local_addr()
     }
@@ -131,7 +131,7 @@ impl UdpSocket {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a call that is dropped has sent nothing.
+    /// This method is cancel safe: a call that is dropped has sent nothing.
     ///
     /// # Errors
     ///
@@ -141,7 +141,7 @@ impl UdpSocket {
     ///
     /// # Panics
     ///
-    /// If it has to wait, or a name is to be looked up, and no runtime is entered on this thread.
+    /// Panics if it has to wait, or a name is to be looked up, and no runtime is entered on this thread.
     pub async fn send_to(&self, data: &[u8], target: impl ToSocketAddrs) -> io::Result<usize> {
         let target = lookup_host(target).await?.next().ok_or_else(no_address)?;
         self.send_by(|io| io.send_to(data, target)).await
@@ -165,7 +165,7 @@ impl UdpSocket {
     ///
     /// # Panics
     ///
-    /// If it has to wait and no runtime is entered on this thread.
+    /// Panics if the call has to wait and no runtime is entered on this thread.
     pub fn poll_send_to(
         &self,
         cx: &mut Context<'_>,

@@ -11,7 +11,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// Those of getsockopt(2).
+    /// Returns an error if getsockopt(2) fails.
     pub fn tclass_v6(&self) -> io::Result<u32> {
         SockRef::from(self).tclass_v6()
     }

@@ -77,7 +77,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// Those of bind(2).
+    /// Returns an error if bind(2) fails.
     ///
     /// # Examples
     ///
@@ -105,7 +105,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// Those of socketpair(2).
+    /// Returns an error if socketpair(2) fails.
     ///
     /// # Examples
     ///
@@ -131,7 +131,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// Those of socket(2).
+    /// Returns an error if socket(2) fails.
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn unbound() -> io::Result<UnixDatagram> {
         UnixDatagram::from_std(std::os::unix::net::UnixDatagram::unbound()?)
@@ -160,7 +160,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// As [`connect`](UnixDatagram::connect).
+    /// Returns the same errors as [`connect`](UnixDatagram::connect).
     pub fn connect_addr(&self, address: &SocketAddr) -> io::Result<()> {
         self.std().connect_addr(address.as_std())
     }
@@ -169,7 +169,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// Those of getsockname(2).
+    /// Returns an error if getsockname(2) fails.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.std().local_addr().map(SocketAddr::from)
     }
@@ -189,7 +189,7 @@ impl UnixDatagram {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a call that is dropped has sent nothing.
+    /// This method is cancel safe: a call that is dropped has sent nothing.
     ///
     /// # Errors
     ///
@@ -199,7 +199,7 @@ impl UnixDatagram {
     ///
     /// # Panics
     ///
-    /// If it has to wait and no runtime is entered on this thread.
+    /// Panics if the call has to wait and no runtime is entered on this thread.
     pub async fn send_to(&self, data: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
         self.send_to_addr(data, &SocketAddr::of_path(path.as_ref())?).await
     }
@@ -218,11 +218,11 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// As [`send_to`](UnixDatagram::send_to).
+    /// Returns the same errors as [`send_to`](UnixDatagram::send_to).
     ///
     /// # Panics
     ///
-    /// If it has to wait and no runtime is entered on this thread.
+    /// Panics if the call has to wait and no runtime is entered on this thread.
     pub fn poll_send_to(
         &self,
         cx: &mut Context<'_>,
@@ -237,15 +237,15 @@ impl UnixDatagram {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a call that is dropped has sent nothing.
+    /// This method is cancel safe: a call that is dropped has sent nothing.
     ///
     /// # Errors
     ///
-    /// As [`send_to`](UnixDatagram::send_to).
+    /// Returns the same errors as [`send_to`](UnixDatagram::send_to).
     ///
     /// # Panics
     ///
-    /// If it has to wait and no runtime is entered on this thread.
+    /// Panics if the call has to wait and no runtime is entered on this thread.
     pub async fn send_to_addr(&self, data: &[u8], address: &SocketAddr) -> io::Result<usize> {
         let to = address.to_call()?;
         full_queue::send(&self.io, ByAddress, |io| io.send_to(data, &to)).await
@@ -255,7 +255,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// As [`try_send_to`](UnixDatagram::try_send_to).
+    /// Returns the same errors as [`try_send_to`](UnixDatagram::try_send_to).
     pub fn try_send_to_addr(&self, data: &[u8], address: &SocketAddr) -> io::Result<usize> {
         let to = address.to_call()?;
         self.try_send_by(|io| io.send_to(data, &to))

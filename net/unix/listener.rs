@@ -86,7 +86,7 @@ impl UnixListener {
     ///
     /// # Errors
     ///
-    /// As [`bind`](UnixListener::bind).
+    /// Returns the same errors as [`bind`](UnixListener::bind).
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn bind_addr(address: &SocketAddr) -> io::Result<UnixListener> {
         let socket = sys::socket(Type::STREAM)?;
@@ -109,7 +109,7 @@ impl UnixListener {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a call that is dropped has accepted nothing.
+    /// This method is cancel safe: a call that is dropped has accepted nothing.
     ///
     /// # Errors
     ///
@@ -119,7 +119,7 @@ impl UnixListener {
     ///
     /// # Panics
     ///
-    /// If it has to wait and no runtime is entered on this thread.
+    /// Panics if the call has to wait and no runtime is entered on this thread.
     pub async fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
         let mut acceptor = self.io.acceptor();
         poll_fn(|cx| acceptor.poll(cx)).await
@@ -130,11 +130,11 @@ impl UnixListener {
     ///
     /// # Errors
     ///
-    /// As [`accept`](UnixListener::accept).
+    /// Returns the same errors as [`accept`](UnixListener::accept).
     ///
     /// # Panics
     ///
-    /// As [`accept`](UnixListener::accept).
+    /// Panics in the same cases as [`accept`](UnixListener::accept).
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(UnixStream, SocketAddr)>> {
         self.io.poll_accept(cx)
     }
@@ -148,7 +148,7 @@ impl UnixListener {
     ///
     /// # Errors
     ///
-    /// Those of getsockname(2).
+    /// Returns an error if getsockname(2) fails.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.io.get().local_addr().map(SocketAddr::from)
     }
@@ -157,7 +157,7 @@ impl UnixListener {
     ///
     /// # Errors
     ///
-    /// Those of getsockopt(2).
+    /// Returns an error if getsockopt(2) fails.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.io.get().take_error()
     }
@@ -169,7 +169,7 @@ impl UnixListener {
     ///
     /// # Errors
     ///
-    /// Those of fcntl(2).
+    /// Returns an error if fcntl(2) fails.
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn from_std(listener: net::UnixListener) -> io::Result<UnixListener> {
         listener.set_nonblocking(true)?;
@@ -180,7 +180,7 @@ impl UnixListener {
     ///
     /// # Errors
     ///
-    /// None so far.
+    /// Currently always returns `Ok`.
     pub fn into_std(self) -> io::Result<net::UnixListener> {
         Ok(self.io.into_inner())
     }
@@ -238,7 +238,7 @@ impl AsRawFd for UnixListener {
     }
 }
 
-/// As [`UnixListener::from_std`].
+/// Equivalent to [`UnixListener::from_std`].
 impl TryFrom<net::UnixListener> for UnixListener {
     type Error = io::Error;
 
@@ -248,7 +248,7 @@ impl TryFrom<net::UnixListener> for UnixListener {
     }
 }
 
-/// As [`UnixListener::into_std`].
+/// Equivalent to [`UnixListener::into_std`].
 impl TryFrom<UnixListener> for net::UnixListener {
     type Error = io::Error;
 

@@ -66,7 +66,7 @@ impl UnixSocket {
     ///
     /// # Errors
     ///
-    /// As [`UnixListener::bind`].
+    /// Returns the same errors as [`UnixListener::bind`].
     pub fn bind(&self, path: impl AsRef<Path>) -> io::Result<()> {
         self.socket.bind(&SocketAddr::of_path(path.as_ref())?.to_call()?)
     }
@@ -86,7 +86,7 @@ impl UnixSocket {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a call that is dropped closes its socket.
+    /// This method is cancel safe: a call that is dropped closes its socket.
     ///
     /// # Errors
     ///
@@ -95,7 +95,7 @@ impl UnixSocket {
     ///
     /// # Panics
     ///
-    /// If it has to wait and no runtime is entered on this thread.
+    /// Panics if the call has to wait and no runtime is entered on this thread.
     pub async fn connect(self, path: impl AsRef<Path>) -> io::Result<UnixStream> {
         self.check(Type::STREAM, "this socket is for datagrams: take `datagram`, and connect that")?;
         let address = SocketAddr::of_path(path.as_ref())?;

@@ -62,7 +62,7 @@ impl UnixStream {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a call that is dropped closes its socket.
+    /// This method is cancel safe: a call that is dropped closes its socket.
     ///
     /// # Errors
     ///
@@ -75,7 +75,7 @@ impl UnixStream {
     ///
     /// # Panics
     ///
-    /// If it has to wait and no runtime is entered on this thread.
+    /// Panics if the call has to wait and no runtime is entered on this thread.
     pub async fn connect(path: impl AsRef<Path>) -> io::Result<UnixStream> {
         let address = SocketAddr::of_path(path.as_ref())?;
         UnixStream::connect_addr(&address).await
@@ -85,15 +85,15 @@ impl UnixStream {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a call that is dropped closes its socket.
+    /// This method is cancel safe: a call that is dropped closes its socket.
     ///
     /// # Errors
     ///
-    /// As [`connect`](UnixStream::connect).
+    /// Returns the same errors as [`connect`](UnixStream::connect).
     ///
     /// # Panics
     ///
-    /// As [`connect`](UnixStream::connect).
+    /// Panics in the same cases as [`connect`](UnixStream::connect).
     pub async fn connect_addr(address: &SocketAddr) -> io::Result<UnixStream> {
         connect::connect(sys::socket(Type::STREAM)?, address).await.map(UnixStream::of)
     }
@@ -102,7 +102,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// Those of socketpair(2).
+    /// Returns an error if socketpair(2) fails.
     ///
     /// # Examples
     ///
@@ -145,7 +145,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// Those of fcntl(2).
+    /// Returns an error if fcntl(2) fails.
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn from_std(stream: net::UnixStream) -> io::Result<UnixStream> {
         stream.set_nonblocking(true)?;
@@ -158,7 +158,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// None so far.
+    /// Currently always returns `Ok`.
     pub fn into_std(self) -> io::Result<net::UnixStream> {
         Ok(self.io.into_inner().socket)
     }
@@ -167,7 +167,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// Those of getsockname(2).
+    /// Returns an error if getsockname(2) fails.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.io.get().socket.local_addr().map(SocketAddr::from)
     }
@@ -176,7 +176,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// Those of getpeername(2).
+    /// Returns an error if getpeername(2) fails.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.io.get().socket.peer_addr().map(SocketAddr::from)
     }
@@ -185,7 +185,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// Those of getsockopt(2).
+    /// Returns an error if getsockopt(2) fails.
     ///
     /// # Examples
     ///
@@ -204,7 +204,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// Those of getsockopt(2).
+    /// Returns an error if getsockopt(2) fails.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.io.get().socket.take_error()
     }
@@ -214,7 +214,7 @@ impl UnixStream {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe.
+    /// This method is cancel safe.
     ///
     /// # Errors
     ///
@@ -228,7 +228,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// Those of shutdown(2).
+    /// Returns an error if shutdown(2) fails.
     pub fn shutdown_std(&self, how: Shutdown) -> io::Result<()> {
         self.io.get().socket.shutdown(how)
     }
@@ -318,7 +318,7 @@ impl AsRawFd for UnixStream {
     }
 }
 
-/// As [`UnixStream::from_std`].
+/// Equivalent to [`UnixStream::from_std`].
 impl TryFrom<net::UnixStream> for UnixStream {
     type Error = io::Error;
 
@@ -328,7 +328,7 @@ impl TryFrom<net::UnixStream> for UnixStream {
     }
 }
 
-/// As [`UnixStream::into_std`].
+/// Equivalent to [`UnixStream::into_std`].
 impl TryFrom<UnixStream> for net::UnixStream {
     type Error = io::Error;
 

@@ -34,7 +34,7 @@ macro_rules! end_methods {
             ///
             /// # Errors
             ///
-            /// As [`from_file`](Self::from_file).
+            /// Returns the same errors as [`from_file`](Self::from_file).
             $(#[$example])*
             #[cfg_attr(debug_assertions, track_caller)]
             pub fn from_owned_fd(fd: ::std::os::fd::OwnedFd) -> ::std::io::Result<$type> {
@@ -47,7 +47,7 @@ macro_rules! end_methods {
             ///
             /// # Errors
             ///
-            /// None so far.
+            /// Currently always returns `Ok`.
             #[cfg_attr(debug_assertions, track_caller)]
             pub fn from_file_unchecked(file: ::std::fs::File) -> ::std::io::Result<$type> {
                 $type::from_owned_fd_unchecked(file.into())
@@ -57,7 +57,7 @@ macro_rules! end_methods {
             ///
             /// # Errors
             ///
-            /// None so far.
+            /// Currently always returns `Ok`.
             #[cfg_attr(debug_assertions, track_caller)]
             pub fn from_owned_fd_unchecked(fd: ::std::os::fd::OwnedFd) -> ::std::io::Result<$type> {
                 Ok($type::of(fd.into(), false))
@@ -84,7 +84,7 @@ macro_rules! end_methods {
             ///
             /// # Errors
             ///
-            /// Those of fcntl(2).
+            /// Returns an error if fcntl(2) fails.
             pub fn into_blocking_fd(self) -> ::std::io::Result<::std::os::fd::OwnedFd> {
                 let fd = self.into_nonblocking_fd()?;
                 $crate::net::unix::pipe::end::set_blocking(&fd, true)?;
@@ -95,7 +95,7 @@ macro_rules! end_methods {
             ///
             /// # Errors
             ///
-            /// None so far.
+            /// Currently always returns `Ok`.
             pub fn into_nonblocking_fd(self) -> ::std::io::Result<::std::os::fd::OwnedFd> {
                 Ok(self.io.into_inner().pipe.into())
             }
