@@ -29,8 +29,8 @@ pub trait ToSocketAddrs: sealed::Resolve {}
 ///
 /// # Errors
 ///
-/// [`InvalidInput`](io::ErrorKind::InvalidInput) if a string is not of the form `host:port`, and
-/// whatever the system's resolver says.
+/// Returns [`InvalidInput`](io::ErrorKind::InvalidInput) if a string is not of the form `host:port`, and whatever the
+/// system's resolver says.
 ///
 /// # Panics
 ///

@@ -72,8 +72,9 @@ macro_rules! datagram_methods {
             ///
             /// # Errors
             ///
-            /// Those of registration, such as [`ResourceBusy`](std::io::ErrorKind::ResourceBusy) if two runtimes
-            /// wait to receive from it at once. An error of the socket's own makes it readable, and is for `try_recv` to tell.
+            /// Returns an error if the descriptor cannot be registered, such as
+            /// [`ResourceBusy`](std::io::ErrorKind::ResourceBusy) if two runtimes wait to receive at once. An error of
+            /// the socket's own makes it readable, and is for `try_recv` to tell.
             ///
             /// # Panics
             ///
@@ -83,8 +84,8 @@ macro_rules! datagram_methods {
                 self.io.ready($crate::runtime::io::reactor::Direction::Read).await.map(drop)
             }
 
-            /// As [`readable`](Self::readable), for a future of one's own. Only the latest caller is
-            /// woken, of this and of all `poll_recv` and `poll_peek` calls.
+            /// Polls for read readiness; see [`readable`](Self::readable). Only the waker passed to the latest call of
+            /// any `poll_recv` or `poll_peek` method is woken.
             ///
             /// # Errors
             ///
@@ -117,8 +118,8 @@ macro_rules! datagram_methods {
                 self.io.ready($crate::runtime::io::reactor::Direction::Write).await.map(drop)
             }
 
-            /// As [`writable`](Self::writable), for a future of one's own. Only the latest caller is
-            /// woken, of this and of all `poll_send` calls.
+            /// Polls for write readiness; see [`writable`](Self::writable). Only the waker passed to the latest call of
+            /// any `poll_send` method is woken.
             ///
             /// # Errors
             ///
@@ -144,7 +145,7 @@ macro_rules! datagram_methods {
             ///
             /// # Errors
             ///
-            /// Those of recv(2), and those of [`readable`](Self::readable).
+            /// Returns the errors of recv(2), and the errors of [`readable`](Self::readable).
             ///
             /// # Panics
             ///
@@ -154,17 +155,17 @@ macro_rules! datagram_methods {
                 self.io.async_io($crate::runtime::io::reactor::Direction::Read, |io| io.recv(buffer)).await
             }
 
-            /// As [`recv`](Self::recv), without waiting.
+            /// Tries to receive one datagram, without waiting; see [`recv`](Self::recv).
             ///
             /// # Errors
             ///
-            /// [`WouldBlock`](std::io::ErrorKind::WouldBlock) if nothing is there, and those of recv(2).
+            /// Returns [`WouldBlock`](std::io::ErrorKind::WouldBlock) if nothing is there, and the errors of recv(2).
             pub fn try_recv(&self, buffer: &mut [u8]) -> ::std::io::Result<usize> {
                 self.io.try_io($crate::runtime::io::reactor::Direction::Read, |io| io.recv(buffer))
             }
 
-            /// As [`recv`](Self::recv), for a future of one's own. Only the latest caller is woken, of
-            /// this and of all other `poll_recv` and `poll_peek` calls.
+            /// Polls to receive one datagram; see [`recv`](Self::recv). Only the waker passed to the latest call of any
+            /// `poll_recv` or `poll_peek` method is woken.
             ///
             /// # Errors
             ///
@@ -189,7 +190,7 @@ macro_rules! datagram_methods {
             ///
             /// # Errors
             ///
-            /// Those of recvfrom(2), and those of [`readable`](Self::readable).
+            /// Returns the errors of recvfrom(2), and the errors of [`readable`](Self::readable).
             ///
             /// # Panics
             ///
@@ -199,17 +200,19 @@ macro_rules! datagram_methods {
                 self.io.async_io($crate::runtime::io::reactor::Direction::Read, |io| io.recv_from(buffer)).await
             }
 
-            /// As [`recv_from`](Self::recv_from), without waiting.
+            /// Tries to receive one datagram and the address of its sender, without waiting; see
+            /// [`recv_from`](Self::recv_from).
             ///
             /// # Errors
             ///
-            /// [`WouldBlock`](std::io::ErrorKind::WouldBlock) if nothing is there, and those of recvfrom(2).
+            /// Returns [`WouldBlock`](std::io::ErrorKind::WouldBlock) if nothing is there, and the errors of
+            /// recvfrom(2).
             pub fn try_recv_from(&self, buffer: &mut [u8]) -> ::std::io::Result<(usize, $address)> {
                 self.io.try_io($crate::runtime::io::reactor::Direction::Read, |io| io.recv_from(buffer))
             }
 
-            /// As [`recv_from`](Self::recv_from), for a future of one's own. Only the latest caller is
-            /// woken, of this and of all other `poll_recv` and `poll_peek` calls.
+            /// Polls to receive one datagram and the address of its sender; see [`recv_from`](Self::recv_from). Only
+            /// the waker passed to the latest call of any `poll_recv` or `poll_peek` method is woken.
             ///
             /// # Errors
             ///
@@ -235,7 +238,7 @@ macro_rules! datagram_methods {
             ///
             /// # Errors
             ///
-            /// Those of send(2), such as `EMSGSIZE` if it is too long, and those of
+            /// Returns the errors of send(2), such as `EMSGSIZE` if it is too long, and the errors of
             /// [`writable`](Self::writable).
             ///
             /// # Panics
@@ -246,17 +249,17 @@ macro_rules! datagram_methods {
                 self.send_by(|io| io.send(data)).await
             }
 
-            /// As [`send`](Self::send), without waiting.
+            /// Tries to send one datagram to the peer, without waiting; see [`send`](Self::send).
             ///
             /// # Errors
             ///
-            /// [`WouldBlock`](std::io::ErrorKind::WouldBlock) if there is no room, and those of send(2).
+            /// Returns [`WouldBlock`](std::io::ErrorKind::WouldBlock) if there is no room, and the errors of send(2).
             pub fn try_send(&self, data: &[u8]) -> ::std::io::Result<usize> {
                 self.try_send_by(|io| io.send(data))
             }
 
-            /// As [`send`](Self::send), for a future of one's own. Only the latest caller is woken, of
-            /// this and of all other `poll_send` calls.
+            /// Polls to send one datagram to the peer; see [`send`](Self::send). Only the waker passed to the latest
+            /// call of any `poll_send` method is woken.
             ///
             /// # Errors
             ///

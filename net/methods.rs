@@ -17,8 +17,8 @@ macro_rules! read_methods {
             ///
             /// # Errors
             ///
-            /// Those of registration, such as [`ResourceBusy`](std::io::ErrorKind::ResourceBusy) if two runtimes
-            /// wait for the same direction of it at once.
+            /// Returns an error if the descriptor cannot be registered, such as
+            /// [`ResourceBusy`](std::io::ErrorKind::ResourceBusy) if two runtimes wait for the same direction at once.
             ///
             /// # Panics
             ///
@@ -28,8 +28,8 @@ macro_rules! read_methods {
                 self.io.ready($crate::runtime::io::reactor::Direction::Read).await.map(drop)
             }
 
-            /// As [`readable`](Self::readable), for a future of one's own. Only the latest caller is
-            /// woken, of this and of `poll_read`.
+            /// Polls for read readiness; see [`readable`](Self::readable). Only the waker passed to the latest call of
+            /// this method or `poll_read` is woken.
             ///
             /// # Errors
             ///
@@ -46,8 +46,8 @@ macro_rules! read_methods {
             ///
             /// # Errors
             ///
-            /// [`WouldBlock`](std::io::ErrorKind::WouldBlock) if nothing is there, and those of recv(2), or of
-            /// read(2) for a pipe.
+            /// Returns [`WouldBlock`](std::io::ErrorKind::WouldBlock) if nothing is there, and the errors of recv(2),
+            /// or of read(2) for a pipe.
             pub fn try_read(&self, buffer: &mut [u8]) -> ::std::io::Result<usize> {
                 self.io.try_read(buffer)
             }
@@ -79,8 +79,8 @@ macro_rules! write_methods {
             ///
             /// # Errors
             ///
-            /// Those of registration, such as [`ResourceBusy`](std::io::ErrorKind::ResourceBusy) if two runtimes
-            /// wait for the same direction of it at once.
+            /// Returns an error if the descriptor cannot be registered, such as
+            /// [`ResourceBusy`](std::io::ErrorKind::ResourceBusy) if two runtimes wait for the same direction at once.
             ///
             /// # Panics
             ///
@@ -90,8 +90,8 @@ macro_rules! write_methods {
                 self.io.ready($crate::runtime::io::reactor::Direction::Write).await.map(drop)
             }
 
-            /// As [`writable`](Self::writable), for a future of one's own. Only the latest caller is
-            /// woken, of this and of `poll_write`.
+            /// Polls for write readiness; see [`writable`](Self::writable). Only the waker passed to the latest call of
+            /// this method or `poll_write` is woken.
             ///
             /// # Errors
             ///
@@ -108,8 +108,8 @@ macro_rules! write_methods {
             ///
             /// # Errors
             ///
-            /// [`WouldBlock`](std::io::ErrorKind::WouldBlock) if there is no room, and those of send(2), or of
-            /// write(2) for a pipe.
+            /// Returns [`WouldBlock`](std::io::ErrorKind::WouldBlock) if there is no room, and the errors of send(2),
+            /// or of write(2) for a pipe.
             pub fn try_write(&self, buffer: &[u8]) -> ::std::io::Result<usize> {
                 self.io.try_write(buffer)
             }
@@ -139,8 +139,8 @@ macro_rules! ready_method {
             ///
             /// # Errors
             ///
-            /// Those of registration, such as [`ResourceBusy`](std::io::ErrorKind::ResourceBusy) if two runtimes
-            /// wait for the same direction of it at once.
+            /// Returns an error if the descriptor cannot be registered, such as
+            /// [`ResourceBusy`](std::io::ErrorKind::ResourceBusy) if two runtimes wait for the same direction at once.
             ///
             /// # Panics
             ///
@@ -167,7 +167,7 @@ macro_rules! ready_methods {
             ///
             /// # Errors
             ///
-            /// [`WouldBlock`](std::io::ErrorKind::WouldBlock) if nothing is ready, and those of the call.
+            /// Returns [`WouldBlock`](std::io::ErrorKind::WouldBlock) if nothing is ready, and the errors of the call.
             pub fn try_io<R>(&self, interest: $crate::runtime::io::interest::Interest, operation: impl FnOnce() -> ::std::io::Result<R>) -> ::std::io::Result<R> {
                 self.io.try_io_for(interest, |_| operation())
             }
@@ -181,7 +181,7 @@ macro_rules! ready_methods {
             ///
             /// # Errors
             ///
-            /// Those of the call, and those of [`ready`](Self::ready).
+            /// Returns the errors of the call, and the errors of [`ready`](Self::ready).
             ///
             /// # Panics
             ///
@@ -236,7 +236,7 @@ macro_rules! deadline_methods {
             ///
             /// # Errors
             ///
-            /// [`InvalidInput`](std::io::ErrorKind::InvalidInput) for a duration of zero, as in std.
+            /// Returns [`InvalidInput`](std::io::ErrorKind::InvalidInput) for a duration of zero, as in std.
             $(#[$example])*
             pub fn set_read_timeout(&self, timeout: Option<::std::time::Duration>) -> ::std::io::Result<()> {
                 self.io.set_timeout($crate::runtime::io::reactor::Direction::Read, timeout)
@@ -264,7 +264,7 @@ macro_rules! deadline_methods {
             ///
             /// # Errors
             ///
-            /// [`InvalidInput`](std::io::ErrorKind::InvalidInput) for a duration of zero, as in std.
+            /// Returns [`InvalidInput`](std::io::ErrorKind::InvalidInput) for a duration of zero, as in std.
             pub fn set_write_timeout(&self, timeout: Option<::std::time::Duration>) -> ::std::io::Result<()> {
                 self.io.set_timeout($crate::runtime::io::reactor::Direction::Write, timeout)
             }

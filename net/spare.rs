@@ -90,7 +90,7 @@ macro_rules! recv_buf_methods {
                     .await
             }
 
-            /// As [`recv_buf`](Self::recv_buf), without waiting.
+            /// Tries to receive one datagram into a growing buffer, without waiting; see [`recv_buf`](Self::recv_buf).
             ///
             /// # Errors
             ///
@@ -124,7 +124,8 @@ macro_rules! recv_buf_methods {
                 received.and_then($convert)
             }
 
-            /// As [`recv_buf_from`](Self::recv_buf_from), without waiting.
+            /// Tries to receive one datagram into a growing buffer, and the address of its sender, without waiting; see
+            /// [`recv_buf_from`](Self::recv_buf_from).
             ///
             /// # Errors
             ///

@@ -79,9 +79,8 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Errors
     ///
-    /// Those of registration: `EPERM` if the descriptor cannot be waited for, as it is of a regular
-    /// file or a directory; `EEXIST` if it is registered with this runtime already. Use a duplicate
-    /// then.
+    /// Returns the errors of registration: `EPERM` if the descriptor cannot be waited for, as it is of a regular file
+    /// or a directory; `EEXIST` if it is registered with this runtime already. Use a duplicate then.
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn new(inner: T) -> io::Result<AsyncFd<T>> {
         Ok(AsyncFd::try_new(inner)?)
@@ -189,9 +188,8 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Errors
     ///
-    /// Those of registration, see [`new`](AsyncFd::new), and
-    /// [`ResourceBusy`](io::ErrorKind::ResourceBusy) if two runtimes wait for the same direction of the
-    /// descriptor at once.
+    /// Returns the errors of registration, see [`new`](AsyncFd::new), and [`ResourceBusy`](io::ErrorKind::ResourceBusy)
+    /// if two runtimes wait for the same direction of the descriptor at once.
     ///
     /// # Panics
     ///
@@ -258,8 +256,8 @@ impl<T: AsFd> AsyncFd<T> {
         Ok(AsyncFdReadyGuard::new(self, found))
     }
 
-    /// As [`readable`](AsyncFd::readable), for a future of one's own. Only the latest caller is
-    /// woken.
+    /// Polls for read readiness; see [`readable`](AsyncFd::readable). Only the waker passed to the latest call of this
+    /// method is woken.
     ///
     /// # Errors
     ///
@@ -273,8 +271,8 @@ impl<T: AsFd> AsyncFd<T> {
         Poll::Ready(Ok(AsyncFdReadyGuard::new(self, self.io.found(Some(event), None))))
     }
 
-    /// As [`writable`](AsyncFd::writable), for a future of one's own. Only the latest caller is
-    /// woken.
+    /// Polls for write readiness; see [`writable`](AsyncFd::writable). Only the waker passed to the latest call of this
+    /// method is woken.
     ///
     /// # Errors
     ///
@@ -296,7 +294,7 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if nothing is ready, and those of the call.
+    /// Returns [`WouldBlock`](io::ErrorKind::WouldBlock) if nothing is ready, and the errors of the call.
     pub fn try_io<R>(
         &self,
         interest: Interest,
@@ -315,7 +313,7 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Errors
     ///
-    /// Those of the call, and those of [`readable`](AsyncFd::readable).
+    /// Returns the errors of the call, and the errors of [`readable`](AsyncFd::readable).
     ///
     /// # Panics
     ///

@@ -153,7 +153,7 @@ impl<L: Accept, S: Future> Serve<L, S> {
     ///
     /// # Errors
     ///
-    /// Those of the listener, after which those who are served had their grace, too. That descriptors or
+    /// Returns the errors of the listener, after which those who are served had their grace, too. That descriptors or
     /// memory have run out, or that one connection was broken, is none: that passes.
     ///
     /// # Panics

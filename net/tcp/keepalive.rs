@@ -29,7 +29,8 @@ macro_rules! keepalive_methods {
             ///
             /// # Errors
             ///
-            /// Those of setsockopt(2): `EINVAL` for a duration of zero, or of more than 32,767 seconds.
+            /// Returns an error if setsockopt(2) fails, such as `EINVAL` for a duration of zero, or of more than 32,767
+            /// seconds.
             pub fn set_keepalive_interval(&self, interval: Duration) -> io::Result<()> {
                 let interval = TcpKeepalive::new().with_interval(whole_seconds(interval));
                 SockRef::from(self).set_tcp_keepalive(&interval)
@@ -49,7 +50,7 @@ macro_rules! keepalive_methods {
             ///
             /// # Errors
             ///
-            /// Those of setsockopt(2): `EINVAL` for none, or more than 127.
+            /// Returns an error if setsockopt(2) fails, such as `EINVAL` for none, or more than 127.
             pub fn set_keepalive_count(&self, count: u32) -> io::Result<()> {
                 SockRef::from(self).set_tcp_keepalive(&TcpKeepalive::new().with_retries(probes(count)))
             }
@@ -74,7 +75,8 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of setsockopt(2): `EINVAL` for a duration of zero, or of more than 32,767 seconds.
+    /// Returns an error if setsockopt(2) fails, such as `EINVAL` for a duration of zero, or of more than 32,767
+    /// seconds.
     ///
     /// # Examples
     ///

@@ -20,7 +20,7 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of setsockopt(2), such as `ENODEV` if there is none of that name.
+    /// Returns an error if setsockopt(2) fails, such as `ENODEV` if there is none of that name.
     pub fn bind_device(&self, interface: Option<&[u8]>) -> io::Result<()> {
         self.socket.bind_device(interface)
     }

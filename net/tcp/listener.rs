@@ -69,7 +69,7 @@ impl TcpListener {
     /// # Errors
     ///
     /// The error of the last address, such as [`AddrInUse`](io::ErrorKind::AddrInUse);
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if there is no address; and those of
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if there is no address; and the errors of
     /// [`lookup_host`](crate::net::lookup_host).
     ///
     /// # Panics
@@ -105,8 +105,8 @@ impl TcpListener {
         poll_fn(|cx| acceptor.poll(cx)).await
     }
 
-    /// As [`accept`](TcpListener::accept), for a future of one's own. Only the latest caller is
-    /// woken.
+    /// Polls to accept a connection; see [`accept`](TcpListener::accept). Only the waker passed to the latest call of
+    /// this method is woken.
     ///
     /// # Errors
     ///
@@ -161,7 +161,7 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// Those of setsockopt(2): `EINVAL` for 0, or more than 255.
+    /// Returns an error if setsockopt(2) fails, such as `EINVAL` for 0, or more than 255.
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
         self.io.get().set_ttl(field(ttl)?)
     }

@@ -73,7 +73,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// Those of setsockopt(2): `EINVAL` for 0, or more than 255.
+    /// Returns an error if setsockopt(2) fails, such as `EINVAL` for 0, or more than 255.
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
         self.io.get().set_ttl(option_values::field(ttl)?)
     }
@@ -97,7 +97,8 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// Those of setsockopt(2): `EINVAL` for a duration of zero, or of more than 32,767 seconds.
+    /// Returns an error if setsockopt(2) fails, such as `EINVAL` for a duration of zero, or of more than 32,767
+    /// seconds.
     ///
     /// # Examples
     ///

@@ -101,7 +101,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// Those of recv(2), and those of [`readable`](TcpStream::readable).
+    /// Returns the errors of recv(2), and the errors of [`readable`](TcpStream::readable).
     ///
     /// # Panics
     ///
@@ -113,8 +113,8 @@ impl TcpStream {
         self.io.async_io(Direction::Read, |stream| sys::peek(stream.as_fd(), buffer)).await
     }
 
-    /// As [`peek`](TcpStream::peek), for a future of one's own. Only the latest caller is woken, of
-    /// this and of `poll_read`.
+    /// Polls to copy received bytes without removing them from the queue; see [`peek`](TcpStream::peek). Only the waker
+    /// passed to the latest call of this method or `poll_read` is woken.
     ///
     /// # Errors
     ///

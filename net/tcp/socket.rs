@@ -44,7 +44,7 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of socket(2), such as `EMFILE`.
+    /// Returns an error if socket(2) fails, such as `EMFILE`.
     pub fn new_v4() -> io::Result<TcpSocket> {
         sys::socket((Ipv4Addr::UNSPECIFIED, 0).into()).map(|socket| TcpSocket { socket })
     }
@@ -53,7 +53,7 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of socket(2), such as `EAFNOSUPPORT` on a host without IPv6.
+    /// Returns an error if socket(2) fails, such as `EAFNOSUPPORT` on a host without IPv6.
     pub fn new_v6() -> io::Result<TcpSocket> {
         sys::socket((Ipv6Addr::UNSPECIFIED, 0).into()).map(|socket| TcpSocket { socket })
     }
@@ -83,7 +83,7 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of bind(2), such as [`AddrInUse`](io::ErrorKind::AddrInUse).
+    /// Returns the errors of bind(2), such as [`AddrInUse`](io::ErrorKind::AddrInUse).
     pub fn bind(&self, addr: SocketAddr) -> io::Result<()> {
         self.socket.bind(&addr.into())
     }
@@ -116,7 +116,7 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of connect(2), such as [`ConnectionRefused`](io::ErrorKind::ConnectionRefused), also those
+    /// Returns the errors of connect(2), such as [`ConnectionRefused`](io::ErrorKind::ConnectionRefused), also those
     /// that come later.
     ///
     /// # Panics

@@ -163,7 +163,7 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of setsockopt(2), and `EINVAL` for more than 255.
+    /// Returns the errors of setsockopt(2), and `EINVAL` for more than 255.
     pub fn set_tos_v4(&self, tos: u32) -> io::Result<()> {
         self.socket.set_tos_v4(option_values::field(tos)?)
     }

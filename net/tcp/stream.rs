@@ -69,11 +69,10 @@ impl TcpStream {
     /// # Errors
     ///
     /// That of the first address, in the order of trying, such as
-    /// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused). An error that says only that there is no
-    /// way from here, such as [`NetworkUnreachable`](io::ErrorKind::NetworkUnreachable) of a family
-    /// that this host does not have, is passed over for one that tells more.
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if there is no address; and those of
-    /// [`lookup_host`].
+    /// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused). An error that says only that there is no way from here,
+    /// such as [`NetworkUnreachable`](io::ErrorKind::NetworkUnreachable) of a family that this host does not have, is
+    /// passed over for one that tells more. [`InvalidInput`](io::ErrorKind::InvalidInput) if there is no address; and
+    /// the errors of [`lookup_host`].
     ///
     /// # Panics
     ///
@@ -93,7 +92,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// [`TimedOut`](io::ErrorKind::TimedOut) if the time is up first, and those of
+    /// Returns [`TimedOut`](io::ErrorKind::TimedOut) if the time is up first, and the errors of
     /// [`connect`](TcpStream::connect). A `TimedOut` with an errno is the system's own, which has given up.
     ///
     /// # Panics
@@ -170,7 +169,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// [`NotConnected`](io::ErrorKind::NotConnected) once the connection has gone.
+    /// Returns [`NotConnected`](io::ErrorKind::NotConnected) once the connection has gone.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.io.get().peer_addr()
     }
@@ -195,7 +194,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// Those of shutdown(2), without [`NotConnected`](io::ErrorKind::NotConnected).
+    /// Returns the errors of shutdown(2), without [`NotConnected`](io::ErrorKind::NotConnected).
     pub async fn shutdown(&self) -> io::Result<()> {
         self.close_writing()
     }
@@ -205,7 +204,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// [`NotConnected`](io::ErrorKind::NotConnected) if the connection is gone already.
+    /// Returns [`NotConnected`](io::ErrorKind::NotConnected) if the connection is gone already.
     pub fn shutdown_std(&self, how: Shutdown) -> io::Result<()> {
         self.io.get().shutdown(how)
     }

@@ -19,7 +19,7 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of setsockopt(2): `EINVAL` for more than 255.
+    /// Returns an error if setsockopt(2) fails, such as `EINVAL` for more than 255.
     pub fn set_tclass_v6(&self, tclass: u32) -> io::Result<()> {
         self.socket.set_tclass_v6(field(tclass)?)
     }

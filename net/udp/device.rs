@@ -19,7 +19,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// Those of setsockopt(2), such as `ENODEV` if there is no such interface. Changing it needs
+    /// Returns an error if setsockopt(2) fails, such as `ENODEV` if there is no such interface. Changing it needs
     /// `CAP_NET_RAW`, and so did setting it before Linux 5.7.
     pub fn bind_device(&self, interface: Option<&[u8]>) -> io::Result<()> {
         SockRef::from(self).bind_device(interface)

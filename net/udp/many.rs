@@ -70,11 +70,11 @@ impl UdpSocket {
         self.io.async_io(Direction::Read, |io| self.conclude(batch.receive(io))).await
     }
 
-    /// As [`recv_many`](UdpSocket::recv_many), without waiting.
+    /// Tries to receive several datagrams with one call, without waiting; see [`recv_many`](UdpSocket::recv_many).
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if nothing is there, and as
+    /// Returns [`WouldBlock`](io::ErrorKind::WouldBlock) if nothing is there, and as
     /// [`recv_many`](UdpSocket::recv_many).
     pub fn try_recv_many(&self, batch: &mut Batch) -> io::Result<usize> {
         batch.clear();
@@ -133,11 +133,11 @@ impl UdpSocket {
         self.io.async_io(Direction::Write, |io| self.conclude(sys::send(io, datagrams.clone()))).await
     }
 
-    /// As [`send_many`](UdpSocket::send_many), without waiting.
+    /// Tries to send several datagrams with one call, without waiting; see [`send_many`](UdpSocket::send_many).
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if there is no room for the first, and as
+    /// Returns [`WouldBlock`](io::ErrorKind::WouldBlock) if there is no room for the first, and as
     /// [`send_many`](UdpSocket::send_many).
     pub fn try_send_many<'a>(&self, datagrams: impl IntoIterator<Item = Outgoing<'a>>) -> io::Result<usize> {
         self.left_over()?;

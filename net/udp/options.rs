@@ -77,7 +77,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// Those of setsockopt(2), such as `EINVAL` if the address is no group's, and `ENODEV` if there is
+    /// Returns an error if setsockopt(2) fails, such as `EINVAL` if the address is no group's, and `ENODEV` if there is
     /// no such interface.
     pub fn join_multicast_v4(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
         self.std().join_multicast_v4(&group, &interface)
@@ -87,7 +87,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// Those of setsockopt(2), such as [`AddrNotAvailable`](io::ErrorKind::AddrNotAvailable) if it is no
+    /// Returns the errors of setsockopt(2), such as [`AddrNotAvailable`](io::ErrorKind::AddrNotAvailable) if it is no
     /// member.
     pub fn leave_multicast_v4(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
         self.std().leave_multicast_v4(&group, &interface)

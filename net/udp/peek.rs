@@ -27,7 +27,8 @@ impl UdpSocket {
         self.io.async_io(Direction::Read, |io| sys::peek(io.as_fd(), buffer)).await
     }
 
-    /// As [`peek`](UdpSocket::peek), without waiting.
+    /// Tries to copy the next datagram without removing it from the queue, without waiting; see
+    /// [`peek`](UdpSocket::peek).
     ///
     /// # Errors
     ///
@@ -36,8 +37,8 @@ impl UdpSocket {
         self.io.try_io(Direction::Read, |io| sys::peek(io.as_fd(), buffer))
     }
 
-    /// As [`peek`](UdpSocket::peek), for a future of one's own. Only the latest caller is woken, of
-    /// this and of all other `poll_recv` and `poll_peek` calls.
+    /// Polls to copy the next datagram without removing it from the queue; see [`peek`](UdpSocket::peek). Only the
+    /// waker passed to the latest call of any `poll_recv` or `poll_peek` method is woken.
     ///
     /// # Errors
     ///
@@ -67,7 +68,8 @@ impl UdpSocket {
         self.io.async_io(Direction::Read, |io| with_sender(sys::peek_from(io.as_fd(), buffer)?)).await
     }
 
-    /// As [`peek_from`](UdpSocket::peek_from), without waiting.
+    /// Tries to copy the next datagram and the address of its sender, without removing the datagram from the queue,
+    /// without waiting; see [`peek_from`](UdpSocket::peek_from).
     ///
     /// # Errors
     ///
@@ -76,8 +78,9 @@ impl UdpSocket {
         self.io.try_io(Direction::Read, |io| with_sender(sys::peek_from(io.as_fd(), buffer)?))
     }
 
-    /// As [`peek_from`](UdpSocket::peek_from), for a future of one's own. Only the latest caller is
-    /// woken, of this and of all other `poll_recv` and `poll_peek` calls.
+    /// Polls to copy the next datagram and the address of its sender, without removing the datagram from the queue; see
+    /// [`peek_from`](UdpSocket::peek_from). Only the waker passed to the latest call of any `poll_recv` or `poll_peek`
+    /// method is woken.
     ///
     /// # Errors
     ///
@@ -111,7 +114,7 @@ impl UdpSocket {
         self.io.async_io(Direction::Read, sender).await
     }
 
-    /// As [`peek_sender`](UdpSocket::peek_sender), without waiting.
+    /// Tries to find the sender of the next datagram, without waiting; see [`peek_sender`](UdpSocket::peek_sender).
     ///
     /// # Errors
     ///
@@ -120,8 +123,8 @@ impl UdpSocket {
         self.io.try_io(Direction::Read, sender)
     }
 
-    /// As [`peek_sender`](UdpSocket::peek_sender), for a future of one's own. Only the latest caller
-    /// is woken, of this and of all other `poll_recv` and `poll_peek` calls.
+    /// Polls to find the sender of the next datagram; see [`peek_sender`](UdpSocket::peek_sender). Only the waker
+    /// passed to the latest call of any `poll_recv` or `poll_peek` method is woken.
     ///
     /// # Errors
     ///

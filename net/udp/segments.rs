@@ -62,11 +62,12 @@ impl UdpSocket {
         self.io.async_io(Direction::Write, |io| self.segments(io, data, size, None)).await
     }
 
-    /// As [`send_segments`](UdpSocket::send_segments), without waiting.
+    /// Tries to send several datagrams from one buffer, without waiting; see
+    /// [`send_segments`](UdpSocket::send_segments).
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if there is no room, and as
+    /// Returns [`WouldBlock`](io::ErrorKind::WouldBlock) if there is no room, and as
     /// [`send_segments`](UdpSocket::send_segments).
     ///
     /// # Panics
@@ -93,11 +94,12 @@ impl UdpSocket {
         self.io.async_io(Direction::Write, |io| self.segments(io, data, size, Some(target))).await
     }
 
-    /// As [`send_segments_to`](UdpSocket::send_segments_to), without waiting.
+    /// Tries to send several datagrams from one buffer to an address, without waiting; see
+    /// [`send_segments_to`](UdpSocket::send_segments_to).
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if there is no room, and as
+    /// Returns [`WouldBlock`](io::ErrorKind::WouldBlock) if there is no room, and as
     /// [`send_segments_to`](UdpSocket::send_segments_to).
     ///
     /// # Panics
@@ -116,8 +118,8 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// [`Unsupported`](io::ErrorKind::Unsupported) on systems other than Linux, and `ENOPROTOOPT` before
-    /// Linux 5.0. It can be left at that: then each datagram comes by itself.
+    /// Returns [`Unsupported`](io::ErrorKind::Unsupported) on systems other than Linux, and `ENOPROTOOPT` before Linux
+    /// 5.0. It can be left at that: then each datagram comes by itself.
     pub fn set_coalescing(&self, on: bool) -> io::Result<()> {
         sys::set_coalescing(self, on)
     }

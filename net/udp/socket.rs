@@ -70,8 +70,7 @@ impl UdpSocket {
     /// # Errors
     ///
     /// The error of the last address, such as [`AddrInUse`](io::ErrorKind::AddrInUse);
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if there is no address; and those of
-    /// [`lookup_host`].
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if there is no address; and the errors of [`lookup_host`].
     ///
     /// # Panics
     ///
@@ -98,8 +97,7 @@ impl UdpSocket {
     /// # Errors
     ///
     /// The error of the last address, such as [`NetworkUnreachable`](io::ErrorKind::NetworkUnreachable);
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if there is no address; and those of
-    /// [`lookup_host`].
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if there is no address; and the errors of [`lookup_host`].
     ///
     /// # Panics
     ///
@@ -121,7 +119,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// [`NotConnected`](io::ErrorKind::NotConnected) if it is not.
+    /// Returns [`NotConnected`](io::ErrorKind::NotConnected) if it is not.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.std().peer_addr()
     }
@@ -135,9 +133,9 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// Those of sendto(2), such as `EMSGSIZE` if it is too long;
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if there is no address; those of [`lookup_host`]
-    /// and of [`writable`](UdpSocket::writable).
+    /// Returns the errors of sendto(2), such as `EMSGSIZE` if it is too long;
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if there is no address; those of [`lookup_host`] and of
+    /// [`writable`](UdpSocket::writable).
     ///
     /// # Panics
     ///
@@ -147,21 +145,21 @@ impl UdpSocket {
         self.send_by(|io| io.send_to(data, target)).await
     }
 
-    /// As [`send_to`](UdpSocket::send_to), without waiting.
+    /// Tries to send one datagram to an address, without waiting; see [`send_to`](UdpSocket::send_to).
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if there is no room, and those of sendto(2).
+    /// Returns [`WouldBlock`](io::ErrorKind::WouldBlock) if there is no room, and the errors of sendto(2).
     pub fn try_send_to(&self, data: &[u8], target: SocketAddr) -> io::Result<usize> {
         self.try_send_by(|io| io.send_to(data, target))
     }
 
-    /// As [`send_to`](UdpSocket::send_to), for a future of one's own. Only the latest caller is woken,
-    /// of this and of all other `poll_send` calls.
+    /// Polls to send one datagram to an address; see [`send_to`](UdpSocket::send_to). Only the waker passed to the
+    /// latest call of any `poll_send` method is woken.
     ///
     /// # Errors
     ///
-    /// Those of sendto(2), and those of [`writable`](UdpSocket::writable).
+    /// Returns the errors of sendto(2), and the errors of [`writable`](UdpSocket::writable).
     ///
     /// # Panics
     ///

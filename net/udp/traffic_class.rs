@@ -21,7 +21,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// Those of setsockopt(2): `EINVAL` for more than 255.
+    /// Returns an error if setsockopt(2) fails, such as `EINVAL` for more than 255.
     pub fn set_tclass_v6(&self, class: u32) -> io::Result<()> {
         SockRef::from(self).set_tclass_v6(field(class)?)
     }

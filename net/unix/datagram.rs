@@ -66,7 +66,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// Those of bind(2), such as [`AddrInUse`](io::ErrorKind::AddrInUse) if there is a file;
+    /// Returns the errors of bind(2), such as [`AddrInUse`](io::ErrorKind::AddrInUse) if there is a file;
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the path is longer than about a hundred bytes.
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixDatagram> {
@@ -150,7 +150,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// Those of connect(2), such as [`NotFound`](io::ErrorKind::NotFound) if there is no file, and
+    /// Returns the errors of connect(2), such as [`NotFound`](io::ErrorKind::NotFound) if there is no file, and
     /// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) if no socket is behind it any more.
     pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
         self.connect_addr(&SocketAddr::of_path(path.as_ref())?)
@@ -178,7 +178,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// [`NotConnected`](io::ErrorKind::NotConnected) if it is not.
+    /// Returns [`NotConnected`](io::ErrorKind::NotConnected) if it is not.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.std().peer_addr().map(SocketAddr::from)
     }
@@ -193,9 +193,9 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// Those of sendto(2), such as [`NotFound`](io::ErrorKind::NotFound) if there is no file,
-    /// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) if no socket is behind it any more, and
-    /// `EMSGSIZE` if the datagram is too long; and those of [`writable`](UnixDatagram::writable).
+    /// Returns the errors of sendto(2), such as [`NotFound`](io::ErrorKind::NotFound) if there is no file,
+    /// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) if no socket is behind it any more, and `EMSGSIZE` if
+    /// the datagram is too long; and the errors of [`writable`](UnixDatagram::writable).
     ///
     /// # Panics
     ///
@@ -204,17 +204,17 @@ impl UnixDatagram {
         self.send_to_addr(data, &SocketAddr::of_path(path.as_ref())?).await
     }
 
-    /// As [`send_to`](UnixDatagram::send_to), without waiting.
+    /// Tries to send one datagram to an address, without waiting; see [`send_to`](UnixDatagram::send_to).
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if there is no room, and those of sendto(2).
+    /// Returns [`WouldBlock`](io::ErrorKind::WouldBlock) if there is no room, and the errors of sendto(2).
     pub fn try_send_to(&self, data: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
         self.try_send_to_addr(data, &SocketAddr::of_path(path.as_ref())?)
     }
 
-    /// As [`send_to`](UnixDatagram::send_to), for a future of one's own. Only the latest caller is
-    /// woken, of this and of all other `poll_send` calls.
+    /// Polls to send one datagram to an address; see [`send_to`](UnixDatagram::send_to). Only the waker passed to the
+    /// latest call of any `poll_send` method is woken.
     ///
     /// # Errors
     ///
@@ -251,7 +251,7 @@ impl UnixDatagram {
         full_queue::send(&self.io, ByAddress, |io| io.send_to(data, &to)).await
     }
 
-    /// As [`send_to_addr`](UnixDatagram::send_to_addr), without waiting.
+    /// Tries to send one datagram to an address, without waiting; see [`send_to_addr`](UnixDatagram::send_to_addr).
     ///
     /// # Errors
     ///
@@ -267,7 +267,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// [`NotConnected`](io::ErrorKind::NotConnected) on some systems, if it is not.
+    /// Returns [`NotConnected`](io::ErrorKind::NotConnected) on some systems, if it is not.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.io.get().shutdown(how)
     }

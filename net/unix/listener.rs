@@ -73,9 +73,9 @@ impl UnixListener {
     ///
     /// # Errors
     ///
-    /// [`AddrInUse`](io::ErrorKind::AddrInUse) if there is a file already, of whatever kind;
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the path is too long (about a hundred bytes) or has
-    /// a zero byte inside; and those of bind(2).
+    /// Returns [`AddrInUse`](io::ErrorKind::AddrInUse) if there is a file already, of whatever kind;
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the path is too long (about a hundred bytes) or has a zero byte
+    /// inside; and the errors of bind(2).
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixListener> {
         UnixListener::bind_addr(&SocketAddr::of_path(path.as_ref())?)
@@ -125,8 +125,8 @@ impl UnixListener {
         poll_fn(|cx| acceptor.poll(cx)).await
     }
 
-    /// As [`accept`](UnixListener::accept), for a future of one's own. Only the latest caller is
-    /// woken.
+    /// Polls to accept a connection; see [`accept`](UnixListener::accept). Only the waker passed to the latest call of
+    /// this method is woken.
     ///
     /// # Errors
     ///

@@ -48,7 +48,7 @@ impl UnixSocket {
     ///
     /// # Errors
     ///
-    /// Those of socket(2), such as `EMFILE`.
+    /// Returns an error if socket(2) fails, such as `EMFILE`.
     pub fn new_datagram() -> io::Result<UnixSocket> {
         sys::socket(Type::DGRAM).map(|socket| UnixSocket { socket })
     }
@@ -57,7 +57,7 @@ impl UnixSocket {
     ///
     /// # Errors
     ///
-    /// Those of socket(2), such as `EMFILE`.
+    /// Returns an error if socket(2) fails, such as `EMFILE`.
     pub fn new_stream() -> io::Result<UnixSocket> {
         sys::socket(Type::STREAM).map(|socket| UnixSocket { socket })
     }
@@ -75,7 +75,8 @@ impl UnixSocket {
     ///
     /// # Errors
     ///
-    /// Those of listen(2): `EOPNOTSUPP` for datagrams, `EINVAL` for a socket without a name, on Linux.
+    /// Returns an error if listen(2) fails, such as `EOPNOTSUPP` for datagrams, `EINVAL` for a socket without a name,
+    /// on Linux.
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn listen(self, backlog: u32) -> io::Result<UnixListener> {
         self.socket.listen(option_values::backlog(backlog))?;
@@ -106,7 +107,7 @@ impl UnixSocket {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if it was made for a stream.
+    /// Returns [`InvalidInput`](io::ErrorKind::InvalidInput) if it was made for a stream.
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn datagram(self) -> io::Result<UnixDatagram> {
         self.check(Type::DGRAM, "this socket is for a stream: make it by `new_datagram`")?;

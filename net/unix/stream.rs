@@ -66,12 +66,11 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](io::ErrorKind::NotFound) if there is no such path;
-    /// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) if nobody listens there (a socket file
-    /// outlives its listener), or except on Linux if the queue is full;
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it was full all the time;
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the path is too long (about a hundred bytes) or has
-    /// a zero byte inside; and those of connect(2).
+    /// Returns [`NotFound`](io::ErrorKind::NotFound) if there is no such path;
+    /// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) if nobody listens there (a socket file outlives its
+    /// listener), or except on Linux if the queue is full; [`WouldBlock`](io::ErrorKind::WouldBlock) if it was full all
+    /// the time; [`InvalidInput`](io::ErrorKind::InvalidInput) if the path is too long (about a hundred bytes) or has a
+    /// zero byte inside; and the errors of connect(2).
     ///
     /// # Panics
     ///
@@ -218,7 +217,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// Those of shutdown(2), without [`NotConnected`](io::ErrorKind::NotConnected).
+    /// Returns the errors of shutdown(2), without [`NotConnected`](io::ErrorKind::NotConnected).
     pub async fn shutdown(&self) -> io::Result<()> {
         self.close_writing()
     }

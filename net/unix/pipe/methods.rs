@@ -23,7 +23,7 @@ macro_rules! end_methods {
             ///
             /// # Errors
             ///
-            /// [`InvalidInput`](std::io::ErrorKind::InvalidInput) if the file is not a pipe, or not opened for
+            /// Returns [`InvalidInput`](std::io::ErrorKind::InvalidInput) if the file is not a pipe, or not opened for
             #[doc = concat!($verb, "; and those of fcntl(2).")]
             #[cfg_attr(debug_assertions, track_caller)]
             pub fn from_file(file: ::std::fs::File) -> ::std::io::Result<$type> {
@@ -71,7 +71,8 @@ macro_rules! end_methods {
             ///
             /// # Errors
             ///
-            /// [`WouldBlock`](std::io::ErrorKind::WouldBlock) if the pipe is not ready, and those of the call.
+            /// Returns [`WouldBlock`](std::io::ErrorKind::WouldBlock) if the pipe is not ready, and the errors of the
+            /// call.
             pub fn try_io<R>(
                 &self,
                 operation: impl FnOnce() -> ::std::io::Result<R>,

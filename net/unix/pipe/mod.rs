@@ -53,7 +53,7 @@ use std::io;
 ///
 /// # Errors
 ///
-/// Those of pipe(2), such as `EMFILE`.
+/// Returns an error if pipe(2) fails, such as `EMFILE`.
 ///
 /// # Examples
 ///

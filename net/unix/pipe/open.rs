@@ -44,7 +44,7 @@ impl OpenOptions {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the file is not a pipe, and those of open(2).
+    /// Returns [`InvalidInput`](io::ErrorKind::InvalidInput) if the file is not a pipe, and the errors of open(2).
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn open_receiver(&self, path: impl AsRef<Path>) -> io::Result<Receiver> {
         let file = self.open(fs::OpenOptions::new().read(true).write(self.read_write), path.as_ref())?;
@@ -55,8 +55,8 @@ impl OpenOptions {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the file is not a pipe; `ENXIO` if nobody has it
-    /// open for reading; and those of open(2).
+    /// Returns [`InvalidInput`](io::ErrorKind::InvalidInput) if the file is not a pipe; `ENXIO` if nobody has it open
+    /// for reading; and the errors of open(2).
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn open_sender(&self, path: impl AsRef<Path>) -> io::Result<Sender> {
         let file = self.open(fs::OpenOptions::new().write(true).read(self.read_write), path.as_ref())?;
