@@ -1,12 +1,12 @@
-//! What can be served: anything that accepts.
+//! The trait of listeners that can be served.
 
 use crate::net::{TcpListener, TcpStream};
 use std::io;
 use std::net::SocketAddr;
 
-/// What accepts connections, one after the other.
+/// A listener that accepts one connection after the other.
 ///
-/// For listeners of one's own, such as one that makes a TLS stream of each connection.
+/// Implement it for a listener that does more than accept, such as one that makes a TLS stream of each connection.
 ///
 /// # Examples
 ///
@@ -29,23 +29,24 @@ use std::net::SocketAddr;
 /// }
 /// ```
 pub trait Accept {
-    /// A connection.
+    /// The type of a connection.
     type Stream: 'static;
 
-    /// Where it comes from.
+    /// The type of a peer's address.
     type Addr: 'static;
 
     /// Waits for the next connection.
     ///
     /// # Cancel safety
     ///
-    /// It has to be cancel safe: a call that is dropped has accepted nothing.
+    /// An implementation has to be cancel safe: a call that is dropped has accepted nothing.
     ///
     /// # Errors
     ///
-    /// One of kind [`ConnectionAborted`](io::ErrorKind::ConnectionAborted) says that the connection was broken, and
-    /// the next one is to be taken; `EMFILE`, `ENFILE`, `ENOBUFS` and `ENOMEM` that there is no room now.
-    /// After any other there is nothing more to accept.
+    /// [`serve`](super::serve) reacts to the kind of an error. An error of kind
+    /// [`ConnectionAborted`](io::ErrorKind::ConnectionAborted) means that this connection is broken, and the next one
+    /// can be accepted. `EMFILE`, `ENFILE`, `ENOBUFS` and `ENOMEM` mean that descriptors or memory have run out for
+    /// now. After any other error, no more connections are accepted.
     fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, Self::Addr)>>;
 }
 

@@ -1,4 +1,4 @@
-//! The tasks of one server: how many there are, and that none outlives it.
+//! The tasks of one server. They are counted, and none of them outlives the server.
 
 use crate::runtime::waker::WakerCell;
 use crate::task::{self, AbortHandle};
@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-/// Aborts its tasks when it is dropped.
+/// The tasks of a server. They are aborted when this is dropped.
 pub(super) struct Connections {
     state: Rc<State>,
 }
@@ -19,9 +19,9 @@ struct State {
     tasks: RefCell<Slab<Option<AbortHandle>>>,
     spawned: Cell<u64>,
     panicked: Cell<u64>,
-    /// From when on a task that has not finished was aborted.
+    /// `true` after the server has aborted its tasks: a task that ends unfinished from then on has not panicked.
     aborting: Cell<bool>,
-    /// The server itself.
+    /// The waker of the server itself.
     waiter: WakerCell,
 }
 
@@ -33,7 +33,7 @@ impl Connections {
     pub(super) fn spawn(&self, future: impl Future<Output = ()> + 'static) {
         let state = &self.state;
         state.spawned.set(state.spawned.get() + 1);
-        // Before it starts: where the runtime is going, it ends at once.
+        // Insert before the spawn: if the runtime is shutting down, the task ends at once.
         let key = state.tasks.borrow_mut().insert(None);
         let permit = ConnectionPermit { state: state.clone(), key, finished: false };
         let task = task::spawn(Connection { future, permit });
@@ -49,13 +49,13 @@ impl Connections {
                 return Poll::Ready(());
             }
             self.state.waiter.leave(cx.waker());
-            // A foreign waker's clone is user code, under which one may have gone.
+            // Check again: the clone of a foreign waker is user code, during which a task may have ended.
             if are_fewer() { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
     }
 
-    /// Aborts those that are left, and tells how many. They end in their next turn.
+    /// Aborts the remaining tasks, and returns their number. They end the next time they would run.
     pub(super) fn abort(&self) -> u64 {
         self.state.aborting.set(true);
         let tasks = self.state.tasks.borrow();
@@ -81,7 +81,7 @@ impl Drop for Connections {
 }
 
 pin_project_lite::pin_project! {
-    /// A task. The future is dropped before the permit is given up.
+    /// The future of a connection's task. The handler's future is dropped before the permit is released.
     struct Connection<F> {
         #[pin]
         future: F,
@@ -89,7 +89,7 @@ pin_project_lite::pin_project! {
     }
 }
 
-/// Given up when the task ends, however it ends.
+/// The entry of a task in the table. It is removed when the task ends, in whatever way.
 struct ConnectionPermit {
     state: Rc<State>,
     key: usize,

@@ -1,4 +1,4 @@
-//! The word to the handlers that they should come to their end.
+//! The signal that tells handlers that the server is shutting down.
 
 use crate::runtime::{unwind, waker};
 use slab::Slab;
@@ -8,10 +8,10 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-/// Tells handlers that no more connections are accepted, and their time is running. From
-/// [`Serve::drain`](super::Serve::drain).
+/// A handle that tells handlers that the shutdown has begun: no more connections are accepted, and the grace period is
+/// running. Returned by [`Serve::drain`](super::Serve::drain).
 ///
-/// A handler whose client may stay silent for long waits for both, and leaves when it can:
+/// A handler whose client may be silent for long waits for both, the next request and the drain:
 ///
 /// ```
 /// use futures_lite::future::or;
@@ -58,22 +58,22 @@ impl Drain {
     pub(super) fn start(&self) {
         self.state.started.set(true);
         let mut waiters = self.state.waiters.take();
-        // One whose waker panics keeps the others from nothing.
+        // If a waker panics, the others are woken all the same.
         waiters.drain().for_each(waker::wake);
     }
 
-    /// Whether it has begun.
+    /// Returns `true` if the drain has started.
     pub fn is_started(&self) -> bool {
         self.state.started.get()
     }
 
-    /// Waits until it begins.
+    /// Waits until the drain starts.
     ///
     /// # Cancel safety
     ///
     /// This method is cancel safe.
     pub fn started(&self) -> Draining<'_> {
-        Draining { drain: self, seat: None }
+        Draining { drain: self, key: None }
     }
 }
 
@@ -83,12 +83,12 @@ impl fmt::Debug for Drain {
     }
 }
 
-/// Waits until the drain begins. From [`Drain::started`].
+/// The future returned by [`Drain::started`].
 #[must_use = "futures do nothing unless they are polled"]
 #[derive(Debug)]
 pub struct Draining<'a> {
     drain: &'a Drain,
-    seat: Option<usize>,
+    key: Option<usize>,
 }
 
 impl Future for Draining<'_> {
@@ -96,28 +96,28 @@ impl Future for Draining<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let waiters = &self.drain.state.waiters;
-        let is_seated = self
-            .seat
-            .is_some_and(|seat| waiters.borrow().get(seat).is_some_and(|waker| waker.will_wake(cx.waker())));
-        if is_seated {
+        let is_waiting = self
+            .key
+            .is_some_and(|key| waiters.borrow().get(key).is_some_and(|waker| waker.will_wake(cx.waker())));
+        if is_waiting {
             return Poll::Pending;
         }
-        // Cloned before the look: a foreign waker's clone is user code, under which it may begin. And
-        // dropped under no borrow.
+        // Clone before the check: the clone of a foreign waker is user code, which may start the drain. For the same
+        // reason the waker is dropped while nothing is borrowed.
         let waker = cx.waker().clone();
         if self.drain.is_started() {
-            // All seats are gone with it.
-            self.seat = None;
+            // The start has removed all entries.
+            self.key = None;
             unwind::drop(waker);
             return Poll::Ready(());
         }
         let mut waiters = waiters.borrow_mut();
-        let earlier = match self.seat {
-            Some(seat) => Some(std::mem::replace(&mut waiters[seat], waker)),
+        let earlier = match self.key {
+            Some(key) => Some(std::mem::replace(&mut waiters[key], waker)),
             None => {
-                let seat = waiters.insert(waker);
+                let key = waiters.insert(waker);
                 drop(waiters);
-                self.seat = Some(seat);
+                self.key = Some(key);
                 return Poll::Pending;
             }
         };
@@ -129,10 +129,10 @@ impl Future for Draining<'_> {
 
 impl Drop for Draining<'_> {
     fn drop(&mut self) {
-        if let Some(seat) = self.seat.take()
+        if let Some(key) = self.key.take()
             && !self.drain.is_started()
         {
-            let waker = self.drain.state.waiters.borrow_mut().try_remove(seat);
+            let waker = self.drain.state.waiters.borrow_mut().try_remove(key);
             unwind::drop_each(waker);
         }
     }

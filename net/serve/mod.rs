@@ -1,9 +1,9 @@
-//! Serving: the loop that accepts, with what is easily forgotten in it.
+//! Serving: the loop that accepts connections, and the parts of it that are easily forgotten.
 //!
-//! A plain `loop { accept; spawn }` takes connections until descriptors or memory run out, and ends by
-//! cutting them off. Here the number is capped, those above it wait in the kernel's queue; a shortage is
-//! waited out; and at the end only those are accepted that are established already, all that are served may
-//! finish, and whoever does not is cut off after a while. No task outlives the call.
+//! A plain `loop { accept; spawn }` accepts connections until descriptors or memory run out, and cuts them off at the
+//! end. Here the number of connections is capped, and further ones wait in the kernel's queue. A shortage of
+//! descriptors or memory is waited out. At the shutdown, only those connections are accepted that are established
+//! already; all handlers have a grace period to finish, and are aborted after it. No task outlives the call.
 //!
 //! ```text
 //! accept ─► spawn(handler) ─► …        the cap: no accept while so many are served
@@ -36,10 +36,10 @@ use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 
-/// Serves a listener's connections, each in a task of its own.
+/// Serves the connections of a listener, each in its own task.
 ///
-/// A handler that panics ends its own connection, and the others go on. Not so in a program that is compiled with
-/// `panic = "abort"`: there the first panic of a handler ends the process, with all connections.
+/// If a handler panics, its own connection ends, and the others go on. This is different in a program that is compiled
+/// with `panic = "abort"`: there the first panic of a handler ends the process, with all connections.
 ///
 /// # Examples
 ///
@@ -83,7 +83,7 @@ pub fn serve<L: Accept>(listener: L) -> Serve<L> {
 
 type OnError = Box<dyn FnMut(&io::Error)>;
 
-/// How connections are to be served. From [`serve`].
+/// A server that has not been started. Returned by [`serve`].
 #[must_use = "call run to serve"]
 pub struct Serve<L, S = Pending<()>> {
     listener: L,
@@ -96,76 +96,79 @@ pub struct Serve<L, S = Pending<()>> {
 }
 
 impl<L: Accept, S: Future> Serve<L, S> {
-    /// How many connections are served at once. Those above wait in the listener's queue, where the
-    /// kernel has room for some. No limit unless set.
+    /// Sets the maximum number of connections served at once. Further connections wait in the kernel's accept queue, as
+    /// long as it has room. There is no limit by default.
     ///
     /// # Panics
     ///
     /// Panics if it is zero.
     #[track_caller]
     pub fn max_connections(mut self, connections: usize) -> Serve<L, S> {
-        assert!(connections > 0, "max_connections must be at least 1: nobody would be served");
+        assert!(connections > 0, "max_connections must be at least 1: otherwise nothing would be served");
         self.max_connections = connections;
         self
     }
 
-    /// Ends when `shutdown` is ready: then the listener is closed, those who are served have `grace` to
-    /// finish, and who has not is aborted. [`Duration::MAX`] waits for the last.
+    /// Shuts down when `shutdown` is ready. Then the listener is closed, and the handlers have the time `grace` to
+    /// finish. Those that have not finished by then are aborted. [`Duration::MAX`] waits for all of them.
     ///
-    /// Connections that are established by then but wait to be accepted are still served, unless
-    /// [`serve_queued`](Serve::serve_queued) says otherwise.
+    /// Connections that are established by then, but are not accepted yet, are still served, unless
+    /// [`serve_queued`](Serve::serve_queued) is set to `false`.
     pub fn graceful<T: Future>(self, shutdown: T, grace: Duration) -> Serve<L, T> {
         let Serve { listener, max_connections, on_error, drain, serves_queued, .. } = self;
         Serve { listener, max_connections, shutdown, grace, on_error, drain, serves_queued }
     }
 
-    /// Sets whether connections are served that wait in the listener's queue when the shutdown begins. On by default.
+    /// Sets whether connections are served that wait in the accept queue when the shutdown begins. The default is
+    /// `true`.
     ///
-    /// They have been established by the system, and their clients may have sent a request already. They are accepted
-    /// before the listener is closed, 4,096 at most, as long as there are descriptors. Then they get their places
-    /// within the cap and the grace, in their order, and their handlers find the [drain](Serve::drain) started.
-    /// With `false`, and if there is no place in time, their clients find the connection closed or reset.
+    /// The system has established these connections, and their clients may have sent a request already. They are
+    /// accepted before the listener is closed, 4,096 at most, as long as there are descriptors. They are then served in
+    /// their order, within the maximum number of connections and the grace period, and their handlers find the
+    /// [drain](Serve::drain) started. If this is `false`, or if there is no room for a connection in time, its client
+    /// finds it closed or reset.
     pub fn serve_queued(mut self, on: bool) -> Serve<L, S> {
         self.serves_queued = on;
         self
     }
 
-    /// Calls `report` when descriptors or memory have run out, so that nobody could be accepted for
-    /// now: at most ten times a second.
+    /// Sets a function that is called when no connection can be accepted because descriptors or memory have run out. It
+    /// is called at most ten times a second.
     pub fn on_error(mut self, report: impl FnMut(&io::Error) + 'static) -> Serve<L, S> {
         self.on_error = Some(Box::new(report));
         self
     }
 
-    /// By which a handler learns that it should come to its end. Clones may go to all of them.
+    /// Returns a handle through which connection handlers observe the shutdown. It can be cloned for each of them.
     pub fn drain(&self) -> Drain {
         self.drain.clone()
     }
 
-    /// Serves until the end that was set by [`graceful`](Serve::graceful), or else for ever.
+    /// Serves connections until the shutdown set by [`graceful`](Serve::graceful), or else until the listener fails.
     ///
-    /// Each connection is handed to `handler`, whose future runs as a task on this thread. A panic in
-    /// it ends that connection alone.
+    /// For each connection, `handler` is called, and its future runs as a task on this thread. If it panics, only its
+    /// connection ends.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it aborts all its tasks, which are dropped in their next turn, and closes the listener.
+    /// If the future is dropped, it aborts all its tasks, which are dropped the next time they would run, and closes
+    /// the listener.
     ///
     /// # Errors
     ///
-    /// Returns the errors of the listener, after which those who are served had their grace, too. That descriptors or
-    /// memory have run out, or that one connection was broken, is none: that passes.
+    /// Returns the error of the listener, after the handlers have had their grace period. A shortage of descriptors or
+    /// memory, or a single broken connection, is temporary and not returned as an error.
     ///
     /// # Panics
     ///
-    /// Panics if no runtime is entered on this thread; and with the panic of `shutdown` or of
-    /// [`on_error`](Serve::on_error)'s function.
+    /// Panics if no runtime is entered on this thread, or if `shutdown` or the function of
+    /// [`on_error`](Serve::on_error) panics.
     pub async fn run<H>(self, handler: H) -> io::Result<Served>
     where
         H: AsyncFn(L::Stream, L::Addr) + 'static,
     {
         let Serve { listener, max_connections, shutdown, grace, on_error, drain, serves_queued } = self;
-        // The end comes also if one of these panics while it is dropped.
+        // The shutdown is completed even if one of these panics while it is dropped.
         let mut listener = pin!(Contained::new(listener));
         let mut shutdown = pin!(Contained::new(shutdown));
         let mut on_error = pin!(Contained::new(on_error));
@@ -245,7 +248,7 @@ impl<L, S> fmt::Debug for Serve<L, S> {
     }
 }
 
-/// What became of the connections. From [`Serve::run`].
+/// The numbers of connections that were served or not. Returned by [`Serve::run`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Served {
     accepted: u64,
@@ -255,34 +258,34 @@ pub struct Served {
 }
 
 impl Served {
-    /// How many were accepted.
+    /// Returns the number of connections that were accepted.
     pub fn accepted(&self) -> u64 {
         self.accepted
     }
 
-    /// Of how many the handler panicked.
+    /// Returns the number of connections whose handler panicked.
     pub fn panicked(&self) -> u64 {
         self.panicked
     }
 
-    /// How many were aborted, since they had not finished in time.
+    /// Returns the number of connections that were aborted because they had not finished in time.
     pub fn aborted(&self) -> u64 {
         self.aborted
     }
 
-    /// Returns how many connections that were queued when the shutdown began found no place within the grace. They are
-    /// not among the accepted ones.
+    /// Returns the number of connections that were queued when the shutdown began and for which there was no room
+    /// within the grace period. They do not count as accepted.
     pub fn unserved(&self) -> u64 {
         self.unserved
     }
 }
 
-/// That nothing can be accepted now, and will when somebody has left.
+/// Returns `true` if no connection can be accepted now, but can be after others have been closed.
 fn is_shortage(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
 }
 
-/// That the next one may well be accepted. TCP's listener passes over such errors by itself.
+/// Returns `true` if the next connection may well be accepted. The listener of TCP passes over such errors by itself.
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted)
 }

@@ -1,4 +1,4 @@
-//! Unix sockets can be served as well.
+//! The implementation of [`Accept`] for Unix sockets.
 
 use super::Accept;
 use crate::net::unix::SocketAddr;
