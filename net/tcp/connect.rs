@@ -1,4 +1,4 @@
-//! Connecting: from an address to a stream whose handshake is done.
+//! Connecting: from an address to a stream whose handshake is complete.
 
 use crate::net::sys;
 use crate::runtime::context;
@@ -11,18 +11,18 @@ use socket2::Socket;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 
-/// Connects to one address. Dropped before the end, it closes the socket.
+/// Connects to one address. If the future is dropped early, the socket is closed.
 pub(super) async fn connect(address: SocketAddr) -> io::Result<Registered<TcpStream>> {
     connect_socket(sys::socket(address)?, address).await
 }
 
-/// As [`connect`], by a socket that is there already and does not block.
+/// Connects an existing socket, which is in non-blocking mode, to an address.
 pub(super) async fn connect_socket(socket: Socket, address: SocketAddr) -> io::Result<Registered<TcpStream>> {
-    // Over loopback it may fail at once, and be tried again and again.
+    // Over loopback the attempt may fail at once, and the caller may repeat it in a loop.
     coop::consume_budget().await;
     let connecting = match socket.connect(&address.into()) {
         Ok(()) => false,
-        // Interrupted, it goes on all the same, see connect(2).
+        // An interrupted call goes on in the background, see connect(2).
         Err(error) if matches!(error.raw_os_error(), Some(libc::EINPROGRESS | libc::EINTR)) => true,
         Err(error) => return Err(error),
     };
@@ -38,16 +38,16 @@ pub(super) async fn connect_socket(socket: Socket, address: SocketAddr) -> io::R
     Ok(stream)
 }
 
-/// Waits until the handshake has succeeded or failed; events alone do not tell.
+/// Waits until the handshake has succeeded or failed. Readiness events alone do not tell which.
 async fn handshake(stream: &Registered<TcpStream>) -> io::Result<()> {
     loop {
         let event = stream.ready(Direction::Write).await?;
-        // A peer is there if and only if the handshake has succeeded.
+        // The socket has a peer if and only if the handshake has succeeded.
         let Err(no_peer) = stream.get().peer_addr() else {
             stream.assume_not_ready(Direction::Read);
             return Ok(());
         };
-        // Reading the error takes it away; nobody else can have done so, as nobody has the stream.
+        // Reading the error clears it. No other code can have read it, since only this function has the stream.
         if let Some(error) = stream.get().take_error()? {
             return Err(error);
         }

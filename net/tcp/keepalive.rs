@@ -1,8 +1,8 @@
-//! When and how often the system asks whether a silent peer still lives, where that can be set.
+//! The times and the number of keepalive probes, on systems where they can be set.
 //!
-//! A connection whose peer has vanished, without a word, is told from a quiet one by probes: the first
-//! comes after the *idle* time, others follow by the *interval*, and after *count* of them without an
-//! answer the connection is broken. Then a read ends with `ETIMEDOUT`.
+//! Keepalive probes tell a connection whose peer has vanished from one that is only silent. The first probe is sent
+//! after the *idle* time, further ones follow at the *interval*, and after *count* of them without an answer the
+//! connection is broken. Then a read fails with `ETIMEDOUT`.
 
 use super::socket::TcpSocket;
 use super::stream::TcpStream;
@@ -11,11 +11,11 @@ use socket2::{SockRef, TcpKeepalive};
 use std::io;
 use std::time::Duration;
 
-/// For a type that has a socket.
+/// Implements the options for a type that has a socket.
 macro_rules! keepalive_methods {
     ($($type:ty),*) => {$(
         impl $type {
-            /// The time between two questions whether the peer still lives.
+            /// Returns the time between two keepalive probes.
             ///
             /// # Errors
             ///
@@ -24,8 +24,8 @@ macro_rules! keepalive_methods {
                 SockRef::from(self).tcp_keepalive_interval()
             }
 
-            /// Sets the time between two questions whether the peer still lives (`TCP_KEEPINTVL`), in
-            /// seconds rounded up, and turns them on.
+            /// Sets the time between two keepalive probes (`TCP_KEEPINTVL`), in seconds rounded up, and turns probes
+            /// on.
             ///
             /// # Errors
             ///
@@ -36,7 +36,7 @@ macro_rules! keepalive_methods {
                 SockRef::from(self).set_tcp_keepalive(&interval)
             }
 
-            /// After how many unanswered questions the connection counts as broken.
+            /// Returns the number of unanswered keepalive probes after which the connection is broken.
             ///
             /// # Errors
             ///
@@ -45,12 +45,12 @@ macro_rules! keepalive_methods {
                 SockRef::from(self).tcp_keepalive_retries()
             }
 
-            /// Sets after how many unanswered questions the connection counts as broken
-            /// (`TCP_KEEPCNT`), and turns them on.
+            /// Sets the number of unanswered keepalive probes after which the connection is broken (`TCP_KEEPCNT`), and
+            /// turns probes on.
             ///
             /// # Errors
             ///
-            /// Returns an error if setsockopt(2) fails, such as `EINVAL` for none, or more than 127.
+            /// Returns an error if setsockopt(2) fails, such as `EINVAL` for 0, or more than 127.
             pub fn set_keepalive_count(&self, count: u32) -> io::Result<()> {
                 SockRef::from(self).set_tcp_keepalive(&TcpKeepalive::new().with_retries(probes(count)))
             }
@@ -61,7 +61,7 @@ macro_rules! keepalive_methods {
 keepalive_methods!(TcpSocket, TcpStream);
 
 impl TcpSocket {
-    /// After how long a silence the system asks whether the peer still lives, if it asks at all.
+    /// Returns the time without traffic after which the first keepalive probe is sent, if probes are on.
     ///
     /// # Errors
     ///
@@ -70,8 +70,8 @@ impl TcpSocket {
         self.socket.tcp_keepalive_time()
     }
 
-    /// Sets after how long a silence the system asks whether the peer still lives (`TCP_KEEPIDLE`), in
-    /// seconds rounded up, and turns these questions on.
+    /// Sets the time without traffic after which the first keepalive probe is sent (`TCP_KEEPIDLE`), in seconds rounded
+    /// up, and turns probes on.
     ///
     /// # Errors
     ///

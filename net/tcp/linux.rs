@@ -6,7 +6,7 @@ use socket2::SockRef;
 use std::io;
 
 impl TcpSocket {
-    /// The network interface it is bound to, if any: its name.
+    /// Returns the name of the network interface that the socket is bound to, if any.
     ///
     /// # Errors
     ///
@@ -15,19 +15,19 @@ impl TcpSocket {
         self.socket.device()
     }
 
-    /// Binds it to a network interface, given by name, so that packets go by no other way
-    /// (`SO_BINDTODEVICE`); with `None`, to all again.
+    /// Binds the socket to a network interface, given by name, so that it sends and receives packets only there
+    /// (`SO_BINDTODEVICE`). `None` removes the binding.
     ///
     /// # Errors
     ///
-    /// Returns an error if setsockopt(2) fails, such as `ENODEV` if there is none of that name.
+    /// Returns an error if setsockopt(2) fails, such as `ENODEV` if there is no interface of that name.
     pub fn bind_device(&self, interface: Option<&[u8]>) -> io::Result<()> {
         self.socket.bind_device(interface)
     }
 }
 
 impl TcpStream {
-    /// Whether data is acknowledged at once. See [`set_quickack`](TcpStream::set_quickack).
+    /// Returns `true` if received data is acknowledged at once. See [`set_quickack`](TcpStream::set_quickack).
     ///
     /// # Errors
     ///
@@ -36,8 +36,8 @@ impl TcpStream {
         SockRef::from(self).tcp_quickack()
     }
 
-    /// Sets whether data is acknowledged at once (`TCP_QUICKACK`), instead of together with an answer.
-    /// The system may change that again at any time: it is to be set anew after each read.
+    /// Sets whether received data is acknowledged at once (`TCP_QUICKACK`), instead of together with an answer. The
+    /// system may change the option again at any time, so set it anew after each read.
     ///
     /// # Errors
     ///

@@ -16,7 +16,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// Connections that the kernel completes while nobody accepts. It takes at most
+/// The maximum number of connections that the kernel completes before they are accepted. The kernel lowers it to
 /// `net.core.somaxconn`, which is 4096 by default since Linux 5.4.
 const BACKLOG: i32 = 4096;
 
@@ -24,12 +24,11 @@ const BACKLOG: i32 = 4096;
 ///
 /// # Errors, and the loop that accepts
 ///
-/// A connection that breaks while it waits to be accepted is passed over. Any other error is
-/// returned by [`accept`](TcpListener::accept), and as such errors last (no descriptors left, no
-/// memory), the listener then rests: the next call tries only after 5 ms, and each one after that, as
-/// long as they fail, after twice that time, up to a tenth of a second. So a plain loop that logs errors and
-/// goes on is right: it takes no CPU from the tasks that will close their connections, and accepts again
-/// soon after they have.
+/// A connection that breaks while it waits to be accepted is passed over. Any other error is returned by
+/// [`accept`](TcpListener::accept). Such errors last for a while (no descriptors left, no memory), so the listener then
+/// backs off: the next call tries only after 5 ms, and as long as calls fail, this time is doubled with each of them,
+/// up to 100 ms. So a plain loop that logs errors and goes on is right: it takes no CPU time from the tasks that are
+/// going to close their connections, and accepts again soon after they have done so.
 ///
 /// # Examples
 ///
@@ -56,11 +55,11 @@ pub struct TcpListener {
 }
 
 impl TcpListener {
-    /// Listens on the first address that can be had. Port 0 lets the system choose one, see
+    /// Creates a listener on the first of the addresses that can be bound. With port 0, the system chooses a port; see
     /// [`local_addr`](TcpListener::local_addr).
     ///
-    /// The address can be bound although old connections of it linger (`SO_REUSEADDR`), and up to
-    /// 4096 connections wait to be accepted, or as many as the system allows.
+    /// The address can be bound even if old connections of it linger (`SO_REUSEADDR`). Up to 4096 connections, or as
+    /// many as the system allows, wait to be accepted.
     ///
     /// # Cancel safety
     ///
@@ -68,7 +67,7 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// The error of the last address, such as [`AddrInUse`](io::ErrorKind::AddrInUse);
+    /// Returns the error of the last address, such as [`AddrInUse`](io::ErrorKind::AddrInUse);
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if there is no address; and the errors of
     /// [`lookup_host`](crate::net::lookup_host).
     ///
@@ -83,9 +82,9 @@ impl TcpListener {
         TcpListener { io: Listening::new(listener) }
     }
 
-    /// Waits for the next connection.
+    /// Waits for the next connection, and accepts it.
     ///
-    /// Several calls may wait at once, on one thread; each connection goes to one of them.
+    /// Several calls may wait at once, on one thread. Each connection is returned by one of them.
     ///
     /// # Cancel safety
     ///
@@ -93,8 +92,8 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// `EMFILE`, `ENFILE`, `ENOBUFS` and `ENOMEM` when descriptors or memory run out, after which
-    /// the listener [rests](TcpListener#errors-and-the-loop-that-accepts) for 5 ms at least;
+    /// Returns `EMFILE`, `ENFILE`, `ENOBUFS` or `ENOMEM` if descriptors or memory have run out, after which the
+    /// listener [backs off](TcpListener#errors-and-the-loop-that-accepts) for at least 5 ms; and
     /// [`ResourceBusy`](io::ErrorKind::ResourceBusy) if two runtimes wait for the listener at once.
     ///
     /// # Panics
@@ -119,7 +118,7 @@ impl TcpListener {
         self.io.poll_accept(cx)
     }
 
-    /// The connections as a stream that does not end.
+    /// Returns a stream of connections, which does not end.
     ///
     /// # Examples
     ///
@@ -139,7 +138,7 @@ impl TcpListener {
         Incoming(self.io.acceptor())
     }
 
-    /// The address on which it listens.
+    /// Returns the local address of the listener.
     ///
     /// # Errors
     ///
@@ -148,7 +147,8 @@ impl TcpListener {
         self.io.get().local_addr()
     }
 
-    /// How many routers a packet may pass, for connections to come. See [`set_ttl`](Self::set_ttl).
+    /// Returns the TTL of packets on connections accepted later: the number of routers that a packet may pass. See
+    /// [`set_ttl`](Self::set_ttl).
     ///
     /// # Errors
     ///
@@ -157,7 +157,8 @@ impl TcpListener {
         self.io.get().ttl()
     }
 
-    /// Sets how many routers a packet may pass, for connections to come. IPv4 only.
+    /// Sets the TTL of packets on connections accepted later: the number of routers that a packet may pass. For IPv4
+    /// only.
     ///
     /// # Errors
     ///
@@ -166,7 +167,7 @@ impl TcpListener {
         self.io.get().set_ttl(field(ttl)?)
     }
 
-    /// The error that is pending on the socket (`SO_ERROR`), which is cleared by this.
+    /// Returns the error that is pending on the socket (`SO_ERROR`), and clears it.
     ///
     /// # Errors
     ///
@@ -175,10 +176,10 @@ impl TcpListener {
         self.io.get().take_error()
     }
 
-    /// Takes a listener of std's. It is made non-blocking, and so are its clones: they share that.
+    /// Wraps a listener of std. It is set to non-blocking mode, which it shares with all of its clones.
     ///
-    /// A clone must not be made blocking again: accept(2) has no flag against that, and would block the loop while
-    /// there is no connection.
+    /// No clone must be set to blocking mode again: accept(2) has no flag to override the mode, and would block the
+    /// loop until there is a connection.
     ///
     /// # Errors
     ///
@@ -191,7 +192,7 @@ impl TcpListener {
         Ok(listener)
     }
 
-    /// Gives the socket as std's, in no runtime's care any more. It is still non-blocking.
+    /// Deregisters the listener and returns it as std's type. It is still in non-blocking mode.
     ///
     /// # Errors
     ///
@@ -219,9 +220,9 @@ impl Listen for std::net::TcpListener {
     }
 }
 
-/// A stream of connections; see [`TcpListener::incoming`].
+/// The stream of connections returned by [`TcpListener::incoming`].
 ///
-/// Each behaves as [`TcpListener::accept`] does. There may be several of one listener.
+/// It accepts connections as [`TcpListener::accept`] does. A listener may have several of these streams.
 #[must_use = "a stream does nothing unless it is polled"]
 pub struct Incoming<'a>(Acceptor<'a, std::net::TcpListener>);
 

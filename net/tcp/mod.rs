@@ -1,8 +1,8 @@
 //! TCP: the halves of a [`TcpStream`](super::TcpStream).
 //!
-//! A stream can be split into a reading and a writing half: by reference with
-//! [`TcpStream::split`](super::TcpStream::split), at no cost; or with
-//! [`TcpStream::into_split`](super::TcpStream::into_split) into two that are owned, for two tasks.
+//! A stream can be split into a reading and a writing half. [`TcpStream::split`](super::TcpStream::split) borrows the
+//! stream and costs nothing. [`TcpStream::into_split`](super::TcpStream::into_split) returns two owned halves, which
+//! can be moved to two tasks.
 
 mod connect;
 #[cfg(not(target_os = "openbsd"))]
@@ -20,7 +20,7 @@ mod spare;
 mod split;
 mod split_owned;
 pub(super) mod stream;
-// Of Apple's systems only macOS has it.
+// Of Apple's systems only macOS has this option.
 #[cfg(any(not(target_vendor = "apple"), target_os = "macos"))]
 mod traffic_class;
 

@@ -1,5 +1,5 @@
-//! The options of a connection, see tcp(7) and socket(7). For those that are not here, give the
-//! stream to `socket2::SockRef::from`.
+//! The options of a connection, see tcp(7) and socket(7). To set an option that is not here, pass the stream to
+//! `socket2::SockRef::from`.
 
 use super::stream::TcpStream;
 use crate::net::option_values;
@@ -8,7 +8,7 @@ use std::io;
 use std::time::Duration;
 
 impl TcpStream {
-    /// Whether small writes are sent at once. See [`set_nodelay`](TcpStream::set_nodelay).
+    /// Returns `true` if small writes are sent at once. See [`set_nodelay`](TcpStream::set_nodelay).
     ///
     /// # Errors
     ///
@@ -17,8 +17,8 @@ impl TcpStream {
         self.io.get().nodelay()
     }
 
-    /// Sets whether small writes are sent at once (`TCP_NODELAY`), instead of being held back until
-    /// the peer has acknowledged the earlier ones.
+    /// Sets whether small writes are sent at once (`TCP_NODELAY`), instead of being held back until the peer has
+    /// acknowledged the earlier ones.
     ///
     /// # Errors
     ///
@@ -27,7 +27,7 @@ impl TcpStream {
         self.io.get().set_nodelay(nodelay)
     }
 
-    /// How long a close tries to send what is left. See [`set_linger`](TcpStream::set_linger).
+    /// Returns the time for which a close tries to send the remaining data. See [`set_linger`](TcpStream::set_linger).
     ///
     /// # Errors
     ///
@@ -36,12 +36,12 @@ impl TcpStream {
         SockRef::from(self).linger()
     }
 
-    /// Sets how long a close tries to send what is left (`SO_LINGER`).
+    /// Sets the time for which a close tries to send the remaining data (`SO_LINGER`).
     ///
-    /// `None`, the default, sends in the background. Zero throws away what is left and resets the
-    /// connection. With anything else, counted in seconds and rounded up, **dropping the stream
-    /// blocks the thread**, and with it the loop, until all is sent or the time is over. A time that is longer than
-    /// the system can say is limited: to 68 years on Linux, 327 seconds on macOS and 9 hours on the BSDs.
+    /// With `None`, the default, the data is sent in the background. With zero, it is thrown away and the connection is
+    /// reset. With any other time, counted in seconds and rounded up, **dropping the stream blocks the thread**, and
+    /// with it the loop, until all data is sent or the time is over. A time that is too long for the system is limited:
+    /// to 68 years on Linux, 327 seconds on macOS and 9 hours on the BSDs.
     ///
     /// # Errors
     ///
@@ -50,7 +50,7 @@ impl TcpStream {
         SockRef::from(self).set_linger(linger.map(option_values::linger))
     }
 
-    /// Has a close throw away what is left, and reset the connection. Unlike other values of
+    /// Makes a close throw away the remaining data and reset the connection. Unlike other values of
     /// [`set_linger`](TcpStream::set_linger), this does not block.
     ///
     /// # Errors
@@ -60,7 +60,8 @@ impl TcpStream {
         SockRef::from(self).set_linger(Some(Duration::ZERO))
     }
 
-    /// How many routers a packet may pass. See [`set_ttl`](TcpStream::set_ttl).
+    /// Returns the TTL of sent packets: the number of routers that a packet may pass. See
+    /// [`set_ttl`](TcpStream::set_ttl).
     ///
     /// # Errors
     ///
@@ -69,7 +70,7 @@ impl TcpStream {
         self.io.get().ttl()
     }
 
-    /// Sets how many routers a packet may pass (`IP_TTL`). IPv4 only.
+    /// Sets the TTL of sent packets: the number of routers that a packet may pass (`IP_TTL`). For IPv4 only.
     ///
     /// # Errors
     ///
@@ -78,7 +79,8 @@ impl TcpStream {
         self.io.get().set_ttl(option_values::field(ttl)?)
     }
 
-    /// After how long a silence the system asks whether the peer still lives; `None` if never.
+    /// Returns the time without traffic after which the system sends the first keepalive probe, or `None` if probes are
+    /// off.
     ///
     /// # Errors
     ///
@@ -88,12 +90,11 @@ impl TcpStream {
         if socket.keepalive()? { socket.tcp_keepalive_time().map(Some) } else { Ok(None) }
     }
 
-    /// Sets after how long a silence, in seconds rounded up, the system is to ask whether the peer
-    /// still lives (`SO_KEEPALIVE`, `TCP_KEEPIDLE`); with `None`, the default, never.
+    /// Sets the time without traffic after which the system sends the first keepalive probe, in seconds rounded up
+    /// (`SO_KEEPALIVE`, `TCP_KEEPIDLE`). With `None`, the default, no probes are sent.
     ///
-    /// How often it then asks before the connection counts as broken stays as the system has it, on
-    /// Linux nine times 75 seconds, unless `set_keepalive_interval` and `set_keepalive_count` say
-    /// otherwise.
+    /// The interval and number of probes after which the connection is broken stay as the system has them, on Linux
+    /// nine times 75 seconds, unless `set_keepalive_interval` and `set_keepalive_count` change them.
     ///
     /// # Errors
     ///

@@ -1,11 +1,12 @@
-//! Several addresses, of which the first to answer is taken: Happy Eyeballs, as RFC 8305 has it.
+//! Several addresses, of which the first one that answers is used: Happy Eyeballs, RFC 8305.
 //!
-//! A name often has an address of each family, and one family may lead nowhere. Trying one address
-//! after the other then takes as long as the system waits for a dead one, which is minutes; trying all
-//! at once is rude to the server. So attempts are started one by one, a little apart, the families
-//! taking turns, and the first that succeeds ends the others.
+//! A name often has addresses of both families, and one family may be unreachable. To try one address after the other
+//! then takes as long as the system waits for an address that does not answer, which is minutes; to try all at once
+//! puts needless load on the server. So the attempts are started one after the other, a short time apart, with
+//! alternating families, and the first one that succeeds ends the others.
 //!
-//! What an attempt does is the caller's business; here is only when it begins, and which one counts.
+//! The caller decides what an attempt does. This file only decides when an attempt starts, and whose result is
+//! returned.
 
 use crate::time::{Sleep, sleep};
 use std::future::poll_fn;
@@ -17,11 +18,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use std::vec;
 
-/// How long an attempt has before the next one joins in: the *Connection Attempt Delay* that
-/// RFC 8305, section 5, recommends.
+/// The time that an attempt has before the next one starts beside it: the *Connection Attempt Delay* that RFC 8305,
+/// section 5, recommends.
 const STAGGER: Duration = Duration::from_millis(250);
 
-/// Makes attempts on the addresses until one is good. The others are dropped then.
+/// Starts attempts on the addresses until one succeeds. The others are dropped then.
 ///
 /// A single address costs neither a timer nor memory.
 pub(super) async fn race<T, F>(
@@ -46,7 +47,8 @@ where
     poll_fn(|cx| race.poll(cx, &mut attempt)).await
 }
 
-/// The families in turns, that of the first address first. Within a family the order stays.
+/// Orders the addresses so that the families alternate, beginning with that of the first address. The order within a
+/// family stays.
 fn in_turns(addresses: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
     let mut addresses = addresses.peekable();
     let is_v4 = addresses.peek().is_some_and(SocketAddr::is_ipv4);
@@ -61,13 +63,14 @@ fn in_turns(addresses: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
 }
 
 struct Race<F> {
-    /// Those that are yet to be tried, with their places.
+    /// The addresses that have not been tried yet, with their positions.
     addresses: Enumerate<vec::IntoIter<SocketAddr>>,
-    /// Attempts under way with the places of their addresses, the latest last. Boxed, since they are moved.
+    /// The attempts that are running, with the positions of their addresses. The latest is last. They are boxed, since
+    /// they are moved.
     running: Vec<(usize, Pin<Box<F>>)>,
-    /// When the next one is due; only while there is one.
+    /// The time at which the next attempt starts. It is set only while there are more addresses.
     stagger: Option<Sleep>,
-    /// The most telling error so far, and the place of its address.
+    /// The most useful error until now, and the position of its address.
     error: Option<(usize, io::Error)>,
 }
 
@@ -87,7 +90,8 @@ impl<T, F: Future<Output = io::Result<T>>> Race<F> {
                         let place = *place;
                         self.running.remove(index);
                         self.failed(place, error);
-                        // Nobody waits for the rest of the time of one that has failed.
+                        // If the latest attempt has failed, the next one starts without waiting for the rest of its
+                        // time.
                         is_due |= index == self.running.len();
                     }
                     Poll::Ready(good) => {
@@ -117,8 +121,8 @@ impl<T, F: Future<Output = io::Result<T>>> Race<F> {
         }
     }
 
-    /// Keeps the error of the earliest address; but one that says only that there is no way from here,
-    /// as of a family that this host does not have, tells less than any other.
+    /// Keeps the error of the earliest address. But an error that says only that there is no route from this host, such
+    /// as to a family that this host does not have, is less useful than any other.
     fn failed(&mut self, place: usize, error: io::Error) {
         let rank = |place: usize, error: &io::Error| (is_no_way(error), place);
         if self.error.as_ref().is_none_or(|(earlier, kept)| rank(place, &error) < rank(*earlier, kept)) {
@@ -146,7 +150,7 @@ mod tests {
 
     type Answer = Result<(), io::ErrorKind>;
 
-    /// Addresses that answer after so many milliseconds, and what happened when.
+    /// Addresses that answer after a number of milliseconds, and a trace of the attempts.
     #[derive(Default)]
     struct Net {
         hosts: Vec<(SocketAddr, u64, Answer)>,
@@ -174,7 +178,7 @@ mod tests {
     }
 
     impl Net {
-        /// Races for the hosts, in a runtime whose clock moves by itself. Gives the port that won.
+        /// Races the hosts, in a runtime whose clock advances by itself. Returns the port that won.
         fn race(self) -> (io::Result<u16>, Vec<(u64, String)>) {
             let won = crate::block_on(async {
                 pause();
@@ -206,7 +210,7 @@ mod tests {
         Net { hosts: hosts.to_vec(), trace: RefCell::default() }.race()
     }
 
-    /// What happened, as far as it matters.
+    /// Borrows the lines of a trace, to compare them.
     fn lines(trace: &[(u64, String)]) -> Vec<(u64, &str)> {
         trace.iter().map(|(ms, what)| (*ms, what.as_str())).collect()
     }
@@ -226,7 +230,7 @@ mod tests {
                 (0, "1 begins"),
                 (250, "2 begins"),
                 (500, "3 begins"),
-                // The fourth is not even tried.
+                // The fourth attempt is not even started.
                 (510, "1 dropped"),
                 (510, "2 dropped"),
                 (510, "done"),
@@ -284,7 +288,7 @@ mod tests {
         assert_eq!(error(&[no_net, no_host, refused, reset]), ConnectionRefused);
         assert_eq!(error(&[no_host, no_net]), HostUnreachable);
         assert_eq!(error(&[refused]), ConnectionRefused);
-        // The slower one counts, if it comes first in the list.
+        // The slower error is returned, if its address is earlier in the list.
         assert_eq!(error(&[(v4(5), 900, Err(ConnectionReset)), refused]), ConnectionReset);
     }
 

@@ -1,4 +1,5 @@
-//! Waiting for a connection to be ready, how long one may wait, and operations that are tried once: for loops of one's own.
+//! Waiting for a connection to be ready, timeouts of waits, and operations that are tried once. Users write their own
+//! loops with these.
 
 use super::stream::TcpStream;
 use crate::net::methods::{deadline_methods, read_methods, ready_methods, write_methods};
@@ -81,7 +82,7 @@ deadline_methods! {
 }
 
 impl TcpStream {
-    /// Reads what is there and leaves it there, without waiting.
+    /// Copies received bytes into the buffer without removing them from the queue, and without waiting.
     ///
     /// # Errors
     ///
@@ -93,7 +94,8 @@ impl TcpStream {
         self.io.try_io(Direction::Read, |stream| sys::peek(stream.as_fd(), buffer))
     }
 
-    /// Waits for something to read, and reads it without taking it away. 0 is the end of the stream.
+    /// Waits for something to read, and copies it into the buffer without removing it from the queue. Returns 0 at the
+    /// end of the stream.
     ///
     /// # Cancel safety
     ///

@@ -1,5 +1,5 @@
-//! A TCP socket before it is a stream or a listener: made, given options and an address, and then
-//! turned into what it is to be. Its options are in `socket_options.rs`.
+//! A TCP socket before it is a stream or a listener: it is created, given options and an address, and then turned into
+//! one of them. Its options are in `socket_options.rs`.
 
 use super::connect::connect_socket;
 use super::listener::TcpListener;
@@ -13,9 +13,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 
 /// A TCP socket that is neither connected nor listening yet.
 ///
-/// For options that have to be set before: to bind a client to an address, to share a port, to size
-/// the buffers for the handshake. Where none of that is wanted, [`TcpStream::connect`] and
-/// [`TcpListener::bind`] do the same in one call.
+/// It is meant for options that have to be set early: to bind a client to an address, to share a port, to size the
+/// buffers before the handshake. If none of these are needed, [`TcpStream::connect`] and [`TcpListener::bind`] do the
+/// same in one call.
 ///
 /// # Examples
 ///
@@ -40,7 +40,7 @@ pub struct TcpSocket {
 }
 
 impl TcpSocket {
-    /// A socket for IPv4.
+    /// Creates a socket for IPv4.
     ///
     /// # Errors
     ///
@@ -49,7 +49,7 @@ impl TcpSocket {
         sys::socket((Ipv4Addr::UNSPECIFIED, 0).into()).map(|socket| TcpSocket { socket })
     }
 
-    /// A socket for IPv6.
+    /// Creates a socket for IPv6.
     ///
     /// # Errors
     ///
@@ -58,11 +58,11 @@ impl TcpSocket {
         sys::socket((Ipv6Addr::UNSPECIFIED, 0).into()).map(|socket| TcpSocket { socket })
     }
 
-    /// Takes a socket of std's, which need not be connected in spite of its name. It is made
-    /// non-blocking, and so are its clones: they share that. They must not be made blocking again before
-    /// [`connect`](TcpSocket::connect) returns, which would block the loop.
+    /// Wraps a socket of std, which need not be connected in spite of its type. It is set to non-blocking mode, which
+    /// it shares with all of its clones. Until [`connect`](TcpSocket::connect) returns, no clone must be set to
+    /// blocking mode again, since that would block the loop.
     ///
-    /// For sockets with options that are not here, made by `socket2`.
+    /// It is meant for sockets with options that this type does not have, made by `socket2`.
     ///
     /// # Examples
     ///
@@ -79,7 +79,7 @@ impl TcpSocket {
         TcpSocket::from(OwnedFd::from(std_stream))
     }
 
-    /// Gives the socket an address of this host. Port 0 lets the system choose one.
+    /// Binds the socket to an address of this host. With port 0, the system chooses a port.
     ///
     /// # Errors
     ///
@@ -88,7 +88,7 @@ impl TcpSocket {
         self.socket.bind(&addr.into())
     }
 
-    /// The address it is bound to.
+    /// Returns the local address of the socket.
     ///
     /// # Errors
     ///
@@ -98,7 +98,7 @@ impl TcpSocket {
         address.as_socket().ok_or_else(|| io::Error::from_raw_os_error(libc::EAFNOSUPPORT))
     }
 
-    /// The error that is pending on the socket (`SO_ERROR`), which is cleared by this.
+    /// Returns the error that is pending on the socket (`SO_ERROR`), and clears it.
     ///
     /// # Errors
     ///
@@ -107,7 +107,7 @@ impl TcpSocket {
         self.socket.take_error()
     }
 
-    /// Connects. It waits as long as the system does, which can be minutes: put it into a
+    /// Connects to an address. It waits as long as the system does, which can be minutes: use a
     /// [`timeout`](crate::time::timeout) if that is too long.
     ///
     /// # Cancel safety
@@ -116,8 +116,8 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Returns the errors of connect(2), such as [`ConnectionRefused`](io::ErrorKind::ConnectionRefused), also those
-    /// that come later.
+    /// Returns the errors of connect(2), such as [`ConnectionRefused`](io::ErrorKind::ConnectionRefused), including
+    /// those that arrive while the call waits.
     ///
     /// # Panics
     ///
@@ -126,9 +126,10 @@ impl TcpSocket {
         connect_socket(self.socket, addr).await.map(|io| TcpStream { io })
     }
 
-    /// Listens. `backlog` is how many connections may wait to be accepted; the system may allow fewer.
+    /// Turns the socket into a listener. `backlog` is the maximum number of connections that wait to be accepted; the
+    /// system may lower it.
     ///
-    /// A socket that is not bound gets a port of the system's choice, on all addresses.
+    /// If the socket is not bound, the system chooses a port, and the socket listens on all addresses.
     ///
     /// # Errors
     ///
@@ -168,7 +169,7 @@ impl IntoRawFd for TcpSocket {
 impl From<OwnedFd> for TcpSocket {
     fn from(fd: OwnedFd) -> TcpSocket {
         let socket = Socket::from(fd);
-        // Fails only for what is no open descriptor, and then everything else fails too.
+        // It fails only for a number that is not an open descriptor, and then all other calls fail, too.
         let _ = socket.set_nonblocking(true);
         TcpSocket { socket }
     }

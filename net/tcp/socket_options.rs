@@ -1,5 +1,5 @@
-//! The options of a socket before it is connected, see tcp(7), ip(7) and socket(7). For those that are
-//! not here, give the socket to `socket2::SockRef::from`.
+//! The options of a socket before it is connected, see tcp(7), ip(7) and socket(7). To set an option that is not here,
+//! pass the socket to `socket2::SockRef::from`.
 
 use super::socket::TcpSocket;
 use crate::net::option_values;
@@ -7,7 +7,7 @@ use std::io;
 use std::time::Duration;
 
 impl TcpSocket {
-    /// Whether the system asks now and then whether a silent peer still lives.
+    /// Returns `true` if the system sends keepalive probes to a silent peer.
     ///
     /// # Errors
     ///
@@ -16,8 +16,8 @@ impl TcpSocket {
         self.socket.keepalive()
     }
 
-    /// Sets whether the system asks now and then whether a silent peer still lives (`SO_KEEPALIVE`).
-    /// When and how often is the system's choice, on Linux after two hours, unless it is set too.
+    /// Sets whether the system sends keepalive probes to a silent peer (`SO_KEEPALIVE`). The system decides when and
+    /// how often it does, on Linux after two hours, unless these are set, too.
     ///
     /// # Errors
     ///
@@ -26,7 +26,7 @@ impl TcpSocket {
         self.socket.set_keepalive(keepalive)
     }
 
-    /// Whether an address can be bound although old connections of it linger.
+    /// Returns `true` if an address can be bound even if old connections of it linger.
     ///
     /// # Errors
     ///
@@ -35,7 +35,7 @@ impl TcpSocket {
         self.socket.reuse_address()
     }
 
-    /// Sets whether an address can be bound although old connections of it linger (`SO_REUSEADDR`).
+    /// Sets whether an address can be bound even if old connections of it linger (`SO_REUSEADDR`).
     ///
     /// # Errors
     ///
@@ -44,7 +44,7 @@ impl TcpSocket {
         self.socket.set_reuse_address(reuseaddr)
     }
 
-    /// Whether the port can be shared. See [`set_reuseport`](TcpSocket::set_reuseport).
+    /// Returns `true` if the port can be shared. See [`set_reuseport`](TcpSocket::set_reuseport).
     ///
     /// # Errors
     ///
@@ -53,9 +53,9 @@ impl TcpSocket {
         self.socket.reuse_port()
     }
 
-    /// Sets whether others that set this too can bind the same address (`SO_REUSEPORT`). Linux then
-    /// spreads connections over those who listen, and so one listener for each thread is enough; the
-    /// BSDs and macOS give all to one of them.
+    /// Sets whether other sockets that set this option, too, can bind the same address (`SO_REUSEPORT`). Linux then
+    /// distributes connections over all listeners of the address, so that each thread can have its own; the BSDs and
+    /// macOS give all connections to one of the listeners.
     ///
     /// # Errors
     ///
@@ -64,7 +64,7 @@ impl TcpSocket {
         self.socket.set_reuse_port(reuseport)
     }
 
-    /// The size of the buffer for what is to be sent. Linux gives twice what was set.
+    /// Returns the size of the send buffer in bytes. Linux returns twice the value that was set.
     ///
     /// # Errors
     ///
@@ -73,8 +73,7 @@ impl TcpSocket {
         self.socket.send_buffer_size().map(saturated)
     }
 
-    /// Sets the size of the buffer for what is to be sent (`SO_SNDBUF`), in bytes. The system then
-    /// does not adjust it any more.
+    /// Sets the size of the send buffer in bytes (`SO_SNDBUF`). The system then no longer adjusts it.
     ///
     /// # Errors
     ///
@@ -83,7 +82,7 @@ impl TcpSocket {
         self.socket.set_send_buffer_size(option_values::buffer_size(size))
     }
 
-    /// The size of the buffer for what has come. Linux gives twice what was set.
+    /// Returns the size of the receive buffer in bytes. Linux returns twice the value that was set.
     ///
     /// # Errors
     ///
@@ -92,8 +91,8 @@ impl TcpSocket {
         self.socket.recv_buffer_size().map(saturated)
     }
 
-    /// Sets the size of the buffer for what has come (`SO_RCVBUF`), in bytes. The system then does not
-    /// adjust it any more. Set before the connection, it also limits the window that is offered.
+    /// Sets the size of the receive buffer in bytes (`SO_RCVBUF`). The system then no longer adjusts it. If it is set
+    /// before the connection is made, it also limits the window that is offered to the peer.
     ///
     /// # Errors
     ///
@@ -102,7 +101,7 @@ impl TcpSocket {
         self.socket.set_recv_buffer_size(option_values::buffer_size(size))
     }
 
-    /// How long a close tries to send what is left. See [`set_linger`](TcpSocket::set_linger).
+    /// Returns the time for which a close tries to send the remaining data. See [`set_linger`](TcpSocket::set_linger).
     ///
     /// # Errors
     ///
@@ -111,8 +110,8 @@ impl TcpSocket {
         self.socket.linger()
     }
 
-    /// Sets how long a close tries to send what is left (`SO_LINGER`), as
-    /// [`TcpStream::set_linger`](super::super::TcpStream::set_linger) does: beware of what it blocks.
+    /// Sets the time for which a close tries to send the remaining data (`SO_LINGER`). Careful: it can block the
+    /// thread, see [`TcpStream::set_linger`](super::super::TcpStream::set_linger).
     ///
     /// # Errors
     ///
@@ -121,7 +120,7 @@ impl TcpSocket {
         self.socket.set_linger(dur.map(option_values::linger))
     }
 
-    /// Has a close throw away what is left, and reset the connection. That does not block.
+    /// Makes a close throw away the remaining data and reset the connection. This does not block.
     ///
     /// # Errors
     ///
@@ -130,7 +129,7 @@ impl TcpSocket {
         self.socket.set_linger(Some(Duration::ZERO))
     }
 
-    /// Whether small writes are sent at once. See [`set_nodelay`](TcpSocket::set_nodelay).
+    /// Returns `true` if small writes are sent at once. See [`set_nodelay`](TcpSocket::set_nodelay).
     ///
     /// # Errors
     ///
@@ -149,7 +148,7 @@ impl TcpSocket {
         self.socket.set_tcp_nodelay(nodelay)
     }
 
-    /// The type of service of its packets. See [`set_tos_v4`](TcpSocket::set_tos_v4).
+    /// Returns the type of service of sent packets. See [`set_tos_v4`](TcpSocket::set_tos_v4).
     ///
     /// # Errors
     ///
@@ -158,8 +157,8 @@ impl TcpSocket {
         self.socket.tos_v4()
     }
 
-    /// Sets the type of service of its packets (`IP_TOS`): the priority, in the upper six bits. For
-    /// IPv6 it is `set_tclass_v6`.
+    /// Sets the type of service of sent packets (`IP_TOS`): the priority, in the upper six bits. For IPv6, use
+    /// `set_tclass_v6`.
     ///
     /// # Errors
     ///
@@ -173,7 +172,7 @@ impl TcpSocket {
     /// # Errors
     ///
     /// Returns an error if getsockopt(2) fails.
-    #[deprecated(note = "it is of IPv4 alone, and so called `tos_v4`")]
+    #[deprecated(note = "it is for IPv4 only, and therefore renamed to `tos_v4`")]
     pub fn tos(&self) -> io::Result<u32> {
         self.tos_v4()
     }
@@ -183,13 +182,13 @@ impl TcpSocket {
     /// # Errors
     ///
     /// Returns an error if setsockopt(2) fails.
-    #[deprecated(note = "it is of IPv4 alone, and so called `set_tos_v4`")]
+    #[deprecated(note = "it is for IPv4 only, and therefore renamed to `set_tos_v4`")]
     pub fn set_tos(&self, tos: u32) -> io::Result<()> {
         self.set_tos_v4(tos)
     }
 }
 
-/// No system has buffers of 4 GiB.
+/// Converts a size to `u32`. No system has buffers of 4 GiB.
 fn saturated(size: usize) -> u32 {
     u32::try_from(size).unwrap_or(u32::MAX)
 }

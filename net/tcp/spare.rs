@@ -1,4 +1,4 @@
-//! Reading into buffers that grow.
+//! Reading into growing buffers.
 
 use super::{OwnedReadHalf, ReadHalf};
 use crate::net::TcpStream;

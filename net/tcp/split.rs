@@ -1,4 +1,4 @@
-//! Halves of a stream that is borrowed.
+//! The halves of a borrowed stream.
 
 use super::stream::TcpStream;
 use crate::net::halves::borrowed_halves;
@@ -10,7 +10,7 @@ borrowed_halves! {
     TcpStream, SocketAddr
 }
 
-/// What a reading half has beyond those of other kinds of streams.
+/// Implements the methods of a reading half that only TCP has.
 macro_rules! peek_methods {
     ($type:ty: $half:ident => $stream:expr) => {
         impl $type {

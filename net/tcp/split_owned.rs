@@ -1,4 +1,4 @@
-//! Halves that own their stream together.
+//! The halves that own their stream together.
 
 use super::split::peek_methods;
 use super::stream::TcpStream;

@@ -1,5 +1,5 @@
-//! A TCP connection: how it comes to be, what it is, how it ends. What goes through it is in
-//! `readiness.rs` and `net/transfer.rs`, its options are in `options.rs`.
+//! A TCP connection: how it is created and how it is closed. Reading and writing are in `readiness.rs` and
+//! `net/transfer.rs`, the options are in `options.rs`.
 
 use super::race::race;
 use super::split::{ReadHalf, WriteHalf};
@@ -19,15 +19,13 @@ use std::time::Duration;
 
 /// A TCP connection.
 ///
-/// It is read and written by [`AsyncReadExt`](crate::io::AsyncReadExt) and
-/// [`AsyncWriteExt`](crate::io::AsyncWriteExt), also by shared reference. Reads and writes go
-/// straight to the system: nothing is buffered here, so flushing does nothing. One read and one
-/// write may wait at a time; for several readers, see [`readable`](TcpStream::readable) and
-/// [`try_read`](TcpStream::try_read).
+/// Read and write it with [`AsyncReadExt`](crate::io::AsyncReadExt) and [`AsyncWriteExt`](crate::io::AsyncWriteExt),
+/// also by shared reference. Reads and writes are system calls on the socket itself: nothing is buffered here, so
+/// flushing does nothing. One read and one write may wait at a time; for several readers, see
+/// [`readable`](TcpStream::readable) and [`try_read`](TcpStream::try_read).
 ///
-/// The connection may be moved to another runtime's thread, also in the midst of things, and is
-/// used there from then on. It may also be read on one thread and written on another. Dropping it closes it, on any
-/// thread.
+/// The connection may be moved to the thread of another runtime at any time, and is used there from then on. It may
+/// also be read on one thread and written on another one. Dropping it closes it, on any thread.
 ///
 /// # Examples
 ///
@@ -56,11 +54,11 @@ pub struct TcpStream {
 impl TcpStream {
     /// Connects to the first address that answers.
     ///
-    /// One address is simply tried, for as long as the system tries, which can be minutes; see
-    /// [`connect_timeout`](TcpStream::connect_timeout). Of several, as most names have, each gets a start
-    /// of 250 ms, or until it fails, before the next one is tried beside it (Happy Eyeballs, RFC 8305):
-    /// the families take turns from that of the first address on, and within a family the order stays.
-    /// Once one is connected, the other sockets are closed.
+    /// A single address is tried for as long as the system waits, which can be minutes; see
+    /// [`connect_timeout`](TcpStream::connect_timeout). Most names have several addresses. Then each address is tried
+    /// alone for 250 ms, or until it fails, before the next one is tried beside it (Happy Eyeballs, RFC 8305). The
+    /// families alternate, beginning with that of the first address, and the order within a family stays. As soon as
+    /// one socket is connected, the others are closed.
     ///
     /// # Cancel safety
     ///
@@ -68,11 +66,11 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// That of the first address, in the order of trying, such as
-    /// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused). An error that says only that there is no way from here,
-    /// such as [`NetworkUnreachable`](io::ErrorKind::NetworkUnreachable) of a family that this host does not have, is
-    /// passed over for one that tells more. [`InvalidInput`](io::ErrorKind::InvalidInput) if there is no address; and
-    /// the errors of [`lookup_host`].
+    /// Returns the error of the first address that was tried, such as
+    /// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused). But if another error is more useful, it does not return
+    /// one that says only that there is no route from this host, such as
+    /// [`NetworkUnreachable`](io::ErrorKind::NetworkUnreachable) for a family that this host does not have. Returns
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if there is no address, and the errors of [`lookup_host`].
     ///
     /// # Panics
     ///
@@ -82,9 +80,10 @@ impl TcpStream {
         race(addresses, connect::connect).await.map(|io| TcpStream { io })
     }
 
-    /// As [`connect`](TcpStream::connect), for `timeout` at most, the look-up of a name included.
+    /// Connects to the first address that answers, within a time limit that includes the look-up of a name. See
+    /// [`connect`](TcpStream::connect).
     ///
-    /// Unlike std's it takes names, and tries all addresses.
+    /// Unlike the function of std, it accepts names, and tries all addresses.
     ///
     /// # Cancel safety
     ///
@@ -92,8 +91,8 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// Returns [`TimedOut`](io::ErrorKind::TimedOut) if the time is up first, and the errors of
-    /// [`connect`](TcpStream::connect). A `TimedOut` with an errno is the system's own, which has given up.
+    /// Returns [`TimedOut`](io::ErrorKind::TimedOut) if the time is over first, and the errors of
+    /// [`connect`](TcpStream::connect). A `TimedOut` with an errno means that the system itself has given up.
     ///
     /// # Panics
     ///
@@ -114,14 +113,14 @@ impl TcpStream {
         crate::time::timeout(timeout, TcpStream::connect(address)).await?
     }
 
-    /// Of a socket that does not block.
+    /// Wraps a socket that is already in non-blocking mode.
     pub(super) fn new(stream: std::net::TcpStream) -> TcpStream {
         TcpStream { io: Registered::new(stream, Owner::TcpStream) }
     }
 
-    /// Takes a connection of std's. It is made non-blocking, and so are its clones: they share that.
+    /// Wraps a connection of std. It is set to non-blocking mode, which it shares with all of its clones.
     ///
-    /// If a clone is made blocking again, reads and writes still do not block the loop (`MSG_DONTWAIT`). But
+    /// If a clone is set to blocking mode again, reads and writes still do not block the loop (`MSG_DONTWAIT`). But
     /// `io::splice` and `io::send_file` would block it: splice(2) and sendfile(2) have no such flag for sockets.
     ///
     /// # Errors
@@ -135,7 +134,7 @@ impl TcpStream {
         Ok(stream)
     }
 
-    /// Gives the connection as std's, in no runtime's care any more. It is still non-blocking.
+    /// Deregisters the connection and returns it as std's type. It is still in non-blocking mode.
     ///
     /// # Errors
     ///
@@ -156,7 +155,7 @@ impl TcpStream {
         Ok(self.io.into_inner())
     }
 
-    /// The address of this end.
+    /// Returns the local address of the connection.
     ///
     /// # Errors
     ///
@@ -165,17 +164,17 @@ impl TcpStream {
         self.io.get().local_addr()
     }
 
-    /// The address of the other end.
+    /// Returns the address of the peer.
     ///
     /// # Errors
     ///
-    /// Returns [`NotConnected`](io::ErrorKind::NotConnected) once the connection has gone.
+    /// Returns [`NotConnected`](io::ErrorKind::NotConnected) if the connection is gone.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.io.get().peer_addr()
     }
 
-    /// The error that is pending on the socket (`SO_ERROR`), which is cleared by this: a read or
-    /// write that would have failed with it then does not.
+    /// Returns the error that is pending on the socket (`SO_ERROR`), and clears it: a read or write that would have
+    /// failed with it then does not.
     ///
     /// # Errors
     ///
@@ -184,9 +183,9 @@ impl TcpStream {
         self.io.get().take_error()
     }
 
-    /// Shuts down writing, so that the peer comes to the end of the stream; as
-    /// [`AsyncWriteExt::close`](crate::io::AsyncWriteExt::close). May be repeated, and a connection
-    /// that is gone already needs no end: that is no error. It never waits.
+    /// Shuts down writing, so that the peer reads the end of the stream. This is the same as
+    /// [`AsyncWriteExt::close`](crate::io::AsyncWriteExt::close). The call may be repeated, and it is no error if the
+    /// connection is gone already. It never waits.
     ///
     /// # Cancel safety
     ///
@@ -194,13 +193,13 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// Returns the errors of shutdown(2), without [`NotConnected`](io::ErrorKind::NotConnected).
+    /// Returns the errors of shutdown(2), except [`NotConnected`](io::ErrorKind::NotConnected).
     pub async fn shutdown(&self) -> io::Result<()> {
         self.close_writing()
     }
 
-    /// Shuts down reading, writing, or both, as std's `shutdown` does, for all clones of the
-    /// connection; whoever waits on the side is woken.
+    /// Shuts down reading, writing, or both, for all clones of the connection, as `shutdown` in std does. Tasks that
+    /// wait to read or write in a direction that is shut down are woken.
     ///
     /// # Errors
     ///
@@ -216,7 +215,7 @@ impl TcpStream {
         }
     }
 
-    /// Lends out a half for reading and one for writing, at no cost. For two tasks, see
+    /// Borrows the stream as a reading and a writing half, at no cost. For two tasks, use
     /// [`into_split`](TcpStream::into_split).
     ///
     /// # Examples
@@ -239,8 +238,8 @@ impl TcpStream {
         split::split(self)
     }
 
-    /// Makes two owned halves, which may go to two tasks, also in two runtimes on two threads. The connection is
-    /// closed when both are dropped; dropping the one that writes shuts down writing.
+    /// Splits the stream into two owned halves, which may be moved to two tasks, even to those of two runtimes on two
+    /// threads. The connection is closed when both halves are dropped. Dropping the writing half shuts down writing.
     ///
     /// # Examples
     ///
@@ -292,7 +291,7 @@ impl WriteFd for std::net::TcpStream {
         sys::send(self.as_fd(), buffer)
     }
 
-    /// Unlike std's, which is writev(2), this raises no `SIGPIPE` where that is not ignored.
+    /// Writes without `SIGPIPE`, unlike std's method, which calls writev(2) and raises it where it is not ignored.
     fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
         SockRef::from(self).send_vectored_with_flags(buffers, sys::SEND)
     }

@@ -1,11 +1,11 @@
-//! The traffic class of IPv6, where the system has it as an option of the socket.
+//! The traffic class of IPv6, on systems that have it as an option of the socket.
 
 use super::socket::TcpSocket;
 use crate::net::option_values::field;
 use std::io;
 
 impl TcpSocket {
-    /// The traffic class of its packets. See [`set_tclass_v6`](TcpSocket::set_tclass_v6).
+    /// Returns the traffic class of sent packets. See [`set_tclass_v6`](TcpSocket::set_tclass_v6).
     ///
     /// # Errors
     ///
@@ -14,8 +14,8 @@ impl TcpSocket {
         self.socket.tclass_v6()
     }
 
-    /// Sets the traffic class of its packets (`IPV6_TCLASS`), which is for IPv6 what
-    /// [`set_tos_v4`](TcpSocket::set_tos_v4) is for IPv4.
+    /// Sets the traffic class of sent packets (`IPV6_TCLASS`), which corresponds to
+    /// [`set_tos_v4`](TcpSocket::set_tos_v4) for IPv4.
     ///
     /// # Errors
     ///
