@@ -1,7 +1,7 @@
 //! Addresses, and the look-up of names.
 //!
-//! An address that is written as an IP is parsed here and now. A name goes to std's resolver, that
-//! is getaddrinfo(3), which blocks: it is asked on a thread of the runtime's pool.
+//! The text of an IP address is parsed at once. A name is looked up with std's resolver, which calls getaddrinfo(3).
+//! That function blocks, so it is called on a thread of the runtime's pool.
 
 use crate::task::{JoinHandle, coop, spawn_look_up};
 use std::io;
@@ -10,27 +10,28 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::vec;
 
-/// What can be turned into socket addresses, by looking a name up if need be.
+/// A value that can be converted to socket addresses, with a look-up if it is a name.
 ///
-/// As [`std::net::ToSocketAddrs`], with the same implementors: addresses, pairs of an IP or a name
-/// and a port, strings of the form `host:port`, and slices of addresses. It cannot be implemented
-/// elsewhere. To see what comes out, call [`lookup_host`].
+/// The trait has the same implementors as [`std::net::ToSocketAddrs`]: addresses, pairs of an IP or a name and a port,
+/// strings of the form `host:port`, and slices of addresses. It cannot be implemented outside of this crate. To get the
+/// addresses of a value, call [`lookup_host`].
 pub trait ToSocketAddrs: sealed::Resolve {}
 
-/// Looks a name up, and gives all its addresses, in the order in which they should be tried.
+/// Looks up a name, and returns all its addresses, in the order in which they should be tried.
 ///
-/// An IP address is only parsed. A name is looked up on a thread of the runtime's pool. At most a quarter of these
-/// threads look up names at the same time, or four if that is more; further look-ups wait for an earlier one to end. So
-/// a resolver that is slow does not keep other calls of [`spawn_blocking`](crate::task::spawn_blocking) from running.
+/// An IP address is only parsed. A name is looked up on a thread of the runtime's pool. The number of look-ups at the
+/// same time is limited to a quarter of these threads, or to four if that is more; further look-ups wait for an earlier
+/// one to end. So a slow resolver does not keep other calls of [`spawn_blocking`](crate::task::spawn_blocking) from
+/// running.
 ///
 /// # Cancel safety
 ///
-/// Cancel safe. A look-up that has begun goes on to its end on its thread, for nobody.
+/// This function is cancel safe. A look-up that has begun runs to its end on its thread, and the result is dropped.
 ///
 /// # Errors
 ///
-/// Returns [`InvalidInput`](io::ErrorKind::InvalidInput) if a string is not of the form `host:port`, and whatever the
-/// system's resolver says.
+/// Returns [`InvalidInput`](io::ErrorKind::InvalidInput) if a string is not of the form `host:port`, and any error of
+/// the system's resolver.
 ///
 /// # Panics
 ///
@@ -51,8 +52,8 @@ pub async fn lookup_host(host: impl ToSocketAddrs) -> io::Result<impl Iterator<I
     host.resolve().await
 }
 
-/// Resolves, and tries `attempt` on one address after the other until one is good. The last error
-/// is returned. It spends of the budget: as a rule nothing here has to wait, whoever tries again and again.
+/// Resolves the addresses, and tries `attempt` on one after the other until one succeeds. Otherwise it returns the last
+/// error. It consumes budget, since as a rule nothing here has to wait: a task that calls it in a loop would not yield.
 pub(super) async fn try_each<T, F>(
     addresses: impl ToSocketAddrs,
     mut attempt: impl FnMut(SocketAddr) -> F,
@@ -87,19 +88,19 @@ mod sealed {
 }
 use sealed::Resolve;
 
-/// Addresses, at once or when a thread of the pool has them.
+/// The future of the addresses: they are known at once, or a thread of the pool looks them up.
 pub enum Lookup {
     Readiness(Option<io::Result<Addresses>>),
     Asking(Asking),
 }
 
-/// One address, as most are, or several.
+/// One address, which is the usual case, or several.
 pub enum Addresses {
     One(Option<SocketAddr>),
     Many(vec::IntoIter<SocketAddr>),
 }
 
-/// A question to the resolver. Given up on drop: if no thread has taken it by then, none will.
+/// A look-up on a thread of the pool. It is aborted on drop: if it has not been started by then, it never is.
 pub struct Asking(JoinHandle<io::Result<vec::IntoIter<SocketAddr>>>);
 
 impl Lookup {
@@ -107,7 +108,7 @@ impl Lookup {
         Lookup::Readiness(Some(Ok(Addresses::One(Some(address)))))
     }
 
-    /// A host without its port: an IP, or a name to ask for.
+    /// Resolves a host without its port: an IP, or a name to look up.
     fn host(host: &str, port: u16) -> Lookup {
         match host.parse::<IpAddr>() {
             Ok(ip) => Lookup::one(SocketAddr::new(ip, port)),
@@ -119,7 +120,7 @@ impl Lookup {
         }
     }
 
-    /// `host:port`.
+    /// Resolves a text of the form `host:port`.
     fn text(text: &str) -> Lookup {
         if let Ok(address) = text.parse() {
             return Lookup::one(address);
@@ -167,7 +168,7 @@ impl Iterator for Addresses {
     }
 }
 
-/// Implements the trait for a type, given what becomes of a value.
+/// Implements the trait for a type, given the look-up for its value.
 macro_rules! resolve {
     ($($type:ty: $value:ident => $lookup:expr;)*) => {$(
         impl Resolve for $type {
@@ -206,7 +207,7 @@ impl<T: ToSocketAddrs + ?Sized> ToSocketAddrs for &T {}
 mod tests {
     use super::*;
 
-    /// What is known at once, without a runtime and so without a thread.
+    /// Returns the addresses if they are known at once, without a runtime and so without a thread.
     fn known(host: impl ToSocketAddrs) -> io::Result<Vec<SocketAddr>> {
         match host.resolve() {
             Lookup::Readiness(ref mut addresses) => addresses.take().unwrap().map(Iterator::collect),

@@ -1,23 +1,23 @@
-//! What the sockets that keep messages apart have in common: UDP's, and those of Unix.
+//! The methods that all datagram sockets have in common: those of UDP, and those of Unix.
 //!
-//! A datagram socket is not a stream. A short read does not mean that nothing is left, so no transfer
-//! here draws conclusions from its length: only `EAGAIN` says that a side is drained. An empty
-//! datagram is a datagram, so an empty buffer reaches the system as well. And an error that is
-//! pending on a socket is handed to whoever asks next, once; the others go on waiting.
+//! A datagram socket is not a stream. A short read does not mean that the queue is empty, so nothing here draws
+//! conclusions from the length of a transfer: only `EAGAIN` says that a direction is drained. An empty datagram is a
+//! datagram, so an empty buffer reaches the system as well. And an error that is pending on a socket is returned once,
+//! to the next call; other calls go on waiting.
 //!
-//! Each type has its [`Registered`](crate::runtime::io::registered::Registered) in `io`, around something
-//! that is [`Packets`], and says how it waits to send: `send_by`, `try_send_by`, `poll_send_by`. The
+//! Each type has its [`Registered`](crate::runtime::io::registered::Registered) in the field `io`, around a socket that
+//! implements [`Packets`], and defines how it waits to send: `send_by`, `try_send_by`, `poll_send_by`. The
 //! documentation in braces is appended to the method of that name.
 
 use std::io;
 use std::os::fd::AsFd;
 
-/// What datagrams go through. Each function is one system call that never blocks, even if the descriptor says so,
-/// and raises no `SIGPIPE` where the system can do without.
+/// A socket that sends and receives datagrams. Each function is one system call that never blocks, even if the
+/// descriptor is in blocking mode, and raises no `SIGPIPE` where the system has a way to prevent it.
 pub(crate) trait Packets: AsFd {
-    /// What std calls it.
+    /// The type of the socket in std.
     type Std;
-    /// Where datagrams come from.
+    /// The type of a sender's address.
     type Address;
 
     fn of_std(socket: Self::Std) -> Self;
@@ -27,7 +27,7 @@ pub(crate) trait Packets: AsFd {
     fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, Self::Address)>;
 }
 
-/// Sending to the peer and receiving, waiting for either, and the way from and to std.
+/// Implements sending to the peer, receiving, waiting for both, and the conversions from and to std.
 macro_rules! datagram_methods {
     (
         $type:ty, $std:ty, $address:ty;
@@ -38,8 +38,9 @@ macro_rules! datagram_methods {
         take_error { $(#[$take_error:meta])* }
     ) => {
         impl $type {
-            /// Takes a socket of std's. It is made non-blocking, and so are its clones: they share that. If a clone
-            /// is made blocking again, receiving and sending still do not block the loop (`MSG_DONTWAIT`).
+            /// Wraps a socket of std. The socket is set to non-blocking mode, which it shares with all of its clones.
+            /// If a clone is set to blocking mode again, receiving and sending still do not block the loop
+            /// (`MSG_DONTWAIT`).
             ///
             /// # Errors
             ///
@@ -52,7 +53,7 @@ macro_rules! datagram_methods {
                 Ok(socket)
             }
 
-            /// Gives the socket as std's, in no runtime's care any more. It is still non-blocking.
+            /// Deregisters the socket and returns it as std's type. It is still in non-blocking mode.
             ///
             /// # Errors
             ///
@@ -61,10 +62,11 @@ macro_rules! datagram_methods {
                 Ok($crate::net::datagram::Packets::into_std(self.io.into_inner()))
             }
 
-            /// Waits until there is a datagram to receive, or an error.
+            /// Waits until there is a datagram to receive, or until there is an error.
             ///
-            /// Several calls may wait at once. To be followed by [`try_recv`](Self::try_recv) or
-            /// [`try_recv_from`](Self::try_recv_from), which may find that somebody else was first.
+            /// Several calls may wait at once. Call [`try_recv`](Self::try_recv) or
+            /// [`try_recv_from`](Self::try_recv_from) next; it may return `WouldBlock` if another call has received
+            /// first.
             ///
             /// # Cancel safety
             ///
@@ -73,8 +75,8 @@ macro_rules! datagram_methods {
             /// # Errors
             ///
             /// Returns an error if the descriptor cannot be registered, such as
-            /// [`ResourceBusy`](std::io::ErrorKind::ResourceBusy) if two runtimes wait to receive at once. An error of
-            /// the socket's own makes it readable, and is for `try_recv` to tell.
+            /// [`ResourceBusy`](std::io::ErrorKind::ResourceBusy) if two runtimes wait to receive at once. An error
+            /// that is pending on the socket makes it readable, and is returned by `try_recv`.
             ///
             /// # Panics
             ///
@@ -98,10 +100,10 @@ macro_rules! datagram_methods {
                 self.io.poll_ready(cx, $crate::runtime::io::reactor::Direction::Read).map_ok(drop)
             }
 
-            /// Waits until there is room to send, or an error.
+            /// Waits until there is room to send, or until there is an error.
             ///
-            /// Several calls may wait at once. To be followed by [`try_send`](Self::try_send) or
-            /// `try_send_to`, which may find that somebody else was first.
+            /// Several calls may wait at once. Call [`try_send`](Self::try_send) or `try_send_to` next; it may return
+            /// `WouldBlock` if another call has sent first.
             ///
             /// # Cancel safety
             ///
@@ -132,12 +134,12 @@ macro_rules! datagram_methods {
                 self.io.poll_ready(cx, $crate::runtime::io::reactor::Direction::Write).map_ok(drop)
             }
 
-            /// Receives one datagram, and gives its length in bytes.
+            /// Receives one datagram, and returns its length in bytes.
             ///
-            /// What does not fit into the buffer is thrown away, and nothing tells of it: a datagram
-            /// that fills the buffer may have been longer. An empty datagram is received as 0, which
-            /// is no end; into an empty buffer the next datagram is thrown away whole. On a connected
-            /// socket only the peer's datagrams come.
+            /// If the buffer is too short, the rest of the datagram is thrown away without an error: a datagram that
+            /// fills the buffer may have been longer. An empty datagram is received as 0, which is not an end. If the
+            /// buffer is empty, the next datagram is thrown away whole. A connected socket receives only the datagrams
+            /// of its peer.
             ///
             /// # Cancel safety
             ///
@@ -182,7 +184,8 @@ macro_rules! datagram_methods {
                 self.io.poll_io(cx, $crate::runtime::io::reactor::Direction::Read, |io| io.recv(buffer))
             }
 
-            /// As [`recv`](Self::recv), and tells who sent it.
+            /// Receives one datagram, and returns its length in bytes and the address of its sender. See
+            /// [`recv`](Self::recv).
             ///
             /// # Cancel safety
             ///
@@ -229,8 +232,8 @@ macro_rules! datagram_methods {
                 self.io.poll_io(cx, $crate::runtime::io::reactor::Direction::Read, |io| io.recv_from(buffer))
             }
 
-            /// Sends one datagram to the peer that the socket is connected to, and gives its length in
-            /// bytes. It goes as a whole or not at all.
+            /// Sends one datagram to the peer that the socket is connected to, and returns its length in bytes. The
+            /// datagram is sent as a whole or not at all.
             ///
             /// # Cancel safety
             ///
@@ -276,8 +279,8 @@ macro_rules! datagram_methods {
                 self.poll_send_by(cx, |io| io.send(data))
             }
 
-            /// The error that is pending on the socket (`SO_ERROR`), which is cleared by this: an
-            /// operation that would have failed with it then does not, and goes on waiting.
+            /// Returns the error that is pending on the socket (`SO_ERROR`), and clears it: an operation that would
+            /// have failed with it goes on waiting instead.
             ///
             /// # Errors
             ///
@@ -300,7 +303,7 @@ macro_rules! datagram_methods {
             }
         }
 
-        /// As `from_std`.
+        /// Equivalent to `from_std`.
         impl TryFrom<$std> for $type {
             type Error = ::std::io::Error;
 
@@ -310,7 +313,7 @@ macro_rules! datagram_methods {
             }
         }
 
-        /// As `into_std`.
+        /// Equivalent to `into_std`.
         impl TryFrom<$type> for $std {
             type Error = ::std::io::Error;
 

@@ -1,21 +1,22 @@
-//! The halves of a stream, written once for each kind of stream: borrowed ones, and owned ones that may
-//! go to two tasks.
+//! The halves of a stream, written once for all kinds of streams: borrowed ones, and owned ones that may be moved to
+//! two tasks.
 //!
-//! They are types of their own in each kind's module, as in tokio, and not one generic type: the names
-//! are what people write. A half adds nothing to its stream but what it leaves out; so reading and
-//! writing go to the stream's `io` directly, and cost what they cost there.
+//! They are separate types in the module of each kind, as in tokio, and not one generic type, since users write these
+//! names. A half has only a part of the methods of its stream and adds none. So reading and writing use the stream's
+//! `io` directly, and cost the same.
 //!
-//! The macros name the stream's type, which has `io`, `close_writing` and the methods of
-//! `net/methods.rs`, and its address's. What only one kind has (such as peeking) is added there.
+//! The parameters of the macros are the type of the stream, which has `io`, `close_writing` and the methods of
+//! `net/methods.rs`, and the type of its address. Methods that only one kind has (such as peeking) are added in its own
+//! module.
 
-/// `ReadHalf` and `WriteHalf`, which borrow their stream, and `split`, which makes them.
+/// Defines `ReadHalf` and `WriteHalf`, which borrow their stream, and `split`, which creates them.
 macro_rules! borrowed_halves {
     ($stream:ident, $address:ty) => {
-        #[doc = concat!("The half of a [`", stringify!($stream), "`] that reads. From [`", stringify!($stream), "::split`].")]
+        #[doc = concat!("The half of a [`", stringify!($stream), "`] that reads. Returned by [`", stringify!($stream), "::split`].")]
         #[derive(Debug)]
         pub struct ReadHalf<'a>(&'a $stream);
 
-        #[doc = concat!("The half of a [`", stringify!($stream), "`] that writes. From [`", stringify!($stream), "::split`].")]
+        #[doc = concat!("The half of a [`", stringify!($stream), "`] that writes. Returned by [`", stringify!($stream), "::split`].")]
         ///
         /// Closing it shuts down writing; dropping it does nothing.
         #[derive(Debug)]
@@ -43,20 +44,21 @@ macro_rules! borrowed_halves {
     };
 }
 
-/// `OwnedReadHalf` and `OwnedWriteHalf`, `split`, which makes them, and `ReuniteError`. What precedes
-/// the stream is appended to the documentation of `reunite`.
+/// Defines `OwnedReadHalf`, `OwnedWriteHalf`, `ReuniteError`, and `split`, which creates the halves. The attributes
+/// that precede the stream are appended to the documentation of `reunite`.
 macro_rules! owned_halves {
     ($(#[$example:meta])* $stream:ident, $address:ty) => {
-        #[doc = concat!("The half of a [`", stringify!($stream), "`] that reads. From [`", stringify!($stream), "::into_split`].")]
+        #[doc = concat!("The half of a [`", stringify!($stream), "`] that reads. Returned by [`", stringify!($stream), "::into_split`].")]
         ///
-        /// Dropping it does nothing to the connection while the other half lives.
+        /// Dropping it has no effect on the connection while the other half is alive.
         #[derive(Debug)]
         pub struct OwnedReadHalf {
-            // Counted by an `Arc`, so that the halves are `Send`; it is touched only when they come and go.
+            // Counted by an `Arc`, so that the halves are `Send`. The count changes only when halves are created and
+            // dropped.
             stream: ::std::sync::Arc<$stream>,
         }
 
-        #[doc = concat!("The half of a [`", stringify!($stream), "`] that writes. From [`", stringify!($stream), "::into_split`].")]
+        #[doc = concat!("The half of a [`", stringify!($stream), "`] that writes. Returned by [`", stringify!($stream), "::into_split`].")]
         ///
         /// Closing it shuts down writing, and so does dropping it, unless it is
         /// [forgotten](OwnedWriteHalf::forget).
@@ -72,11 +74,11 @@ macro_rules! owned_halves {
         }
 
         impl OwnedReadHalf {
-            /// Puts the two halves of a stream together again.
+            /// Joins the two halves of a stream, and returns the stream.
             ///
             /// # Errors
             ///
-            /// [`ReuniteError`], which gives both back, if they are not of the same stream.
+            /// Returns a [`ReuniteError`], which contains both halves, if they are not of the same stream.
             $(#[$example])*
             pub fn reunite(self, other: OwnedWriteHalf) -> ::std::result::Result<$stream, ReuniteError> {
                 if !::std::sync::Arc::ptr_eq(&self.stream, &other.stream) {
@@ -112,7 +114,7 @@ macro_rules! owned_halves {
         impl Drop for OwnedWriteHalf {
             fn drop(&mut self) {
                 if self.shuts_down {
-                    // A connection that cannot be shut down is gone.
+                    // If a connection cannot be shut down, it is gone.
                     let _ = self.stream.close_writing();
                 }
             }
@@ -134,7 +136,7 @@ macro_rules! owned_halves {
             OwnedWriteHalf: half => half.stream, $stream, $address
         }
 
-        /// Two halves were not of the same stream. Gives them back.
+        /// The error of `reunite` for two halves that are not of the same stream. It contains both halves.
         #[derive(Debug)]
         pub struct ReuniteError(
             /// The half that reads.
@@ -153,11 +155,11 @@ macro_rules! owned_halves {
     };
 }
 
-/// The methods that a reading half has of its stream.
+/// Implements the methods of a stream that its reading half has.
 macro_rules! read_half {
     ($type:ty: $half:ident => $value:expr, $stream:ident, $address:ty) => {
         impl $type {
-            #[doc = concat!("As [`", stringify!($stream), "::readable`].")]
+            #[doc = concat!("Equivalent to [`", stringify!($stream), "::readable`].")]
             ///
             /// # Cancel safety
             ///
@@ -165,27 +167,27 @@ macro_rules! read_half {
             ///
             /// # Errors
             ///
-            #[doc = concat!("As [`", stringify!($stream), "::readable`].")]
+            #[doc = concat!("Returns the same errors as [`", stringify!($stream), "::readable`].")]
             pub async fn readable(&self) -> ::std::io::Result<()> {
                 let $half = self;
                 $value.readable().await
             }
 
-            #[doc = concat!("As [`", stringify!($stream), "::try_read`].")]
+            #[doc = concat!("Equivalent to [`", stringify!($stream), "::try_read`].")]
             ///
             /// # Errors
             ///
-            #[doc = concat!("As [`", stringify!($stream), "::try_read`].")]
+            #[doc = concat!("Returns the same errors as [`", stringify!($stream), "::try_read`].")]
             pub fn try_read(&self, buffer: &mut [u8]) -> ::std::io::Result<usize> {
                 let $half = self;
                 $value.try_read(buffer)
             }
 
-            #[doc = concat!("As [`", stringify!($stream), "::try_read_vectored`].")]
+            #[doc = concat!("Equivalent to [`", stringify!($stream), "::try_read_vectored`].")]
             ///
             /// # Errors
             ///
-            #[doc = concat!("As [`", stringify!($stream), "::try_read`].")]
+            #[doc = concat!("Returns the same errors as [`", stringify!($stream), "::try_read`].")]
             pub fn try_read_vectored(
                 &self,
                 buffers: &mut [::std::io::IoSliceMut<'_>],
@@ -198,11 +200,11 @@ macro_rules! read_half {
     };
 }
 
-/// The methods that a writing half has of its stream.
+/// Implements the methods of a stream that its writing half has.
 macro_rules! write_half {
     ($type:ty: $half:ident => $value:expr, $stream:ident, $address:ty) => {
         impl $type {
-            #[doc = concat!("Shuts down writing, as [`", stringify!($stream), "::shutdown`].")]
+            #[doc = concat!("Shuts down writing; see [`", stringify!($stream), "::shutdown`].")]
             ///
             /// # Cancel safety
             ///
@@ -210,12 +212,12 @@ macro_rules! write_half {
             ///
             /// # Errors
             ///
-            #[doc = concat!("As [`", stringify!($stream), "::shutdown`].")]
+            #[doc = concat!("Returns the same errors as [`", stringify!($stream), "::shutdown`].")]
             pub async fn shutdown(&mut self) -> ::std::io::Result<()> {
                 ::futures_lite::io::AsyncWriteExt::close(self).await
             }
 
-            #[doc = concat!("As [`", stringify!($stream), "::writable`].")]
+            #[doc = concat!("Equivalent to [`", stringify!($stream), "::writable`].")]
             ///
             /// # Cancel safety
             ///
@@ -223,27 +225,27 @@ macro_rules! write_half {
             ///
             /// # Errors
             ///
-            #[doc = concat!("As [`", stringify!($stream), "::readable`].")]
+            #[doc = concat!("Returns the same errors as [`", stringify!($stream), "::readable`].")]
             pub async fn writable(&self) -> ::std::io::Result<()> {
                 let $half = self;
                 $value.writable().await
             }
 
-            #[doc = concat!("As [`", stringify!($stream), "::try_write`].")]
+            #[doc = concat!("Equivalent to [`", stringify!($stream), "::try_write`].")]
             ///
             /// # Errors
             ///
-            #[doc = concat!("As [`", stringify!($stream), "::try_write`].")]
+            #[doc = concat!("Returns the same errors as [`", stringify!($stream), "::try_write`].")]
             pub fn try_write(&self, buffer: &[u8]) -> ::std::io::Result<usize> {
                 let $half = self;
                 $value.try_write(buffer)
             }
 
-            #[doc = concat!("As [`", stringify!($stream), "::try_write_vectored`].")]
+            #[doc = concat!("Equivalent to [`", stringify!($stream), "::try_write_vectored`].")]
             ///
             /// # Errors
             ///
-            #[doc = concat!("As [`", stringify!($stream), "::try_write`].")]
+            #[doc = concat!("Returns the same errors as [`", stringify!($stream), "::try_write`].")]
             pub fn try_write_vectored(&self, buffers: &[::std::io::IoSlice<'_>]) -> ::std::io::Result<usize> {
                 let $half = self;
                 $value.try_write_vectored(buffers)
@@ -253,11 +255,11 @@ macro_rules! write_half {
     };
 }
 
-/// The methods that either half has.
+/// Implements the methods of a stream that both halves have.
 macro_rules! either_half {
     ($type:ty: $half:ident => $value:expr, $stream:ident, $address:ty) => {
         impl $type {
-            #[doc = concat!("As [`", stringify!($stream), "::ready`].")]
+            #[doc = concat!("Equivalent to [`", stringify!($stream), "::ready`].")]
             ///
             /// # Cancel safety
             ///
@@ -265,7 +267,7 @@ macro_rules! either_half {
             ///
             /// # Errors
             ///
-            #[doc = concat!("As [`", stringify!($stream), "::readable`].")]
+            #[doc = concat!("Returns the same errors as [`", stringify!($stream), "::readable`].")]
             pub async fn ready(
                 &self,
                 interest: $crate::runtime::io::interest::Interest,
@@ -274,21 +276,21 @@ macro_rules! either_half {
                 $value.ready(interest).await
             }
 
-            #[doc = concat!("As [`", stringify!($stream), "::local_addr`].")]
+            #[doc = concat!("Equivalent to [`", stringify!($stream), "::local_addr`].")]
             ///
             /// # Errors
             ///
-            #[doc = concat!("As [`", stringify!($stream), "::local_addr`].")]
+            #[doc = concat!("Returns the same errors as [`", stringify!($stream), "::local_addr`].")]
             pub fn local_addr(&self) -> ::std::io::Result<$address> {
                 let $half = self;
                 $value.local_addr()
             }
 
-            #[doc = concat!("As [`", stringify!($stream), "::peer_addr`].")]
+            #[doc = concat!("Equivalent to [`", stringify!($stream), "::peer_addr`].")]
             ///
             /// # Errors
             ///
-            #[doc = concat!("As [`", stringify!($stream), "::peer_addr`].")]
+            #[doc = concat!("Returns the same errors as [`", stringify!($stream), "::peer_addr`].")]
             pub fn peer_addr(&self) -> ::std::io::Result<$address> {
                 let $half = self;
                 $value.peer_addr()

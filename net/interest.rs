@@ -1,4 +1,4 @@
-//! Waiting for what an [`Interest`] names: one side of a descriptor, or whichever of both comes first.
+//! Waiting for an [`Interest`]: one direction of a descriptor, or the first of both directions to be ready.
 
 use crate::runtime::io::interest::{Interest, Ready};
 use crate::runtime::io::reactor::Direction;
@@ -6,7 +6,7 @@ use crate::runtime::io::registered::{ReadyEvent, Registered};
 use std::io;
 use std::os::fd::AsFd;
 
-/// What is ready, and what that rests on.
+/// The readiness that was found, and the events that reported it.
 #[derive(Clone, Copy)]
 pub(super) struct Found {
     pub(super) ready: Ready,
@@ -15,7 +15,7 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// The given sides alone.
+    /// Keeps only the given directions.
     pub(super) fn only(self, ready: Ready) -> Found {
         Found {
             ready: self.ready & ready,
@@ -26,13 +26,13 @@ impl Found {
 }
 
 impl<T: AsFd> Registered<T> {
-    /// Waits until a side of interest is ready. Cancel safe.
+    /// Waits until a direction of interest is ready. This method is cancel safe.
     pub(super) async fn ready_for(&self, interest: Interest) -> io::Result<Found> {
         let (read, write) = self.ready_any(interest.is_readable(), interest.is_writable()).await?;
         Ok(self.found(read, write))
     }
 
-    /// What stands behind a event, in words for the user.
+    /// Converts events to the readiness that users see.
     pub(super) fn found(&self, read: Option<ReadyEvent>, write: Option<ReadyEvent>) -> Found {
         let mut ready = Ready::EMPTY;
         for (event, direction, open, closed) in [
@@ -49,7 +49,8 @@ impl<T: AsFd> Registered<T> {
         Found { ready, read, write }
     }
 
-    /// An operation said `EAGAIN` on what was found. An event that has come since then stands.
+    /// Clears the readiness that was found, after an operation returned `EAGAIN`. Events that arrived since then are
+    /// kept.
     pub(super) fn not_ready_for(&self, found: Found) {
         if let Some(event) = found.read {
             self.clear_readiness(Direction::Read, event);
@@ -59,7 +60,7 @@ impl<T: AsFd> Registered<T> {
         }
     }
 
-    /// Tries an operation once, unless all sides of interest are known not to be ready.
+    /// Tries an operation once, unless all directions of interest are known not to be ready.
     pub(super) fn try_io_for<R>(
         &self,
         interest: Interest,
@@ -73,7 +74,7 @@ impl<T: AsFd> Registered<T> {
             |io: &T| operation.take().map_or(Err(io::ErrorKind::WouldBlock.into()), |call| call(io));
         if interest.is_readable() {
             match self.try_io(Direction::Read, &mut once) {
-                // Not tried at all: the other side is to decide.
+                // The operation has not been called: the other direction decides.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock && operation.is_some() => {}
                 result => return result,
             }
@@ -84,7 +85,7 @@ impl<T: AsFd> Registered<T> {
         })
     }
 
-    /// Tries an operation until it is ready. Cancel safe.
+    /// Repeats an operation until it does not return `EAGAIN`. This method is cancel safe.
     pub(super) async fn async_io_for<R>(
         &self,
         interest: Interest,

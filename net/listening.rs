@@ -1,8 +1,8 @@
-//! Accepting connections, for listeners of every kind: who waits, what is tried again, and when it
-//! rests.
+//! Accepting connections, for listeners of every kind: how tasks wait, which errors are tried again, and when the
+//! listener backs off.
 //!
-//! A kind brings one system call that takes one connection from its queue; what is here is all else.
-//! What an error means is in `net/accept_backoff.rs`.
+//! A kind of listener supplies one system call that takes one connection from its queue. All the rest is here. What an
+//! error means is decided in `net/accept_backoff.rs`.
 
 use super::accept_backoff::{AcceptBackoff, MAX_SKIPPED};
 use crate::runtime::io::reactor::Direction;
@@ -15,13 +15,13 @@ use std::task::{Context, Poll, ready};
 
 /// A socket that listens.
 pub(super) trait Listen: AsFd {
-    /// A connection, and whose it is.
+    /// A connection, and the address of its peer.
     type Accepted;
 
-    /// The public type that listens.
+    /// The public type of the listener.
     const OWNER: Owner;
 
-    /// Takes one connection from the queue. One system call, that never blocks.
+    /// Takes one connection from the queue. This is one system call, which never blocks.
     fn accept(&self) -> io::Result<Self::Accepted>;
 }
 
@@ -32,12 +32,12 @@ pub(super) struct Listening<L: Listen> {
 }
 
 impl<L: Listen> Listening<L> {
-    /// Of a socket that does not block.
+    /// Wraps a socket that is already in non-blocking mode.
     pub(super) fn new(listener: L) -> Listening<L> {
         Listening { io: Registered::new(listener, L::OWNER), backoff: AcceptBackoff::default() }
     }
 
-    /// Notes where it was made.
+    /// Records the code location where the listener was created.
     pub(super) fn set_origin(&mut self, origin: Origin) {
         self.io.set_origin(origin);
     }
@@ -50,19 +50,20 @@ impl<L: Listen> Listening<L> {
         self.io.into_inner()
     }
 
-    /// Accepts on behalf of the latest caller.
+    /// Polls to accept a connection. Only the waker of the latest call is woken.
     pub(super) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<L::Accepted>> {
         ready!(self.backoff.poll_over_shared(cx));
         let polled = self.io.poll_io(cx, Direction::Read, |listener| self.take(listener));
         self.conclude(cx, polled)
     }
 
-    /// One who accepts, of several.
+    /// Returns an acceptor. A listener may have several.
     pub(super) fn acceptor(&self) -> Acceptor<'_, L> {
         Acceptor { listening: self, waiting: self.io.waiting(Direction::Read), sleep: None }
     }
 
-    /// The system call, past broken connections. `None` if the loop is to have its turn first.
+    /// Makes the system call, and passes over broken connections. Returns `None` if the loop should have its turn
+    /// first.
     fn take(&self, listener: &L) -> io::Result<Option<L::Accepted>> {
         for _ in 0..MAX_SKIPPED {
             match listener.accept() {
@@ -97,7 +98,7 @@ impl<L: Listen> Listening<L> {
     }
 }
 
-/// One who accepts, with a seat and a sleep of its own. Dropped, it has accepted nothing.
+/// A caller that accepts, with its own waiter and its own sleep. If it is dropped, it has accepted nothing.
 pub(super) struct Acceptor<'a, L: Listen> {
     listening: &'a Listening<L>,
     waiting: Waiting<'a, L>,
@@ -111,7 +112,7 @@ impl<'a, L: Listen> Acceptor<'a, L> {
         self.listening.conclude(cx, polled)
     }
 
-    /// The socket on which it waits.
+    /// Returns the socket on which it waits.
     pub(super) fn listener(&self) -> &'a L {
         self.listening.get()
     }

@@ -1,15 +1,16 @@
-//! The methods that sockets, pipes and halves have in common: waiting for readiness, and operations that
-//! are tried once. Each type has its [`Registered`](crate::runtime::io::registered::Registered) in `io`. What
-//! precedes the type is appended to the documentation of the method that it is most about.
+//! The methods that sockets, pipes and halves have in common: waiting for readiness, and operations that are tried
+//! once. Each type has its [`Registered`](crate::runtime::io::registered::Registered) in the field `io`. The attributes
+//! that precede the type in a macro call (an example, as a rule) are appended to the documentation of the macro's main
+//! method.
 
-/// Of whatever bytes can be read from.
+/// Implements waiting to read, and reading, for a type from which bytes can be read.
 macro_rules! read_methods {
     ($(#[$example:meta])* $type:ty) => {
         impl $type {
             /// Waits until there is something to read, the end of the stream, or an error.
             ///
-            /// Several calls may wait at once. To be followed by [`try_read`](Self::try_read), which
-            /// may find that somebody else was first.
+            /// Several calls may wait at once. Call [`try_read`](Self::try_read) next; it may return `WouldBlock` if
+            /// another call has read first.
             ///
             /// # Cancel safety
             ///
@@ -42,7 +43,7 @@ macro_rules! read_methods {
                 self.io.poll_ready(cx, $crate::runtime::io::reactor::Direction::Read).map_ok(drop)
             }
 
-            /// Reads what is there, without waiting. 0 is the end of the stream.
+            /// Reads the bytes that are there, without waiting. Returns 0 at the end of the stream.
             ///
             /// # Errors
             ///
@@ -52,7 +53,7 @@ macro_rules! read_methods {
                 self.io.try_read(buffer)
             }
 
-            /// As [`try_read`](Self::try_read), into several buffers.
+            /// Reads into several buffers, without waiting; see [`try_read`](Self::try_read).
             ///
             /// # Errors
             ///
@@ -64,14 +65,14 @@ macro_rules! read_methods {
     };
 }
 
-/// Of whatever bytes can be written to.
+/// Implements waiting to write, and writing, for a type to which bytes can be written.
 macro_rules! write_methods {
     ($(#[$example:meta])* $type:ty) => {
         impl $type {
-            /// Waits until there is room to write, or an error.
+            /// Waits until there is room to write, or until there is an error.
             ///
-            /// Several calls may wait at once. To be followed by [`try_write`](Self::try_write), which
-            /// may find that somebody else was first.
+            /// Several calls may wait at once. Call [`try_write`](Self::try_write) next; it may return `WouldBlock` if
+            /// another call has written first.
             ///
             /// # Cancel safety
             ///
@@ -104,7 +105,7 @@ macro_rules! write_methods {
                 self.io.poll_ready(cx, $crate::runtime::io::reactor::Direction::Write).map_ok(drop)
             }
 
-            /// Writes as much as there is room for, without waiting.
+            /// Writes as many bytes as there is room for, without waiting. Returns their number.
             ///
             /// # Errors
             ///
@@ -114,7 +115,7 @@ macro_rules! write_methods {
                 self.io.try_write(buffer)
             }
 
-            /// As [`try_write`](Self::try_write), from several buffers.
+            /// Writes from several buffers, without waiting; see [`try_write`](Self::try_write).
             ///
             /// # Errors
             ///
@@ -126,12 +127,12 @@ macro_rules! write_methods {
     };
 }
 
-/// Of whatever can be waited for.
+/// Implements `ready` for a type that can be waited for.
 macro_rules! ready_method {
     ($(#[$example:meta])* $type:ty) => {
         impl $type {
-            /// Waits until a side of interest is ready, and tells which. It may turn out that somebody else
-            /// was first. Several calls may wait at once.
+            /// Waits until at least one direction of interest is ready, and returns which are. Several calls may wait
+            /// at once, and another call may use the readiness first.
             ///
             /// # Cancel safety
             ///
@@ -153,17 +154,17 @@ macro_rules! ready_method {
     };
 }
 
-/// Of whatever can be waited for, and has two sides.
+/// Implements `ready`, `try_io` and `async_io` for a type that can be waited for in both directions.
 macro_rules! ready_methods {
     ($(#[$example:meta])* $type:ty) => {
         $crate::net::methods::ready_method! { $(#[$example])* $type }
 
         impl $type {
-            /// Tries a system call of one's own on it, without waiting.
+            /// Tries a system call of the caller on the descriptor, without waiting.
             ///
-            /// It is not called while no side of interest is ready. When it says
-            /// [`WouldBlock`](std::io::ErrorKind::WouldBlock), that is remembered: it must not say so unless the
-            /// system did.
+            /// `operation` is not called while no direction of interest is ready. If it returns
+            /// [`WouldBlock`](std::io::ErrorKind::WouldBlock), the readiness is cleared, so it must return this error
+            /// only if the system call did.
             ///
             /// # Errors
             ///
@@ -172,12 +173,14 @@ macro_rules! ready_methods {
                 self.io.try_io_for(interest, |_| operation())
             }
 
-            /// Makes a system call of one's own on it, as soon as it does not say
-            /// [`WouldBlock`](std::io::ErrorKind::WouldBlock) any more; that it must not say unless the system did.
+            /// Repeats a system call of the caller on the descriptor until it returns anything but
+            /// [`WouldBlock`](std::io::ErrorKind::WouldBlock), and waits for readiness in between. `operation` must
+            /// return this error only if the system call did.
             ///
             /// # Cancel safety
             ///
-            /// Cancel safe, if a call that says [`WouldBlock`](std::io::ErrorKind::WouldBlock) has done nothing.
+            /// This method is cancel safe if an `operation` that returns [`WouldBlock`](std::io::ErrorKind::WouldBlock)
+            /// has done nothing.
             ///
             /// # Errors
             ///
@@ -197,34 +200,34 @@ macro_rules! ready_methods {
     };
 }
 
-/// Of whatever is read and written by operations that may wait.
+/// Implements timeouts for a type with operations that wait to read or to write.
 macro_rules! deadline_methods {
     ($(#[$example:meta])* $type:ty) => {
         impl $type {
-            /// Sets how long a read may wait; `None`, the default, is without limit.
+            /// Sets the maximum time that a read waits. `None`, the default, means no limit.
             ///
-            /// Whatever waits for something to read then fails with
-            /// [`TimedOut`](std::io::ErrorKind::TimedOut), also [`readable`](Self::readable) and the like. Nothing
-            /// is lost by that: the next read may wait as long again. A limit is never reached early; it
-            /// is reached late by at most a 32nd of it and 0.1 ms, and as late as a timer may be.
+            /// After this time, a read that waits fails with [`TimedOut`](std::io::ErrorKind::TimedOut), and so do
+            /// [`readable`](Self::readable) and similar methods. No data is lost: the next read may wait for the whole
+            /// time again. The timeout never fires early. It fires late by at most a 32nd of the time plus 0.1 ms, plus
+            /// the delay of a timer.
             ///
-            /// This is meant for every connection of a server. A read that waits costs a store more than
-            /// without a limit, however many there are, and no timer; those that do not wait cost nothing more.
+            /// The timeout is cheap enough to be set on every connection of a server. It costs a read that waits one
+            /// memory write, for any number of connections, and no timer; a read that does not wait costs nothing more.
             /// (Only `async` methods of this type, such as `readable`, set a timer when they have to wait.)
             ///
-            /// What counts is how long there has been nothing to read since one first waited for it. So a read
-            /// that is dropped before its end, and another in its place, as in a loop around `select`, share
-            /// their time. When nobody waits any more at the end of that time, the next read begins anew. So
-            /// does what waits now when this is called. A `read_exact`, or a request that comes in pieces, may
-            /// wait as long for each piece: to limit the whole, put a [`timeout`](crate::time::timeout) around it.
+            /// The time begins when a read first waits, and runs until there is something to read. So a read that is
+            /// dropped early and the read that replaces it, as in a loop around `select`, share one timeout. If no read
+            /// is waiting when that time ends, the next read starts a new one. A read that is waiting when this method
+            /// is called starts a new one, too. A `read_exact`, or a request that arrives in pieces, may wait this long
+            /// for each piece: to limit the whole, put a [`timeout`](crate::time::timeout) around it.
             ///
-            /// At the end of its time a read is woken, and who does not poll it then counts as nobody: one of
-            /// many in a `FuturesUnordered`, say, whose owner is busy with what another has read. Such reads
-            /// want a task each, or a [`timeout`](crate::time::timeout).
+            /// At the end of its time, a waiting read is woken. If the read is not polled then, it no longer counts as
+            /// waiting. This can happen to one of many reads in a `FuturesUnordered` whose owner is busy with the
+            /// result of another. Give each of such reads its own task, or a [`timeout`](crate::time::timeout).
             ///
-            /// Careful: this is no idle timeout of a connection, since it does not look at what is written meanwhile.
-            /// In a proxy it cuts off a client that is silent in the middle of a long download. The timeout for a
-            /// whole proxied connection is
+            /// Careful: this is not an idle timeout of a connection, since it does not take writes into account. In a
+            /// proxy it cuts off a client that is silent in the middle of a long download. The timeout for a whole
+            /// proxied connection is
             #[cfg_attr(
                 feature = "io-util",
                 doc = "[`BidirectionalOptions::idle_timeout`](crate::io::BidirectionalOptions::idle_timeout)."
@@ -242,17 +245,18 @@ macro_rules! deadline_methods {
                 self.io.set_timeout($crate::runtime::io::reactor::Direction::Read, timeout)
             }
 
-            /// Sets how long a write may wait; `None`, the default, is without limit.
+            /// Sets the maximum time that a write waits. `None`, the default, means no limit.
             ///
-            /// As [`set_read_timeout`](Self::set_read_timeout), for whatever waits for room to write.
+            /// It applies to all operations that wait for room to write, by the rules of
+            /// [`set_read_timeout`](Self::set_read_timeout).
             ///
-            /// It limits each wait, and not a whole `write_all`: a peer that takes something now and then can
-            /// make a long one last as long as it likes. (So it is with std's, by `SO_SNDTIMEO`, which limits
-            /// each call of send(2).) To limit the whole, put a [`timeout`](crate::time::timeout) around it:
-            /// `timeout(limit, stream.write_all(&bytes)).await??`.
+            /// It limits each wait, not a whole `write_all`: a peer that takes a few bytes now and then can make a long
+            /// write last as long as the peer likes. (The same is true in std, where `SO_SNDTIMEO` limits each call of
+            /// send(2).) To limit the whole, put a [`timeout`](crate::time::timeout) around it: `timeout(limit,
+            /// stream.write_all(&bytes)).await??`.
             ///
             /// Careful: in a proxy it cuts off a client that takes nothing for a while in the middle of a long upload,
-            /// since it does not look at what is read meanwhile. The timeout for a whole proxied connection is
+            /// since it does not take reads into account. The timeout for a whole proxied connection is
             #[cfg_attr(
                 feature = "io-util",
                 doc = "[`BidirectionalOptions::idle_timeout`](crate::io::BidirectionalOptions::idle_timeout)."
@@ -269,7 +273,7 @@ macro_rules! deadline_methods {
                 self.io.set_timeout($crate::runtime::io::reactor::Direction::Write, timeout)
             }
 
-            /// How long a read may wait. See [`set_read_timeout`](Self::set_read_timeout).
+            /// Returns the maximum time that a read waits. See [`set_read_timeout`](Self::set_read_timeout).
             ///
             /// # Errors
             ///
@@ -278,7 +282,7 @@ macro_rules! deadline_methods {
                 Ok(self.io.timeout($crate::runtime::io::reactor::Direction::Read))
             }
 
-            /// How long a write may wait. See [`set_write_timeout`](Self::set_write_timeout).
+            /// Returns the maximum time that a write waits. See [`set_write_timeout`](Self::set_write_timeout).
             ///
             /// # Errors
             ///

@@ -1,21 +1,20 @@
 //! Sockets, and any other descriptor that the kernel can report on.
 //!
-//! [`TcpListener`] and [`TcpStream`] are what they are in std and in tokio; [`TcpSocket`] is what they
-//! are made from when options are wanted, and [`serve`] is the loop that accepts. Features add UDP and
-//! Unix sockets; and [`AsyncFd`] makes the same of a descriptor from elsewhere. Each owns its
-//! descriptor and a registration with the runtime that uses it; the work is done by the system's own
-//! calls, tried when the reactor says that they are worth it.
+//! [`TcpListener`] and [`TcpStream`] correspond to the types of the same names in std and in tokio. [`TcpSocket`] sets
+//! options before a socket is connected or listens, and [`serve`] runs the loop that accepts connections. Features add
+//! UDP and Unix sockets. [`AsyncFd`] makes any other descriptor usable in the same way. Each of these types owns its
+//! descriptor and a registration with the runtime that uses it. They try the system calls themselves, when the reactor
+//! has reported readiness.
 //!
-//! A socket can be made anywhere. It *binds* to the runtime on whose thread it first has to wait,
-//! and when it is used on another runtime's thread later, it moves there. Two runtimes may use it at once if one of
-//! them reads and the other writes, as with the halves of a stream on two threads. If two wait for the same direction
-//! at once, that is an error of kind [`ResourceBusy`](std::io::ErrorKind::ResourceBusy) for one of them.
+//! A socket can be created on any thread. It *binds* to the runtime on whose thread it first has to wait, and if it is
+//! used on the thread of another runtime later, it moves there. Two runtimes may use a socket at once if one of them
+//! reads and the other one writes, as with the halves of a stream on two threads. If two runtimes wait for the same
+//! direction at once, one of them gets an error of kind [`ResourceBusy`](std::io::ErrorKind::ResourceBusy).
 //!
-//! Addresses are given as [`ToSocketAddrs`]. Only a name that is not an IP address leaves this
-//! thread, for the system's resolver on the runtime's pool.
-//!
-//! What this module does not know: tasks, wakers in their seats, and the kernel's event queue. All
-//! that is `runtime::io::registered`'s.
+//! Addresses are given as [`ToSocketAddrs`]. IP addresses are parsed on this thread; names are looked up by the
+//! system's resolver, on the thread pool of the runtime.
+
+// This module knows nothing of tasks, wakers, and the event queue of the kernel: `runtime::io::registered` does.
 
 mod accept_backoff;
 mod addr;

@@ -1,14 +1,14 @@
-//! Values of socket options as C counts them: in an int, or in a byte.
+//! The values of socket options, converted to an int or a byte of C.
 //!
-//! A number that does not fit must not turn into another one. There -1 means the default and 0 a reset. A size or a
-//! duration is limited, since more than the system can say is hardly different from what it can; a field of a packet
-//! is refused.
+//! A number that does not fit must not turn into another one with a meaning of its own: -1 may be a default, and 0 a
+//! reset. A size or a duration is limited, since a longer one than the system can represent makes hardly any
+//! difference; a field of a packet is refused.
 
 use std::io;
 use std::time::Duration;
 
-/// The longest time for which a close may be told to wait (`SO_LINGER`), in seconds: 68 years on Linux. The BSDs keep
-/// it in a short, and macOS in a short of hundredths of a second.
+/// The longest time for which a close can wait (`SO_LINGER`), in seconds: 68 years on Linux. The BSDs store it in a
+/// short, and macOS in a short as hundredths of a second.
 const LONGEST_LINGER: u64 = if cfg!(any(target_os = "linux", target_os = "android")) {
     i32::MAX as u64
 } else if cfg!(target_vendor = "apple") {
@@ -17,13 +17,13 @@ const LONGEST_LINGER: u64 = if cfg!(any(target_os = "linux", target_os = "androi
     i16::MAX as u64
 };
 
-/// Rounds up to whole seconds. Rounded down, half a second would be none, which means something else altogether.
+/// Rounds up to whole seconds. Rounded down, half a second would become zero, which has another meaning.
 pub(super) fn whole_seconds(duration: Duration) -> Duration {
     let ceil = u64::from(duration.subsec_nanos() > 0);
     Duration::from_secs(duration.as_secs().saturating_add(ceil))
 }
 
-/// Limits a time for which a close waits, and rounds it up to whole seconds.
+/// Limits the time for which a close waits, and rounds it up to whole seconds.
 pub(super) fn linger(duration: Duration) -> Duration {
     whole_seconds(duration).min(Duration::from_secs(LONGEST_LINGER))
 }
@@ -33,12 +33,12 @@ pub(super) fn buffer_size(size: u32) -> usize {
     size.min(i32::MAX as u32) as usize
 }
 
-/// Limits a number of connections that wait to be accepted.
+/// Limits the number of connections that wait to be accepted.
 pub(super) fn backlog(connections: u32) -> i32 {
     i32::try_from(connections).unwrap_or(i32::MAX)
 }
 
-/// Limits a number of probes.
+/// Limits the number of probes.
 pub(super) fn probes(count: u32) -> u32 {
     count.min(i32::MAX as u32)
 }
@@ -47,7 +47,7 @@ pub(super) fn probes(count: u32) -> u32 {
 ///
 /// # Errors
 ///
-/// `EINVAL` if it is more than 255, as Linux has it for most of these.
+/// Returns `EINVAL` if it is more than 255, as Linux does for most of these.
 pub(super) fn field(value: u32) -> io::Result<u32> {
     match u8::try_from(value) {
         Ok(_) => Ok(value),

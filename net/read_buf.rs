@@ -1,9 +1,8 @@
-//! Reading from a descriptor into memory that nobody has initialised: tokio's `ReadBuf`, and the room
-//! that a [`BufMut`] has left.
+//! Reading from a descriptor into uninitialized memory: tokio's `ReadBuf`, and the spare capacity of a [`BufMut`].
 //!
-//! futures-io hands out initialised bytes, tokio keeps count of which are. To initialise a fresh
-//! buffer for each read costs more than many a read; the kernel does it as well.
-#![expect(unsafe_code, reason = "read(2) initialises as much of the memory as it says")]
+//! The traits of futures-io pass initialized bytes, while tokio keeps count of which bytes are initialized. To
+//! initialize a fresh buffer for each read costs more than many a read, and the kernel initializes it anyway.
+#![expect(unsafe_code, reason = "read(2) initializes as many bytes of the memory as it returns")]
 
 use super::transfer::{MOST_BYTES, ReadFd, emptied_below};
 use crate::runtime::io::reactor::Direction;
@@ -16,7 +15,7 @@ use std::task::{Context, Poll};
 use tokio::io::ReadBuf;
 
 impl<T: ReadFd> Registered<T> {
-    /// As [`poll_read`](Self::poll_read), behind what the buffer has already.
+    /// Reads into the uninitialized part of the buffer, behind its contents; see [`poll_read`](Self::poll_read).
     pub(crate) fn poll_read_buf(
         &self,
         cx: &mut Context<'_>,
@@ -33,7 +32,7 @@ impl<T: ReadFd> Registered<T> {
         .map_ok(drop)
     }
 
-    /// As [`try_read`](Self::try_read), into the next chunk of a buffer that grows.
+    /// Reads into the next chunk of a growing buffer; see [`try_read`](Self::try_read).
     pub(crate) fn try_read_buf(&self, buffer: &mut impl BufMut) -> io::Result<usize> {
         if buffer.chunk_mut().len() == 0 {
             return Ok(0);
@@ -42,49 +41,50 @@ impl<T: ReadFd> Registered<T> {
     }
 }
 
-/// `fill` is [`ReadFd::read_uninit`], which has the kernel write as many bytes as it says.
+/// Reads behind the filled part of the buffer. `fill` is [`ReadFd::read_uninit`], which lets the kernel write as many
+/// bytes as it returns.
 fn read(
     buffer: &mut ReadBuf<'_>,
     fill: impl FnOnce(&mut [MaybeUninit<u8>]) -> io::Result<usize>,
 ) -> io::Result<usize> {
-    // SAFETY: nothing in there is made uninitialised again, the kernel only writes to it.
+    // SAFETY: no byte of it is made uninitialized again, since the kernel only writes to it.
     let count = fill(unsafe { buffer.unfilled_mut() })?;
-    // SAFETY: the kernel has just written so many.
+    // SAFETY: the kernel has just written this many bytes.
     unsafe { buffer.assume_init(count) };
     buffer.advance(count);
     Ok(count)
 }
 
-/// `fill` likewise.
+/// Reads into the next chunk of the buffer. `fill` is [`ReadFd::read_uninit`], as above.
 fn read_behind(
     buffer: &mut impl BufMut,
     fill: impl FnOnce(&mut [MaybeUninit<u8>]) -> io::Result<usize>,
 ) -> io::Result<usize> {
-    // SAFETY: nothing in there is made uninitialised again, the kernel only writes to it.
+    // SAFETY: no byte of it is made uninitialized again, since the kernel only writes to it.
     let count = fill(unsafe { buffer.chunk_mut().as_uninit_slice_mut() })?;
-    // SAFETY: the kernel has just written so many to the beginning of this very chunk.
+    // SAFETY: the kernel has just written this many bytes to the beginning of this very chunk.
     unsafe { buffer.advance_mut(count) };
     Ok(count)
 }
 
-/// read(2), by which almost every [`ReadFd`] is read.
+/// Reads with read(2), which is the call for almost every [`ReadFd`].
 pub(crate) fn read_into(source: &impl AsFd, room: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
     let (fd, most) = (source.as_fd().as_raw_fd(), room.len().min(MOST_BYTES));
-    // SAFETY: the descriptor is open while it is borrowed, and the kernel writes no more than `room` has.
+    // SAFETY: the descriptor is open while it is borrowed, and the kernel writes no more bytes than `room` has.
     let count = unsafe { libc::read(fd, room.as_mut_ptr().cast(), most) };
     usize::try_from(count).map_err(|_| io::Error::last_os_error())
 }
 
-/// The method for types whose [`Registered`] is reached by `io`.
+/// Implements the method for types whose [`Registered`] is the expression `io`.
 macro_rules! read_buf_method {
     ($($type:ty: $value:ident => $io:expr;)*) => {$(
         #[cfg_attr(docsrs, doc(cfg(feature = "tokio-io")))]
         impl $type {
-            /// As [`try_read`](Self::try_read), into the room behind what the buffer holds, which need not be
-            /// initialised.
+            /// Reads into the spare capacity of a buffer, behind its contents, without waiting; see
+            /// [`try_read`](Self::try_read). The spare capacity need not be initialized.
             ///
-            /// The room is that of one chunk, see [`BufMut::chunk_mut`](bytes::BufMut::chunk_mut): for a
-            /// `Vec` or a `BytesMut` what it has reserved.
+            /// Only one chunk of the buffer is filled, see [`BufMut::chunk_mut`](bytes::BufMut::chunk_mut). For a `Vec`
+            /// or a `BytesMut` it is the reserved capacity.
             ///
             /// # Errors
             ///

@@ -1,9 +1,9 @@
-//! Receiving into memory that holds nothing yet: the spare room of a [`BufMut`], such as that of a `Vec`.
+//! Receiving into uninitialized memory: the spare capacity of a [`BufMut`], such as that of a `Vec`.
 //!
-//! The law: what is handed to the system is the buffer's own chunk, and only as many bytes are said to
-//! be there as the system says it has written to its beginning. socket2 takes such memory as it is,
-//! so that nothing here pretends that it is initialised.
-#![expect(unsafe_code, reason = "the room of a BufMut is lent as what it is, and grown by what was written")]
+//! The rule for soundness: the memory handed to the system is the buffer's own chunk, and the buffer is advanced only
+//! by the number of bytes that the system reports as written to the beginning of this chunk. socket2 takes
+//! uninitialized memory, so nothing here pretends that it is initialized.
+#![expect(unsafe_code, reason = "the chunk of a BufMut is uninitialized memory")]
 
 use crate::net::sys::RECEIVE;
 use bytes::BufMut;
@@ -12,21 +12,21 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
 
-/// A socket that datagrams are received from.
+/// A socket from which datagrams are received.
 pub(crate) trait Receive: AsFd {
-    /// Whether reading has been shut down here, so that nothing will come any more.
+    /// Returns `true` if reading has been shut down on this side, so that nothing more will be received.
     fn is_at_end(&self) -> bool {
         false
     }
 }
 
-/// Receives one datagram behind what the buffer holds, into its next chunk.
+/// Receives one datagram into the next chunk of the buffer, behind its contents.
 pub(crate) fn recv(socket: &impl Receive, buffer: &mut impl BufMut) -> io::Result<usize> {
     let received = fill(buffer, |room| Ok((SockRef::from(socket).recv_with_flags(room, RECEIVE)?, ())));
     or_end(socket, received).map(|(count, _)| count)
 }
 
-/// As [`recv`], and tells who sent it; nobody, at the end.
+/// Receives one datagram as [`recv`] does, and returns the address of its sender, or `None` at the end.
 pub(crate) fn recv_from(
     socket: &impl Receive,
     buffer: &mut impl BufMut,
@@ -42,33 +42,33 @@ fn or_end<R>(socket: &impl Receive, received: io::Result<(usize, R)>) -> io::Res
     }
 }
 
-/// `receive` is one of the calls above, which write as many bytes as they say.
+/// Fills the next chunk of the buffer. `receive` is one of the calls above, which write as many bytes as they return.
 fn fill<R>(
     buffer: &mut impl BufMut,
     receive: impl FnOnce(&mut [MaybeUninit<u8>]) -> io::Result<(usize, R)>,
 ) -> io::Result<(usize, R)> {
     let chunk = buffer.chunk_mut();
     let room = chunk.len();
-    // SAFETY: the system writes what it received there, and never writes what is not initialised.
+    // SAFETY: the system writes what it received there, and never writes uninitialized bytes.
     let (count, rest) = receive(unsafe { chunk.as_uninit_slice_mut() })?;
     assert!(count <= room, "the system wrote {count} bytes where {room} had room");
-    // SAFETY: so many bytes have just been written to the chunk's beginning.
+    // SAFETY: this many bytes have just been written to the beginning of the chunk.
     unsafe { buffer.advance_mut(count) };
     Ok((count, rest))
 }
 
-/// The forms of `recv` and `recv_from` for buffers that grow.
+/// Implements the variants of `recv` and `recv_from` for growing buffers.
 macro_rules! recv_buf_methods {
     ($type:ty, $address:ty, $convert:expr;
         recv_buf { $(#[$recv_buf:meta])* }
     ) => {
         #[cfg_attr(docsrs, doc(cfg(feature = "tokio-io")))]
         impl $type {
-            /// As [`recv`](Self::recv), into the room behind what the buffer holds, which need not be
-            /// initialised.
+            /// Receives one datagram into the spare capacity of a buffer, behind its contents; see
+            /// [`recv`](Self::recv). The spare capacity need not be initialized.
             ///
-            /// The room is that of one chunk, see [`BufMut::chunk_mut`](bytes::BufMut::chunk_mut): for a
-            /// `Vec` or a `BytesMut` what it has reserved, so reserve enough for a whole datagram before.
+            /// Only one chunk of the buffer is filled, see [`BufMut::chunk_mut`](bytes::BufMut::chunk_mut). For a `Vec`
+            /// or a `BytesMut` it is the reserved capacity, so reserve enough for a whole datagram before the call.
             ///
             /// # Cancel safety
             ///
@@ -101,7 +101,8 @@ macro_rules! recv_buf_methods {
                 })
             }
 
-            /// As [`recv_buf`](Self::recv_buf), and tells who sent it.
+            /// Receives one datagram into the spare capacity of a buffer, and returns its length in bytes and the
+            /// address of its sender. See [`recv_buf`](Self::recv_buf).
             ///
             /// # Cancel safety
             ///
@@ -146,7 +147,7 @@ pub(crate) use recv_buf_methods;
 mod tests {
     use super::*;
 
-    /// Plays the system: writes what there is room for.
+    /// Imitates the system: writes as many bytes as there is room for.
     fn receive(data: &[u8]) -> impl FnOnce(&mut [MaybeUninit<u8>]) -> io::Result<(usize, ())> {
         move |room| {
             let count = data.len().min(room.len());

@@ -1,10 +1,10 @@
-//! What goes through a stream of bytes: the traits of futures-io, and tokio's if asked for, for streams
-//! and their halves.
+//! The transfer of bytes on a stream: the traits of futures-io, and tokio's if they are enabled, for streams and their
+//! halves.
 //!
-//! Each read and write is a system call, tried when the reactor believes that it is worth it. A
-//! transfer that is short has emptied the stream, or filled it, which saves the next call that would
-//! say `EAGAIN`; so the room of a transfer must be counted as the kernel counts it. Where a short
-//! transfer says nothing (a terminal gives a line at a time), it has no room at all in this sense.
+//! Each read and write is a system call, which is tried when the reactor has reported readiness. A short transfer has
+//! emptied the stream, or filled it, which saves the next call, that would return `EAGAIN`. So the size of the buffers
+//! must be counted as the kernel counts it. For a descriptor on which a short transfer means nothing (a terminal
+//! returns one line at a time), this conclusion is never drawn.
 
 use crate::runtime::io::reactor::Direction;
 use crate::runtime::io::registered::Registered;
@@ -13,19 +13,20 @@ use std::ops::Deref;
 use std::os::fd::AsFd;
 use std::task::{Context, Poll};
 
-/// The kernel takes at most this many buffers in one call (`UIO_MAXIOV`), see readv(2).
+/// The maximum number of buffers that the kernel takes in one call (`UIO_MAXIOV`), see readv(2).
 const MOST_BUFFERS: usize = 1024;
 
-/// And at most this many bytes, see read(2).
+/// The maximum number of bytes that the kernel transfers in one call, see read(2).
 pub(crate) const MOST_BYTES: usize = 0x7fff_f000;
 
-/// What bytes can be read from. Each function is one system call, that never blocks: read(2), or what
-/// does the same on a socket.
+/// A descriptor from which bytes can be read. Each function is one system call that never blocks: read(2), or its
+/// equivalent for a socket.
 pub(crate) trait ReadFd: AsFd {
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize>;
     fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize>;
 
-    /// As `read`, into memory that need not be initialised; so many bytes of it are then.
+    /// Reads into memory that need not be initialized. Afterwards, as many of its first bytes are initialized as the
+    /// function returns.
     #[cfg(feature = "tokio-io")]
     #[inline]
     fn read_uninit(&self, room: &mut [std::mem::MaybeUninit<u8>]) -> io::Result<usize>
@@ -35,27 +36,28 @@ pub(crate) trait ReadFd: AsFd {
         crate::net::read_buf::read_into(self, room)
     }
 
-    /// Whether a read that is short has taken all there was. It is asked after the read.
+    /// Returns `true` if a short read has taken all bytes that were there. It is called after the read.
     #[inline]
     fn is_emptied_by_short(&self) -> bool {
         true
     }
 }
 
-/// What bytes can be written to, likewise, and without a `SIGPIPE` where the system can do without.
+/// A descriptor to which bytes can be written. Each function is one system call that never blocks, and raises no
+/// `SIGPIPE` where the system has a way to prevent it.
 pub(crate) trait WriteFd: AsFd {
     fn write(&self, buffer: &[u8]) -> io::Result<usize>;
     fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize>;
 
-    /// Whether a write that is short has filled all the room. It is asked after the write.
+    /// Returns `true` if a short write has filled all the room that was there. It is called after the write.
     #[inline]
     fn is_filled_by_short(&self) -> bool {
         true
     }
 }
 
-// An empty buffer never reaches the system: it would look like the end of the stream, or wait for what
-// it cannot take.
+// An empty buffer never reaches the system: its result would look like the end of the stream, or the call would wait
+// for readiness that it cannot use.
 impl<T: ReadFd> Registered<T> {
     #[inline]
     pub(crate) fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
@@ -132,19 +134,20 @@ impl<T: WriteFd> Registered<T> {
     }
 }
 
-/// Tells of a read of so many bytes whether it has emptied the source, which had room for `room`.
+/// Returns a function that decides, from the number of bytes read into buffers of size `room`, if the source is empty
+/// now.
 #[inline]
 pub(crate) fn emptied_below<T: ReadFd>(room: usize) -> impl Fn(&T, usize) -> bool {
     move |source, count| count < room && count < MOST_BYTES && source.is_emptied_by_short()
 }
 
-/// Tells of a write of so many bytes, of `room`, whether it has filled the sink.
+/// Returns a function that decides, from the number of bytes written of `room`, if the sink is full now.
 #[inline]
 fn filled_below<T: WriteFd>(room: usize) -> impl Fn(&T, usize) -> bool {
     move |sink, count| count < room && count < MOST_BYTES && sink.is_filled_by_short()
 }
 
-/// The buffers that the kernel would look at, from the first that is not empty, and their room.
+/// Returns the buffers that the kernel would use, beginning with the first one that is not empty, and their total size.
 fn filled<'a, 'b>(buffers: &'a [IoSlice<'b>]) -> (&'a [IoSlice<'b>], usize) {
     let (from, to, room) = extent(buffers);
     (&buffers[from..to], room)
@@ -162,7 +165,7 @@ fn extent(buffers: &[impl Deref<Target = [u8]>]) -> (usize, usize, usize) {
     (from, to, room.min(MOST_BYTES))
 }
 
-/// Reading, by way of the [`Registered`] that is behind a value.
+/// Implements reading, with the [`Registered`] of a value.
 macro_rules! async_read {
     ($($type:ty: $value:ident => $io:expr;)*) => {$(
         impl ::futures_io::AsyncRead for $type {
@@ -207,7 +210,7 @@ macro_rules! async_read {
     };
 }
 
-/// Writing, likewise; and how it is ended.
+/// Implements writing, with the [`Registered`] of a value, and the expression that closes it.
 macro_rules! async_write {
     ($($type:ty: $value:ident => $io:expr, $close:expr;)*) => {$(
         impl ::futures_io::AsyncWrite for $type {
@@ -226,13 +229,13 @@ macro_rules! async_write {
                 $io.poll_write_vectored(cx, buffers)
             }
 
-            /// Nothing is held back here.
+            /// Returns at once, since nothing is buffered here.
             fn poll_flush(self: ::std::pin::Pin<&mut Self>, _: &mut ::std::task::Context<'_>) -> ::std::task::Poll<::std::io::Result<()>> {
                 ::std::task::Poll::Ready(Ok(()))
             }
 
-            /// Shuts down writing, so that the peer comes to the end of the stream, unless that takes a
-            /// drop. May be repeated.
+            /// Shuts down writing, so that the peer reads the end of the stream, on descriptors that can be shut down
+            /// without being dropped. The call may be repeated.
             fn poll_close(self: ::std::pin::Pin<&mut Self>, _: &mut ::std::task::Context<'_>) -> ::std::task::Poll<::std::io::Result<()>> {
                 let $value = self.get_mut();
                 ::std::task::Poll::Ready($close)
