@@ -1,11 +1,11 @@
-//! What goes wrong: at registration, and with a readiness that was none.
+//! The errors of [`AsyncFd`](super::AsyncFd): a failed registration, and a descriptor that was not ready.
 
 use std::error::Error;
 use std::fmt;
 use std::io;
 
-/// A descriptor could not be registered, and comes back with the reason. From [`AsyncFd::try_new`]
-/// and the like.
+/// The error for a descriptor that could not be registered. It contains the descriptor and the reason. Returned by
+/// [`AsyncFd::try_new`] and similar functions.
 ///
 /// [`AsyncFd::try_new`]: super::AsyncFd::try_new
 pub struct AsyncFdRegisterError<T> {
@@ -18,7 +18,7 @@ impl<T> AsyncFdRegisterError<T> {
         AsyncFdRegisterError { inner, cause }
     }
 
-    /// What was to be registered, and why it could not be.
+    /// Returns the descriptor and the reason why it could not be registered.
     pub fn into_parts(self) -> (T, io::Error) {
         (self.inner, self.cause)
     }
@@ -48,7 +48,7 @@ impl<T> From<AsyncFdRegisterError<T>> for io::Error {
     }
 }
 
-/// A system call found that the descriptor was not ready. From [`AsyncFdReadyGuard::try_io`].
+/// The error for a descriptor that a system call found not to be ready. Returned by [`AsyncFdReadyGuard::try_io`].
 ///
 /// [`AsyncFdReadyGuard::try_io`]: super::AsyncFdReadyGuard::try_io
 #[derive(Debug)]

@@ -1,11 +1,10 @@
-//! What is done to a descriptor by an exclusive reference.
+//! The methods of [`AsyncFd`] that take an exclusive reference.
 //!
-//! `&mut T` allows `*inner = other`. The descriptor that was there is then closed, and its number
-//! goes to the next one opened anywhere in the process; a registration that is left would be one of a
-//! stranger, and deregistering it would take the stranger's away. So the registration is given up
-//! *before* the reference is given out, and whatever is there then is registered for the next wait:
-//! two calls to the kernel for each time that it had to wait. No readiness is lost thereby, since the
-//! kernel reports what is ready at registration.
+//! `&mut T` allows `*inner = other`. The old descriptor is then closed, and its number is given to the next descriptor
+//! that is opened anywhere in the process. A registration that is left would then be one of a stranger, and to
+//! deregister it would remove the stranger's own registration. So the descriptor is deregistered *before* the reference
+//! is returned, and whatever is in its place is registered for the next wait. This costs two calls to the kernel each
+//! time that the task has to wait. No readiness is lost, since the kernel reports at registration what is ready.
 
 use super::AsyncFd;
 use super::guard::AsyncFdReadyMutGuard;
@@ -17,11 +16,12 @@ use std::os::fd::AsFd;
 use std::task::{Context, Poll, ready};
 
 impl<T: AsFd> AsyncFd<T> {
-    /// What was given to [`new`](AsyncFd::new), not registered any more: it may be exchanged for
-    /// another, and is registered anew for the next wait.
+    /// Deregisters the descriptor and returns an exclusive reference to it. It may be replaced by another one, and is
+    /// registered anew for the next wait.
     ///
-    /// Who waits for it by hand, see [`poll_read_ready`](AsyncFd::poll_read_ready), is woken to do so
-    /// again. With [`get_ref`](AsyncFd::get_ref) it stays registered, which is quicker.
+    /// Tasks that wait by [`poll_read_ready`](AsyncFd::poll_read_ready) or
+    /// [`poll_write_ready`](AsyncFd::poll_write_ready) are woken, so that they poll again. With
+    /// [`get_ref`](AsyncFd::get_ref), the descriptor stays registered, which is faster.
     ///
     /// # Examples
     ///
@@ -43,7 +43,8 @@ impl<T: AsFd> AsyncFd<T> {
         self.io.get_mut()
     }
 
-    /// As [`readable`](AsyncFd::readable), with a guard that has the descriptor for itself.
+    /// Waits until there is something to read, and returns a guard with exclusive access to the descriptor. See
+    /// [`readable`](AsyncFd::readable).
     ///
     /// # Cancel safety
     ///
@@ -82,7 +83,8 @@ impl<T: AsFd> AsyncFd<T> {
         self.ready_mut(Interest::READABLE).await
     }
 
-    /// As [`writable`](AsyncFd::writable), with a guard that has the descriptor for itself.
+    /// Waits until there is room to write, and returns a guard with exclusive access to the descriptor. See
+    /// [`writable`](AsyncFd::writable).
     ///
     /// # Cancel safety
     ///
@@ -99,7 +101,8 @@ impl<T: AsFd> AsyncFd<T> {
         self.ready_mut(Interest::WRITABLE).await
     }
 
-    /// As [`ready`](AsyncFd::ready), with a guard that has the descriptor for itself.
+    /// Waits until a direction of interest is ready, and returns a guard with exclusive access to the descriptor. See
+    /// [`ready`](AsyncFd::ready).
     ///
     /// # Cancel safety
     ///
@@ -117,8 +120,8 @@ impl<T: AsFd> AsyncFd<T> {
         Ok(AsyncFdReadyMutGuard::new(self, found))
     }
 
-    /// As [`poll_read_ready`](AsyncFd::poll_read_ready), with a guard that has the descriptor for
-    /// itself.
+    /// Polls for read readiness, and returns a guard with exclusive access to the descriptor. See
+    /// [`poll_read_ready`](AsyncFd::poll_read_ready).
     ///
     /// # Errors
     ///
@@ -136,8 +139,8 @@ impl<T: AsFd> AsyncFd<T> {
         Poll::Ready(Ok(AsyncFdReadyMutGuard::new(self, found)))
     }
 
-    /// As [`poll_write_ready`](AsyncFd::poll_write_ready), with a guard that has the descriptor for
-    /// itself.
+    /// Polls for write readiness, and returns a guard with exclusive access to the descriptor. See
+    /// [`poll_write_ready`](AsyncFd::poll_write_ready).
     ///
     /// # Errors
     ///
@@ -155,8 +158,8 @@ impl<T: AsFd> AsyncFd<T> {
         Poll::Ready(Ok(AsyncFdReadyMutGuard::new(self, found)))
     }
 
-    /// As [`try_io`](AsyncFd::try_io), for a call that needs the descriptor for itself, and has it as
-    /// [`get_mut`](AsyncFd::get_mut) gives it.
+    /// Tries a system call once, with exclusive access to the descriptor, which is deregistered as by
+    /// [`get_mut`](AsyncFd::get_mut). See [`try_io`](AsyncFd::try_io).
     ///
     /// # Errors
     ///
@@ -166,20 +169,22 @@ impl<T: AsFd> AsyncFd<T> {
         interest: Interest,
         operation: impl FnOnce(&mut T) -> io::Result<R>,
     ) -> io::Result<R> {
-        // Says `WouldBlock` while that is known.
+        // This returns `WouldBlock` while the descriptor is known not to be ready.
         self.io.try_io_for(interest, |_| Ok(()))?;
         operation(self.io.get_mut())
     }
 
-    /// As [`async_io`](AsyncFd::async_io), for a call that needs the descriptor for itself, and has it
-    /// as [`get_mut`](AsyncFd::get_mut) gives it.
+    /// Repeats a system call until it does not return [`WouldBlock`](io::ErrorKind::WouldBlock), with exclusive access
+    /// to the descriptor, which is deregistered as by [`get_mut`](AsyncFd::get_mut). See
+    /// [`async_io`](AsyncFd::async_io).
     ///
-    /// Name the one side that the call waits for: it is made again when either of those named is
-    /// ready, and one that is ready all the time would have it made all the time.
+    /// Pass only the direction that the call waits for. The call is repeated when either of the given directions is
+    /// ready, so with a direction that is always ready it would be repeated without a pause.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe, if a call that says [`WouldBlock`](io::ErrorKind::WouldBlock) has done nothing.
+    /// This method is cancel safe if an `operation` that returns [`WouldBlock`](io::ErrorKind::WouldBlock) has done
+    /// nothing.
     ///
     /// # Errors
     ///

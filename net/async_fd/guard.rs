@@ -1,7 +1,7 @@
-//! Guards: a word of readiness, and the way to take it back.
+//! Guards: they report readiness, and clear it.
 //!
-//! The kernel reports a change once. Who finds that nothing is left says so by the guard that the
-//! readiness came with, so that an event which has come in between is not cleared with it.
+//! The kernel reports a change once. A caller that finds nothing left clears the readiness through the guard that
+//! reported it, so that an event that arrived in between is not cleared with it.
 
 use super::{AsyncFd, TryIoError};
 use crate::net::interest::Found;
@@ -10,11 +10,11 @@ use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
 
-/// Says that a descriptor is believed ready, and takes note when it is not. From
-/// [`AsyncFd::readable`] and the like.
+/// A guard that reports the readiness of a descriptor, and clears it when the descriptor turns out not to be ready.
+/// Returned by [`AsyncFd::readable`] and similar methods.
 ///
-/// Dropping it leaves the descriptor ready.
-#[must_use = "a guard is to be cleared when the descriptor turns out not to be ready"]
+/// Dropping the guard leaves the descriptor ready.
+#[must_use = "clear the guard when the descriptor turns out not to be ready"]
 pub struct AsyncFdReadyGuard<'a, T: AsFd> {
     owner: &'a AsyncFd<T>,
     found: Found,
@@ -25,16 +25,16 @@ impl<'a, T: AsFd> AsyncFdReadyGuard<'a, T> {
         AsyncFdReadyGuard { owner, found }
     }
 
-    /// Takes note that the descriptor is not ready: the next wait is for a new event. One that has
-    /// come since the guard was given stands.
+    /// Clears the readiness, so that the next wait waits for a new event. An event that has arrived since the guard was
+    /// returned is kept.
     ///
-    /// To be called when the system has said `EAGAIN`, and only then: the kernel reports a change
-    /// once, so that what is left unread is not reported again.
+    /// Call this only when a system call has returned `EAGAIN`. The kernel reports a change once, so it does not report
+    /// again what was left unread.
     pub fn clear_ready(&mut self) {
         self.owner.io.not_ready_for(self.found);
     }
 
-    /// As [`clear_ready`](Self::clear_ready), for the given sides alone.
+    /// Clears the readiness of the given directions only. See [`clear_ready`](Self::clear_ready).
     pub fn clear_ready_matching(&mut self, ready: Ready) {
         self.owner.io.not_ready_for(self.found.only(ready));
     }
@@ -42,17 +42,18 @@ impl<'a, T: AsFd> AsyncFdReadyGuard<'a, T> {
     /// Leaves the descriptor ready, as dropping the guard does.
     pub fn retain_ready(&mut self) {}
 
-    /// Which sides were ready.
+    /// Returns the directions that were ready.
     pub fn ready(&self) -> Ready {
         self.found.ready
     }
 
-    /// Makes a system call, and [clears](Self::clear_ready) the guard if it says
+    /// Makes a system call, and [clears](Self::clear_ready) the readiness if it returns
     /// [`WouldBlock`](io::ErrorKind::WouldBlock).
     ///
     /// # Errors
     ///
-    /// [`TryIoError`] if it said so: then it is time to wait again. The call's result is inside.
+    /// Returns [`TryIoError`] if the call returned `WouldBlock`, so that the caller waits again. Any other result of
+    /// the call is returned as `Ok`.
     pub fn try_io<R>(
         &mut self,
         operation: impl FnOnce(&'a AsyncFd<T>) -> io::Result<R>,
@@ -66,12 +67,12 @@ impl<'a, T: AsFd> AsyncFdReadyGuard<'a, T> {
         }
     }
 
-    /// The descriptor that is ready.
+    /// Returns the [`AsyncFd`] that is ready.
     pub fn get_ref(&self) -> &'a AsyncFd<T> {
         self.owner
     }
 
-    /// What was given to [`AsyncFd::new`].
+    /// Returns the descriptor that was passed to [`AsyncFd::new`].
     pub fn get_inner(&self) -> &'a T {
         self.owner.get_ref()
     }
@@ -86,12 +87,12 @@ impl<T: AsFd + fmt::Debug> fmt::Debug for AsyncFdReadyGuard<'_, T> {
     }
 }
 
-/// As [`AsyncFdReadyGuard`], of a descriptor that was waited for by an exclusive reference. From
-/// [`AsyncFd::readable_mut`] and the like.
+/// A guard like [`AsyncFdReadyGuard`], with exclusive access to the descriptor. Returned by [`AsyncFd::readable_mut`]
+/// and similar methods.
 ///
-/// Dropping it leaves the descriptor ready. After [`get_inner_mut`](Self::get_inner_mut) there is
-/// nothing to clear, as the descriptor is not registered any more.
-#[must_use = "a guard is to be cleared when the descriptor turns out not to be ready"]
+/// Dropping the guard leaves the descriptor ready. After [`get_inner_mut`](Self::get_inner_mut) there is nothing to
+/// clear, since the descriptor has been deregistered.
+#[must_use = "clear the guard when the descriptor turns out not to be ready"]
 pub struct AsyncFdReadyMutGuard<'a, T: AsFd> {
     owner: &'a mut AsyncFd<T>,
     found: Found,
@@ -115,17 +116,18 @@ impl<'a, T: AsFd> AsyncFdReadyMutGuard<'a, T> {
     /// Leaves the descriptor ready, as dropping the guard does.
     pub fn retain_ready(&mut self) {}
 
-    /// Which sides were ready.
+    /// Returns the directions that were ready.
     pub fn ready(&self) -> Ready {
         self.found.ready
     }
 
-    /// Makes a system call, and [clears](Self::clear_ready) the guard if it says
+    /// Makes a system call, and [clears](Self::clear_ready) the readiness if it returns
     /// [`WouldBlock`](io::ErrorKind::WouldBlock).
     ///
     /// # Errors
     ///
-    /// [`TryIoError`] if it said so: then it is time to wait again. The call's result is inside.
+    /// Returns [`TryIoError`] if the call returned `WouldBlock`, so that the caller waits again. Any other result of
+    /// the call is returned as `Ok`.
     pub fn try_io<R>(
         &mut self,
         operation: impl FnOnce(&mut AsyncFd<T>) -> io::Result<R>,
@@ -139,22 +141,23 @@ impl<'a, T: AsFd> AsyncFdReadyMutGuard<'a, T> {
         }
     }
 
-    /// The descriptor that is ready.
+    /// Returns the [`AsyncFd`] that is ready.
     pub fn get_ref(&self) -> &AsyncFd<T> {
         self.owner
     }
 
-    /// The descriptor that is ready.
+    /// Returns the [`AsyncFd`] that is ready.
     pub fn get_mut(&mut self) -> &mut AsyncFd<T> {
         self.owner
     }
 
-    /// What was given to [`AsyncFd::new`].
+    /// Returns the descriptor that was passed to [`AsyncFd::new`].
     pub fn get_inner(&self) -> &T {
         self.owner.get_ref()
     }
 
-    /// What was given to [`AsyncFd::new`], as [`AsyncFd::get_mut`] gives it: not registered any more.
+    /// Deregisters the descriptor that was passed to [`AsyncFd::new`], and returns an exclusive reference to it. See
+    /// [`AsyncFd::get_mut`].
     pub fn get_inner_mut(&mut self) -> &mut T {
         self.owner.get_mut()
     }

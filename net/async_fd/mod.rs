@@ -1,7 +1,7 @@
 //! Any descriptor that the kernel can report on, made awaitable.
 //!
-//! Here is what is done by a shared reference, as it should be wherever it can: then the descriptor
-//! stays registered. `exclusive.rs` has the rest.
+//! This file has the methods that take a shared reference. They should be preferred, since the descriptor then stays
+//! registered. The methods that take an exclusive reference are in `exclusive.rs`.
 
 mod error;
 mod exclusive;
@@ -20,27 +20,25 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::task::{Context, Poll, ready};
 
-/// Any descriptor that the kernel can report on: a socket of another library, a pipe, an eventfd, a
-/// pidfd, an inotify queue, a device.
+/// A wrapper that makes any descriptor awaitable that the kernel can report on: a socket of another library, a pipe, an
+/// eventfd, a pidfd, an inotify queue, a device.
 ///
-/// The descriptor has to be non-blocking already, if it is read or written at all: this type does
-/// not change it, as it may be shared with others. While the kernel reports on it, it has to stay
-/// the same, too: so [`get_mut`](AsyncFd::get_mut) takes it out of the kernel's care first, and it
-/// is registered anew for the next wait. Where `&T` is enough, use that: `Read` and `Write` of std's
-/// files and sockets are there for `&File` and the like. Whoever implements [`AsFd`] by hand must always give the
-/// same descriptor.
+/// If the descriptor is read or written, it must be in non-blocking mode already. This type does not change the mode,
+/// since the descriptor may be shared. While it is registered, the descriptor must stay the same, too: so
+/// [`get_mut`](AsyncFd::get_mut) deregisters it first, and the next wait registers it anew. Use `&T` where that is
+/// enough: `Read` and `Write` are implemented for references to std's files and sockets, such as `&File`. A manual
+/// implementation of [`AsFd`] must always return the same descriptor.
 ///
-/// To wait for readiness and then make the system call, there are two ways: [`async_io`] does it
-/// all; [`readable`] and [`writable`] give a *guard*, on which
-/// [`try_io`](AsyncFdReadyGuard::try_io) makes the call, or which one
-/// [clears](AsyncFdReadyGuard::clear_ready) after having found nothing. Without the one or the other
-/// the descriptor counts as ready from its first event on.
+/// There are two ways to wait for readiness and then make a system call. [`async_io`] does both. [`readable`] and
+/// [`writable`] return a *guard*: either [`try_io`](AsyncFdReadyGuard::try_io) on this guard makes the call, or the
+/// caller [clears](AsyncFdReadyGuard::clear_ready) the guard after it has found nothing. Without either, the descriptor
+/// counts as ready from its first event on.
 ///
-/// An error counts as readiness of both sides. Where no read or write collects it, as with a socket's queue
-/// of errors (`IP_RECVERR`, see ip(7)), the operation should. Otherwise what stays there wakes the waiting tasks with
-/// each new error if the [selector](crate::selector) is edge-triggered. With a level-triggered one it wakes them
-/// again and again while they wait: all the time for 0.1 ms, then ever more seldom, up to a hundred times a second.
-/// Then they hear of other events late, by at most the time that they have waited already, and 10 ms.
+/// An error counts as readiness of both directions. If no read or write takes the error away, as with a socket's queue
+/// of errors (`IP_RECVERR`, see ip(7)), `operation` should do so. Otherwise an error that stays there wakes the waiting
+/// tasks with each new error if the [selector](crate::selector) is edge-triggered. If it is level-triggered, the error
+/// wakes them again and again while they wait: continuously for 0.1 ms, then at growing intervals of up to 10 ms. Other
+/// events then reach them late, by at most the time that they have waited already, and at most 10 ms.
 ///
 /// [`async_io`]: AsyncFd::async_io
 /// [`readable`]: AsyncFd::readable
@@ -70,24 +68,25 @@ pub struct AsyncFd<T: AsFd> {
 }
 
 impl<T: AsFd> AsyncFd<T> {
-    /// Takes a descriptor, and registers it if a runtime is entered on this thread; otherwise that
-    /// is left to the first wait.
+    /// Wraps a descriptor, and registers it if a runtime is entered on this thread. Otherwise the first wait registers
+    /// it.
     ///
-    /// The descriptor has to be non-blocking for as long as it is read and written here. Duplicates share that: if
-    /// one of them is made blocking elsewhere, a call that finds nothing to do blocks the loop. On a socket, recv(2)
-    /// and send(2) with `MSG_DONTWAIT` do not.
+    /// The descriptor must be in non-blocking mode for as long as it is read and written through this type. It shares
+    /// the mode with its duplicates: if one of them is set to blocking mode, a call that finds nothing to do blocks the
+    /// loop. On a socket, recv(2) and send(2) with `MSG_DONTWAIT` do not block.
     ///
     /// # Errors
     ///
-    /// Returns the errors of registration: `EPERM` if the descriptor cannot be waited for, as it is of a regular file
-    /// or a directory; `EEXIST` if it is registered with this runtime already. Use a duplicate then.
+    /// Returns the errors of registration: `EPERM` if the system cannot report readiness for the descriptor, since it
+    /// is a regular file or a directory; `EEXIST` if it is already registered with this runtime. Use a duplicate in
+    /// this case.
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn new(inner: T) -> io::Result<AsyncFd<T>> {
         Ok(AsyncFd::try_new(inner)?)
     }
 
-    /// As [`new`](AsyncFd::new). The interest is a promise about which sides will be waited for; it
-    /// changes nothing here, since both are watched at the price of one.
+    /// Wraps a descriptor; see [`new`](AsyncFd::new). The interest is ignored: both directions are always watched,
+    /// since this costs no more than one of them.
     ///
     /// # Errors
     ///
@@ -97,7 +96,7 @@ impl<T: AsFd> AsyncFd<T> {
         AsyncFd::new(inner)
     }
 
-    /// As [`new`](AsyncFd::new), with an error that gives the descriptor back.
+    /// Wraps a descriptor like [`new`](AsyncFd::new), but returns an error that contains the descriptor.
     ///
     /// # Errors
     ///
@@ -132,7 +131,8 @@ impl<T: AsFd> AsyncFd<T> {
         Ok(AsyncFd { io })
     }
 
-    /// As [`try_new`](AsyncFd::try_new), and [`with_interest`](AsyncFd::with_interest).
+    /// Wraps a descriptor like [`try_new`](AsyncFd::try_new), and ignores the interest like
+    /// [`with_interest`](AsyncFd::with_interest).
     ///
     /// # Errors
     ///
@@ -142,8 +142,8 @@ impl<T: AsFd> AsyncFd<T> {
         AsyncFd::try_new(inner)
     }
 
-    /// As [`try_new`](AsyncFd::try_new), by the name of tokio's unsafe function. This one is safe: the
-    /// type says that it has a descriptor, and it cannot be exchanged behind the kernel's back.
+    /// Wraps a descriptor like [`try_new`](AsyncFd::try_new). It has the name of an unsafe function of tokio, but is
+    /// safe: the type guarantees that there is a descriptor, and it cannot be replaced while it is registered.
     ///
     /// # Errors
     ///
@@ -153,7 +153,8 @@ impl<T: AsFd> AsyncFd<T> {
         AsyncFd::try_new(inner)
     }
 
-    /// As [`register`](AsyncFd::register), and [`with_interest`](AsyncFd::with_interest).
+    /// Wraps a descriptor like [`register`](AsyncFd::register), and ignores the interest like
+    /// [`with_interest`](AsyncFd::with_interest).
     ///
     /// # Errors
     ///
@@ -166,21 +167,21 @@ impl<T: AsFd> AsyncFd<T> {
         AsyncFd::try_new(inner)
     }
 
-    /// What was given to [`new`](AsyncFd::new).
+    /// Returns the descriptor that was passed to [`new`](AsyncFd::new).
     pub fn get_ref(&self) -> &T {
         self.io.get()
     }
 
-    /// Deregisters the descriptor, and gives it back.
+    /// Deregisters the descriptor and returns it.
     pub fn into_inner(self) -> T {
         self.io.into_inner()
     }
 
     /// Waits until there is something to read, the other end is closed, or there is an error.
     ///
-    /// Several calls may wait at once. Before the first event the descriptor does not count as
-    /// ready, so a pidfd is readable when its process has ended, and not sooner. It still may be
-    /// that somebody else was first: only the system call shows.
+    /// Several calls may wait at once. The descriptor does not count as ready before the first event, so a pidfd is
+    /// readable when its process has ended, and not sooner. Another caller may use the readiness first: only the system
+    /// call shows if there is something left.
     ///
     /// # Cancel safety
     ///
@@ -220,7 +221,7 @@ impl<T: AsFd> AsyncFd<T> {
         self.ready(Interest::READABLE).await
     }
 
-    /// Waits until there is room to write, or an error. Otherwise as [`readable`](AsyncFd::readable).
+    /// Waits until there is room to write, or until there is an error. See [`readable`](AsyncFd::readable).
     ///
     /// # Cancel safety
     ///
@@ -237,7 +238,7 @@ impl<T: AsFd> AsyncFd<T> {
         self.ready(Interest::WRITABLE).await
     }
 
-    /// Waits until a side of interest is ready; the guard tells which. Otherwise as
+    /// Waits until a direction of interest is ready, and returns a guard that tells which. See
     /// [`readable`](AsyncFd::readable).
     ///
     /// # Cancel safety
@@ -288,9 +289,9 @@ impl<T: AsFd> AsyncFd<T> {
 
     /// Tries a system call once, without waiting.
     ///
-    /// It is not called while all sides of interest are known not to be ready. When it says
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock), that is remembered: it must not say so unless the
-    /// system did.
+    /// `operation` is not called while all directions of interest are known not to be ready. If it returns
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock), the readiness is cleared, so it must return this error only if the
+    /// system call did.
     ///
     /// # Errors
     ///
@@ -303,13 +304,14 @@ impl<T: AsFd> AsyncFd<T> {
         self.io.try_io_for(interest, operation)
     }
 
-    /// Makes a system call, as soon as it does not say [`WouldBlock`](io::ErrorKind::WouldBlock) any
-    /// more; that it must not say unless the system did. It is tried at once: this is the quickest
-    /// way if there is often something ready.
+    /// Repeats a system call until it returns anything but [`WouldBlock`](io::ErrorKind::WouldBlock), and waits for
+    /// readiness in between. `operation` must return this error only if the system call did. It is called at once: this
+    /// is the fastest way if there is often something ready.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe, if a call that says [`WouldBlock`](io::ErrorKind::WouldBlock) has done nothing.
+    /// This method is cancel safe if an `operation` that returns [`WouldBlock`](io::ErrorKind::WouldBlock) has done
+    /// nothing.
     ///
     /// # Errors
     ///
