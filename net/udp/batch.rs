@@ -1,4 +1,4 @@
-//! Where many datagrams are received: memory and addresses, made once and used again and again.
+//! The memory for many received datagrams and their addresses. It is allocated once and used again and again.
 
 use super::sys::{Arrival, MOST, Outcome, receive};
 use std::fmt;
@@ -7,11 +7,10 @@ use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 use std::slice;
 
-/// Room for many datagrams, for [`UdpSocket::recv_many`](super::UdpSocket::recv_many); and then those
-/// that have come.
+/// A buffer for many datagrams, which [`UdpSocket::recv_many`](super::UdpSocket::recv_many) fills.
 ///
-/// It owns the memory, and may be used with any socket, one call after the other. Each call begins by
-/// forgetting what came before, and allocates nothing.
+/// It owns its memory, and may be used with any socket, one call after the other. Each call first removes the datagrams
+/// of the previous one, and allocates nothing.
 ///
 /// # Examples
 ///
@@ -46,12 +45,12 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// How many datagrams a batch holds at most: a system call for so many costs hardly more than
-    /// what is to be done for each of them.
+    /// The maximum capacity of a batch. With this many datagrams, the cost of the system call is small compared with
+    /// that of each datagram.
     pub const MOST: usize = MOST;
 
-    /// Makes room for `count` datagrams of up to `size` bytes each. What is longer is cut off when it
-    /// comes.
+    /// Creates a batch with room for `count` datagrams of up to `size` bytes each. Longer datagrams are cut off when
+    /// they are received.
     ///
     /// # Panics
     ///
@@ -60,7 +59,7 @@ impl Batch {
     pub fn new(count: usize, size: usize) -> Batch {
         assert!((1..=MOST).contains(&count), "a batch has room for 1 to {MOST} datagrams, not for {count}");
         assert!(size > 0, "datagrams need room: give a size of at least 1 byte");
-        let bytes = count.checked_mul(size).expect("a batch of more bytes than there are");
+        let bytes = count.checked_mul(size).expect("the size of the batch overflows");
         Batch {
             memory: vec![0; bytes].into_boxed_slice(),
             arrivals: vec![Arrival::NONE; count].into_boxed_slice(),
@@ -69,32 +68,32 @@ impl Batch {
         }
     }
 
-    /// How many datagrams have come.
+    /// Returns the number of datagrams that were received.
     pub fn len(&self) -> usize {
         self.count
     }
 
-    /// Whether none has come.
+    /// Returns `true` if no datagram was received.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// How many datagrams it has room for.
+    /// Returns the maximum number of datagrams.
     pub fn capacity(&self) -> usize {
         self.arrivals.len()
     }
 
-    /// How many bytes of each it has room for.
+    /// Returns the maximum number of bytes of each datagram.
     pub fn size(&self) -> usize {
         self.size
     }
 
-    /// The datagram that came as number `index`, counted from 0.
+    /// Returns the datagram at position `index`, counted from 0, in the order of arrival.
     pub fn get(&self, index: usize) -> Option<Received<'_>> {
         self.iter().nth(index)
     }
 
-    /// The datagrams that have come, in the order in which they did.
+    /// Returns an iterator over the datagrams that were received, in the order of arrival.
     pub fn iter(&self) -> Iter<'_> {
         Iter { pieces: self.memory.chunks_exact(self.size), arrivals: self.arrivals[..self.count].iter() }
     }
@@ -103,13 +102,13 @@ impl Batch {
         self.count = 0;
     }
 
-    /// As if the kernel had said so.
+    /// Marks a datagram as unclear, as the kernel would.
     #[cfg(test)]
     pub(super) fn set_unclear(&mut self, index: usize) {
         self.arrivals[index].is_unclear = true;
     }
 
-    /// One system call.
+    /// Receives datagrams with one system call.
     pub(super) fn receive(&mut self, socket: impl AsFd) -> Outcome {
         let (count, error) = receive(socket, &mut self.memory, self.size, &mut self.arrivals)?;
         self.count = count;
@@ -132,7 +131,7 @@ impl<'a> IntoIterator for &'a Batch {
     }
 }
 
-/// The datagrams of a [`Batch`].
+/// An iterator over the datagrams of a [`Batch`].
 #[derive(Clone, Debug)]
 pub struct Iter<'a> {
     pieces: slice::ChunksExact<'a, u8>,
@@ -158,7 +157,7 @@ impl<'a> Iterator for Iter<'a> {
 
 impl ExactSizeIterator for Iter<'_> {}
 
-/// A datagram that has come, in a [`Batch`].
+/// A received datagram in a [`Batch`].
 #[derive(Clone, Copy)]
 pub struct Received<'a> {
     data: &'a [u8],
@@ -166,35 +165,35 @@ pub struct Received<'a> {
 }
 
 impl<'a> Received<'a> {
-    /// What is in it.
+    /// Returns the bytes of the datagram.
     pub fn data(&self) -> &'a [u8] {
         self.data
     }
 
-    /// Who sent it. Where the system does not say, that is `0.0.0.0:0`.
+    /// Returns the address of the sender, or `0.0.0.0:0` if the system does not report it.
     pub fn from(&self) -> SocketAddr {
         self.arrival.from
     }
 
-    /// Returns whether it was longer than there was room for, and has been cut off.
+    /// Returns `true` if the datagram was longer than its room in the batch, and has been cut off.
     ///
-    /// It is also `true` if the datagram may be several in one, and the system had no room to say where each of them
-    /// ends. Such a datagram is lost: it has no [segments](Received::segments). On a Linux that has no more to tell
-    /// along with a datagram than 6.18 this does not happen.
+    /// It is also `true` if the datagram may consist of several ones, and the system had no room to report where each
+    /// of them ends. Such a datagram is lost: it has no [segments](Received::segments). This does not happen on Linux
+    /// as long as the kernel sends no more control messages with a datagram than Linux 6.18 does.
     pub fn is_truncated(&self) -> bool {
         self.arrival.is_truncated || self.arrival.is_unclear
     }
 
-    /// If it is several datagrams of one sender in one, how many bytes each of them has; the last may
-    /// have fewer. See [`UdpSocket::set_coalescing`](super::UdpSocket::set_coalescing).
+    /// Returns the size of each segment in bytes if several datagrams of one sender were received as one. The last
+    /// segment may be shorter. See [`UdpSocket::set_coalescing`](super::UdpSocket::set_coalescing).
     pub fn segment_size(&self) -> Option<usize> {
         self.arrival.segment_size.map(NonZeroUsize::get)
     }
 
-    /// The datagrams as they were sent: most often it is one. None if it [cannot be known](Received::is_truncated)
-    /// where they end.
+    /// Returns an iterator over the datagrams as they were sent: most often there is one. There is none if it is [not
+    /// known](Received::is_truncated) where they end.
     pub fn segments(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        // An empty datagram is one as well.
+        // An empty datagram counts as one, too.
         let (one, many) = match self.arrival.segment_size {
             _ if self.arrival.is_unclear => (None, [].chunks(1)),
             Some(size) if size.get() < self.data.len() => (None, self.data.chunks(size.get())),

@@ -1,11 +1,12 @@
-//! Registration to a network interface by its name, which Linux alone does.
+//! Binding to a network interface by its name, which only Linux can do.
 
 use super::socket::UdpSocket;
 use socket2::SockRef;
 use std::io;
 
 impl UdpSocket {
-    /// The interface that the socket is bound to, if it is. See [`bind_device`](UdpSocket::bind_device).
+    /// Returns the name of the network interface that the socket is bound to, if any. See
+    /// [`bind_device`](UdpSocket::bind_device).
     ///
     /// # Errors
     ///
@@ -14,13 +15,13 @@ impl UdpSocket {
         SockRef::from(self).device()
     }
 
-    /// Binds the socket to an interface, such as `b"eth0"`: only what goes through it is sent and
-    /// received (`SO_BINDTODEVICE`). `None` undoes it.
+    /// Binds the socket to a network interface, such as `b"eth0"`, so that it sends and receives packets only there
+    /// (`SO_BINDTODEVICE`). `None` removes the binding.
     ///
     /// # Errors
     ///
-    /// Returns an error if setsockopt(2) fails, such as `ENODEV` if there is no such interface. Changing it needs
-    /// `CAP_NET_RAW`, and so did setting it before Linux 5.7.
+    /// Returns an error if setsockopt(2) fails, such as `ENODEV` if there is no such interface. To change the binding,
+    /// `CAP_NET_RAW` is required, and before Linux 5.7 also to set it the first time.
     pub fn bind_device(&self, interface: Option<&[u8]>) -> io::Result<()> {
         SockRef::from(self).bind_device(interface)
     }

@@ -1,4 +1,4 @@
-//! Many datagrams at once, where one system call for each is too much.
+//! Sending and receiving many datagrams at once, for programs to which one system call for each is too expensive.
 
 use super::batch::Batch;
 use super::socket::UdpSocket;
@@ -7,7 +7,7 @@ use crate::runtime::io::reactor::Direction;
 use std::io;
 use std::net::SocketAddr;
 
-/// A datagram to send, by [`UdpSocket::send_many`]. It borrows its data.
+/// A datagram to be sent by [`UdpSocket::send_many`]. It borrows its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outgoing<'a> {
     pub(super) data: &'a [u8],
@@ -15,29 +15,30 @@ pub struct Outgoing<'a> {
 }
 
 impl<'a> Outgoing<'a> {
-    /// To the peer that the socket is connected to.
+    /// Creates a datagram to the peer that the socket is connected to.
     pub const fn new(data: &'a [u8]) -> Outgoing<'a> {
         Outgoing { data, to: None }
     }
 
-    /// To an address.
+    /// Creates a datagram to an address.
     pub const fn to(data: &'a [u8], address: SocketAddr) -> Outgoing<'a> {
         Outgoing { data, to: Some(address) }
     }
 }
 
 impl UdpSocket {
-    /// Waits for a datagram, and receives all that are there, as many as the batch has room for, by
-    /// one system call where there is one for that. Gives how many came, which is at least one.
+    /// Waits for a datagram, and receives all datagrams that are there, up to the capacity of the batch. Returns their
+    /// number, which is at least one. This takes one system call on systems that have one for this.
     ///
     /// # Cancel safety
     ///
-    /// This method is cancel safe: a call that is dropped has received nothing. What the batch held before is gone.
+    /// This method is cancel safe: a call that is dropped has received nothing. The earlier contents of the batch are
+    /// lost.
     ///
     /// # Errors
     ///
-    /// As [`recv_from`](UdpSocket::recv_from). An error behind datagrams that came is told by the next
-    /// call.
+    /// Returns the same errors as [`recv_from`](UdpSocket::recv_from). An error that occurs after some datagrams were
+    /// received is returned by the next call.
     ///
     /// # Panics
     ///
@@ -45,7 +46,7 @@ impl UdpSocket {
     ///
     /// # Examples
     ///
-    /// See [`Batch`]. An echo server, by batches:
+    /// See [`Batch`]. This is an echo server that uses batches:
     ///
     /// ```no_run
     /// use runtime::net::UdpSocket;
@@ -74,7 +75,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// Returns [`WouldBlock`](io::ErrorKind::WouldBlock) if nothing is there, and as
+    /// Returns [`WouldBlock`](io::ErrorKind::WouldBlock) if nothing is there, and the same errors as
     /// [`recv_many`](UdpSocket::recv_many).
     pub fn try_recv_many(&self, batch: &mut Batch) -> io::Result<usize> {
         batch.clear();
@@ -82,13 +83,13 @@ impl UdpSocket {
         self.io.try_io(Direction::Read, |io| self.conclude(batch.receive(io)))
     }
 
-    /// Sends datagrams in their order, by one system call where there is one for that, and gives how
-    /// many were sent: at least one, and at most [`Batch::MOST`]. To send the rest, skip so many and
-    /// call again. It waits only as long as there is no room for the first. Of no datagrams, none are
-    /// sent.
+    /// Sends datagrams in their order, and returns how many were sent: at least one, and at most [`Batch::MOST`]. To
+    /// send the rest, skip this many and call again. The method waits only until there is room for the first datagram,
+    /// and takes one system call on systems that have one for this. Without any datagrams, it sends nothing and returns
+    /// 0.
     ///
-    /// They may have many addresses, or none if the socket is connected. The iterator is gone through
-    /// at each try, so its clones have to give the same.
+    /// The datagrams may have different addresses, or none if the socket is connected. The iterator is cloned for each
+    /// attempt, so its clones have to return the same datagrams.
     ///
     /// # Cancel safety
     ///
@@ -96,9 +97,9 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// As [`send_to`](UdpSocket::send_to), of the first datagram. One that fails behind others ends the
-    /// call without an error: it is the first of the next call, and fails again. But a
-    /// [refusal](UdpSocket#errors-of-the-peer) that comes in the midst is gone then on Linux.
+    /// Returns the same errors as [`send_to`](UdpSocket::send_to), for the first datagram. If a later datagram fails,
+    /// the call ends without an error; this datagram is the first one of the next call, and fails again. But a
+    /// [refusal](UdpSocket#errors-of-the-peer) that arrives during the call is lost on Linux.
     ///
     /// # Panics
     ///
@@ -137,14 +138,14 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// Returns [`WouldBlock`](io::ErrorKind::WouldBlock) if there is no room for the first, and as
-    /// [`send_many`](UdpSocket::send_many).
+    /// Returns [`WouldBlock`](io::ErrorKind::WouldBlock) if there is no room for the first datagram, and the same
+    /// errors as [`send_many`](UdpSocket::send_many).
     pub fn try_send_many<'a>(&self, datagrams: impl IntoIterator<Item = Outgoing<'a>>) -> io::Result<usize> {
         self.left_over()?;
         self.io.try_io(Direction::Write, |io| self.conclude(sys::send(io, datagrams.into_iter())))
     }
 
-    /// An error that came behind datagrams, where the system does not keep it.
+    /// Returns the error that occurred after earlier datagrams, on systems that do not keep it.
     fn left_over(&self) -> io::Result<()> {
         self.io.get().left_over.take().map_or(Ok(()), Err)
     }

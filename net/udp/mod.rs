@@ -1,9 +1,9 @@
-//! UDP: datagrams one by one, and many at once.
+//! UDP: single datagrams, and many at once.
 //!
-//! [`UdpSocket`] is what it is in std and in tokio. Where one system call for each datagram is too
-//! much, [`UdpSocket::recv_many`] fills a [`Batch`] with all that have come, and
-//! [`UdpSocket::send_many`] sends a row of [`Outgoing`]; [`UdpSocket::send_segments`] sends one piece
-//! of memory as datagrams of one size.
+//! [`UdpSocket`] corresponds to the types of the same name in std and in tokio. If one system call for each datagram is
+//! too expensive, [`UdpSocket::recv_many`] fills a [`Batch`] with all datagrams that have arrived, and
+//! [`UdpSocket::send_many`] sends a sequence of [`Outgoing`]; [`UdpSocket::send_segments`] sends one buffer as
+//! datagrams of one size.
 
 mod batch;
 #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -1,5 +1,5 @@
-//! The options of a UDP socket, see udp(7), ip(7) and ipv6(7). For those that are not here, give the
-//! socket to `socket2::SockRef::from`.
+//! The options of a UDP socket, see udp(7), ip(7) and ipv6(7). To set an option that is not here, pass the socket to
+//! `socket2::SockRef::from`.
 
 use super::socket::UdpSocket;
 use crate::net::option_values::field;
@@ -7,12 +7,12 @@ use socket2::SockRef;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// A pair of methods, that get and set an option: what it is, then what else is to be said.
+/// Defines a pair of methods that get and set an option, from a description of the option and further paragraphs.
 macro_rules! options {
     ($($get:ident, $set:ident($value:ident: $type:ty): $what:literal $(, $more:literal)*;
         $io:ident => $getter:expr, $setter:expr;)*) => {
         impl UdpSocket {$(
-            #[doc = concat!("Gets ", $what, ". See [`", stringify!($set), "`](UdpSocket::", stringify!($set), ").")]
+            #[doc = concat!("Returns ", $what, ". See [`", stringify!($set), "`](UdpSocket::", stringify!($set), ").")]
             ///
             /// # Errors
             ///
@@ -38,64 +38,64 @@ macro_rules! options {
 
 options! {
     broadcast, set_broadcast(on: bool):
-        "whether it may send to broadcast addresses (`SO_BROADCAST`)",
+        "whether the socket may send to broadcast addresses (`SO_BROADCAST`)",
         "Without it, sending there fails with [`PermissionDenied`](io::ErrorKind::PermissionDenied).";
         socket => socket.broadcast(), socket.set_broadcast(on);
     multicast_loop_v4, set_multicast_loop_v4(on: bool):
-        "whether what is sent to a group comes back to members on this machine (`IP_MULTICAST_LOOP`)",
-        "On by default. IPv4 only.";
+        "whether datagrams to a group are also delivered to its members on this host (`IP_MULTICAST_LOOP`)",
+        "The default is `true`. For IPv4 only.";
         socket => socket.multicast_loop_v4(), socket.set_multicast_loop_v4(on);
     multicast_ttl_v4, set_multicast_ttl_v4(ttl: u32):
-        "how many routers a datagram to a group may pass (`IP_MULTICAST_TTL`)",
-        "1 by default, which is the local network, and 255 at most. IPv4 only.";
+        "the number of routers that a datagram to a group may pass (`IP_MULTICAST_TTL`)",
+        "The default is 1, which means the local network, and the maximum is 255. For IPv4 only.";
         socket => socket.multicast_ttl_v4(), socket.set_multicast_ttl_v4(field(ttl)?);
     multicast_loop_v6, set_multicast_loop_v6(on: bool):
-        "whether what is sent to a group comes back to members on this machine (`IPV6_MULTICAST_LOOP`)",
-        "On by default. IPv6 only.";
+        "whether datagrams to a group are also delivered to its members on this host (`IPV6_MULTICAST_LOOP`)",
+        "The default is `true`. For IPv6 only.";
         socket => socket.multicast_loop_v6(), socket.set_multicast_loop_v6(on);
     multicast_hops_v6, set_multicast_hops_v6(hops: u32):
-        "how many routers a datagram to a group may pass (`IPV6_MULTICAST_HOPS`)",
-        "1 by default, which is the local network, and 255 at most. IPv6 only.";
+        "the number of routers that a datagram to a group may pass (`IPV6_MULTICAST_HOPS`)",
+        "The default is 1, which means the local network, and the maximum is 255. For IPv6 only.";
         socket => SockRef::from(socket).multicast_hops_v6(),
             SockRef::from(socket).set_multicast_hops_v6(field(hops)?);
     ttl, set_ttl(ttl: u32):
-        "how many routers a datagram may pass (`IP_TTL`)",
-        "1 to 255. IPv4 only.";
+        "the TTL: the number of routers that a datagram may pass (`IP_TTL`)",
+        "It is between 1 and 255. For IPv4 only.";
         socket => socket.ttl(), socket.set_ttl(field(ttl)?);
     tos_v4, set_tos_v4(tos: u32):
-        "the type of service that datagrams ask for (`IP_TOS`)",
+        "the type of service of sent datagrams (`IP_TOS`)",
         "The upper six bits are the differentiated services field of RFC 2474, the lower two are \
-         congestion notification. IPv4 only.";
+         congestion notification. For IPv4 only.";
         socket => SockRef::from(socket).tos_v4(), SockRef::from(socket).set_tos_v4(field(tos)?);
 }
 
 impl UdpSocket {
-    /// Joins a group: datagrams to it are received from now on, `IP_ADD_MEMBERSHIP`.
+    /// Joins a group (`IP_ADD_MEMBERSHIP`): datagrams to it are received from now on.
     ///
-    /// `interface` is an address of the interface to join on; the unspecified one lets the system
-    /// choose.
+    /// `interface` is an address of the interface on which to join; with the unspecified address, the system chooses
+    /// one.
     ///
     /// # Errors
     ///
-    /// Returns an error if setsockopt(2) fails, such as `EINVAL` if the address is no group's, and `ENODEV` if there is
-    /// no such interface.
+    /// Returns an error if setsockopt(2) fails, such as `EINVAL` if the address is not that of a group, and `ENODEV` if
+    /// there is no such interface.
     pub fn join_multicast_v4(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
         self.std().join_multicast_v4(&group, &interface)
     }
 
-    /// Leaves a group, `IP_DROP_MEMBERSHIP`. Dropping the socket leaves all of them.
+    /// Leaves a group (`IP_DROP_MEMBERSHIP`). Dropping the socket leaves all groups.
     ///
     /// # Errors
     ///
-    /// Returns the errors of setsockopt(2), such as [`AddrNotAvailable`](io::ErrorKind::AddrNotAvailable) if it is no
-    /// member.
+    /// Returns the errors of setsockopt(2), such as [`AddrNotAvailable`](io::ErrorKind::AddrNotAvailable) if the socket
+    /// is not a member.
     pub fn leave_multicast_v4(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
         self.std().leave_multicast_v4(&group, &interface)
     }
 
-    /// Joins a group: datagrams to it are received from now on, `IPV6_ADD_MEMBERSHIP`.
+    /// Joins a group (`IPV6_ADD_MEMBERSHIP`): datagrams to it are received from now on.
     ///
-    /// `interface` is the number of the interface to join on; 0 lets the system choose.
+    /// `interface` is the number of the interface on which to join; with 0, the system chooses one.
     ///
     /// # Errors
     ///
@@ -104,7 +104,7 @@ impl UdpSocket {
         self.std().join_multicast_v6(group, interface)
     }
 
-    /// Leaves a group, `IPV6_DROP_MEMBERSHIP`. Dropping the socket leaves all of them.
+    /// Leaves a group (`IPV6_DROP_MEMBERSHIP`). Dropping the socket leaves all groups.
     ///
     /// # Errors
     ///

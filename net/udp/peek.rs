@@ -1,4 +1,4 @@
-//! Looking at the next datagram, which stays where it is.
+//! Reading the next datagram without removing it from the queue.
 
 use super::socket::{Socket, UdpSocket, with_sender};
 use crate::net::sys;
@@ -9,7 +9,7 @@ use std::os::fd::AsFd;
 use std::task::{Context, Poll};
 
 impl UdpSocket {
-    /// Receives one datagram and leaves it there: the next call gets it again. For the rest, as
+    /// Receives one datagram without removing it from the queue: the next call receives it again. See
     /// [`recv`](UdpSocket::recv).
     ///
     /// # Cancel safety
@@ -27,7 +27,7 @@ impl UdpSocket {
         self.io.async_io(Direction::Read, |io| sys::peek(io.as_fd(), buffer)).await
     }
 
-    /// Tries to copy the next datagram without removing it from the queue, without waiting; see
+    /// Tries to copy the next datagram, without waiting and without removing it from the queue; see
     /// [`peek`](UdpSocket::peek).
     ///
     /// # Errors
@@ -51,7 +51,8 @@ impl UdpSocket {
         self.io.poll_io(cx, Direction::Read, |io| sys::peek(io.as_fd(), buffer))
     }
 
-    /// As [`peek`](UdpSocket::peek), and tells who sent it.
+    /// Receives one datagram and the address of its sender, without removing the datagram from the queue. See
+    /// [`peek`](UdpSocket::peek).
     ///
     /// # Cancel safety
     ///
@@ -68,8 +69,8 @@ impl UdpSocket {
         self.io.async_io(Direction::Read, |io| with_sender(sys::peek_from(io.as_fd(), buffer)?)).await
     }
 
-    /// Tries to copy the next datagram and the address of its sender, without removing the datagram from the queue,
-    /// without waiting; see [`peek_from`](UdpSocket::peek_from).
+    /// Tries to copy the next datagram and the address of its sender, without waiting and without removing the datagram
+    /// from the queue; see [`peek_from`](UdpSocket::peek_from).
     ///
     /// # Errors
     ///
@@ -97,7 +98,7 @@ impl UdpSocket {
         self.io.poll_io(cx, Direction::Read, |io| with_sender(sys::peek_from(io.as_fd(), buffer)?))
     }
 
-    /// Waits for a datagram, leaves it there, and tells who sent it.
+    /// Waits for a datagram, and returns the address of its sender, without removing the datagram from the queue.
     ///
     /// # Cancel safety
     ///

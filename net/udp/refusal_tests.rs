@@ -1,17 +1,17 @@
-//! What Linux itself refuses to cut up.
+//! Segments that Linux itself refuses to cut up.
 #![expect(unsafe_code, reason = "an option that socket2 does not know")]
 
 use super::sys;
 use super::tests::{lengths, pair};
 use std::os::fd::AsRawFd;
 
-/// Linux cuts nothing up that goes without check sums.
+/// Linux does not cut up data that is sent without checksums.
 #[test]
 #[cfg_attr(miri, ignore = "it has no UDP")]
 fn what_linux_refuses_goes_one_by_one() {
     let (ours, other) = pair();
     let on: libc::c_int = 1;
-    // SAFETY: the descriptor is open, and the value has the length that is said.
+    // SAFETY: the descriptor is open, and the value has the given length.
     let result = unsafe {
         let length = size_of::<libc::c_int>() as libc::socklen_t;
         libc::setsockopt(

@@ -1,9 +1,9 @@
-//! One piece of memory as many datagrams, and many datagrams as one: segmentation offload, with which
-//! the way through the network stack is gone once for all of them.
+//! One buffer that is sent as many datagrams, and many datagrams that are received as one: segmentation offload, with
+//! which the datagrams pass through the network stack only once for all of them.
 //!
-//! Only Linux has it, and there it depends on the kernel, on the device that the way goes out by, and
-//! on the size. So who sends asks first; and where the answer is no, the datagrams are sent as
-//! they would be by [`UdpSocket::send_many`].
+//! Only Linux has it, and there it depends on the kernel, on the device through which the datagrams leave, and on the
+//! size. So the first send asks the kernel; and if it cannot, the datagrams are sent as [`UdpSocket::send_many`] would
+//! send them.
 
 use super::many::Outgoing;
 use super::socket::{Socket, UdpSocket};
@@ -13,20 +13,19 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicI32, AtomicU8, Ordering::Relaxed};
 
-/// Segments in one call; `UDP_MAX_SEGMENTS` of Linux before 6.9, which takes twice as many.
+/// The maximum number of segments in one call: `UDP_MAX_SEGMENTS` of Linux before 6.9, which takes twice as many.
 const MOST_SEGMENTS: usize = 64;
 
-/// Bytes in one call: what fits into an IPv4 packet.
+/// The maximum number of bytes in one call: the most that fits into an IPv4 packet.
 const MOST_BYTES: usize = 65_507;
 
 impl UdpSocket {
-    /// Sends data to the peer, as datagrams of `size` bytes, the last of which may be shorter. Gives how
-    /// many bytes were sent: all, or a multiple of `size`; to send the rest, call again.
+    /// Sends data to the peer as datagrams of `size` bytes, of which the last may be shorter. Returns how many bytes
+    /// were sent: all, or a multiple of `size`. To send the rest, call again.
     ///
-    /// On Linux it is one pass through the network stack (`UDP_SEGMENT`) for up to 64 datagrams and
-    /// 64 kB. Where the system or the device cannot do that, or if a datagram is larger than the network
-    /// takes in one packet, they are sent one by one. The receiver sees no difference. Of no data,
-    /// nothing is sent.
+    /// On Linux, up to 64 datagrams and 64 kB pass through the network stack at once (`UDP_SEGMENT`). If the system or
+    /// the device cannot do this, or if a datagram is larger than the network takes in one packet, they are sent one by
+    /// one. The receiver sees no difference. If `data` is empty, nothing is sent.
     ///
     /// # Cancel safety
     ///
@@ -34,11 +33,11 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// As [`send`](UdpSocket::send), of the first datagram.
+    /// Returns the same errors as [`send`](UdpSocket::send), for the first datagram.
     ///
     /// # Panics
     ///
-    /// Panics if `size` is 0; if it has to wait and no runtime is entered on this thread.
+    /// Panics if `size` is 0, or if the call has to wait and no runtime is entered on this thread.
     ///
     /// # Examples
     ///
@@ -67,7 +66,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// Returns [`WouldBlock`](io::ErrorKind::WouldBlock) if there is no room, and as
+    /// Returns [`WouldBlock`](io::ErrorKind::WouldBlock) if there is no room, and the same errors as
     /// [`send_segments`](UdpSocket::send_segments).
     ///
     /// # Panics
@@ -77,7 +76,7 @@ impl UdpSocket {
         self.io.try_io(Direction::Write, |io| self.segments(io, data, size, None))
     }
 
-    /// As [`send_segments`](UdpSocket::send_segments), to an address.
+    /// Sends data to an address as datagrams of `size` bytes; see [`send_segments`](UdpSocket::send_segments).
     ///
     /// # Cancel safety
     ///
@@ -85,11 +84,11 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// As [`send_to`](UdpSocket::send_to), of the first datagram.
+    /// Returns the same errors as [`send_to`](UdpSocket::send_to), for the first datagram.
     ///
     /// # Panics
     ///
-    /// Panics if `size` is 0; if it has to wait and no runtime is entered on this thread.
+    /// Panics if `size` is 0, or if the call has to wait and no runtime is entered on this thread.
     pub async fn send_segments_to(&self, data: &[u8], size: usize, target: SocketAddr) -> io::Result<usize> {
         self.io.async_io(Direction::Write, |io| self.segments(io, data, size, Some(target))).await
     }
@@ -99,7 +98,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// Returns [`WouldBlock`](io::ErrorKind::WouldBlock) if there is no room, and as
+    /// Returns [`WouldBlock`](io::ErrorKind::WouldBlock) if there is no room, and the same errors as
     /// [`send_segments_to`](UdpSocket::send_segments_to).
     ///
     /// # Panics
@@ -109,17 +108,17 @@ impl UdpSocket {
         self.io.try_io(Direction::Write, |io| self.segments(io, data, size, Some(target)))
     }
 
-    /// Sets whether datagrams of one sender and one size that come together may be received as one
-    /// (`UDP_GRO`). Off by default.
+    /// Sets whether datagrams of one sender and one size that arrive together may be received as one (`UDP_GRO`). The
+    /// default is `false`.
     ///
-    /// Careful: once it is on, receive by [`recv_many`](UdpSocket::recv_many) only, with room for 64 kB
-    /// each, and take the datagrams apart by [`Received::segments`](super::Received::segments). The
-    /// other ways to receive do not tell where one ends.
+    /// Careful: when it is on, receive only with [`recv_many`](UdpSocket::recv_many), with room for 64 kB for each
+    /// datagram, and take the datagrams apart with [`Received::segments`](super::Received::segments). The other methods
+    /// that receive do not report where each datagram ends.
     ///
     /// # Errors
     ///
     /// Returns [`Unsupported`](io::ErrorKind::Unsupported) on systems other than Linux, and `ENOPROTOOPT` before Linux
-    /// 5.0. It can be left at that: then each datagram comes by itself.
+    /// 5.0. The caller may ignore the error: each datagram is then received by itself.
     pub fn set_coalescing(&self, on: bool) -> io::Result<()> {
         sys::set_coalescing(self, on)
     }
@@ -143,7 +142,7 @@ impl UdpSocket {
     }
 }
 
-/// Whether a socket's data can be left to the kernel to cut up.
+/// Records if the kernel can cut up the data of a socket.
 #[derive(Default)]
 pub(super) struct Offload(AtomicU8);
 
@@ -163,22 +162,22 @@ impl Offload {
         }
     }
 
-    /// Whether an error means that it would go one by one.
+    /// Returns `true` if an error means that the data can be sent as single datagrams instead.
     fn is_refusal(&self, error: &io::Error) -> bool {
         match error.raw_os_error() {
-            // The device on the way cannot compute the sums; nor will it the next time.
+            // The device cannot compute the checksums, and will not be able to next time.
             Some(libc::EIO | libc::ENOPROTOOPT | libc::EOPNOTSUPP) => {
                 self.0.store(REFUSED, Relaxed);
                 true
             }
-            // This size is too large for the way.
+            // The size is too large for the network path.
             Some(libc::EINVAL | libc::EMSGSIZE) => true,
             _ => false,
         }
     }
 }
 
-/// An error that is to be told by the next call: its number.
+/// The number of an error that the next call returns.
 #[derive(Default)]
 pub(super) struct LeftOver(AtomicI32);
 

@@ -1,4 +1,4 @@
-//! The ways that segments go when the system says no.
+//! How segments are sent if the system refuses to cut them up.
 
 use super::*;
 use crate::net::datagram::Packets;
@@ -28,7 +28,7 @@ fn refused_segments_go_one_by_one() {
         assert_eq!(ours.try_send_segments(&data, 1000).unwrap(), 2500);
         assert_eq!(lengths(&other), [1000, 1000, 500]);
     }
-    // More than go in one call.
+    // This is more data than one call sends.
     assert_eq!(ours.try_send_segments(&data, 10).unwrap(), 320);
     assert_eq!(lengths(&other), [10; 32]);
     assert_eq!(ours.try_send_segments(&[], 10).unwrap(), 0);

@@ -1,6 +1,5 @@
-//! A UDP socket: how it comes to be, and what goes through it by address. What it has in common with
-//! other datagram sockets is in `net/datagram.rs`; looking at datagrams that stay where they are is in
-//! `peek.rs`, its options are in `options.rs`.
+//! A UDP socket: how it is created, and sending to an address. The methods that it has in common with other datagram
+//! sockets are in `net/datagram.rs`, peeking is in `peek.rs`, and the options are in `options.rs`.
 
 use super::segments::{LeftOver, Offload};
 use crate::net::addr::{ToSocketAddrs, lookup_host, no_address, try_each};
@@ -19,21 +18,20 @@ use std::task::{Context, Poll};
 
 /// A UDP socket.
 ///
-/// It sends to anybody and receives from anybody; or, once it is [connected](UdpSocket::connect), it
-/// sends to and receives from one peer. All of it goes by shared reference, and many tasks may send
-/// and receive at once: there are no halves, share the socket by `Rc` or `Arc`. Each datagram goes to
-/// one of those who receive.
+/// It sends to any address and receives from any address. When it is [connected](UdpSocket::connect), it sends to and
+/// receives from one peer only. All methods take a shared reference, and many tasks may send and receive at once: there
+/// are no halves, so share the socket by `Rc` or `Arc`. Each datagram is received by one of the tasks.
 ///
-/// Datagrams may be lost, doubled and put out of order on their way, and a sender's address can be
-/// forged. One that is longer than the buffer it is received into is cut off.
+/// Datagrams may be lost, duplicated and reordered on their way, and the address of a sender can be forged. A datagram
+/// that is longer than the buffer is cut off.
 ///
 /// # Errors of the peer
 ///
-/// When a connected peer's machine answers that nobody listens there, the socket keeps that as its
-/// pending error, and the next operation, whether it sends or receives, fails with
-/// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) instead of doing anything. It is told once,
-/// to one caller. Nothing is broken by it: the next call works again. Without a connection there are
-/// no such errors.
+/// If the host of a connected peer answers that no socket is bound to the peer's address, this is a pending error of
+/// the socket. The next operation, whether it sends or receives, fails with
+/// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) instead of doing anything. The error is returned once, to
+/// one caller, and the socket stays usable: the next call works again. A socket that is not connected has no such
+/// errors.
 ///
 /// # Examples
 ///
@@ -60,8 +58,8 @@ pub struct UdpSocket {
 }
 
 impl UdpSocket {
-    /// Binds to the first address that can be had. Port 0 lets the system choose one, see
-    /// [`local_addr`](UdpSocket::local_addr).
+    /// Creates a socket that is bound to the first of the addresses that can be bound. With port 0, the system chooses
+    /// a port; see [`local_addr`](UdpSocket::local_addr).
     ///
     /// # Cancel safety
     ///
@@ -69,7 +67,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// The error of the last address, such as [`AddrInUse`](io::ErrorKind::AddrInUse);
+    /// Returns the error of the last address, such as [`AddrInUse`](io::ErrorKind::AddrInUse);
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if there is no address; and the errors of [`lookup_host`].
     ///
     /// # Panics
@@ -81,14 +79,14 @@ impl UdpSocket {
         Ok(UdpSocket::new(socket))
     }
 
-    /// Of a socket that does not block.
+    /// Wraps a socket that is already in non-blocking mode.
     fn new(socket: std::net::UdpSocket) -> UdpSocket {
         UdpSocket { io: Registered::new(Socket::of_std(socket), Owner::UdpSocket) }
     }
 
-    /// Connects to the first address to which there is a way: that is where [`send`](UdpSocket::send)
-    /// sends, and datagrams from elsewhere are not received any more. Nothing is sent by this. It may
-    /// be repeated, for another peer.
+    /// Connects to the first of the addresses to which there is a route: [`send`](UdpSocket::send) sends to it, and
+    /// datagrams from other addresses are no longer received. Nothing is sent by this. The call may be repeated, for
+    /// another peer.
     ///
     /// # Cancel safety
     ///
@@ -96,7 +94,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// The error of the last address, such as [`NetworkUnreachable`](io::ErrorKind::NetworkUnreachable);
+    /// Returns the error of the last address, such as [`NetworkUnreachable`](io::ErrorKind::NetworkUnreachable);
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if there is no address; and the errors of [`lookup_host`].
     ///
     /// # Panics
@@ -106,7 +104,7 @@ impl UdpSocket {
         try_each(address, |address| ready(self.std().connect(address))).await
     }
 
-    /// The address it is bound to.
+    /// Returns the local address of the socket.
     ///
     /// # Errors
     ///
@@ -115,17 +113,17 @@ impl UdpSocket {
         self.std().local_addr()
     }
 
-    /// The address it is connected to.
+    /// Returns the address of the peer that the socket is connected to.
     ///
     /// # Errors
     ///
-    /// Returns [`NotConnected`](io::ErrorKind::NotConnected) if it is not.
+    /// Returns [`NotConnected`](io::ErrorKind::NotConnected) if the socket is not connected.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.std().peer_addr()
     }
 
-    /// Sends one datagram to an address, and gives its length in bytes. It goes as a whole or not at
-    /// all. Of several addresses, the first is taken.
+    /// Sends one datagram to an address, and returns its length in bytes. The datagram is sent as a whole or not at
+    /// all. If there are several addresses, the first is used.
     ///
     /// # Cancel safety
     ///
@@ -133,13 +131,13 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// Returns the errors of sendto(2), such as `EMSGSIZE` if it is too long;
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if there is no address; those of [`lookup_host`] and of
+    /// Returns the errors of sendto(2), such as `EMSGSIZE` if the datagram is too long;
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if there is no address; and the errors of [`lookup_host`] and of
     /// [`writable`](UdpSocket::writable).
     ///
     /// # Panics
     ///
-    /// Panics if it has to wait, or a name is to be looked up, and no runtime is entered on this thread.
+    /// Panics if the call has to wait, or a name is to be looked up, and no runtime is entered on this thread.
     pub async fn send_to(&self, data: &[u8], target: impl ToSocketAddrs) -> io::Result<usize> {
         let target = lookup_host(target).await?.next().ok_or_else(no_address)?;
         self.send_by(|io| io.send_to(data, target)).await
@@ -250,19 +248,19 @@ impl fmt::Debug for UdpSocket {
     }
 }
 
-/// The socket itself, and what is known of the system it is on.
+/// The socket itself, and the facts that are known about its system.
 pub(super) struct Socket {
     pub(super) socket: std::net::UdpSocket,
     pub(super) offload: Offload,
     pub(super) left_over: LeftOver,
 }
 
-/// Some systems do not always say.
+/// Returns the error for a datagram without the address of its sender: some systems do not always report it.
 pub(super) fn no_sender() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "the system does not say who sent the datagram")
+    io::Error::new(io::ErrorKind::InvalidData, "the system does not report the sender of the datagram")
 }
 
-/// Takes the sender's address out of what socket2 has told.
+/// Converts the sender's address from socket2's type.
 #[inline]
 pub(super) fn with_sender<R>((received, sender): (R, SockAddr)) -> io::Result<(R, SocketAddr)> {
     Ok((received, sender.as_socket().ok_or_else(no_sender)?))

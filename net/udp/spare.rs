@@ -1,4 +1,4 @@
-//! Receiving into buffers that grow.
+//! Receiving into growing buffers.
 
 use super::socket::{Socket, UdpSocket, no_sender};
 use crate::net::spare::{Receive, recv_buf_methods};

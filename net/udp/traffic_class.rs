@@ -1,4 +1,4 @@
-//! The traffic class of IPv6, where socket2 has it.
+//! The traffic class of IPv6, on systems for which socket2 has it.
 
 use super::socket::UdpSocket;
 use crate::net::option_values::field;
@@ -6,8 +6,7 @@ use socket2::SockRef;
 use std::io;
 
 impl UdpSocket {
-    /// Gets the traffic class that datagrams ask for. See
-    /// [`set_tclass_v6`](UdpSocket::set_tclass_v6).
+    /// Returns the traffic class of sent datagrams. See [`set_tclass_v6`](UdpSocket::set_tclass_v6).
     ///
     /// # Errors
     ///
@@ -16,8 +15,8 @@ impl UdpSocket {
         SockRef::from(self).tclass_v6()
     }
 
-    /// Sets the traffic class that datagrams ask for (`IPV6_TCLASS`): what
-    /// [`set_tos_v4`](UdpSocket::set_tos_v4) is for IPv4.
+    /// Sets the traffic class of sent datagrams (`IPV6_TCLASS`), which corresponds to
+    /// [`set_tos_v4`](UdpSocket::set_tos_v4) for IPv4.
     ///
     /// # Errors
     ///

@@ -1,13 +1,12 @@
-//! Many datagrams in one system call: the headers that recvmmsg(2) and sendmmsg(2) want, built and read.
+//! Many datagrams in one system call: the headers of recvmmsg(2) and sendmmsg(2) are built and read here.
 //!
-//! The law: headers live on the stack of one function here, for the time of one call. They point to
-//! arrays beside them, that do not move, and to memory that the caller lends for longer than that;
-//! each length said to the kernel is that of what is pointed to. The kernel writes what came, and how
-//! much; nothing is believed of that beyond what there was room for. Nothing of it outlives the function,
-//! so no type holds a pointer.
+//! The rule for soundness: headers live on the stack of one function in this file, for the time of one call. They point
+//! to arrays beside them, which do not move, and to memory that the caller lends for longer than that; each length
+//! passed to the kernel is that of the memory pointed to. The kernel writes the datagrams and their lengths, which are
+//! limited to the room that there was. No pointer outlives the function, so no type holds one.
 //!
-//! The calls themselves are in `many.rs`, and one by one in `single.rs` for systems without them. What
-//! they do to the headers is all this file knows, so that its tests need no socket.
+//! The calls themselves are in `many.rs`, and in `single.rs` for systems without them. This file knows only what they
+//! do to the headers, so its tests need no socket.
 #![expect(unsafe_code, reason = "the headers are C structures, full of pointers")]
 
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "netbsd"))]
@@ -38,41 +37,41 @@ use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::{io, ptr};
 
-/// How many datagrams go in one call: more make each of them hardly cheaper, and the headers of so
-/// many still fit on a stack, in some 15 KiB.
+/// The maximum number of datagrams in one call. A larger number would make each of them hardly cheaper, and the headers
+/// for this many still fit on the stack, in some 15 KiB.
 pub(super) const MOST: usize = 32;
 
-/// A call that goes over headers, and says how many of them it has dealt with; the error is that of
-/// the first.
-// SAFETY: to be called with headers that point to what they say they do, and stay there.
+/// A call that processes headers, and returns how many of them it has processed, or the error of the first one.
+// SAFETY: the caller must pass headers that point to valid memory of the lengths that they say, which does not move.
 type Call = unsafe fn(BorrowedFd<'_>, &mut [Header]) -> Outcome;
 
-/// How many were dealt with, at least one; and an error that came behind them and would be lost otherwise.
+/// The number of datagrams transferred, at least one; and an error that occurred after them and would be lost
+/// otherwise.
 pub(super) type Outcome = io::Result<(usize, Option<io::Error>)>;
 
-/// What is known of a datagram that has come.
+/// The properties of a received datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Arrival {
     pub(super) length: usize,
     pub(super) from: SocketAddr,
     pub(super) is_truncated: bool,
-    /// Several of this size, in one.
+    /// The size of each datagram, if several were received as one.
     pub(super) segment_size: Option<NonZeroUsize>,
-    /// Maybe several in one, and nobody knows where each of them ends.
+    /// `true` if several datagrams may have been received as one, and it is not known where each of them ends.
     pub(super) is_unclear: bool,
 }
 
-/// How a datagram was put together, as its control messages say.
+/// How a datagram is composed, according to its control messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(
     not(any(target_os = "linux", target_os = "android")),
     expect(dead_code, reason = "there is only one way")
 )]
 enum Segments {
-    /// It was sent as it is.
+    /// The datagram is as it was sent.
     None,
     OfSize(NonZeroUsize),
-    /// The message that would say it has been cut off.
+    /// The control message that would tell has been cut off.
     CutOff,
 }
 
@@ -86,8 +85,8 @@ impl Arrival {
     };
 }
 
-/// Receives datagrams that are there, each into a piece of `memory` of `size` bytes, as many as there
-/// is room for in `arrivals`, and at most [`MOST`].
+/// Receives the datagrams that are there, each into a piece of `memory` of `size` bytes, as many as `arrivals` has room
+/// for, and at most [`MOST`].
 pub(super) fn receive(
     socket: impl AsFd,
     memory: &mut [u8],
@@ -109,7 +108,7 @@ fn receive_by(
     size: usize,
     arrivals: &mut [Arrival],
 ) -> Outcome {
-    // Only what is used is initialised: for one datagram all of it would cost more than the call.
+    // Initialize only what is used: for one datagram, all of it would cost more than the call.
     let mut places = [const { MaybeUninit::<Place>::uninit() }; MOST];
     let mut headers = [const { MaybeUninit::<Header>::uninit() }; MOST];
     let pieces = memory.chunks_exact_mut(size).zip(&*arrivals);
@@ -127,15 +126,15 @@ fn receive_by(
         header.msg_controllen = size_of::<Control>() as _;
         count += 1;
     }
-    // SAFETY: so many have been initialised above.
+    // SAFETY: this many have been initialized above.
     let headers = unsafe { headers[..count].assume_init_mut() };
-    // SAFETY: each header points to a name, a piece of memory and room for control messages of its
-    // own, with their true lengths, all of which stay where they are.
+    // SAFETY: each header points to its own name, piece of memory and room for control messages, with their true
+    // lengths, and none of these move.
     let (received, error) = unsafe { call(socket, headers) }?;
     for ((header, place), arrival) in headers.iter().zip(&places).zip(arrivals).take(received) {
-        // SAFETY: there is a place for each header, initialised with it.
+        // SAFETY: there is a place for each header, and both were initialized together.
         let place = unsafe { place.assume_init_ref() };
-        // SAFETY: the header still points to its control messages, and says how long they are.
+        // SAFETY: the header still points to its control messages, and contains their length.
         let (segment_size, is_unclear) = match unsafe { Control::segments(&header.msg_hdr) } {
             Segments::None => (None, false),
             Segments::OfSize(size) => (Some(size), false),
@@ -152,10 +151,10 @@ fn receive_by(
     Ok((received.min(count), error))
 }
 
-/// What the header of one that is received points to.
+/// The memory that the header of a received datagram points to.
 struct Place {
     name: SockAddrStorage,
-    /// The kernel writes there, and says how far.
+    /// The kernel writes control messages here, and sets their length in the header.
     control: MaybeUninit<Control>,
     piece: libc::iovec,
 }
@@ -165,10 +164,10 @@ fn send_by<'a>(call: Call, socket: BorrowedFd<'_>, datagrams: impl Iterator<Item
     let mut pieces = [const { MaybeUninit::<libc::iovec>::uninit() }; MOST];
     let mut headers = [const { MaybeUninit::<Header>::uninit() }; MOST];
     let mut count = 0;
-    // No further than that, not even to find that there are more.
+    // Take no more datagrams from the iterator than this, not even to check if there are more.
     let places = headers.iter_mut().zip(names.iter_mut().zip(&mut pieces));
     for ((header, (name, piece)), datagram) in places.zip(datagrams) {
-        // The kernel does not write there, whatever the type says.
+        // The kernel does not write to this memory, although the type says so.
         let data =
             libc::iovec { iov_base: datagram.data.as_ptr().cast_mut().cast(), iov_len: datagram.data.len() };
         let header = &mut header.write(empty_header()).msg_hdr;
@@ -184,27 +183,27 @@ fn send_by<'a>(call: Call, socket: BorrowedFd<'_>, datagrams: impl Iterator<Item
     if count == 0 {
         return Ok((0, None));
     }
-    // SAFETY: so many have been initialised above.
+    // SAFETY: this many have been initialized above.
     let headers = unsafe { headers[..count].assume_init_mut() };
-    // SAFETY: each header points to data that is borrowed for longer than this, and to a name of its
-    // own or to none, with their true lengths, and they stay where they are. They are only read.
+    // SAFETY: each header points to data that is borrowed for longer than this call, and to its own name or to none,
+    // with their true lengths, and none of these move. They are only read.
     unsafe { call(socket, headers) }
 }
 
-/// Without a name, data or control messages.
+/// Creates a header without a name, data or control messages.
 fn empty_header() -> Header {
-    // SAFETY: a structure of numbers and of pointers that may be null. Some systems have fields of
-    // padding in it, so that it cannot be written down.
+    // SAFETY: the structure consists of numbers and of pointers that may be null. Some systems have padding fields in
+    // it, so it cannot be written as a literal.
     unsafe { mem::zeroed() }
 }
 
-/// Who sent it. Some systems do not always say.
+/// Returns the address of the sender, which some systems do not always report.
 fn sender(name: &SockAddrStorage, length: libc::socklen_t) -> SocketAddr {
     if length == 0 || length > size_of::<SockAddrStorage>() as libc::socklen_t {
         return Arrival::NONE.from;
     }
-    // SAFETY: the kernel has written an address of that length, or nothing to what was all zeros,
-    // which is an address of no family; and such an address is but numbers, good to be copied.
+    // SAFETY: the kernel has written an address of that length, or has written nothing to memory of all zeros, which is
+    // an address of no family. Such an address consists only of numbers, so it may be copied.
     unsafe { SockAddr::new(ptr::read(name), length) }.as_socket().unwrap_or(Arrival::NONE.from)
 }
 

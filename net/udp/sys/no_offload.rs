@@ -1,4 +1,4 @@
-//! Segmentation offload where there is none: datagrams go and come one by one.
+//! Segmentation offload for systems without it: datagrams are sent and received one by one.
 #![expect(unsafe_code, reason = "a function that is unsafe where there is something to read")]
 
 use super::Segments;
@@ -6,15 +6,15 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 
-/// No control messages are asked for.
+/// No control messages are requested.
 #[derive(Clone, Copy)]
 pub(super) struct Control;
 
 impl Control {
     /// # Safety
     ///
-    /// Nothing is looked at.
-    // SAFETY: as its own documentation says.
+    /// There are no requirements, since nothing is read.
+    // SAFETY: the function documents what the caller must guarantee.
     pub(super) unsafe fn segments(_: &libc::msghdr) -> Segments {
         Segments::None
     }

@@ -1,10 +1,10 @@
-//! Segmentation offload, of Linux: one piece of memory that goes as many datagrams (`UDP_SEGMENT`,
-//! since 4.18), and many that come as one (`UDP_GRO`, since 5.0). See udp(7).
+//! Segmentation offload on Linux: one buffer that is sent as many datagrams (`UDP_SEGMENT`, since 4.18), and many
+//! datagrams that are received as one (`UDP_GRO`, since 5.0). See udp(7).
 //!
-//! The size of the segments goes with the datagram, as a control message, see cmsg(3). Other options of a socket
-//! have messages too. Linux writes those of `SOL_SOCKET` first (`__sock_recv_cmsgs`), then the size, then those of
-//! IP, and cuts off what finds no room (`MSG_CTRUNC`). So there is room for all up to the size, and none is needed
-//! for the others, of which some may be as long as an extension header of IPv6.
+//! The size of the segments is a control message of the datagram, see cmsg(3). Other options of a socket have control
+//! messages, too. Linux writes those of `SOL_SOCKET` first (`__sock_recv_cmsgs`), then the size, then those of IP, and
+//! cuts off those for which there is no room (`MSG_CTRUNC`). So there is room for all messages up to the size, and none
+//! is needed for the others, some of which may be as long as an extension header of IPv6.
 #![expect(unsafe_code, reason = "control messages, and options that socket2 does not know")]
 
 use super::Segments;
@@ -16,41 +16,42 @@ use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd};
 use std::{mem, ptr};
 
-/// Room for control messages: 256 bytes. With their headers, a time stamp takes 32 of them, the three of
-/// `SO_TIMESTAMPING` 64 and their device 32; a count of lost datagrams, a mark, a priority, a state of Wi-Fi and
-/// the size of segments 24 each. That is 248.
+/// Room for control messages: 256 bytes. With their headers, a time stamp takes 32 of them; the three of
+/// `SO_TIMESTAMPING` take 64 and their device 32; a count of lost datagrams, a mark, a priority, a state of Wi-Fi and
+/// the size of segments take 24 each. That is 248.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(super) struct Control {
-    // As aligned as the header of a message.
+    // The alignment is that of the header of a message.
     messages: [usize; 256 / size_of::<usize>()],
 }
 
 impl Control {
     pub(super) const EMPTY: Control = Control { messages: [0; 256 / size_of::<usize>()] };
 
-    /// Reads how a datagram was put together.
+    /// Reads how a datagram is composed.
     ///
     /// # Safety
     ///
-    /// The header must point to control messages, of the length that it says.
-    // SAFETY: as its own documentation says.
+    /// The header must point to control messages of the length that it says.
+    // SAFETY: the function documents what the caller must guarantee.
     pub(super) unsafe fn segments(header: &libc::msghdr) -> Segments {
-        // SAFETY: arithmetic.
+        // SAFETY: this is only arithmetic.
         let whole_size = unsafe { libc::CMSG_LEN(size_of::<libc::c_int>() as _) };
-        // SAFETY: the caller vouches, and these go no further than the length that the header says.
+        // SAFETY: the caller guarantees that the header is valid, and these macros read no further than the length in
+        // it.
         let mut message = unsafe { libc::CMSG_FIRSTHDR(header) };
         let mut is_cut = header.msg_flags & libc::MSG_CTRUNC != 0;
-        // SAFETY: what they return is null, or a message that is there.
+        // SAFETY: the macros return null, or a pointer to a message in the buffer.
         while let Some(found) = unsafe { message.as_ref() } {
             let is_size = (found.cmsg_level, found.cmsg_type) == (libc::SOL_UDP, libc::UDP_GRO);
             if is_size && found.cmsg_len >= whole_size as _ {
-                // SAFETY: such a message holds a C int, which may not be aligned.
+                // SAFETY: such a message contains a C int, which may be unaligned.
                 let size = unsafe { libc::CMSG_DATA(message).cast::<libc::c_int>().read_unaligned() };
                 let size = usize::try_from(size).ok().and_then(NonZeroUsize::new);
                 return size.map_or(Segments::None, Segments::OfSize);
             }
-            // Behind the place of the size: what was cut off came later.
+            // A message that comes after the position of the size: only later messages were cut off.
             is_cut &= found.cmsg_level == libc::SOL_SOCKET || is_size;
             // SAFETY: as above.
             message = unsafe { libc::CMSG_NXTHDR(header, message) };
@@ -59,14 +60,15 @@ impl Control {
     }
 }
 
-/// A control message that says the size of segments: its bytes.
+/// Returns the bytes of a control message that contains the size of segments.
 fn size_message(size: u16) -> [u8; SIZE_MESSAGE] {
     let mut control = Control::EMPTY;
-    // SAFETY: numbers and a pointer that may be null; padding in it cannot be written down.
+    // SAFETY: the structure consists of numbers and pointers that may be null; its padding cannot be written as a
+    // literal.
     let mut header: libc::msghdr = unsafe { mem::zeroed() };
     header.msg_control = (&raw mut control).cast();
     header.msg_controllen = SIZE_MESSAGE as _;
-    // SAFETY: there is room for a header and two bytes behind it, aligned as a header must be.
+    // SAFETY: there is room for a header and two bytes behind it, with the alignment of a header.
     unsafe {
         let message = libc::CMSG_FIRSTHDR(&header);
         (*message).cmsg_level = libc::SOL_UDP;
@@ -81,10 +83,10 @@ fn size_message(size: u16) -> [u8; SIZE_MESSAGE] {
     bytes
 }
 
-// SAFETY: arithmetic.
+// SAFETY: this is only arithmetic.
 const SIZE_MESSAGE: usize = unsafe { libc::CMSG_SPACE(size_of::<u16>() as _) } as usize;
 
-/// Sends data as datagrams of a size, the last of which may be shorter. All or nothing.
+/// Sends data as datagrams of a size, of which the last may be shorter. Sends all data or nothing.
 pub(in super::super) fn send_segmented(
     socket: impl AsFd,
     data: &[u8],
@@ -101,16 +103,17 @@ pub(in super::super) fn send_segmented(
     SockRef::from(&socket).sendmsg(&header, SEND)
 }
 
-/// Whether the kernel knows how to. One that does not would not look at the size, and send it whole.
+/// Returns `true` if the kernel supports segmentation. A kernel that does not would ignore the size, and send the data
+/// as one datagram.
 pub(in super::super) fn can_segment(socket: impl AsFd) -> bool {
     option(socket, libc::UDP_SEGMENT).is_ok()
 }
 
-/// Gets an option of UDP.
+/// Returns the value of an option of UDP.
 fn option(socket: impl AsFd, name: libc::c_int) -> io::Result<libc::c_int> {
     let mut value: libc::c_int = 0;
     let mut length = size_of::<libc::c_int>() as libc::socklen_t;
-    // SAFETY: the descriptor is open while it is borrowed, and the value has the room that the length says.
+    // SAFETY: the descriptor is open while it is borrowed, and the value has the size that the length says.
     let result = unsafe {
         libc::getsockopt(
             socket.as_fd().as_raw_fd(),
@@ -123,12 +126,12 @@ fn option(socket: impl AsFd, name: libc::c_int) -> io::Result<libc::c_int> {
     if result == 0 { Ok(value) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Returns whether datagrams may come as one.
+/// Returns `true` if several datagrams may be received as one.
 pub(super) fn is_coalescing(socket: impl AsFd) -> bool {
     option(socket, libc::UDP_GRO).is_ok_and(|value| value != 0)
 }
 
-/// Sets whether datagrams may come as one.
+/// Sets whether several datagrams may be received as one.
 pub(in super::super) fn set_coalescing(socket: impl AsFd, on: bool) -> io::Result<()> {
     let value = libc::c_int::from(on);
     // SAFETY: as above.
@@ -148,7 +151,7 @@ pub(in super::super) fn set_coalescing(socket: impl AsFd, on: bool) -> io::Resul
 mod tests {
     use super::*;
 
-    /// What the kernel would write: messages one behind the other.
+    /// Builds the messages that the kernel would write, one behind the other, and reads the size from them.
     fn segment_size(messages: &[(libc::c_int, libc::c_int, &[u8])]) -> Option<usize> {
         match segments(messages, 0) {
             Segments::OfSize(size) => Some(size.get()),
@@ -157,14 +160,14 @@ mod tests {
         }
     }
 
-    /// The same, with flags of the message.
+    /// Builds the same messages, and sets flags in the header.
     fn segments(messages: &[(libc::c_int, libc::c_int, &[u8])], flags: libc::c_int) -> Segments {
         let mut control = Control::EMPTY;
         // SAFETY: as above.
         let mut header: libc::msghdr = unsafe { mem::zeroed() };
         let mut length = 0;
         for (level, kind, data) in messages {
-            // SAFETY: there is room for what the tests put there, which is asserted.
+            // SAFETY: there is room for the messages of the tests, which is asserted.
             unsafe {
                 let message = (&raw mut control).byte_add(length).cast::<libc::cmsghdr>();
                 length += libc::CMSG_SPACE(data.len() as _) as usize;
@@ -178,7 +181,7 @@ mod tests {
         header.msg_control = (&raw mut control).cast();
         header.msg_controllen = length as _;
         header.msg_flags = flags;
-        // SAFETY: it points to the messages above.
+        // SAFETY: the header points to the messages above.
         unsafe { Control::segments(&header) }
     }
 
@@ -220,7 +223,7 @@ mod tests {
     fn the_size_to_send_is_one_message() {
         let bytes = size_message(0x1234);
         let mut control = Control::EMPTY;
-        // SAFETY: so many bytes fit there, and any are good; and the header is as above.
+        // SAFETY: this many bytes fit into it, any bytes are valid, and the header is as above.
         let mut header: libc::msghdr = unsafe {
             ptr::copy_nonoverlapping(bytes.as_ptr(), (&raw mut control).cast(), bytes.len());
             mem::zeroed()

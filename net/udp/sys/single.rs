@@ -1,7 +1,7 @@
-//! Many datagrams by one call for each: recvmsg(2) and sendmsg(2), which every system has.
+//! Many datagrams with one call for each: recvmsg(2) and sendmsg(2), which every system has.
 //!
-//! An error behind datagrams that were dealt with has been taken off the socket by then, so it goes to
-//! the caller, to be told next time.
+//! An error that occurs after some datagrams were transferred has been taken off the socket, so it is returned to the
+//! caller, which reports it next time.
 #![expect(unsafe_code, reason = "recvmsg and sendmsg, with the headers that are shared with recvmmsg")]
 
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "netbsd"))]
@@ -11,7 +11,7 @@ use crate::net::sys::{RECEIVE, SEND};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-/// What systems with recvmmsg(2) call `mmsghdr`.
+/// The structure that systems with recvmmsg(2) call `mmsghdr`.
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "netbsd")))]
 pub(super) struct Header {
     pub(super) msg_hdr: libc::msghdr,
@@ -20,22 +20,22 @@ pub(super) struct Header {
 
 /// # Safety
 ///
-/// What the headers point to must be there for the call to write, in the lengths that they say.
-// SAFETY: as its own documentation says.
+/// The memory that the headers point to must be valid for the call to write, in the lengths that the headers say.
+// SAFETY: the function documents what the caller must guarantee.
 pub(super) unsafe fn receive(socket: BorrowedFd<'_>, headers: &mut [Header]) -> Outcome {
     one_by_one(headers, |header| {
-        // SAFETY: the caller vouches for what the header points to.
+        // SAFETY: the caller guarantees what the header points to.
         unsafe { libc::recvmsg(socket.as_raw_fd(), &mut header.msg_hdr, RECEIVE) }
     })
 }
 
 /// # Safety
 ///
-/// What the headers point to must be there for the call to read, in the lengths that they say.
-// SAFETY: as its own documentation says.
+/// The memory that the headers point to must be valid for the call to read, in the lengths that the headers say.
+// SAFETY: the function documents what the caller must guarantee.
 pub(super) unsafe fn send(socket: BorrowedFd<'_>, headers: &mut [Header]) -> Outcome {
     one_by_one(headers, |header| {
-        // SAFETY: the caller vouches for what the header points to.
+        // SAFETY: the caller guarantees what the header points to.
         unsafe { libc::sendmsg(socket.as_raw_fd(), &header.msg_hdr, SEND) }
     })
 }

@@ -1,4 +1,4 @@
-//! Headers against a kernel that is played by the test, so that Miri can watch; and against the real one.
+//! Tests of the headers, with a kernel imitated by the test, so that Miri can check it, and with the real kernel.
 
 use super::*;
 use std::cell::RefCell;
@@ -8,7 +8,7 @@ const V4: &str = "192.0.2.7:4321";
 const V6: &str = "[2001:db8::7]:4321";
 
 thread_local! {
-    /// What the kernel has for who receives: data, and who sent it, if that is told.
+    /// The datagrams that the kernel has for a receiver: their data, and the sender if it is reported.
     static QUEUE: RefCell<Vec<(Vec<u8>, Option<SocketAddr>)>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -16,13 +16,13 @@ fn socket() -> std::fs::File {
     std::fs::File::open("/dev/null").unwrap()
 }
 
-/// Plays recvmmsg(2): all that it writes goes by the pointers in the headers.
-unsafe fn play_receive(_: BorrowedFd<'_>, headers: &mut [Header]) -> Outcome {
+/// Imitates recvmmsg(2): it writes only through the pointers in the headers.
+unsafe fn imitate_receive(_: BorrowedFd<'_>, headers: &mut [Header]) -> Outcome {
     let queue = QUEUE.take();
     let count = queue.len().min(headers.len());
     for (header, (data, from)) in headers.iter_mut().zip(queue) {
         let message = &mut header.msg_hdr;
-        // SAFETY: as far as the headers say there is room.
+        // SAFETY: writes stay within the lengths in the headers.
         unsafe {
             assert_eq!(message.msg_iovlen, 1);
             let piece = &*message.msg_iov;
@@ -30,7 +30,7 @@ unsafe fn play_receive(_: BorrowedFd<'_>, headers: &mut [Header]) -> Outcome {
             ptr::copy_nonoverlapping(data.as_ptr(), piece.iov_base.cast(), length);
             message.msg_flags = if length < data.len() { libc::MSG_TRUNC } else { 0 };
             header.msg_len = length as _;
-            // All of the room is there to be written.
+            // The whole room may be written.
             ptr::write_bytes(message.msg_control.cast::<u8>(), 0xff, size_of::<Control>());
             message.msg_controllen = 0;
             ptr::write_bytes(message.msg_name.cast::<u8>(), 0, message.msg_namelen as usize);
@@ -49,11 +49,11 @@ unsafe fn play_receive(_: BorrowedFd<'_>, headers: &mut [Header]) -> Outcome {
     if count == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok((count, None)) }
 }
 
-/// Plays sendmmsg(2), into the queue.
-unsafe fn play_send(_: BorrowedFd<'_>, headers: &mut [Header]) -> Outcome {
+/// Imitates sendmmsg(2), into the queue.
+unsafe fn imitate_send(_: BorrowedFd<'_>, headers: &mut [Header]) -> Outcome {
     for header in &*headers {
         let message = &header.msg_hdr;
-        // SAFETY: as far as the headers say there is something.
+        // SAFETY: reads stay within the lengths in the headers.
         let sent = unsafe {
             let piece = &*message.msg_iov;
             let data = std::slice::from_raw_parts(piece.iov_base.cast::<u8>(), piece.iov_len).to_vec();
@@ -83,7 +83,7 @@ fn what_came_is_in_its_place_and_no_more_than_there_was_room_for() {
     ]);
     let (mut memory, mut arrivals) = (vec![0; 8 * 5 + 3], vec![Arrival::NONE; 5]);
     let call = |memory: &mut [u8], arrivals: &mut [Arrival]| {
-        receive_by(play_receive, socket().as_fd(), memory, 8, arrivals)
+        receive_by(imitate_receive, socket().as_fd(), memory, 8, arrivals)
     };
     assert_eq!(call(&mut memory, &mut arrivals).unwrap().0, 3);
     assert_eq!(arrivals[0], Arrival { length: 4, from: v4, ..Arrival::NONE });
@@ -95,7 +95,7 @@ fn what_came_is_in_its_place_and_no_more_than_there_was_room_for() {
     assert_eq!(call(&mut memory, &mut arrivals).unwrap_err().kind(), io::ErrorKind::WouldBlock);
 }
 
-/// Plays a kernel that says too much, of everything.
+/// Imitates a kernel that reports too much of everything.
 unsafe fn lie(_: BorrowedFd<'_>, headers: &mut [Header]) -> Outcome {
     for header in &mut *headers {
         header.msg_len = 1000;
@@ -119,10 +119,10 @@ fn a_kernel_that_says_too_much_is_not_believed() {
 fn there_are_never_more_than_go_in_one_call() {
     QUEUE.set(vec![(b"x".to_vec(), None); 2 * MOST]);
     let (mut memory, mut arrivals) = (vec![0; 2 * MOST], vec![Arrival::NONE; 2 * MOST]);
-    let received = receive_by(play_receive, socket().as_fd(), &mut memory, 1, &mut arrivals).unwrap();
+    let received = receive_by(imitate_receive, socket().as_fd(), &mut memory, 1, &mut arrivals).unwrap();
     assert_eq!((received.0, arrivals[MOST].length), (MOST, 0));
     QUEUE.take();
-    let sent = send_by(play_send, socket().as_fd(), (0..).map(|_| Outgoing::new(b"y"))).unwrap();
+    let sent = send_by(imitate_send, socket().as_fd(), (0..).map(|_| Outgoing::new(b"y"))).unwrap();
     assert_eq!((sent.0, QUEUE.take().len()), (MOST, MOST));
 }
 
@@ -130,10 +130,10 @@ fn there_are_never_more_than_go_in_one_call() {
 fn what_is_sent_says_where_it_goes() {
     let (v4, v6): (SocketAddr, SocketAddr) = (V4.parse().unwrap(), V6.parse().unwrap());
     let datagrams = [Outgoing::to(b"four", v4), Outgoing::new(b""), Outgoing::to(b"six", v6)];
-    assert_eq!(send_by(play_send, socket().as_fd(), datagrams.into_iter()).unwrap().0, 3);
+    assert_eq!(send_by(imitate_send, socket().as_fd(), datagrams.into_iter()).unwrap().0, 3);
     let sent = QUEUE.take();
     assert_eq!(sent, [(b"four".to_vec(), Some(v4)), (Vec::new(), None), (b"six".to_vec(), Some(v6))]);
-    assert_eq!(send_by(play_send, socket().as_fd(), std::iter::empty()).unwrap().0, 0);
+    assert_eq!(send_by(imitate_send, socket().as_fd(), std::iter::empty()).unwrap().0, 0);
     assert!(QUEUE.take().is_empty());
 }
 
