@@ -15,15 +15,15 @@ use std::task::{Context, Poll};
 /// A stream that the kernel can read from by itself: [`splice`](crate::io::splice) moves its bytes without copying
 /// them to user space.
 ///
-/// The streams of [`net`](crate::net) and their halves have it, and so have references to them, boxes of them, the
-/// halves of [`split`](crate::io::split), and what [`join`](crate::io::join) makes of them. A wrapper such as a
-/// `BufReader` does not have it: the bytes that it holds would be left out.
+/// It is implemented for the streams of [`net`](crate::net) and their halves, for references to them and boxes of them,
+/// for the halves of [`split`](crate::io::split), and for the streams that [`join`](crate::io::join) returns. A wrapper
+/// such as a `BufReader` does not implement it: the bytes in its buffer would be left out.
 ///
 /// This trait is sealed: it cannot be implemented outside of this crate. It can be used as `dyn AsyncReadFd`.
 ///
 /// # Examples
 ///
-/// A stream whose kind is known at run time only:
+/// This code uses a stream whose kind is known only at run time:
 ///
 /// ```
 /// use runtime::io::{AsyncReadFd, AsyncWriteFd, splice_bidirectional};
@@ -55,8 +55,8 @@ pub trait AsyncReadFd: AsyncRead + sealed::PollReadFd {}
 /// A stream that the kernel can write to by itself, for [`splice`](crate::io::splice) and
 /// [`send_file`](crate::io::send_file).
 ///
-/// It is implemented for the same types as [`AsyncReadFd`], as far as they can be written to. A wrapper such as a
-/// `BufWriter` does not have it: what it holds back would come too late.
+/// It is implemented for the same types as [`AsyncReadFd`], if they can be written to. A wrapper such as a `BufWriter`
+/// does not implement it: the bytes in its buffer would be sent too late.
 ///
 /// This trait is sealed: it cannot be implemented outside of this crate. It can be used as `dyn AsyncWriteFd`.
 pub trait AsyncWriteFd: AsyncWrite + sealed::PollWriteFd {}
@@ -67,22 +67,22 @@ pub(crate) type Operation<'a> = &'a mut dyn FnMut(BorrowedFd<'_>) -> io::Result<
 pub(crate) mod sealed {
     use super::{Context, Operation, Poll, io};
 
-    /// Waiting until the descriptor can be read.
+    /// Waits until the descriptor can be read.
     pub trait PollReadFd {
-        /// Tries an operation until it does not say [`WouldBlock`](io::ErrorKind::WouldBlock). Only the waker of
+        /// Repeats an operation until it does not return [`WouldBlock`](io::ErrorKind::WouldBlock). Only the waker of
         /// the latest call of this method or of `poll_read` is woken.
         fn poll_read_fd(&self, cx: &mut Context<'_>, operation: Operation<'_>) -> Poll<io::Result<()>>;
     }
 
-    /// Waiting until the descriptor can be written to.
+    /// Waits until the descriptor can be written to.
     pub trait PollWriteFd {
-        /// Tries an operation until it does not say [`WouldBlock`](io::ErrorKind::WouldBlock). Only the waker of
+        /// Repeats an operation until it does not return [`WouldBlock`](io::ErrorKind::WouldBlock). Only the waker of
         /// the latest call of this method or of `poll_write` is woken.
         fn poll_write_fd(&self, cx: &mut Context<'_>, operation: Operation<'_>) -> Poll<io::Result<()>>;
     }
 }
 
-/// The traits of what points to a stream.
+/// Implements the traits for a pointer to a stream.
 macro_rules! pointer {
     ($($pointer:ty;)*) => {$(
         impl<T: AsyncReadFd + Unpin + ?Sized> AsyncReadFd for $pointer {}

@@ -1,11 +1,11 @@
-//! The traits of tokio's `io` for streams and halves that have a descriptor: feature `tokio-io`.
+//! The traits of tokio's `io` for streams and halves that have a descriptor, with the feature `tokio-io`.
 //!
-//! A read goes straight into the buffer, which need not be initialised first (`read_buf.rs`). The streams of `io`
-//! that have no descriptor get the traits in `io/tokio_traits.rs`.
+//! A read goes directly into the buffer, which need not be initialized first (`read_buf.rs`). The streams of `io` that
+//! have no descriptor get the traits in `io/tokio_traits.rs`.
 //!
-//! Without the feature, `tokio_traits_absent.rs` stands in the place of this file.
+//! Without the feature, `tokio_traits_absent.rs` replaces this file.
 
-/// Reading by way of the [`Registered`](crate::runtime::io::registered::Registered) that is behind a value.
+/// Implements reading, with the [`Registered`](crate::runtime::io::registered::Registered) of a value.
 macro_rules! tokio_read {
     ($($type:ty: $value:ident => $io:expr;)*) => {$(
         #[cfg_attr(docsrs, doc(cfg(feature = "tokio-io")))]
@@ -22,7 +22,8 @@ macro_rules! tokio_read {
     )*};
 }
 
-/// Writing, likewise; and how it is ended.
+/// Implements writing, with the [`Registered`](crate::runtime::io::registered::Registered) of a value, and the
+/// expression that closes it.
 macro_rules! tokio_write {
     ($($type:ty: $value:ident => $io:expr, $close:expr;)*) => {$(
         #[cfg_attr(docsrs, doc(cfg(feature = "tokio-io")))]
@@ -49,7 +50,7 @@ macro_rules! tokio_write {
                 true
             }
 
-            /// Nothing is held back here.
+            /// Returns at once, since nothing is buffered here.
             fn poll_flush(
                 self: ::std::pin::Pin<&mut Self>,
                 _: &mut ::std::task::Context<'_>,
@@ -57,7 +58,7 @@ macro_rules! tokio_write {
                 ::std::task::Poll::Ready(Ok(()))
             }
 
-            /// Shuts down writing, so that the peer comes to the end of the stream. May be repeated.
+            /// Shuts down writing, so that the peer reads the end of the stream. The call may be repeated.
             fn poll_shutdown(
                 self: ::std::pin::Pin<&mut Self>,
                 _: &mut ::std::task::Context<'_>,
