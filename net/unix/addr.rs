@@ -1,5 +1,5 @@
-//! Addresses of Unix sockets: std's, with the abstract names of Linux at hand, and what socket2 makes
-//! of them.
+//! Addresses of Unix sockets: std's type, with access to the abstract names of Linux, and conversions from and to
+//! socket2's.
 
 use socket2::SockAddr;
 use std::ffi::OsStr;
@@ -9,9 +9,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net;
 use std::path::Path;
 
-/// The address of a Unix socket: a path, an abstract name, or nothing at all.
+/// The address of a Unix socket: a path, an abstract name, or no name at all.
 ///
-/// It is made from std's by `from`, and becomes std's again by `into`.
+/// `from` and `into` convert it from and to the type of std.
 ///
 /// # Examples
 ///
@@ -27,29 +27,29 @@ use std::path::Path;
 pub struct SocketAddr(net::SocketAddr);
 
 impl SocketAddr {
-    /// Whether it is the address of a socket that has none, such as one that only connected.
+    /// Returns `true` if the socket has no name, such as one that has only connected.
     pub fn is_unnamed(&self) -> bool {
         self.0.is_unnamed()
     }
 
-    /// The path, if it is one.
+    /// Returns the path, if the address is one.
     pub fn as_pathname(&self) -> Option<&Path> {
         self.0.as_pathname()
     }
 
-    /// Of a path; on Linux one that begins with a zero byte is an abstract name.
+    /// Creates the address of a path. On Linux, a path that begins with a zero byte is an abstract name.
     pub(super) fn of_path(path: &Path) -> io::Result<SocketAddr> {
         named(path).map(SocketAddr)
     }
 
-    /// Of what the kernel has told. A system that has nothing to tell of a socket without a name may not
-    /// even say that it is a Unix socket.
-    pub(super) fn of_told(told: &SockAddr) -> io::Result<SocketAddr> {
-        let path = match told.as_abstract_namespace() {
+    /// Converts an address that the kernel has returned. For a socket without a name, some systems do not even report
+    /// the address family.
+    pub(super) fn from_kernel(reported: &SockAddr) -> io::Result<SocketAddr> {
+        let path = match reported.as_abstract_namespace() {
             Some(name) => &[b"\0", name].concat(),
-            None => told.as_pathname().map_or(&b""[..], |path| path.as_os_str().as_bytes()),
+            None => reported.as_pathname().map_or(&b""[..], |path| path.as_os_str().as_bytes()),
         };
-        // Of nothing, std makes an address without a name.
+        // From an empty path, std creates an address without a name.
         SocketAddr::of_path(Path::new(OsStr::from_bytes(path)))
     }
 
@@ -57,7 +57,7 @@ impl SocketAddr {
         &self.0
     }
 
-    /// For a system call.
+    /// Converts the address for a system call.
     pub(super) fn to_call(&self) -> io::Result<SockAddr> {
         match (self.as_pathname(), abstract_name(&self.0)) {
             (Some(path), _) => SockAddr::unix(path),
@@ -69,7 +69,7 @@ impl SocketAddr {
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 impl SocketAddr {
-    /// The abstract name, if it is one, without the zero byte before it.
+    /// Returns the abstract name without the zero byte before it, if the address is one.
     ///
     /// # Examples
     ///
@@ -118,7 +118,7 @@ fn named(path: &Path) -> io::Result<net::SocketAddr> {
     net::SocketAddr::from_pathname(path)
 }
 
-/// As std's.
+/// Formats the address as std does.
 impl fmt::Debug for SocketAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -141,10 +141,10 @@ impl From<SocketAddr> for net::SocketAddr {
 mod tests {
     use super::*;
 
-    /// There and back; what the kernel is given has the length that it should have.
+    /// Converts an address for the kernel and back, which checks the length that the kernel gets.
     fn round_trip(path: &[u8]) -> SocketAddr {
         let address = SocketAddr::of_path(Path::new(OsStr::from_bytes(path))).unwrap();
-        let back = SocketAddr::of_told(&address.to_call().unwrap()).unwrap();
+        let back = SocketAddr::from_kernel(&address.to_call().unwrap()).unwrap();
         assert_eq!(back.as_pathname(), address.as_pathname());
         assert_eq!(abstract_name(&back.0), abstract_name(&address.0));
         assert_eq!(back.is_unnamed(), address.is_unnamed());
@@ -179,8 +179,8 @@ mod tests {
 
     #[test]
     fn an_address_of_no_family_is_one_without_a_name() {
-        // Of another one, here.
-        let told = SockAddr::from(std::net::SocketAddr::from(([0, 0, 0, 0], 0)));
-        assert!(SocketAddr::of_told(&told).unwrap().is_unnamed());
+        // In this test, the family is another one.
+        let reported = SockAddr::from(std::net::SocketAddr::from(([0, 0, 0, 0], 0)));
+        assert!(SocketAddr::from_kernel(&reported).unwrap().is_unnamed());
     }
 }

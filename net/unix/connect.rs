@@ -1,9 +1,9 @@
 //! Connecting: from an address to a stream.
 //!
-//! On most systems there is no handshake to wait for: connect(2) puts the connection into the listener's
-//! queue, or fails. When that queue is full, Linux says `EAGAIN` to a socket that does not block, and has
-//! no event for when there is room again; one that blocks would wait. So that is what this does, by trying
-//! again, for a while.
+//! On most systems there is no handshake to wait for: connect(2) puts the connection into the listener's queue, or
+//! fails. If the queue is full, Linux returns `EAGAIN` for a socket in non-blocking mode, and has no event that reports
+//! room again; with a socket in blocking mode, the call would wait. So this code waits by trying again at intervals,
+//! for a limited time.
 
 use super::addr::SocketAddr;
 use super::connection::Connection;
@@ -30,18 +30,18 @@ const FIRST_PAUSE: Duration = Duration::from_millis(1);
 /// The longest wait between two attempts. A hundred waiting clients make some two thousand calls a second.
 const MAX_PAUSE: Duration = Duration::from_millis(50);
 
-/// Connects a socket that does not block. Dropped before the end, it closes the socket.
+/// Connects a socket that is in non-blocking mode. If the future is dropped early, the socket is closed.
 pub(super) async fn connect(socket: Socket, address: &SocketAddr) -> io::Result<Registered<Connection>> {
-    // As a rule there is nothing to wait for, and it may be tried again and again.
+    // As a rule there is nothing to wait for, and the caller may connect in a loop.
     coop::consume_budget().await;
     let address = address.to_call()?;
     let mut backoff = Backoff::new(FIRST_PAUSE, MAX_PAUSE);
-    // Read only if there is need to wait.
+    // The clock is read only if there is need to wait.
     let mut deadline = None;
-    let under_way = loop {
+    let is_connecting = loop {
         match socket.connect(&address) {
             Ok(()) => break false,
-            // FreeBSD, if the listener wants to be asked first (`LOCAL_CONNWAIT`).
+            // FreeBSD returns this if the listener asks for it (`LOCAL_CONNWAIT`).
             Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => break true,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 let now = Instant::now();
@@ -49,7 +49,7 @@ pub(super) async fn connect(socket: Socket, address: &SocketAddr) -> io::Result<
                     return Err(error);
                 }
             }
-            // By a signal, while a slow file system looks for the path: nothing has begun.
+            // A signal has interrupted the look-up of the path on a slow file system: nothing has begun.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
         }
@@ -59,7 +59,7 @@ pub(super) async fn connect(socket: Socket, address: &SocketAddr) -> io::Result<
         sleep(backoff.next_wait()).await;
     };
     let stream = Registered::new(Connection::new(OwnedFd::from(socket).into()), Owner::UnixStream);
-    if under_way {
+    if is_connecting {
         stream.ready(Direction::Write).await?;
         if let Some(error) = stream.get().socket.take_error()? {
             return Err(error);

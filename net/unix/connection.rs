@@ -1,11 +1,11 @@
-//! A connected Unix socket as it is read and written: std's, and what a short read says of it.
+//! A connected Unix socket, with the conclusions that may be drawn from a short read.
 //!
-//! The bytes of a Unix stream have marks between them. A read ends behind those that came with descriptors
-//! (`SCM_RIGHTS`), and where another sender's begin if the socket is told who writes (`SO_PASSCRED`), although
-//! there is more to read; see unix(7). So a read that is short has emptied the stream only if there are no
-//! marks. Linux tells of one by `MSG_CTRUNC`, to a reader who has no room for what came along, which is
-//! dropped. Elsewhere nothing is concluded from a short read. For the peer sets the marks, asked or not,
-//! and nobody may wait for what is there already.
+//! The bytes of a Unix stream have marks between them. A read ends behind bytes that were sent with descriptors
+//! (`SCM_RIGHTS`), and, if the socket receives credentials (`SO_PASSCRED`), where the bytes of another sender begin,
+//! although there is more to read; see unix(7). So a short read has emptied the stream only if there are no marks.
+//! Linux reports a mark by `MSG_CTRUNC` to a reader that has no room for control messages, which are dropped. On other
+//! systems, nothing is concluded from a short read: the peer can set marks at any time, and a reader must not wait for
+//! bytes that are there already.
 
 use super::sys;
 use crate::net::transfer::{MOST_BYTES, ReadFd, WriteFd};
@@ -15,16 +15,17 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-/// A connected socket of std's.
+/// A connected socket of std.
 pub(super) struct Connection {
     pub(super) socket: net::UnixStream,
-    /// Whether there has been a mark, where that is told. A stream that has had one will have more.
+    /// `true` after a mark was reported, and always on systems that do not report marks. A stream that has had one mark
+    /// will have more.
     has_marks: AtomicBool,
 }
 
 impl Connection {
     pub(super) fn new(socket: net::UnixStream) -> Connection {
-        Connection { socket, has_marks: AtomicBool::new(!sys::TELLS_OF_MARKS) }
+        Connection { socket, has_marks: AtomicBool::new(!sys::REPORTS_MARKS) }
     }
 
     fn note(&self, (count, is_at_mark): (usize, bool)) -> usize {
@@ -65,7 +66,8 @@ impl ReadFd for Connection {
     }
 }
 
-/// Unlike std's write(2) and writev(2), these raise no `SIGPIPE` where that is not ignored.
+/// Writes without `SIGPIPE`, unlike std's methods, which call write(2) and writev(2) and raise it where it is not
+/// ignored.
 impl WriteFd for Connection {
     #[inline]
     fn write(&self, buffer: &[u8]) -> io::Result<usize> {

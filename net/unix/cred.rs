@@ -1,4 +1,4 @@
-//! Who is at the other end of a Unix socket.
+//! The credentials of the peer of a Unix socket.
 
 /// The number of a user, see [`UCred::uid`].
 #[expect(non_camel_case_types, reason = "the name it has in C")]
@@ -12,11 +12,11 @@ pub type gid_t = u32;
 #[expect(non_camel_case_types, reason = "the name it has in C")]
 pub type pid_t = i32;
 
-/// Who is at the other end of a Unix socket, on the word of the kernel. From
+/// The credentials of the peer of a Unix socket, as reported by the kernel. Returned by
 /// [`UnixStream::peer_cred`](crate::net::UnixStream::peer_cred).
 ///
-/// It is who connected, listened, or made the pair *at that time*: the process may have changed its user
-/// since then, or ended.
+/// They are those of the process that connected, listened, or created the pair *at that time*: the process may have
+/// changed its user since then, or ended.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct UCred {
     pub(super) pid: Option<pid_t>,
@@ -25,17 +25,17 @@ pub struct UCred {
 }
 
 impl UCred {
-    /// The user, as which the process acts.
+    /// Returns the effective user of the process.
     pub fn uid(&self) -> uid_t {
         self.uid
     }
 
-    /// The group, as which the process acts.
+    /// Returns the effective group of the process.
     pub fn gid(&self) -> gid_t {
         self.gid
     }
 
-    /// The process, where the system tells: Linux, macOS, FreeBSD, NetBSD and OpenBSD do.
+    /// Returns the number of the process, if the system reports it: Linux, macOS, FreeBSD, NetBSD and OpenBSD do.
     pub fn pid(&self) -> Option<pid_t> {
         self.pid
     }

@@ -1,4 +1,4 @@
-//! A Unix socket that keeps messages apart. What it has in common with UDP is in `net/datagram.rs`.
+//! A Unix socket for datagrams. The methods that it has in common with UDP are in `net/datagram.rs`.
 
 use super::addr::SocketAddr;
 use super::full_queue::{self, WriteEvents::ByAddress, WriteEvents::Connected};
@@ -18,22 +18,22 @@ use std::task::{Context, Poll};
 
 /// A Unix socket for datagrams.
 ///
-/// Datagrams between sockets of one machine: none is lost, doubled or put out of order, and a sender
-/// that is too fast has to wait. It goes by shared reference, and many tasks may send and receive at
-/// once; each datagram goes to one of those who receive.
+/// Datagrams between sockets of one host are never lost, duplicated or reordered, and a sender that is too fast has to
+/// wait. All methods take a shared reference, and many tasks may send and receive at once; each datagram is received by
+/// one of the tasks.
 ///
-/// Sockets are named by paths; on Linux one that begins with a zero byte is an abstract name, which is in
-/// no file system. A socket that sends needs no name, but cannot be answered
-/// without. The file of a path stays when the socket is dropped: removing it is the program's business.
+/// The names of sockets are paths; on Linux, a path that begins with a zero byte is an abstract name, which is in no
+/// file system. A socket that only sends needs no name, but cannot be answered without one. The file at the path stays
+/// when the socket is dropped: the program has to remove it.
 ///
 /// # A receiver that is slow
 ///
-/// A receiver's queue holds few datagrams (on Linux `net.unix.max_dgram_qlen`, 10 by default). When it
-/// is full, [`send`](UnixDatagram::send) and [`send_to`](UnixDatagram::send_to) wait for room. The
-/// kernel tells a [connected](UnixDatagram::connect) sender when there is some. Others it does not
-/// tell, so `send_to` tries again from time to time, every 32 ms in the end.
-/// [`writable`](UnixDatagram::writable) can do nothing of the kind: of a socket that is not connected
-/// it says that there is room all the while. macOS and some BSDs fail with `ENOBUFS` instead, which is handed out.
+/// A receiver's queue holds few datagrams (on Linux `net.unix.max_dgram_qlen`, 10 by default). When it is full,
+/// [`send`](UnixDatagram::send) and [`send_to`](UnixDatagram::send_to) wait for room. If the sender is
+/// [connected](UnixDatagram::connect), the kernel reports when there is room. Otherwise it does not, so `send_to` tries
+/// again at growing intervals of up to 32 ms. [`writable`](UnixDatagram::writable) cannot do this: for a socket that is
+/// not connected, it always returns at once. On macOS and some BSDs, the call fails with `ENOBUFS` instead, which is
+/// returned.
 ///
 /// # Examples
 ///
@@ -62,18 +62,18 @@ pub struct UnixDatagram {
 }
 
 impl UnixDatagram {
-    /// Makes a socket, and a file for it at a path, where there must be none yet.
+    /// Creates a socket that is bound to a path, and a file there. There must be no file at this path before.
     ///
     /// # Errors
     ///
-    /// Returns the errors of bind(2), such as [`AddrInUse`](io::ErrorKind::AddrInUse) if there is a file;
+    /// Returns the errors of bind(2), such as [`AddrInUse`](io::ErrorKind::AddrInUse) if there is a file; and
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the path is longer than about a hundred bytes.
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixDatagram> {
         UnixDatagram::bind_addr(&SocketAddr::of_path(path.as_ref())?)
     }
 
-    /// As [`bind`](UnixDatagram::bind), to an address.
+    /// Creates a socket that is bound to an address; see [`bind`](UnixDatagram::bind).
     ///
     /// # Errors
     ///
@@ -81,7 +81,7 @@ impl UnixDatagram {
     ///
     /// # Examples
     ///
-    /// An abstract name, which is gone when the socket is:
+    /// An abstract name disappears with its socket:
     ///
     /// ```
     /// # #[cfg(target_os = "linux")] {
@@ -101,7 +101,7 @@ impl UnixDatagram {
         UnixDatagram::from_std(std::os::unix::net::UnixDatagram::bind_addr(address.as_std())?)
     }
 
-    /// Makes two sockets without a name, each connected to the other.
+    /// Creates a pair of sockets without a name, which are connected to each other.
     ///
     /// # Errors
     ///
@@ -127,7 +127,7 @@ impl UnixDatagram {
         Ok((UnixDatagram::from_std(a)?, UnixDatagram::from_std(b)?))
     }
 
-    /// Makes a socket without a name: it can send, and nobody can answer.
+    /// Creates a socket without a name: it can send, but receivers cannot answer.
     ///
     /// # Errors
     ///
@@ -137,7 +137,7 @@ impl UnixDatagram {
         UnixDatagram::from_std(std::os::unix::net::UnixDatagram::unbound()?)
     }
 
-    /// Of a socket that does not block.
+    /// Wraps a socket that is already in non-blocking mode.
     fn new(socket: std::os::unix::net::UnixDatagram) -> UnixDatagram {
         UnixDatagram {
             io: Registered::new(Socket::of_std(socket), Owner::UnixDatagram),
@@ -145,18 +145,18 @@ impl UnixDatagram {
         }
     }
 
-    /// Connects to the socket at a path: that is where [`send`](UnixDatagram::send) sends, and only
-    /// its datagrams are received from now on. It may be repeated, for another peer.
+    /// Connects to the socket at a path: [`send`](UnixDatagram::send) sends to it, and from now on only its datagrams
+    /// are received. The call may be repeated, for another peer.
     ///
     /// # Errors
     ///
     /// Returns the errors of connect(2), such as [`NotFound`](io::ErrorKind::NotFound) if there is no file, and
-    /// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) if no socket is behind it any more.
+    /// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) if no socket is bound to the file any more.
     pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
         self.connect_addr(&SocketAddr::of_path(path.as_ref())?)
     }
 
-    /// As [`connect`](UnixDatagram::connect), to an address.
+    /// Connects to the socket at an address; see [`connect`](UnixDatagram::connect).
     ///
     /// # Errors
     ///
@@ -165,7 +165,7 @@ impl UnixDatagram {
         self.std().connect_addr(address.as_std())
     }
 
-    /// The address it is bound to, which may be none.
+    /// Returns the local address of the socket, which may be unnamed.
     ///
     /// # Errors
     ///
@@ -174,17 +174,17 @@ impl UnixDatagram {
         self.std().local_addr().map(SocketAddr::from)
     }
 
-    /// The address of the peer it is connected to, which may have none.
+    /// Returns the address of the peer that the socket is connected to, which may be unnamed.
     ///
     /// # Errors
     ///
-    /// Returns [`NotConnected`](io::ErrorKind::NotConnected) if it is not.
+    /// Returns [`NotConnected`](io::ErrorKind::NotConnected) if the socket is not connected.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.std().peer_addr().map(SocketAddr::from)
     }
 
-    /// Sends one datagram to the socket at a path, and gives its length in bytes. It goes as a whole
-    /// or not at all. While the receiver's queue is full it waits, as is told
+    /// Sends one datagram to the socket at a path, and returns its length in bytes. The datagram is sent as a whole or
+    /// not at all. While the receiver's queue is full, the call waits, see
     /// [above](UnixDatagram#a-receiver-that-is-slow).
     ///
     /// # Cancel safety
@@ -194,8 +194,8 @@ impl UnixDatagram {
     /// # Errors
     ///
     /// Returns the errors of sendto(2), such as [`NotFound`](io::ErrorKind::NotFound) if there is no file,
-    /// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) if no socket is behind it any more, and `EMSGSIZE` if
-    /// the datagram is too long; and the errors of [`writable`](UnixDatagram::writable).
+    /// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) if no socket is bound to the file any more, and
+    /// `EMSGSIZE` if the datagram is too long; and the errors of [`writable`](UnixDatagram::writable).
     ///
     /// # Panics
     ///
@@ -204,7 +204,7 @@ impl UnixDatagram {
         self.send_to_addr(data, &SocketAddr::of_path(path.as_ref())?).await
     }
 
-    /// Tries to send one datagram to an address, without waiting; see [`send_to`](UnixDatagram::send_to).
+    /// Tries to send one datagram to the socket at a path, without waiting; see [`send_to`](UnixDatagram::send_to).
     ///
     /// # Errors
     ///
@@ -213,8 +213,8 @@ impl UnixDatagram {
         self.try_send_to_addr(data, &SocketAddr::of_path(path.as_ref())?)
     }
 
-    /// Polls to send one datagram to an address; see [`send_to`](UnixDatagram::send_to). Only the waker passed to the
-    /// latest call of any `poll_send` method is woken.
+    /// Polls to send one datagram to the socket at a path; see [`send_to`](UnixDatagram::send_to). Only the waker
+    /// passed to the latest call of any `poll_send` method is woken.
     ///
     /// # Errors
     ///
@@ -233,7 +233,7 @@ impl UnixDatagram {
         self.attempts.poll(cx, &self.io, ByAddress, |io| io.send_to(data, &to))
     }
 
-    /// As [`send_to`](UnixDatagram::send_to), to an address.
+    /// Sends one datagram to the socket at an address; see [`send_to`](UnixDatagram::send_to).
     ///
     /// # Cancel safety
     ///
@@ -261,13 +261,13 @@ impl UnixDatagram {
         self.try_send_by(|io| io.send_to(data, &to))
     }
 
-    /// Shuts down receiving, sending, or both. Whoever waits on the side is woken: receiving then
-    /// gives 0, once all that had come has been received, and sending fails with
-    /// [`BrokenPipe`](io::ErrorKind::BrokenPipe). A peer that sends here gets that too.
+    /// Shuts down receiving, sending, or both. Tasks that wait to receive or send are woken: receiving returns 0 after
+    /// all datagrams in the queue have been received, and sending fails with [`BrokenPipe`](io::ErrorKind::BrokenPipe).
+    /// A peer that sends to a socket that has shut down receiving gets this error, too.
     ///
     /// # Errors
     ///
-    /// Returns [`NotConnected`](io::ErrorKind::NotConnected) on some systems, if it is not.
+    /// Returns [`NotConnected`](io::ErrorKind::NotConnected) on some systems, if the socket is not connected.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.io.get().shutdown(how)
     }
@@ -276,10 +276,10 @@ impl UnixDatagram {
         full_queue::send(&self.io, Connected, send).await
     }
 
-    /// Always tried: whether there is room depends on the receiver, who may be another one this time.
+    /// Makes the call always: if there is room depends on the receiver, which may be another one this time.
     fn try_send_by(&self, send: impl FnOnce(&Socket) -> io::Result<usize>) -> io::Result<usize> {
         match send(self.io.get()) {
-            // For `writable` to know.
+            // Clear the readiness, so that `writable` waits.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.io.try_io(Direction::Write, |_| Err(error))
             }
@@ -319,8 +319,8 @@ impl fmt::Debug for UnixDatagram {
     }
 }
 
-/// The socket itself, and whether its reading has been shut down: Linux wakes who waits, and then
-/// says `EAGAIN` to a datagram socket that does not block, although there will never be anything.
+/// The socket itself, and a flag for reading that has been shut down. In this case Linux wakes the waiting tasks, but
+/// then returns `EAGAIN` for a datagram socket in non-blocking mode, although nothing will ever be received.
 pub(super) struct Socket {
     socket: std::os::unix::net::UnixDatagram,
     is_shut: AtomicBool,
@@ -328,7 +328,7 @@ pub(super) struct Socket {
 
 impl Socket {
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        // Before the call, which wakes those who are to see it.
+        // Set the flag before the call, which wakes the tasks that read it.
         let was_shut = self.is_shut.fetch_or(how != Shutdown::Write, Relaxed);
         let result = self.socket.shutdown(how);
         if result.is_err() {
@@ -350,14 +350,15 @@ impl Socket {
     }
 }
 
-/// The address of one who has none.
-pub(super) fn nobody() -> io::Result<SocketAddr> {
+/// Returns the address of a socket without a name.
+pub(super) fn unnamed() -> io::Result<SocketAddr> {
     SocketAddr::of_path(Path::new(""))
 }
 
-/// A path that fills the whole address is none to std. The datagram is not to be lost for that.
-pub(super) fn told(sender: &SockAddr) -> io::Result<SocketAddr> {
-    SocketAddr::of_told(sender).or_else(|_| nobody())
+/// Converts the sender's address. A path that fills the whole address is refused by std: then the address is unnamed,
+/// so that the datagram is not lost.
+pub(super) fn sender_address(sender: &SockAddr) -> io::Result<SocketAddr> {
+    SocketAddr::from_kernel(sender).or_else(|_| unnamed())
 }
 
 impl Packets for Socket {
@@ -372,7 +373,7 @@ impl Packets for Socket {
         self.socket
     }
 
-    /// Unlike std's, which is write(2), this raises no `SIGPIPE` where that is not ignored.
+    /// Sends without `SIGPIPE`, unlike std's method, which calls write(2) and raises it where it is not ignored.
     fn send(&self, data: &[u8]) -> io::Result<usize> {
         sys::send(self.as_fd(), data)
     }
@@ -386,10 +387,10 @@ impl Packets for Socket {
 
     fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         match sys::recv_from(self.as_fd(), buffer) {
-            Err(error) if self.is_end(&error) => Ok((0, nobody()?)),
+            Err(error) if self.is_end(&error) => Ok((0, unnamed()?)),
             received => {
                 let (count, sender) = received?;
-                Ok((count, told(&sender)?))
+                Ok((count, sender_address(&sender)?))
             }
         }
     }

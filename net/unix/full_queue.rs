@@ -1,16 +1,16 @@
-//! Waiting for room in somebody else's queue, where the kernel may not tell when there is some.
+//! Waiting for room in the queue of another socket, for which the kernel may not report readiness.
 //!
-//! A Unix datagram goes straight into the receiver's queue, which on Linux holds
-//! `net.unix.max_dgram_qlen` of them, 10 by default. While it is full, sending says `EAGAIN`. A sender
-//! that is connected to the receiver is told when there is room again. One that is not counts as
-//! writable all the while: by level it is reported ready at each turn of the loop; and so it is by
-//! edge, as each try in vain gives back the memory of what it could not send, which is an event.
-//! When somebody else's datagrams are taken out of the queue there is no event at all. See
-//! `unix_dgram_sendmsg`, `unix_dgram_poll` and `unix_write_space` in Linux's net/unix/af_unix.c.
+//! A Unix datagram goes directly into the receiver's queue, which on Linux holds `net.unix.max_dgram_qlen` of them, 10
+//! by default. While the queue is full, sending returns `EAGAIN`. A sender that is connected to the receiver gets an
+//! event when there is room again. A sender that is not connected always counts as writable: a level-triggered selector
+//! reports it ready in each turn of the loop; and so does an edge-triggered one, since each failed attempt frees the
+//! memory of the datagram that it could not send, which is an event. When datagrams of other senders are taken out of
+//! the queue, there is no event at all. See `unix_dgram_sendmsg`, `unix_dgram_poll` and `unix_write_space` in Linux's
+//! net/unix/af_unix.c.
 //!
-//! So who sends by address believes the first few events, during which a receiver on this thread has
-//! its turns, and then waits for a timer, after which it tries unasked, ever more seldom. And since
-//! one receiver's full queue says nothing of another's, each send is tried before it waits.
+//! So a send by address reacts only to the first few events, during which a receiver on this thread has its turns. Then
+//! it tries again after timers, at growing intervals. And since the full queue of one receiver tells nothing about that
+//! of another one, each send is tried before it waits.
 
 use crate::net::backoff::Backoff;
 use crate::runtime::io::reactor::Direction;
@@ -26,37 +26,37 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 /// The number of events after which a send failed again, and from which on the sender waits for a timer instead.
-const MAX_FRUITLESS: u32 = 8;
+const MAX_FAILED_EVENTS: u32 = 8;
 
-/// The first wait suits a receiver that is awake and busy on another core.
+/// The first wait is for a receiver that is running, but busy on another core.
 const FIRST: Duration = Duration::from_micros(50);
 
-/// The longest wait suits a receiver that sleeps. Thirty tries a second cost nothing.
+/// The longest wait is for a receiver that sleeps. Thirty attempts a second cost almost nothing.
 const MAX: Duration = Duration::from_millis(32);
 
-/// How reliable the events of a socket are that is waiting for room.
+/// How reliable the events of a socket are that waits for room.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum WriteEvents {
     /// The socket is connected: an event comes whenever there is room, and only then.
     Connected,
-    /// The datagram is sent to an address: events may be missing, or come without room.
+    /// The datagram is sent to an address: events may be missing, or may come while there is no room.
     ByAddress,
 }
 
 /// The attempts of one sender.
 pub(super) struct Attempts {
-    fruitless: u32,
+    failed_events: u32,
     backoff: Backoff,
     sleep: Option<Sleep>,
 }
 
 impl Default for Attempts {
     fn default() -> Attempts {
-        Attempts { fruitless: 0, backoff: Backoff::new(FIRST, MAX), sleep: None }
+        Attempts { failed_events: 0, backoff: Backoff::new(FIRST, MAX), sleep: None }
     }
 }
 
-/// Tries `send` until there is room. Cancel safe: dropped, it has not sent.
+/// Tries `send` until there is room. This function is cancel safe: if it is dropped, nothing has been sent.
 pub(super) async fn send<T: AsFd>(
     io: &Registered<T>,
     events: WriteEvents,
@@ -75,7 +75,7 @@ pub(super) async fn send<T: AsFd>(
     .await
 }
 
-/// Tries once, whatever is known. Ready with nothing if there is no room.
+/// Tries to send once, even if the socket is not known to be ready. Returns `None` if there is no room.
 fn poll_try<T: AsFd>(
     cx: &mut Context<'_>,
     io: &Registered<T>,
@@ -92,7 +92,7 @@ fn poll_try<T: AsFd>(
 }
 
 impl Attempts {
-    /// Waits for an event, in the waiter given or in the one of the latest caller; and for the timer.
+    /// Waits for an event, with the given waiter or that of the latest caller, and for the timer.
     fn poll<T: AsFd>(
         &mut self,
         cx: &mut Context<'_>,
@@ -101,7 +101,7 @@ impl Attempts {
         waiter: Option<&mut Waiting<'_, T>>,
         send: &mut impl FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        if events == WriteEvents::Connected || self.fruitless < MAX_FRUITLESS {
+        if events == WriteEvents::Connected || self.failed_events < MAX_FAILED_EVENTS {
             let mut has_tried = false;
             let operation = |io: &T| {
                 has_tried = true;
@@ -114,11 +114,11 @@ impl Attempts {
             if polled.is_ready() || events == WriteEvents::Connected {
                 return polled;
             }
-            self.fruitless += u32::from(has_tried);
+            self.failed_events += u32::from(has_tried);
         }
         loop {
-            let asleep = self.sleep.get_or_insert_with(|| sleep(self.backoff.next_wait()));
-            ready!(Pin::new(asleep).poll(cx));
+            let running = self.sleep.get_or_insert_with(|| sleep(self.backoff.next_wait()));
+            ready!(Pin::new(running).poll(cx));
             self.sleep = None;
             if let Some(result) = ready!(poll_try(cx, io, send)) {
                 return Poll::Ready(result);
@@ -127,7 +127,7 @@ impl Attempts {
     }
 }
 
-/// The attempts of those who come by a `poll_send` form, the latest of whom is woken.
+/// The attempts shared by the callers of the `poll_send` methods. Only the latest of them is woken.
 #[derive(Default)]
 pub(super) struct Shared(Mutex<Attempts>);
 
@@ -139,9 +139,9 @@ impl Shared {
         events: WriteEvents,
         mut send: impl FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        // Each call may be about another receiver.
+        // Each call may be for another receiver.
         let tried = ready!(poll_try(cx, io, &mut send));
-        // Taken out: polled or dropped under the lock, it would run a foreign waker's code there.
+        // Take the attempts out: polled or dropped under the lock, they would run a foreign waker's code there.
         let mut attempts = std::mem::take(&mut *self.lock());
         if let Some(result) = tried {
             return Poll::Ready(result);

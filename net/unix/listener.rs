@@ -18,27 +18,26 @@ use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// Connections that wait while nobody accepts. It takes at most `net.core.somaxconn`, which is 4096 by
-/// default since Linux 5.4.
+/// The maximum number of connections that wait to be accepted. The kernel lowers it to `net.core.somaxconn`, which is
+/// 4096 by default since Linux 5.4.
 const BACKLOG: i32 = 4096;
 
 /// A Unix socket that listens for connections.
 ///
 /// # The socket file
 ///
-/// Registration makes a file at the path, which stays when the listener is dropped or the process ends: so the
-/// next one finds the address in use, although nobody listens. Remove the file when the listener ends. One
-/// that is left over from a crash is told from one in use by connecting to it, which is
-/// [refused](io::ErrorKind::ConnectionRefused); remove it then, and bind again. Abstract names of Linux
-/// leave no file behind.
+/// Binding creates a file at the path, which stays when the listener is dropped or the process ends: the next listener
+/// then finds the address in use, although no socket listens there. Remove the file when the listener ends. To tell a
+/// file that is left over from a crash from one in use, connect to it: if this is
+/// [refused](io::ErrorKind::ConnectionRefused), remove the file and bind again. Abstract names of Linux leave no file
+/// behind.
 ///
 /// # Errors, and the loop that accepts
 ///
-/// Any error is returned by [`accept`](UnixListener::accept), and as they last (no descriptors left, no
-/// memory), the listener then rests: the next call tries only after 5 ms, and each one after that, as
-/// long as they fail, after twice that time, up to a tenth of a second. So a plain loop that logs errors and
-/// goes on is right: it takes no CPU from the tasks that will close their connections, and accepts again
-/// soon after they have.
+/// Any error is returned by [`accept`](UnixListener::accept). Such errors last for a while (no descriptors left, no
+/// memory), so the listener then backs off: the next call tries only after 5 ms, and as long as calls fail, this time
+/// is doubled with each of them, up to 100 ms. So a plain loop that logs errors and goes on is right: it takes no CPU
+/// time from the tasks that are going to close their connections, and accepts again soon after they have done so.
 ///
 /// # Examples
 ///
@@ -66,14 +65,14 @@ pub struct UnixListener {
 }
 
 impl UnixListener {
-    /// Listens at a path, where it makes [a file](UnixListener#the-socket-file). On Linux a path that
-    /// begins with a zero byte is an abstract name.
+    /// Creates a listener at a path, and [a file](UnixListener#the-socket-file) there. On Linux, a path that begins
+    /// with a zero byte is an abstract name.
     ///
-    /// Up to 4096 connections wait to be accepted, or as many as the system allows.
+    /// Up to 4096 connections, or as many as the system allows, wait to be accepted.
     ///
     /// # Errors
     ///
-    /// Returns [`AddrInUse`](io::ErrorKind::AddrInUse) if there is a file already, of whatever kind;
+    /// Returns [`AddrInUse`](io::ErrorKind::AddrInUse) if there is already a file of any kind;
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the path is too long (about a hundred bytes) or has a zero byte
     /// inside; and the errors of bind(2).
     #[cfg_attr(debug_assertions, track_caller)]
@@ -81,8 +80,8 @@ impl UnixListener {
         UnixListener::bind_addr(&SocketAddr::of_path(path.as_ref())?)
     }
 
-    /// As [`bind`](UnixListener::bind), at an address. At one without a name, Linux chooses an abstract
-    /// one.
+    /// Creates a listener at an address; see [`bind`](UnixListener::bind). For an address without a name, Linux chooses
+    /// an abstract one.
     ///
     /// # Errors
     ///
@@ -95,7 +94,7 @@ impl UnixListener {
         Ok(UnixListener::new(OwnedFd::from(socket).into()))
     }
 
-    /// Of a socket that does not block.
+    /// Wraps a socket that is already in non-blocking mode.
     #[cfg_attr(debug_assertions, track_caller)]
     pub(super) fn new(listener: net::UnixListener) -> UnixListener {
         let mut io = Listening::new(listener);
@@ -103,9 +102,9 @@ impl UnixListener {
         UnixListener { io }
     }
 
-    /// Waits for the next connection. The address is that of the one who connects, who seldom has one.
+    /// Waits for the next connection, and accepts it. The address is that of the client, which seldom has a name.
     ///
-    /// Several calls may wait at once, on one thread; each connection goes to one of them.
+    /// Several calls may wait at once, on one thread. Each connection is returned by one of them.
     ///
     /// # Cancel safety
     ///
@@ -113,8 +112,8 @@ impl UnixListener {
     ///
     /// # Errors
     ///
-    /// `EMFILE`, `ENFILE`, `ENOBUFS` and `ENOMEM` when descriptors or memory run out, after which
-    /// the listener [rests](UnixListener#errors-and-the-loop-that-accepts) for 5 ms at least;
+    /// Returns `EMFILE`, `ENFILE`, `ENOBUFS` or `ENOMEM` if descriptors or memory have run out, after which the
+    /// listener [backs off](UnixListener#errors-and-the-loop-that-accepts) for at least 5 ms; and
     /// [`ResourceBusy`](io::ErrorKind::ResourceBusy) if two runtimes wait for the listener at once.
     ///
     /// # Panics
@@ -139,12 +138,12 @@ impl UnixListener {
         self.io.poll_accept(cx)
     }
 
-    /// The connections as a stream that does not end.
+    /// Returns a stream of connections, which does not end.
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming(self.io.acceptor())
     }
 
-    /// The address at which it listens.
+    /// Returns the local address of the listener.
     ///
     /// # Errors
     ///
@@ -153,7 +152,7 @@ impl UnixListener {
         self.io.get().local_addr().map(SocketAddr::from)
     }
 
-    /// The error that is pending on the socket (`SO_ERROR`), which is cleared by this.
+    /// Returns the error that is pending on the socket (`SO_ERROR`), and clears it.
     ///
     /// # Errors
     ///
@@ -162,10 +161,10 @@ impl UnixListener {
         self.io.get().take_error()
     }
 
-    /// Takes a listener of std's. It is made non-blocking, and so are its clones: they share that.
+    /// Wraps a listener of std. It is set to non-blocking mode, which it shares with all of its clones.
     ///
-    /// A clone must not be made blocking again: accept(2) has no flag against that, and would block the loop while
-    /// there is no connection.
+    /// No clone must be set to blocking mode again: accept(2) has no flag to override the mode, and would block the
+    /// loop until there is a connection.
     ///
     /// # Errors
     ///
@@ -176,7 +175,7 @@ impl UnixListener {
         Ok(UnixListener::new(listener))
     }
 
-    /// Gives the socket as std's, in no runtime's care any more. It is still non-blocking.
+    /// Deregisters the listener and returns it as std's type. It is still in non-blocking mode.
     ///
     /// # Errors
     ///
@@ -193,16 +192,16 @@ impl Listen for net::UnixListener {
     fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
         let (fd, peer) = accept_one(self.as_fd())?;
         let stream = UnixStream::new(fd.into());
-        // A path may fill the whole address, without the zero byte that std wants behind it. Whoever binds
-        // to one must not make accepting fail; asked again, std takes it.
-        let peer = SocketAddr::of_told(&peer).or_else(|_| stream.peer_addr())?;
+        // A path may fill the whole address, without the zero byte behind it that std requires. A client that is bound
+        // to such a path must not make accepting fail; std accepts the address from getpeername(2).
+        let peer = SocketAddr::from_kernel(&peer).or_else(|_| stream.peer_addr())?;
         Ok((stream, peer))
     }
 }
 
-/// A stream of connections; see [`UnixListener::incoming`].
+/// The stream of connections returned by [`UnixListener::incoming`].
 ///
-/// Each behaves as [`UnixListener::accept`] does. There may be several of one listener.
+/// It accepts connections as [`UnixListener::accept`] does. A listener may have several of these streams.
 #[must_use = "a stream does nothing unless it is polled"]
 pub struct Incoming<'a>(Acceptor<'a, net::UnixListener>);
 

@@ -1,11 +1,11 @@
-//! Unix sockets and pipes: what belongs to [`UnixStream`](super::UnixStream),
+//! Unix sockets and pipes: the types that belong to [`UnixStream`](super::UnixStream),
 //! [`UnixListener`](super::UnixListener) and [`UnixDatagram`](super::UnixDatagram), and [`pipe`].
 //!
-//! A Unix socket is named by a path in the file system, or on Linux by an *abstract* name, which no
-//! file stands for: [`SocketAddr`]. Wherever a path is asked for, one that begins with a zero byte is an
-//! abstract name there. The kernel vouches for who is at the other end: [`UCred`].
+//! The name of a Unix socket ([`SocketAddr`]) is a path in the file system, or on Linux an *abstract* name, for which
+//! there is no file. All functions that take a path accept an abstract name there, as a path that begins with a zero
+//! byte. The kernel reports the credentials of the peer: [`UCred`].
 //!
-//! A stream can be split as a TCP stream can be, by reference or into two halves that are owned.
+//! A stream can be split like a TCP stream, into two halves that borrow it or into two owned halves.
 
 mod addr;
 mod connect;

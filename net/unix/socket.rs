@@ -1,4 +1,4 @@
-//! A Unix socket that is not yet what it is to be.
+//! A Unix socket before it is connected or listens.
 
 use super::addr::SocketAddr;
 use super::datagram::UnixDatagram;
@@ -11,10 +11,10 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::path::Path;
 
-/// A Unix socket that is neither connected nor listening yet: for a client that is to have a name, for a
-/// queue of another length, and for options, which are set through its descriptor.
+/// A Unix socket that is neither connected nor listening yet. Use it for a client that needs a name, for a queue of
+/// another length, and for options, which are set through its descriptor.
 ///
-/// A path that begins with a zero byte is an abstract name, on Linux.
+/// On Linux, a path that begins with a zero byte is an abstract name.
 ///
 /// # Examples
 ///
@@ -44,7 +44,7 @@ pub struct UnixSocket {
 }
 
 impl UnixSocket {
-    /// Makes a socket for datagrams.
+    /// Creates a socket for datagrams.
     ///
     /// # Errors
     ///
@@ -53,7 +53,7 @@ impl UnixSocket {
         sys::socket(Type::DGRAM).map(|socket| UnixSocket { socket })
     }
 
-    /// Makes a socket for a stream, or for a listener.
+    /// Creates a socket for a stream, or for a listener.
     ///
     /// # Errors
     ///
@@ -62,7 +62,7 @@ impl UnixSocket {
         sys::socket(Type::STREAM).map(|socket| UnixSocket { socket })
     }
 
-    /// Gives the socket a name, and makes [a file](UnixListener#the-socket-file) for it.
+    /// Binds the socket to a path, and creates [a file](UnixListener#the-socket-file) there.
     ///
     /// # Errors
     ///
@@ -71,19 +71,19 @@ impl UnixSocket {
         self.socket.bind(&SocketAddr::of_path(path.as_ref())?.to_call()?)
     }
 
-    /// Listens, with a queue of at most `backlog` connections that wait to be accepted.
+    /// Turns the socket into a listener. `backlog` is the maximum number of connections that wait to be accepted.
     ///
     /// # Errors
     ///
-    /// Returns an error if listen(2) fails, such as `EOPNOTSUPP` for datagrams, `EINVAL` for a socket without a name,
-    /// on Linux.
+    /// Returns an error if listen(2) fails, such as `EOPNOTSUPP` for datagrams, or on Linux `EINVAL` for a socket
+    /// without a name.
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn listen(self, backlog: u32) -> io::Result<UnixListener> {
         self.socket.listen(option_values::backlog(backlog))?;
         Ok(UnixListener::new(OwnedFd::from(self.socket).into()))
     }
 
-    /// Connects, as [`UnixStream::connect`] does.
+    /// Connects to the listener at a path; see [`UnixStream::connect`].
     ///
     /// # Cancel safety
     ///
@@ -91,26 +91,26 @@ impl UnixSocket {
     ///
     /// # Errors
     ///
-    /// As [`UnixStream::connect`], and [`InvalidInput`](io::ErrorKind::InvalidInput) for datagrams:
-    /// those are connected by [`UnixDatagram::connect`].
+    /// Returns the same errors as [`UnixStream::connect`], and [`InvalidInput`](io::ErrorKind::InvalidInput) for a
+    /// datagram socket, which is connected by [`UnixDatagram::connect`] instead.
     ///
     /// # Panics
     ///
     /// Panics if the call has to wait and no runtime is entered on this thread.
     pub async fn connect(self, path: impl AsRef<Path>) -> io::Result<UnixStream> {
-        self.check(Type::STREAM, "this socket is for datagrams: take `datagram`, and connect that")?;
+        self.check(Type::STREAM, "this socket is for datagrams: call `datagram`, and connect the result")?;
         let address = SocketAddr::of_path(path.as_ref())?;
         connect::connect(self.socket, &address).await.map(UnixStream::of)
     }
 
-    /// Makes it what sends and receives datagrams.
+    /// Turns the socket into one that sends and receives datagrams.
     ///
     /// # Errors
     ///
-    /// Returns [`InvalidInput`](io::ErrorKind::InvalidInput) if it was made for a stream.
+    /// Returns [`InvalidInput`](io::ErrorKind::InvalidInput) if the socket was created for a stream.
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn datagram(self) -> io::Result<UnixDatagram> {
-        self.check(Type::DGRAM, "this socket is for a stream: make it by `new_datagram`")?;
+        self.check(Type::DGRAM, "this socket is for a stream: create it with `new_datagram`")?;
         UnixDatagram::from_std(OwnedFd::from(self.socket).into())
     }
 
@@ -140,17 +140,17 @@ impl IntoRawFd for UnixSocket {
     }
 }
 
-/// Takes a Unix socket from elsewhere, and makes it non-blocking.
+/// Wraps a Unix socket, and sets it to non-blocking mode.
 impl From<OwnedFd> for UnixSocket {
     fn from(fd: OwnedFd) -> UnixSocket {
         let socket = Socket::from(fd);
-        // Fails only for what is no open descriptor, and then everything else fails too.
+        // It fails only for a number that is not an open descriptor, and then all other calls fail, too.
         let _ = socket.set_nonblocking(true);
         UnixSocket { socket }
     }
 }
 
-/// Gives the descriptor, which is still non-blocking.
+/// Returns the descriptor, which is still in non-blocking mode.
 impl From<UnixSocket> for OwnedFd {
     fn from(socket: UnixSocket) -> OwnedFd {
         socket.socket.into()

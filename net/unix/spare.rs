@@ -1,7 +1,7 @@
-//! Receiving into buffers that grow.
+//! Receiving into growing buffers.
 
 use super::addr::SocketAddr;
-use super::datagram::{Socket, UnixDatagram, nobody, told};
+use super::datagram::{Socket, UnixDatagram, sender_address, unnamed};
 use super::{OwnedReadHalf, ReadHalf};
 use crate::net::UnixStream;
 use crate::net::read_buf::read_buf_method;
@@ -41,5 +41,5 @@ recv_buf_methods! {
 }
 
 fn with_sender((count, sender): (usize, Option<SockAddr>)) -> io::Result<(usize, SocketAddr)> {
-    Ok((count, sender.map_or_else(nobody, |sender| told(&sender))?))
+    Ok((count, sender.map_or_else(unnamed, |sender| sender_address(&sender))?))
 }

@@ -1,4 +1,4 @@
-//! Halves of a stream that is borrowed.
+//! The halves of a borrowed stream.
 
 use super::addr::SocketAddr;
 use super::stream::UnixStream;

@@ -1,4 +1,4 @@
-//! Halves that own their stream together.
+//! The halves that own their stream together.
 
 use super::addr::SocketAddr;
 use super::stream::UnixStream;

@@ -1,5 +1,5 @@
-//! A connection between two processes of one machine: how it comes to be, who is at its other end, how it
-//! ends. What goes through it is in `net/transfer.rs`.
+//! A connection between two processes of one host: how it is created, the credentials of its peer, and how it is
+//! closed. Reading and writing are in `net/transfer.rs`.
 
 use super::addr::SocketAddr;
 use super::connection::Connection;
@@ -19,17 +19,16 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::net;
 use std::path::Path;
 
-/// A connection between two processes of one machine, or within one.
+/// A connection between two processes of one host, or within one process.
 ///
-/// It is read and written by [`AsyncReadExt`](crate::io::AsyncReadExt) and
-/// [`AsyncWriteExt`](crate::io::AsyncWriteExt), also by shared reference. Reads and writes go
-/// straight to the system: nothing is buffered here, so flushing does nothing. One read and one
-/// write may wait at a time; for several readers, see [`readable`](UnixStream::readable) and
-/// [`try_read`](UnixStream::try_read).
+/// Read and write it with [`AsyncReadExt`](crate::io::AsyncReadExt) and [`AsyncWriteExt`](crate::io::AsyncWriteExt),
+/// also by shared reference. Reads and writes are system calls on the socket itself: nothing is buffered here, so
+/// flushing does nothing. One read and one write may wait at a time; for several readers, see
+/// [`readable`](UnixStream::readable) and [`try_read`](UnixStream::try_read).
 ///
-/// The connection may be moved to another runtime's thread, also in the midst of things, and is
-/// used there from then on. Dropping it closes it, on any thread. If there is something unread then,
-/// the peer's next read fails with [`ConnectionReset`](io::ErrorKind::ConnectionReset), on Linux.
+/// The connection may be moved to the thread of another runtime at any time, and is used there from then on. Dropping
+/// it closes it, on any thread. On Linux, if there are unread bytes then, the peer's next read fails with
+/// [`ConnectionReset`](io::ErrorKind::ConnectionReset).
 ///
 /// # Examples
 ///
@@ -55,10 +54,10 @@ pub struct UnixStream {
 }
 
 impl UnixStream {
-    /// Connects to the listener at a path. On Linux one that begins with a zero byte is an abstract name.
+    /// Connects to the listener at a path. On Linux, a path that begins with a zero byte is an abstract name.
     ///
-    /// A listener that does not accept fast enough has a full queue at times. Linux has no event for when
-    /// there is room again; so this tries again after some milliseconds, for up to 5 seconds.
+    /// If a listener does not accept fast enough, its queue may be full. Linux has no event that reports room again, so
+    /// this method tries again at intervals of some milliseconds, for up to 5 seconds.
     ///
     /// # Cancel safety
     ///
@@ -67,10 +66,10 @@ impl UnixStream {
     /// # Errors
     ///
     /// Returns [`NotFound`](io::ErrorKind::NotFound) if there is no such path;
-    /// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) if nobody listens there (a socket file outlives its
-    /// listener), or except on Linux if the queue is full; [`WouldBlock`](io::ErrorKind::WouldBlock) if it was full all
-    /// the time; [`InvalidInput`](io::ErrorKind::InvalidInput) if the path is too long (about a hundred bytes) or has a
-    /// zero byte inside; and the errors of connect(2).
+    /// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) if no socket listens there (a socket file outlives its
+    /// listener), or, except on Linux, if the queue is full; [`WouldBlock`](io::ErrorKind::WouldBlock) if the queue was
+    /// full for the whole time; [`InvalidInput`](io::ErrorKind::InvalidInput) if the path is too long (about a hundred
+    /// bytes) or has a zero byte inside; and the errors of connect(2).
     ///
     /// # Panics
     ///
@@ -80,7 +79,7 @@ impl UnixStream {
         UnixStream::connect_addr(&address).await
     }
 
-    /// As [`connect`](UnixStream::connect), to an address.
+    /// Connects to the listener at an address; see [`connect`](UnixStream::connect).
     ///
     /// # Cancel safety
     ///
@@ -97,7 +96,7 @@ impl UnixStream {
         connect::connect(sys::socket(Type::STREAM)?, address).await.map(UnixStream::of)
     }
 
-    /// Makes two that are connected to each other, neither of which has an address.
+    /// Creates a pair of streams that are connected to each other. Neither has an address.
     ///
     /// # Errors
     ///
@@ -124,23 +123,23 @@ impl UnixStream {
         Ok((UnixStream::from_std(one)?, UnixStream::from_std(other)?))
     }
 
-    /// Of one that was waited for already.
+    /// Wraps a connection that may already be registered.
     pub(super) fn of(io: Registered<Connection>) -> UnixStream {
         UnixStream { io }
     }
 
-    /// Of a socket that does not block.
+    /// Wraps a socket that is already in non-blocking mode.
     pub(super) fn new(stream: net::UnixStream) -> UnixStream {
         UnixStream { io: Registered::new(Connection::new(stream), Owner::UnixStream) }
     }
 
-    /// Takes a connection of std's. It is made non-blocking, and so are its clones: they share that.
+    /// Wraps a connection of std. It is set to non-blocking mode, which it shares with all of its clones.
     ///
-    /// If a clone is made blocking again, reads and writes still do not block the loop (`MSG_DONTWAIT`). But
+    /// If a clone is set to blocking mode again, reads and writes still do not block the loop (`MSG_DONTWAIT`). But
     /// `io::splice` and `io::send_file` would block it: splice(2) and sendfile(2) have no such flag for sockets.
     ///
-    /// It is to be a stream of bytes. One that keeps messages apart (`SOCK_SEQPACKET`) looks the same to std,
-    /// but would be read wrongly: see [`AsyncFd`](crate::net::AsyncFd) for that.
+    /// It must be a stream of bytes. A socket that preserves message boundaries (`SOCK_SEQPACKET`) has the same type in
+    /// std, but would be read wrongly: use [`AsyncFd`](crate::net::AsyncFd) for it.
     ///
     /// # Errors
     ///
@@ -153,7 +152,7 @@ impl UnixStream {
         Ok(stream)
     }
 
-    /// Gives the connection as std's, in no runtime's care any more. It is still non-blocking.
+    /// Deregisters the connection and returns it as std's type. It is still in non-blocking mode.
     ///
     /// # Errors
     ///
@@ -162,7 +161,7 @@ impl UnixStream {
         Ok(self.io.into_inner().socket)
     }
 
-    /// The address of this end, which one that connected has not.
+    /// Returns the local address of the connection, which is unnamed on the side that connected.
     ///
     /// # Errors
     ///
@@ -171,7 +170,7 @@ impl UnixStream {
         self.io.get().socket.local_addr().map(SocketAddr::from)
     }
 
-    /// The address of the other end.
+    /// Returns the address of the peer.
     ///
     /// # Errors
     ///
@@ -180,7 +179,7 @@ impl UnixStream {
         self.io.get().socket.peer_addr().map(SocketAddr::from)
     }
 
-    /// Who is at the other end, on the word of the kernel.
+    /// Returns the credentials of the peer, as reported by the kernel.
     ///
     /// # Errors
     ///
@@ -199,7 +198,7 @@ impl UnixStream {
         sys::peer_cred(self.as_fd())
     }
 
-    /// The error that is pending on the socket (`SO_ERROR`), which is cleared by this.
+    /// Returns the error that is pending on the socket (`SO_ERROR`), and clears it.
     ///
     /// # Errors
     ///
@@ -208,8 +207,8 @@ impl UnixStream {
         self.io.get().socket.take_error()
     }
 
-    /// Shuts down writing, so that the peer comes to the end of the stream; as
-    /// [`AsyncWriteExt::close`](crate::io::AsyncWriteExt::close). May be repeated. It never waits.
+    /// Shuts down writing, so that the peer reads the end of the stream. This is the same as
+    /// [`AsyncWriteExt::close`](crate::io::AsyncWriteExt::close). The call may be repeated. It never waits.
     ///
     /// # Cancel safety
     ///
@@ -217,13 +216,13 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// Returns the errors of shutdown(2), without [`NotConnected`](io::ErrorKind::NotConnected).
+    /// Returns the errors of shutdown(2), except [`NotConnected`](io::ErrorKind::NotConnected).
     pub async fn shutdown(&self) -> io::Result<()> {
         self.close_writing()
     }
 
-    /// Shuts down reading, writing, or both, as std's `shutdown` does, for all clones of the
-    /// connection; whoever waits on the side is woken.
+    /// Shuts down reading, writing, or both, for all clones of the connection, as `shutdown` in std does. Tasks that
+    /// wait to read or write in a direction that is shut down are woken.
     ///
     /// # Errors
     ///
@@ -234,20 +233,20 @@ impl UnixStream {
 
     pub(super) fn close_writing(&self) -> io::Result<()> {
         match self.shutdown_std(Shutdown::Write) {
-            // macOS, if the peer has gone.
+            // macOS returns this if the peer is gone.
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
             result => result,
         }
     }
 
-    /// Lends out a half for reading and one for writing, at no cost. For two tasks, see
+    /// Borrows the stream as a reading and a writing half, at no cost. For two tasks, use
     /// [`into_split`](UnixStream::into_split).
     pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
         split::split(self)
     }
 
-    /// Makes two owned halves, which may go to two tasks, also in two runtimes on two threads. The connection is
-    /// closed when both are dropped; dropping the one that writes shuts down writing.
+    /// Splits the stream into two owned halves, which may be moved to two tasks, even to those of two runtimes on two
+    /// threads. The connection is closed when both halves are dropped. Dropping the writing half shuts down writing.
     ///
     /// # Examples
     ///

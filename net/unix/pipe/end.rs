@@ -1,4 +1,4 @@
-//! One end of a pipe, as it is read or written: std's, and what a short transfer says of it.
+//! One end of a pipe, with the conclusions that may be drawn from a short transfer.
 
 use crate::net::transfer::{ReadFd, WriteFd};
 use crate::net::unix::sys;
@@ -11,9 +11,9 @@ use std::os::unix::fs::FileTypeExt;
 /// An end of a pipe.
 pub(super) struct End<P> {
     pub(super) pipe: P,
-    /// Whether a short transfer has found the pipe empty, or filled it. So it is with a pipe that was made
-    /// here. One from elsewhere may be written in packets (`O_DIRECT`, see pipe(2)), which are read one at
-    /// a time; and one that is unchecked may be a terminal.
+    /// `true` if a short transfer means that the pipe is empty, or full. This is so for a pipe that was created here. A
+    /// pipe from elsewhere may be written in packets (`O_DIRECT`, see pipe(2)), which are read one at a time, and an
+    /// unchecked descriptor may be a terminal.
     pub(super) is_stream: bool,
 }
 
@@ -55,13 +55,14 @@ impl WriteFd for End<PipeWriter> {
     }
 }
 
-/// Sets whether operations on a descriptor block: for all who share the open file, also in other processes.
+/// Sets a descriptor to blocking or non-blocking mode, for all descriptors that share the open file, also in other
+/// processes.
 pub(super) fn set_blocking(fd: &impl AsFd, blocking: bool) -> io::Result<()> {
-    // It is fcntl(2), whatever the descriptor is.
+    // The call is fcntl(2), which works on any descriptor.
     SockRef::from(fd).set_nonblocking(!blocking)
 }
 
-/// Makes sure that a descriptor is a pipe, and was opened so that it can be read, or written.
+/// Checks that a descriptor is a pipe, and that it was opened for reading, or for writing.
 pub(super) fn check(fd: OwnedFd, access: libc::c_int) -> io::Result<OwnedFd> {
     let fd = check_is_pipe(fd.into())?;
     let mode = sys::open_flags(fd.as_fd())? & libc::O_ACCMODE;
@@ -75,7 +76,7 @@ pub(super) fn check(fd: OwnedFd, access: libc::c_int) -> io::Result<OwnedFd> {
     Ok(fd)
 }
 
-/// Makes sure that a file is a pipe.
+/// Checks that a file is a pipe.
 pub(super) fn check_is_pipe(file: File) -> io::Result<OwnedFd> {
     if !file.metadata()?.file_type().is_fifo() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "the file is not a pipe"));

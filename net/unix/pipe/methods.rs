@@ -1,15 +1,15 @@
-//! What both ends of a pipe have alike: where they come from, what they become, and system calls of
-//! one's own on them.
+//! The methods that both ends of a pipe have in common: they wrap descriptors and return them, and make system calls of
+//! the caller.
 
-/// Of an end in a field `io`, of std's type and for one direction. `$access` is how it must have been
-/// opened, and `$verb` that in words.
+/// Implements the methods for an end in the field `io`, which is of std's type and for one direction. `$access` is the
+/// mode in which it must have been opened, and `$verb` is this mode in words.
 macro_rules! end_methods {
     (
         $(#[$example:meta])*
         $type:ident of $pipe:ty, $direction:ident, $access:ident, $verb:literal
     ) => {
         impl $type {
-            /// Of an end that does not block.
+            /// Wraps an end that is already in non-blocking mode.
             #[cfg_attr(debug_assertions, track_caller)]
             pub(super) fn of(pipe: $pipe, is_stream: bool) -> $type {
                 let end = $crate::net::unix::pipe::end::End { pipe, is_stream };
@@ -18,19 +18,20 @@ macro_rules! end_methods {
                 $type { io }
             }
 
-            #[doc = concat!("Takes the ", $verb, " end of a pipe from elsewhere. It is made non-blocking, for all who share")]
-            /// the open file. They must not make it blocking again: read(2) and write(2) would block the loop.
+            #[doc = concat!("Wraps the ", $verb, " end of a pipe. It is set to non-blocking mode, for all descriptors that")]
+            /// share the open file. None of them must be set to blocking mode again: read(2) and write(2) would block
+            /// the loop.
             ///
             /// # Errors
             ///
             /// Returns [`InvalidInput`](std::io::ErrorKind::InvalidInput) if the file is not a pipe, or not opened for
-            #[doc = concat!($verb, "; and those of fcntl(2).")]
+            #[doc = concat!($verb, "; and the errors of fcntl(2).")]
             #[cfg_attr(debug_assertions, track_caller)]
             pub fn from_file(file: ::std::fs::File) -> ::std::io::Result<$type> {
                 $type::from_owned_fd(file.into())
             }
 
-            /// As [`from_file`](Self::from_file), of a descriptor.
+            /// Wraps a descriptor; see [`from_file`](Self::from_file).
             ///
             /// # Errors
             ///
@@ -43,7 +44,7 @@ macro_rules! end_methods {
                 $type::from_owned_fd_unchecked(fd)
             }
 
-            /// Takes a file as it is, unchecked. It must not block already; if it does, so does the loop.
+            /// Wraps a file without any checks. It must be in non-blocking mode already; otherwise it blocks the loop.
             ///
             /// # Errors
             ///
@@ -53,7 +54,7 @@ macro_rules! end_methods {
                 $type::from_owned_fd_unchecked(file.into())
             }
 
-            /// As [`from_file_unchecked`](Self::from_file_unchecked), of a descriptor.
+            /// Wraps a descriptor without any checks; see [`from_file_unchecked`](Self::from_file_unchecked).
             ///
             /// # Errors
             ///
@@ -63,11 +64,11 @@ macro_rules! end_methods {
                 Ok($type::of(fd.into(), false))
             }
 
-            /// Tries a system call of one's own on the pipe, without waiting.
+            /// Tries a system call of the caller on the pipe, without waiting.
             ///
-            /// It is not called while the pipe is known not to be ready. When it says
-            /// [`WouldBlock`](std::io::ErrorKind::WouldBlock), that is remembered: it must not say so unless the
-            /// system did.
+            /// `operation` is not called while the pipe is known not to be ready. If it returns
+            /// [`WouldBlock`](std::io::ErrorKind::WouldBlock), the readiness is cleared, so it must return this error
+            /// only if the system call did.
             ///
             /// # Errors
             ///
@@ -80,8 +81,8 @@ macro_rules! end_methods {
                 self.io.try_io($crate::runtime::io::reactor::Direction::$direction, |_| operation())
             }
 
-            /// Gives the descriptor, in no runtime's care any more, for one who expects it to block: a child
-            /// process, or another thread.
+            /// Deregisters the descriptor, sets it to blocking mode and returns it. Child processes and other threads
+            /// expect this mode.
             ///
             /// # Errors
             ///
@@ -92,7 +93,7 @@ macro_rules! end_methods {
                 Ok(fd)
             }
 
-            /// Gives the descriptor as it is, in no runtime's care any more.
+            /// Deregisters the descriptor and returns it. It is still in non-blocking mode.
             ///
             /// # Errors
             ///

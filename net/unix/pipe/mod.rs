@@ -1,19 +1,18 @@
 //! Pipes: bytes in one direction, between processes or within one.
 //!
-//! [`pipe`] makes one without a name. One with a name is a file (a *FIFO*, see fifo(7)), made by mkfifo(3)
-//! and opened with [`OpenOptions`]. Pipes from elsewhere, such as the ends of a child process's, are taken
-//! by [`Sender::from_owned_fd`] and [`Receiver::from_owned_fd`].
+//! [`pipe`] creates a pipe without a name. A pipe with a name is a file (a *FIFO*, see fifo(7)), which mkfifo(3)
+//! creates and [`OpenOptions`] opens. [`Sender::from_owned_fd`] and [`Receiver::from_owned_fd`] wrap pipes from
+//! elsewhere, such as those of a child process.
 //!
 //! # The signal
 //!
-//! Writing to a pipe that nobody can read any more fails with
-//! [`BrokenPipe`](std::io::ErrorKind::BrokenPipe), and also raises `SIGPIPE`, which no write to a pipe can
-//! prevent. A Rust program ignores that signal from its start; but a program that has another language's
-//! `main`, or has restored the default, is ended by it.
+//! Writing to a pipe that has no reader any more fails with [`BrokenPipe`](std::io::ErrorKind::BrokenPipe), and also
+//! raises `SIGPIPE`, which no write to a pipe can prevent. A Rust program ignores that signal from its start. But it
+//! ends a program whose `main` is in another language, or that has restored the default.
 //!
 //! # Examples
 //!
-//! The output of a child process:
+//! This reads the output of a child process:
 //!
 //! ```
 //! use runtime::io::AsyncReadExt;
@@ -46,10 +45,10 @@ pub use sender::Sender;
 
 use std::io;
 
-/// Makes a pipe without a name.
+/// Creates a pipe without a name.
 ///
-/// Both ends are closed on exec. To hand one to a child process, see
-/// [`Sender::into_blocking_fd`] and [`Receiver::into_blocking_fd`].
+/// Both ends are close-on-exec. To pass one to a child process, see [`Sender::into_blocking_fd`] and
+/// [`Receiver::into_blocking_fd`].
 ///
 /// # Errors
 ///

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// How to open a pipe that has a name (a FIFO, see fifo(7)).
+/// Options for opening a pipe that has a name (a FIFO, see fifo(7)).
 ///
 /// # Examples
 ///
@@ -23,24 +23,24 @@ pub struct OpenOptions {
 }
 
 impl OpenOptions {
-    /// With checks, and each end for what it is.
+    /// Creates the default options: the file is checked, and each end is opened for one direction.
     pub fn new() -> OpenOptions {
         OpenOptions::default()
     }
 
-    /// Whether to pass over the check that the file is a pipe.
+    /// Sets whether to skip the check that the file is a pipe. The default is `false`.
     ///
-    /// On something else, such as a device, reading and writing do whatever they do there. A regular file
-    /// cannot be waited for.
+    /// The reads and writes then have the effects that they have on the file, such as a device. The runtime cannot wait
+    /// for a regular file.
     pub fn unchecked(&mut self, value: bool) -> &mut OpenOptions {
         self.unchecked = value;
         self
     }
 
-    /// Opens the end that reads. It never waits for one that writes.
+    /// Opens the reading end. This never waits for a writer.
     ///
-    /// As long as nobody writes, reading comes to the end of the stream; who then goes on reading gets
-    /// what the next writer writes. On Linux [`read_write`](OpenOptions::read_write) prevents the end.
+    /// As long as there is no writer, reads return the end of the stream. If the caller continues to read, it gets the
+    /// bytes of the next writer. On Linux, [`read_write`](OpenOptions::read_write) prevents the end.
     ///
     /// # Errors
     ///
@@ -51,12 +51,12 @@ impl OpenOptions {
         Receiver::from_file_unchecked(file)
     }
 
-    /// Opens the end that writes. Somebody must have it open for reading.
+    /// Opens the writing end. There must be a reader already.
     ///
     /// # Errors
     ///
-    /// Returns [`InvalidInput`](io::ErrorKind::InvalidInput) if the file is not a pipe; `ENXIO` if nobody has it open
-    /// for reading; and the errors of open(2).
+    /// Returns [`InvalidInput`](io::ErrorKind::InvalidInput) if the file is not a pipe; `ENXIO` if it is not open for
+    /// reading; and the errors of open(2).
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn open_sender(&self, path: impl AsRef<Path>) -> io::Result<Sender> {
         let file = self.open(fs::OpenOptions::new().write(true).read(self.read_write), path.as_ref())?;
@@ -64,7 +64,7 @@ impl OpenOptions {
     }
 
     fn open(&self, options: &mut fs::OpenOptions, path: &Path) -> io::Result<File> {
-        // Or else opening waits for the other end.
+        // Without this flag, opening waits for the other end.
         let file = options.custom_flags(libc::O_NONBLOCK).open(path)?;
         if self.unchecked { Ok(file) } else { end::check_is_pipe(file).map(File::from) }
     }
@@ -72,10 +72,10 @@ impl OpenOptions {
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 impl OpenOptions {
-    /// Whether to open either end for both, reading and writing, as Linux allows.
+    /// Sets whether each end is opened for both reading and writing, which Linux allows. The default is `false`.
     ///
-    /// So a sender can be opened though nobody reads yet, and a receiver does not come to the end of the
-    /// stream when the last of the others has gone.
+    /// With this, a sender can be opened before there is a reader, and a receiver does not reach the end of the stream
+    /// when the last sender is dropped.
     ///
     /// # Examples
     ///

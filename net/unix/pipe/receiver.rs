@@ -1,4 +1,4 @@
-//! The end of a pipe that reads.
+//! The reading end of a pipe.
 
 use super::end::End;
 use super::methods::end_methods;
@@ -7,11 +7,11 @@ use crate::net::transfer::async_read;
 use crate::runtime::io::registered::Registered;
 use std::io::PipeReader;
 
-/// The end of a pipe that reads.
+/// The reading end of a pipe.
 ///
-/// It is read by [`AsyncReadExt`](crate::io::AsyncReadExt), also by shared reference. The end of the stream
-/// is there when nobody can write any more. If the pipe has a name it may be opened for writing again, and
-/// then reading goes on.
+/// Read it with [`AsyncReadExt`](crate::io::AsyncReadExt), also by shared reference. Reads return the end of the stream
+/// when there is no writer any more. A pipe with a name may be opened for writing again, and then reads return more
+/// bytes.
 ///
 /// # Examples
 ///

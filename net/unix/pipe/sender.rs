@@ -1,4 +1,4 @@
-//! The end of a pipe that writes.
+//! The writing end of a pipe.
 
 use super::end::End;
 use super::methods::end_methods;
@@ -7,15 +7,14 @@ use crate::net::transfer::async_write;
 use crate::runtime::io::registered::Registered;
 use std::io::{self, PipeWriter};
 
-/// The end of a pipe that writes.
+/// The writing end of a pipe.
 ///
-/// It is written by [`AsyncWriteExt`](crate::io::AsyncWriteExt), also by shared reference. Nothing is
-/// buffered here, so flushing does nothing; and nothing but dropping it ends the stream, so closing does
-/// nothing either. Up to `PIPE_BUF` bytes (4096 on Linux, at least 512) are written as a whole, not mixed with
-/// what others write to the same pipe.
+/// Write to it with [`AsyncWriteExt`](crate::io::AsyncWriteExt), also by shared reference. Nothing is buffered here, so
+/// flushing does nothing. Only dropping the sender ends the stream, so closing does nothing either. Up to `PIPE_BUF`
+/// bytes (4096 on Linux, at least 512) are written as a whole, not mixed with the bytes of other writers.
 ///
-/// Once nobody can read any more, a write fails with [`BrokenPipe`](io::ErrorKind::BrokenPipe), and raises
-/// [a signal](super::pipe#the-signal); one that waits for room is woken, and fails likewise.
+/// When there is no reader any more, a write fails with [`BrokenPipe`](io::ErrorKind::BrokenPipe), and raises [a
+/// signal](super::pipe#the-signal). A write that waits for room is woken, and fails in the same way.
 ///
 /// # Examples
 ///
@@ -70,7 +69,7 @@ async_write! {
 }
 
 impl Sender {
-    /// There is no half of it to close.
+    /// Does nothing, since a pipe has no direction to shut down.
     fn close(&self) -> io::Result<()> {
         Ok(())
     }

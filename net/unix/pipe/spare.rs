@@ -1,4 +1,4 @@
-//! Reading into buffers that grow.
+//! Reading into growing buffers.
 
 use super::Receiver;
 use crate::net::read_buf::read_buf_method;
