@@ -166,7 +166,8 @@ fn many_at_once_and_one_by_one_are_the_same() {
         assert_eq!(arrivals[1], Arrival { length: 0, from, ..Arrival::NONE });
         assert_eq!(arrivals[2], Arrival { length: 8, from, is_truncated: true, ..Arrival::NONE });
         assert_eq!(&memory[16..24], b"much too");
-        // The second does not fit: the first is sent all the same, and then the second is the first.
+        // The second datagram is too long. The first is sent all the same, and then the second is the first of the next
+        // call.
         let long = vec![0; 70_000];
         let datagrams = [Outgoing::new(b"fits"), Outgoing::new(&long)];
         assert_eq!(send_by(send, a.as_fd(), datagrams.into_iter()).unwrap().0, 1);
@@ -185,7 +186,7 @@ fn a_refusal_behind_datagrams_is_not_lost() {
         drop(b);
         a.send(b"is anybody there?").unwrap();
         let mut call = || receive_by(receive, a.as_fd(), &mut memory, 1, &mut arrivals);
-        // Whichever the system tells first, both are told, once each.
+        // The order depends on the system, but both the datagram and the refusal are reported, once each.
         let mut told = Vec::new();
         for _ in 0..3 {
             match call() {
@@ -209,19 +210,19 @@ fn a_refusal_in_the_midst_of_sending_ends_it() {
     for (is_single, send) in [(false, CALLS[0].1), (true, CALLS[1].1)] {
         let (a, b) = pair();
         drop(b);
-        // Over loopback the answer to the first is there before the second goes.
+        // Over loopback, the answer to the first datagram arrives before the second is sent.
         let datagrams = [Outgoing::new(b"hello?"); 3];
         let (count, error) = send_by(send, a.as_fd(), datagrams.into_iter()).unwrap();
         assert_eq!(count, 1);
-        // Linux's own call does not tell.
+        // Linux's own call does not report the error.
         if is_single {
             assert_eq!(error.unwrap().kind(), io::ErrorKind::ConnectionRefused);
         }
     }
 }
 
-/// What a socket can be asked to tell along with each datagram: levels and options, of ip(7), ipv6(7), socket(7), and
-/// the kernel's Documentation/networking/timestamping.rst.
+/// The options for which a socket receives control messages with each datagram: levels, options and values, of ip(7),
+/// ipv6(7), socket(7), and the kernel's Documentation/networking/timestamping.rst.
 #[cfg(target_os = "linux")]
 const ANCILLARY: [(libc::c_int, libc::c_int, libc::c_int); 16] = {
     const SO_TIMESTAMPNS: libc::c_int = 35;
@@ -229,7 +230,7 @@ const ANCILLARY: [(libc::c_int, libc::c_int, libc::c_int); 16] = {
     const SO_RXQ_OVFL: libc::c_int = 40;
     const SO_RCVMARK: libc::c_int = 75;
     const SO_RCVPRIORITY: libc::c_int = 82;
-    // Of reception, by software and hardware, and with the number of the device.
+    // The time stamps of reception, by software and hardware, with the number of the device.
     const ALL_STAMPS: libc::c_int = 1 << 2 | 1 << 3 | 1 << 4 | 1 << 6 | 1 << 13;
     [
         (libc::SOL_SOCKET, SO_TIMESTAMPING, ALL_STAMPS),
@@ -251,7 +252,7 @@ const ANCILLARY: [(libc::c_int, libc::c_int, libc::c_int); 16] = {
     ]
 };
 
-/// Receives twenty segments that were sent at once, and gives what came: lengths, and sizes of segments.
+/// Receives twenty segments that were sent at once, and returns the lengths and the sizes of segments.
 #[cfg(target_os = "linux")]
 fn coalesced(
     address: &str,
@@ -261,7 +262,7 @@ fn coalesced(
     b.set_nonblocking(true).unwrap();
     set_coalescing(&b, true).unwrap();
     for (level, option, value) in asked_for {
-        // SAFETY: the option is one number, which is only read. What this kernel does not know it refuses.
+        // SAFETY: the option is one number, which is only read. This kernel refuses options that it does not know.
         unsafe {
             let length = size_of_val(value) as libc::socklen_t;
             let fd = std::os::fd::AsRawFd::as_raw_fd(&b);
@@ -294,7 +295,7 @@ fn segments_are_told_apart_whatever_else_the_socket_tells() {
     }
 }
 
-/// Plays a kernel that has no room left to tell the size of segments.
+/// Imitates a kernel that has no room left to report the size of segments.
 #[cfg(target_os = "linux")]
 unsafe fn cut_off(_: BorrowedFd<'_>, headers: &mut [Header]) -> Outcome {
     for header in &mut *headers {
@@ -315,7 +316,7 @@ fn a_datagram_that_cannot_be_taken_apart_is_told_as_lost() {
         set_coalescing(&socket, on).unwrap();
         let (mut memory, mut arrivals) = ([0; 8], [Arrival::NONE]);
         receive_by(cut_off, socket.as_fd(), &mut memory, 8, &mut arrivals).unwrap();
-        // Without coalescing it is one datagram, whatever else was cut off.
+        // Without coalescing it is one datagram, even if other control messages were cut off.
         assert_eq!(arrivals, [Arrival { length: 8, is_unclear: on, ..Arrival::NONE }]);
     }
 }
