@@ -73,7 +73,7 @@ where
 }
 
 pub(super) fn no_address() -> io::Error {
-    invalid("there is no address to try: the name or the slice gave none")
+    invalid("there is no address to try: the name or the slice contains none")
 }
 
 fn invalid(message: &'static str) -> io::Error {
@@ -90,7 +90,7 @@ use sealed::Resolve;
 
 /// The future of the addresses: they are known at once, or a thread of the pool looks them up.
 pub enum Lookup {
-    Readiness(Option<io::Result<Addresses>>),
+    Known(Option<io::Result<Addresses>>),
     Asking(Asking),
 }
 
@@ -105,7 +105,7 @@ pub struct Asking(JoinHandle<io::Result<vec::IntoIter<SocketAddr>>>);
 
 impl Lookup {
     fn one(address: SocketAddr) -> Lookup {
-        Lookup::Readiness(Some(Ok(Addresses::One(Some(address)))))
+        Lookup::Known(Some(Ok(Addresses::One(Some(address)))))
     }
 
     /// Resolves a host without its port: an IP, or a name to look up.
@@ -128,7 +128,7 @@ impl Lookup {
         let parts = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
         match parts {
             Some((host, port)) => Lookup::host(host, port),
-            None => Lookup::Readiness(Some(Err(invalid(
+            None => Lookup::Known(Some(Err(invalid(
                 "not an address: expected host:port, such as example.org:80",
             )))),
         }
@@ -140,8 +140,8 @@ impl Future for Lookup {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.get_mut() {
-            Lookup::Readiness(addresses) => {
-                Poll::Ready(addresses.take().expect("a look-up is polled after its end"))
+            Lookup::Known(addresses) => {
+                Poll::Ready(addresses.take().expect("a look-up must not be polled after its end"))
             }
             Lookup::Asking(Asking(handle)) => Pin::new(handle).poll(cx).map(|answer| match answer {
                 Ok(addresses) => addresses.map(Addresses::Many),
@@ -192,7 +192,7 @@ resolve! {
     (String, u16): pair => Lookup::host(&pair.0, pair.1);
     str: text => Lookup::text(text);
     String: text => Lookup::text(text);
-    &[SocketAddr]: slice => Lookup::Readiness(Some(Ok(Addresses::Many(Vec::from(*slice).into_iter()))));
+    &[SocketAddr]: slice => Lookup::Known(Some(Ok(Addresses::Many(Vec::from(*slice).into_iter()))));
 }
 
 impl<T: Resolve + ?Sized> Resolve for &T {
@@ -210,13 +210,13 @@ mod tests {
     /// Returns the addresses if they are known at once, without a runtime and so without a thread.
     fn known(host: impl ToSocketAddrs) -> io::Result<Vec<SocketAddr>> {
         match host.resolve() {
-            Lookup::Readiness(ref mut addresses) => addresses.take().unwrap().map(Iterator::collect),
+            Lookup::Known(ref mut addresses) => addresses.take().unwrap().map(Iterator::collect),
             Lookup::Asking(_) => panic!("the resolver was asked"),
         }
     }
 
     #[test]
-    fn an_ip_is_parsed_on_the_spot() {
+    fn an_ip_is_parsed_at_once() {
         let v4: SocketAddr = "192.0.2.1:80".parse().unwrap();
         let v6: SocketAddr = "[2001:db8::1]:80".parse().unwrap();
         for found in
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused_on_the_spot() {
+    fn a_text_that_is_no_address_is_refused_at_once() {
         for text in ["", "localhost", "127.0.0.1", "localhost:http", "localhost:65536", "localhost:"] {
             assert_eq!(known(text).unwrap_err().kind(), io::ErrorKind::InvalidInput, "{text}");
         }

@@ -85,7 +85,7 @@ macro_rules! owned_halves {
                     return Err(ReuniteError(self, other));
                 }
                 other.forget();
-                Ok(::std::sync::Arc::into_inner(self.stream).expect("a stream has but two halves"))
+                Ok(::std::sync::Arc::into_inner(self.stream).expect("a stream has only two halves"))
             }
         }
 

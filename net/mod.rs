@@ -3,8 +3,8 @@
 //! [`TcpListener`] and [`TcpStream`] correspond to the types of the same names in std and in tokio. [`TcpSocket`] sets
 //! options before a socket is connected or listens, and [`serve`] runs the loop that accepts connections. Features add
 //! UDP and Unix sockets. [`AsyncFd`] makes any other descriptor usable in the same way. Each of these types owns its
-//! descriptor and a registration with the runtime that uses it. They try the system calls themselves, when the reactor
-//! has reported readiness.
+//! descriptor and a registration with the runtime that uses it. Operations are the usual system calls of the
+//! descriptor, which are tried unless it is known not to be ready.
 //!
 //! A socket can be created on any thread. It *binds* to the runtime on whose thread it first has to wait, and if it is
 //! used on the thread of another runtime later, it moves there. Two runtimes may use a socket at once if one of them

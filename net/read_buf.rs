@@ -105,7 +105,7 @@ mod tests {
     use std::io::Write;
 
     #[test]
-    fn what_is_read_is_initialised_and_no_more() {
+    fn bytes_that_were_read_are_initialized_and_no_others() {
         let (reader, mut writer) = io::pipe().unwrap();
         let mut memory = [MaybeUninit::uninit(); 16];
         let mut buffer = ReadBuf::uninit(&mut memory);
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_goes_behind_what_is_there() {
+    fn bytes_that_were_read_are_placed_behind_the_contents() {
         let (reader, mut writer) = io::pipe().unwrap();
         let mut buffer = Vec::with_capacity(64);
         buffer.extend_from_slice(b"ab");

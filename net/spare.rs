@@ -51,7 +51,7 @@ fn fill<R>(
     let room = chunk.len();
     // SAFETY: the system writes what it received there, and never writes uninitialized bytes.
     let (count, rest) = receive(unsafe { chunk.as_uninit_slice_mut() })?;
-    assert!(count <= room, "the system wrote {count} bytes where {room} had room");
+    assert!(count <= room, "the system wrote {count} bytes into a buffer of {room}");
     // SAFETY: this many bytes have just been written to the beginning of the chunk.
     unsafe { buffer.advance_mut(count) };
     Ok((count, rest))
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_received_comes_behind_what_is_there() {
+    fn received_bytes_are_placed_behind_the_contents() {
         let mut buffer = Vec::with_capacity(16);
         for (data, holds) in [(&b"one"[..], &b"one"[..]), (b"", b"one"), (b"two", b"onetwo")] {
             assert_eq!(fill(&mut buffer, receive(data)).unwrap().0, data.len());
@@ -180,8 +180,8 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "the system wrote 5 bytes where 4 had room")]
-    fn a_system_that_says_too_much_is_not_believed() {
+    #[should_panic(expected = "the system wrote 5 bytes into a buffer of 4")]
+    fn a_system_that_reports_too_many_bytes_is_not_trusted() {
         let mut array = [0; 4];
         _ = fill(&mut &mut array[..], |_| Ok((5, ())));
     }

@@ -1,10 +1,11 @@
 //! The transfer of bytes on a stream: the traits of futures-io, and tokio's if they are enabled, for streams and their
 //! halves.
 //!
-//! Each read and write is a system call, which is tried when the reactor has reported readiness. A short transfer has
-//! emptied the stream, or filled it, which saves the next call, that would return `EAGAIN`. So the size of the buffers
-//! must be counted as the kernel counts it. For a descriptor on which a short transfer means nothing (a terminal
-//! returns one line at a time), this conclusion is never drawn.
+//! Each read and write is a system call, which is tried unless the descriptor is known not to be ready. A transfer that
+//! is shorter than the buffers has emptied the stream, or filled it. So the descriptor is known not to be ready then,
+//! which saves the next call, since it would return `EAGAIN`. For this, the size of the buffers must be counted as the
+//! kernel counts it. On some descriptors a short transfer means nothing (a terminal returns one line at a time), and
+//! this conclusion is not drawn.
 
 use crate::runtime::io::reactor::Direction;
 use crate::runtime::io::registered::Registered;
@@ -270,7 +271,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn room_is_what_the_kernel_would_look_at() {
+    fn the_size_counts_only_the_buffers_that_the_kernel_would_use() {
         let byte = [0u8; 1];
         let many: Vec<IoSlice<'_>> =
             (0..3000).map(|n| IoSlice::new(if n < 1500 { &[] } else { &byte })).collect();

@@ -6,11 +6,11 @@
 //! already; all handlers have a grace period to finish, and are aborted after it. No task outlives the call.
 //!
 //! ```text
-//! accept ─► spawn(handler) ─► …        the cap: no accept while so many are served
+//! accept ─► spawn(handler) ─► …        at the cap: accept again when a connection ends
 //!    │ shutdown is ready, or the listener has failed
 //!    ▼
 //! accept what is queued ─► close the listener ─► tell the handlers (Drain)
-//!    ─► serve what was queued, and wait, at most `grace` ─► abort who is left
+//!    ─► serve what was queued, and wait, at most `grace` ─► abort the rest
 //! ```
 
 mod accept;

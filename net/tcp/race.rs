@@ -35,7 +35,7 @@ where
     let Some(first) = addresses.next() else {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
-            "there is no address to connect to: the name or the slice gave none",
+            "there is no address to connect to: the name or the slice contains none",
         ));
     };
     let Some(second) = addresses.next() else {
@@ -124,14 +124,14 @@ impl<T, F: Future<Output = io::Result<T>>> Race<F> {
     /// Keeps the error of the earliest address. But an error that says only that there is no route from this host, such
     /// as to a family that this host does not have, is less useful than any other.
     fn failed(&mut self, place: usize, error: io::Error) {
-        let rank = |place: usize, error: &io::Error| (is_no_way(error), place);
+        let rank = |place: usize, error: &io::Error| (is_no_route(error), place);
         if self.error.as_ref().is_none_or(|(earlier, kept)| rank(place, &error) < rank(*earlier, kept)) {
             self.error = Some((place, error));
         }
     }
 }
 
-fn is_no_way(error: &io::Error) -> bool {
+fn is_no_route(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::NetworkUnreachable
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_one_joins_in_after_a_quarter_of_a_second_and_losers_are_dropped() {
+    fn the_next_attempt_starts_after_a_quarter_of_a_second_and_losers_are_dropped() {
         let (won, trace) = race_of(&[
             (v6(1), NEVER, Ok(())),
             (v4(2), NEVER, Ok(())),
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_starts_the_next_at_once_and_the_count_anew() {
+    fn a_failure_starts_the_next_attempt_at_once_with_a_new_delay() {
         let (won, trace) = race_of(&[
             (v4(1), 100, Err(ConnectionRefused)),
             (v4(2), NEVER, Ok(())),
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn the_failure_of_an_earlier_one_does_not_hurry_the_next() {
+    fn the_failure_of_an_earlier_attempt_does_not_start_the_next_one() {
         let (won, trace) =
             race_of(&[(v4(1), 300, Err(ConnectionRefused)), (v4(2), NEVER, Ok(())), (v4(3), 10, Ok(()))]);
         assert_eq!(won.unwrap(), 3);
@@ -264,20 +264,20 @@ mod tests {
     }
 
     #[test]
-    fn the_first_may_win_late() {
+    fn the_first_attempt_may_win_late() {
         let (won, trace) = race_of(&[(v6(1), 400, Ok(())), (v4(2), 200, Ok(())), (v4(3), 0, Ok(()))]);
         assert_eq!(won.unwrap(), 1);
         assert_eq!(lines(&trace), [(0, "1 begins"), (250, "2 begins"), (400, "2 dropped"), (400, "done")]);
     }
 
     #[test]
-    fn of_two_that_answer_at_once_the_earlier_wins() {
+    fn of_two_attempts_that_succeed_at_once_the_earlier_wins() {
         let (won, _) = race_of(&[(v6(1), 300, Ok(())), (v4(2), 50, Ok(()))]);
         assert_eq!(won.unwrap(), 1);
     }
 
     #[test]
-    fn the_first_error_is_told_unless_it_says_only_that_there_is_no_way() {
+    fn the_first_error_is_returned_unless_it_says_only_that_there_is_no_route() {
         let error = |hosts: &[(SocketAddr, u64, Answer)]| race_of(hosts).0.unwrap_err().kind();
         let refused = (v4(1), 5, Err(ConnectionRefused));
         let reset = (v4(2), 1, Err(ConnectionReset));
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn the_families_take_turns_from_the_first_on() {
+    fn the_families_alternate_from_the_first_on() {
         let order = |addresses: &[SocketAddr]| {
             in_turns(addresses.iter().copied()).iter().map(SocketAddr::port).collect::<Vec<_>>()
         };
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn without_an_address_it_is_told_and_with_one_nothing_is_added() {
+    fn without_an_address_there_is_an_error_and_with_one_there_is_no_delay() {
         let none = race_of(&[]).0.unwrap_err();
         assert_eq!(none.kind(), io::ErrorKind::InvalidInput);
         let (won, trace) = race_of(&[(v4(1), 1000, Ok(()))]);
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn dropped_it_drops_every_attempt() {
+    fn a_dropped_race_drops_every_attempt() {
         let net =
             Net { hosts: vec![(v4(1), NEVER, Ok(())), (v6(2), NEVER, Ok(()))], trace: RefCell::default() };
         crate::block_on(async {

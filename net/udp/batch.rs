@@ -58,7 +58,7 @@ impl Batch {
     #[track_caller]
     pub fn new(count: usize, size: usize) -> Batch {
         assert!((1..=MOST).contains(&count), "a batch has room for 1 to {MOST} datagrams, not for {count}");
-        assert!(size > 0, "datagrams need room: give a size of at least 1 byte");
+        assert!(size > 0, "datagrams need room: the size must be at least 1 byte");
         let bytes = count.checked_mul(size).expect("the size of the batch overflows");
         Batch {
             memory: vec![0; bytes].into_boxed_slice(),

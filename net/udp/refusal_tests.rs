@@ -7,8 +7,8 @@ use std::os::fd::AsRawFd;
 
 /// Linux does not cut up data that is sent without checksums.
 #[test]
-#[cfg_attr(miri, ignore = "it has no UDP")]
-fn what_linux_refuses_goes_one_by_one() {
+#[cfg_attr(miri, ignore = "Miri has no UDP")]
+fn segments_that_linux_refuses_are_sent_one_by_one() {
     let (ours, other) = pair();
     let on: libc::c_int = 1;
     // SAFETY: the descriptor is open, and the value has the given length.

@@ -17,8 +17,8 @@ pub(super) fn lengths(socket: &std::net::UdpSocket) -> Vec<usize> {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "it has no UDP")]
-fn refused_segments_go_one_by_one() {
+#[cfg_attr(miri, ignore = "Miri has no UDP")]
+fn refused_segments_are_sent_one_by_one() {
     let (ours, other) = pair();
     let data = vec![1; 2500];
     for refusal in [libc::EIO, libc::ENOPROTOOPT] {
@@ -38,7 +38,7 @@ fn refused_segments_go_one_by_one() {
 }
 
 #[test]
-fn one_size_that_is_too_large_says_nothing_of_others() {
+fn a_size_that_is_too_large_does_not_affect_other_sizes() {
     let offload = Offload::default();
     assert!(offload.is_usable(|| true));
     for error in [libc::EINVAL, libc::EMSGSIZE] {
@@ -51,8 +51,8 @@ fn one_size_that_is_too_large_says_nothing_of_others() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "it has no UDP")]
-fn an_error_is_left_over_once() {
+#[cfg_attr(miri, ignore = "Miri has no UDP")]
+fn a_left_over_error_is_returned_once() {
     let (ours, _other) = pair();
     let refused = io::Error::from_raw_os_error(libc::ECONNREFUSED);
     assert_eq!(ours.conclude(Ok((3, Some(refused)))).unwrap(), 3);
@@ -63,7 +63,7 @@ fn an_error_is_left_over_once() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "it has no UDP")]
+#[cfg_attr(miri, ignore = "Miri has no UDP")]
 fn a_received_datagram_has_no_segments_if_it_cannot_be_taken_apart() {
     let (ours, other) = pair();
     other.connect(ours.local_addr().unwrap()).unwrap();

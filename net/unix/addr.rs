@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_come_back_as_they_went() {
+    fn addresses_are_the_same_after_a_round_trip() {
         assert!(round_trip(b"").is_unnamed());
         for path in [&b"/"[..], b"/tmp/\xff\xfe", &[b'x'; 103]] {
             assert_eq!(round_trip(path).as_pathname(), Some(Path::new(OsStr::from_bytes(path))));
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused() {
+    fn a_path_that_is_too_long_is_refused() {
         for path in [&[b'x'; 108][..], &[0; 109], b"zero\0inside"] {
             let error = SocketAddr::of_path(Path::new(OsStr::from_bytes(path))).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_no_family_is_one_without_a_name() {
+    fn an_address_of_no_family_is_unnamed() {
         // In this test, the family is another one.
         let reported = SockAddr::from(std::net::SocketAddr::from(([0, 0, 0, 0], 0)));
         assert!(SocketAddr::from_kernel(&reported).unwrap().is_unnamed());

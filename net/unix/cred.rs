@@ -1,15 +1,15 @@
 //! The credentials of the peer of a Unix socket.
 
 /// The number of a user, see [`UCred::uid`].
-#[expect(non_camel_case_types, reason = "the name it has in C")]
+#[expect(non_camel_case_types, reason = "the name of the type in C")]
 pub type uid_t = u32;
 
 /// The number of a group, see [`UCred::gid`].
-#[expect(non_camel_case_types, reason = "the name it has in C")]
+#[expect(non_camel_case_types, reason = "the name of the type in C")]
 pub type gid_t = u32;
 
 /// The number of a process, see [`UCred::pid`].
-#[expect(non_camel_case_types, reason = "the name it has in C")]
+#[expect(non_camel_case_types, reason = "the name of the type in C")]
 pub type pid_t = i32;
 
 /// The credentials of the peer of a Unix socket, as reported by the kernel. Returned by

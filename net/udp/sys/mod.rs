@@ -65,7 +65,7 @@ pub(super) struct Arrival {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(
     not(any(target_os = "linux", target_os = "android")),
-    expect(dead_code, reason = "there is only one way")
+    expect(dead_code, reason = "without offload, no datagram has segments")
 )]
 enum Segments {
     /// The datagram is as it was sent.

@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_cut_off_before_the_size_is_told() {
+    fn messages_that_were_cut_off_before_the_size_are_reported() {
         let size = (libc::SOL_UDP, libc::UDP_GRO, &1200_i32.to_ne_bytes()[..]);
         let half_a_size = (libc::SOL_UDP, libc::UDP_GRO, &[7, 7][..]);
         let stamp = (libc::SOL_SOCKET, libc::SO_TIMESTAMP, &[7; 16][..]);

@@ -74,7 +74,7 @@ unsafe fn imitate_send(_: BorrowedFd<'_>, headers: &mut [Header]) -> Outcome {
 }
 
 #[test]
-fn what_came_is_in_its_place_and_no_more_than_there_was_room_for() {
+fn each_datagram_is_in_its_place_and_cut_off_to_its_room() {
     let (v4, v6): (SocketAddr, SocketAddr) = (V4.parse().unwrap(), V6.parse().unwrap());
     QUEUE.set(vec![
         (b"four".to_vec(), Some(v4)),
@@ -96,7 +96,7 @@ fn what_came_is_in_its_place_and_no_more_than_there_was_room_for() {
 }
 
 /// Imitates a kernel that reports too much of everything.
-unsafe fn lie(_: BorrowedFd<'_>, headers: &mut [Header]) -> Outcome {
+unsafe fn report_too_much(_: BorrowedFd<'_>, headers: &mut [Header]) -> Outcome {
     for header in &mut *headers {
         header.msg_len = 1000;
         header.msg_hdr.msg_namelen = 1000;
@@ -107,16 +107,16 @@ unsafe fn lie(_: BorrowedFd<'_>, headers: &mut [Header]) -> Outcome {
 }
 
 #[test]
-fn a_kernel_that_says_too_much_is_not_believed() {
+fn a_kernel_that_reports_too_much_is_not_trusted() {
     let (mut memory, mut arrivals) = (vec![0; 16], vec![Arrival::NONE; 3]);
-    let received = receive_by(lie, socket().as_fd(), &mut memory, 8, &mut arrivals).unwrap();
+    let received = receive_by(report_too_much, socket().as_fd(), &mut memory, 8, &mut arrivals).unwrap();
     assert_eq!(received.0, 2, "as many as there was memory for");
     let most = Arrival { length: 8, ..Arrival::NONE };
     assert_eq!(arrivals, [most, most, Arrival::NONE]);
 }
 
 #[test]
-fn there_are_never_more_than_go_in_one_call() {
+fn one_call_never_has_more_datagrams_than_the_maximum() {
     QUEUE.set(vec![(b"x".to_vec(), None); 2 * MOST]);
     let (mut memory, mut arrivals) = (vec![0; 2 * MOST], vec![Arrival::NONE; 2 * MOST]);
     let received = receive_by(imitate_receive, socket().as_fd(), &mut memory, 1, &mut arrivals).unwrap();
@@ -127,7 +127,7 @@ fn there_are_never_more_than_go_in_one_call() {
 }
 
 #[test]
-fn what_is_sent_says_where_it_goes() {
+fn sent_datagrams_carry_their_addresses() {
     let (v4, v6): (SocketAddr, SocketAddr) = (V4.parse().unwrap(), V6.parse().unwrap());
     let datagrams = [Outgoing::to(b"four", v4), Outgoing::new(b""), Outgoing::to(b"six", v6)];
     assert_eq!(send_by(imitate_send, socket().as_fd(), datagrams.into_iter()).unwrap().0, 3);
@@ -150,8 +150,8 @@ fn pair() -> (UdpSocket, UdpSocket) {
 const CALLS: [(Call, Call); 2] = [(calls::receive, calls::send), (single::receive, single::send)];
 
 #[test]
-#[cfg_attr(miri, ignore = "it has no UDP")]
-fn many_at_once_and_one_by_one_are_the_same() {
+#[cfg_attr(miri, ignore = "Miri has no UDP")]
+fn many_at_once_and_one_by_one_have_the_same_results() {
     for (receive, send) in CALLS {
         let (a, b) = pair();
         let (mut memory, mut arrivals) = (vec![0; 8 * MOST], vec![Arrival::NONE; MOST]);
@@ -177,8 +177,8 @@ fn many_at_once_and_one_by_one_are_the_same() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "it has no UDP")]
-fn a_refusal_behind_datagrams_is_not_lost() {
+#[cfg_attr(miri, ignore = "Miri has no UDP")]
+fn a_refusal_after_datagrams_is_not_lost() {
     for (receive, _) in CALLS {
         let (a, b) = pair();
         let (mut memory, mut arrivals) = (vec![0; 8], vec![Arrival::NONE; 8]);
@@ -187,26 +187,26 @@ fn a_refusal_behind_datagrams_is_not_lost() {
         a.send(b"is anybody there?").unwrap();
         let mut call = || receive_by(receive, a.as_fd(), &mut memory, 1, &mut arrivals);
         // The order depends on the system, but both the datagram and the refusal are reported, once each.
-        let mut told = Vec::new();
+        let mut results = Vec::new();
         for _ in 0..3 {
             match call() {
                 Ok((count, error)) => {
                     assert_eq!(count, 1);
-                    told.push(None);
-                    told.extend(error.map(|error| error.raw_os_error()));
+                    results.push(None);
+                    results.extend(error.map(|error| error.raw_os_error()));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => told.push(error.raw_os_error()),
+                Err(error) => results.push(error.raw_os_error()),
             }
         }
-        told.sort_unstable();
-        assert_eq!(told, [None, Some(libc::ECONNREFUSED)]);
+        results.sort_unstable();
+        assert_eq!(results, [None, Some(libc::ECONNREFUSED)]);
     }
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "it has no UDP")]
-fn a_refusal_in_the_midst_of_sending_ends_it() {
+#[cfg_attr(miri, ignore = "Miri has no UDP")]
+fn a_refusal_during_sending_ends_the_call() {
     for (is_single, send) in [(false, CALLS[0].1), (true, CALLS[1].1)] {
         let (a, b) = pair();
         drop(b);
@@ -282,8 +282,8 @@ fn coalesced(
 
 #[test]
 #[cfg(target_os = "linux")]
-#[cfg_attr(miri, ignore = "it has no UDP")]
-fn segments_are_told_apart_whatever_else_the_socket_tells() {
+#[cfg_attr(miri, ignore = "Miri has no UDP")]
+fn the_size_of_segments_is_found_with_any_other_control_messages() {
     for address in ["127.0.0.1:0", "[::1]:0"] {
         if UdpSocket::bind(address).is_err() {
             continue;
@@ -309,8 +309,8 @@ unsafe fn cut_off(_: BorrowedFd<'_>, headers: &mut [Header]) -> Outcome {
 
 #[test]
 #[cfg(target_os = "linux")]
-#[cfg_attr(miri, ignore = "it has no UDP")]
-fn a_datagram_that_cannot_be_taken_apart_is_told_as_lost() {
+#[cfg_attr(miri, ignore = "Miri has no UDP")]
+fn a_datagram_that_cannot_be_taken_apart_is_reported_as_lost() {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     for on in [false, true] {
         set_coalescing(&socket, on).unwrap();
