@@ -41,7 +41,7 @@ use std::task::{Context, Poll};
 /// }
 /// ```
 ///
-/// A wrapper is a compile error:
+/// A wrapper does not compile:
 ///
 /// ```compile_fail,E0277
 /// # async fn forward(client: runtime::net::TcpStream, server: runtime::net::TcpStream) {

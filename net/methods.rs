@@ -7,7 +7,7 @@
 macro_rules! read_methods {
     ($(#[$example:meta])* $type:ty) => {
         impl $type {
-            /// Waits until there is something to read, the end of the stream, or an error.
+            /// Waits until there is something to read, the stream has ended, or there is an error.
             ///
             /// Several calls may wait at once. Call [`try_read`](Self::try_read) next; it may return `WouldBlock` if
             /// another call has read first.
