@@ -1,11 +1,12 @@
 //! What a listener does when accept(2) fails.
 //!
-//! A connection that was broken while it waited in the queue says nothing about the next one, so its error is skipped.
-//! But when descriptors or memory run out, accept(2) fails as long as that lasts, and the connection stays in the queue:
-//! a loop that tries again at once would take all the CPU from the tasks that are to close something. So after an error
-//! that was returned to the caller the listener *backs off*. For a while no caller tries; then one does, and if that fails
-//! as well, the listener waits twice as long. Once a connection has been accepted, the next wait is short again: so a
-//! queue full of dead connections is drained soon. A plain `loop { accept }` needs no care of its own.
+//! A connection that broke while it waited in the queue tells nothing about the next one, so its error is skipped. But
+//! when descriptors or memory run out, accept(2) fails as long as that lasts, and the connection stays in the queue: a
+//! loop that tries again at once would take all the CPU time from the tasks that are going to close something. So after
+//! an error was returned to the caller, the listener *backs off*. For a while no call tries to accept; then one does,
+//! and if it fails as well, the listener waits twice as long. Once a connection has been accepted, the next wait is
+//! short again, so that a queue full of broken connections is emptied soon. Users write a plain `loop { accept }` and
+//! need no backoff of their own.
 
 use super::backoff::Backoff;
 use crate::time::{Instant, Sleep, sleep_until};
@@ -19,30 +20,30 @@ use std::time::Duration;
 /// The first wait, during which the tasks of open connections have many turns to close something.
 const FIRST_WAIT: Duration = Duration::from_millis(5);
 
-/// The longest wait. Ten tries a second cost nothing, and clients hardly notice the delay.
+/// The longest wait. Ten attempts a second cost almost nothing, and clients hardly notice the delay.
 const MAX_WAIT: Duration = Duration::from_millis(100);
 
-/// The number of broken connections that are skipped before the loop gets its turn.
+/// The maximum number of broken connections that are skipped before the loop has its turn.
 pub(super) const MAX_SKIPPED: usize = 16;
 
 /// The number of broken connections in a row, without a good one, after which the error is returned: a filter that
 /// forbids accept(2), for example, answers `EPERM` each time.
 const MAX_BROKEN_IN_A_ROW: u32 = 1024;
 
-/// Whether a listener backs off, and for how long.
+/// The backoff of a listener, which its callers share.
 #[derive(Default)]
 pub(super) struct AcceptBackoff {
-    /// Whether `until` is set. As long as accept(2) succeeds, nothing else is read.
+    /// `true` while `until` is set. As long as accept(2) succeeds, nothing else is read.
     is_waiting: AtomicBool,
-    /// What happened since a connection was accepted: the number of broken ones, and [`FAILED`]. Zero if nothing has.
-    trouble: AtomicU32,
+    /// The number of broken connections since one was accepted, and [`FAILED`]. It is zero if there were no errors.
+    failures: AtomicU32,
     state: Mutex<State>,
 }
 
-/// An error was returned to the caller.
+/// The bit that is set when an error was returned to the caller.
 const FAILED: u32 = 1 << 31;
 
-/// Returns the backoff of a listener, for which any connection that was accepted resets it.
+/// Returns the backoff of a listener. Each connection that is accepted resets it.
 pub(super) const fn backoff() -> Backoff {
     Backoff::new(FIRST_WAIT, MAX_WAIT)
 }
@@ -76,7 +77,7 @@ impl AcceptBackoff {
         if !self.is_waiting.load(Relaxed) {
             return Poll::Ready(());
         }
-        // Taken out: polled under the lock, it would clone a foreign waker there.
+        // Take the sleep out: polled under the lock, it would clone a foreign waker there.
         let mut sleep = self.lock().shared.take();
         let polled = self.poll_wait(cx, &mut sleep);
         let other = std::mem::replace(&mut self.lock().shared, sleep);
@@ -87,11 +88,11 @@ impl AcceptBackoff {
     #[cold]
     fn poll_wait(&self, cx: &mut Context<'_>, sleep: &mut Option<Sleep>) -> Poll<()> {
         loop {
-            if let Some(asleep) = sleep {
-                ready!(Pin::new(asleep).poll(cx));
+            if let Some(running) = sleep {
+                ready!(Pin::new(running).poll(cx));
                 *sleep = None;
             }
-            // Another caller may have tried first, and failed again.
+            // Check again: another caller may have tried first, and failed again.
             match self.waiting_until() {
                 Some(until) => *sleep = Some(sleep_until(until)),
                 None => return Poll::Ready(()),
@@ -102,7 +103,7 @@ impl AcceptBackoff {
     /// Backs off, since an error is returned to the caller.
     #[cold]
     pub(super) fn failed(&self) {
-        let has_accepted = self.trouble.swap(FAILED, Relaxed) & FAILED == 0;
+        let has_accepted = self.failures.swap(FAILED, Relaxed) & FAILED == 0;
         let mut state = self.lock();
         if has_accepted {
             state.backoff.reset();
@@ -112,15 +113,15 @@ impl AcceptBackoff {
         self.is_waiting.store(true, Relaxed);
     }
 
-    /// Notes that a connection was accepted.
+    /// Records that a connection was accepted.
     #[inline]
     pub(super) fn accepted(&self) {
-        if self.trouble.load(Relaxed) != 0 {
-            self.trouble.store(0, Relaxed);
+        if self.failures.load(Relaxed) != 0 {
+            self.failures.store(0, Relaxed);
         }
     }
 
-    /// Returns whether an error of accept(2) is skipped, to go on to the next connection.
+    /// Returns `true` if an error of accept(2) is skipped, and the next connection is tried.
     #[cold]
     pub(super) fn skips(&self, error: &io::Error) -> bool {
         if error.kind() == io::ErrorKind::Interrupted {
@@ -129,10 +130,10 @@ impl AcceptBackoff {
         if !is_of_one_connection(error) {
             return false;
         }
-        let broken = self.trouble.fetch_add(1, Relaxed);
+        let broken = self.failures.fetch_add(1, Relaxed);
         let is_skipped = broken & !FAILED < MAX_BROKEN_IN_A_ROW;
         if !is_skipped {
-            self.trouble.store(broken & FAILED, Relaxed);
+            self.failures.store(broken & FAILED, Relaxed);
         }
         is_skipped
     }
@@ -142,7 +143,7 @@ impl AcceptBackoff {
             return None;
         }
         let now = Instant::now();
-        // An instant further away is one of another runtime's clock, which is paused.
+        // An instant further away was set by the clock of another runtime, which is paused.
         let until = self.lock().until.filter(|until| now < *until && *until <= now + MAX_WAIT);
         if until.is_none() {
             self.is_waiting.store(false, Relaxed);
@@ -156,8 +157,8 @@ impl AcceptBackoff {
     }
 }
 
-/// Errors about the connection at the head of the queue, which is gone with it. Linux returns network errors that are
-/// pending on the new socket, and accept(2) says to treat them like `EAGAIN`. `EPERM` comes from a firewall.
+/// The errors of the connection at the head of the queue, which is then removed from it. Linux returns network errors
+/// that are pending on the new socket, and accept(2) says to treat them like `EAGAIN`. `EPERM` comes from a firewall.
 const OF_ONE_CONNECTION: &[i32] = &[
     libc::ECONNABORTED,
     libc::EPROTO,

@@ -1,11 +1,11 @@
 //! Exponential backoff: how long to wait before the next attempt.
 //!
-//! It serves what the kernel does not report: room for descriptors (`accept_backoff.rs`), room in another socket's queue
-//! (`unix/full_queue.rs`), and room in a listener's queue (`unix/connect.rs`).
+//! It is used to wait for events that the kernel does not report: free descriptors (`accept_backoff.rs`), room in
+//! another socket's queue (`unix/full_queue.rs`), and room in a listener's queue (`unix/connect.rs`).
 
 use std::time::Duration;
 
-/// A sequence of waits: `first`, then twice as long each time, and `max` at most.
+/// A sequence of waits. The first lasts `first`, and each further one is twice as long, up to `max`.
 pub(super) struct Backoff {
     first: Duration,
     max: Duration,
@@ -24,7 +24,7 @@ impl Backoff {
         self.latest
     }
 
-    /// Begins anew with the first wait.
+    /// Restarts the sequence with the first wait.
     pub(super) fn reset(&mut self) {
         self.latest = Duration::ZERO;
     }
