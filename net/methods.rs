@@ -211,9 +211,10 @@ macro_rules! deadline_methods {
             /// time again. The timeout never fires early. It fires late by at most a 32nd of the time plus 0.1 ms, plus
             /// the delay of a timer.
             ///
-            /// The timeout is cheap enough to be set on every connection of a server. It costs a read that waits one
-            /// memory write, for any number of connections, and no timer; a read that does not wait costs nothing more.
-            /// (Only `async` methods of this type, such as `readable`, set a timer when they have to wait.)
+            /// The timeout is cheap enough to be set on every connection of a server. With it, a read that waits takes
+            /// one more memory write, for any number of connections, and no timer; a read that does not wait costs
+            /// nothing more. (Only `async` methods of this type, such as `readable`, set a timer when they have to
+            /// wait.)
             ///
             /// The time begins when a read first waits, and runs until there is something to read. So a read that is
             /// dropped early and the read that replaces it, as in a loop around `select`, share one timeout. If no read
@@ -223,7 +224,8 @@ macro_rules! deadline_methods {
             ///
             /// At the end of its time, a waiting read is woken. If the read is not polled then, it no longer counts as
             /// waiting. This can happen to one of many reads in a `FuturesUnordered` whose owner is busy with the
-            /// result of another. Give each of such reads its own task, or a [`timeout`](crate::time::timeout).
+            /// result of another. Run such reads in a task each, or put a [`timeout`](crate::time::timeout) around each
+            /// of them.
             ///
             /// Careful: this is not an idle timeout of a connection, since it does not take writes into account. In a
             /// proxy it cuts off a client that is silent in the middle of a long download. The timeout for a whole

@@ -20,8 +20,8 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::task::{Context, Poll, ready};
 
-/// A wrapper that makes any descriptor awaitable that the kernel can report on: a socket of another library, a pipe, an
-/// eventfd, a pidfd, an inotify queue, a device.
+/// A wrapper for any descriptor that the kernel can report on, which makes it awaitable: a socket of another library, a
+/// pipe, an eventfd, a pidfd, an inotify queue, a device.
 ///
 /// If the descriptor is read or written, it must be in non-blocking mode already. This type does not change the mode,
 /// since the descriptor may be shared. While it is registered, the descriptor must stay the same, too: so
@@ -85,8 +85,8 @@ impl<T: AsFd> AsyncFd<T> {
         Ok(AsyncFd::try_new(inner)?)
     }
 
-    /// Wraps a descriptor; see [`new`](AsyncFd::new). The interest is ignored: both directions are always watched,
-    /// since this costs no more than one of them.
+    /// Wraps a descriptor; see [`new`](AsyncFd::new). The interest names the directions that the caller is going to
+    /// wait for. It has no effect: both directions are always watched, since this costs no more than one of them.
     ///
     /// # Errors
     ///
