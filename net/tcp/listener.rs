@@ -178,7 +178,7 @@ impl TcpListener {
 
     /// Wraps a listener of std. It is set to non-blocking mode, which it shares with all of its clones.
     ///
-    /// No clone must be set to blocking mode again: accept(2) has no flag to override the mode, and would block the
+    /// Do not set a clone to blocking mode again: accept(2) has no flag to override the mode, and would block the
     /// loop until there is a connection.
     ///
     /// # Errors
