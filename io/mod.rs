@@ -55,7 +55,7 @@ mod standard_sys;
 #[cfg(feature = "tokio-io")]
 mod tokio_traits;
 #[cfg(not(feature = "tokio-io"))]
-#[path = "tokio_traits_absent.rs"]
+#[path = "tokio_traits_disabled.rs"]
 mod tokio_traits;
 #[cfg(feature = "net")]
 pub mod unix;

@@ -4,7 +4,7 @@
 //! [`ReadBuf`](tokio::io::ReadBuf) knows how far it is. Descriptors are read without that, see
 //! `net/tokio_traits.rs`.
 //!
-//! Without the feature, `tokio_traits_absent.rs` stands in the place of this file.
+//! Without the feature, `tokio_traits_disabled.rs` stands in the place of this file.
 
 /// Reading by way of futures-io's trait, for `Unpin` types of whose parameters some read.
 macro_rules! tokio_read_by_futures {

@@ -103,14 +103,19 @@ impl AcceptBackoff {
     /// Backs off, since an error is returned to the caller.
     #[cold]
     pub(super) fn failed(&self) {
+        let wait = self.next_wait();
+        self.lock().until = Some(Instant::now() + wait);
+        self.is_waiting.store(true, Relaxed);
+    }
+
+    /// Returns how long to wait after an error. The first wait after an accepted connection is short again.
+    fn next_wait(&self) -> Duration {
         let has_accepted = self.failures.swap(FAILED, Relaxed) & FAILED == 0;
         let mut state = self.lock();
         if has_accepted {
             state.backoff.reset();
         }
-        state.until = Some(Instant::now() + state.backoff.next_wait());
-        drop(state);
-        self.is_waiting.store(true, Relaxed);
+        state.backoff.next_wait()
     }
 
     /// Records that a connection was accepted.
@@ -195,13 +200,7 @@ mod tests {
     #[test]
     fn a_wait_after_which_nothing_is_accepted_is_followed_by_one_twice_as_long() {
         let accept = AcceptBackoff::default();
-        let wait = || {
-            let now = Instant::now();
-            accept.failed();
-            let until = accept.lock().until.unwrap();
-            // Rounded: a moment passes between the two readings of the clock.
-            ((until - now).as_micros() + 500) / 1000
-        };
+        let wait = || accept.next_wait().as_millis();
         for _ in 0..2 {
             assert_eq!([(); 7].map(|()| wait()), [5, 10, 20, 40, 80, 100, 100]);
             accept.accepted();

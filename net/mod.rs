@@ -39,7 +39,7 @@ pub mod tcp;
 #[cfg(feature = "tokio-io")]
 pub(crate) mod tokio_traits;
 #[cfg(not(feature = "tokio-io"))]
-#[path = "tokio_traits_absent.rs"]
+#[path = "tokio_traits_disabled.rs"]
 pub(crate) mod tokio_traits;
 pub(crate) mod transfer;
 #[cfg(feature = "udp")]

@@ -3,7 +3,7 @@
 //! A read goes directly into the buffer, which need not be initialized first (`read_buf.rs`). The streams of `io` that
 //! have no descriptor get the traits in `io/tokio_traits.rs`.
 //!
-//! Without the feature, `tokio_traits_absent.rs` replaces this file.
+//! Without the feature, `tokio_traits_disabled.rs` replaces this file.
 
 /// Implements reading, with the [`Registered`](crate::runtime::io::registered::Registered) of a value.
 macro_rules! tokio_read {

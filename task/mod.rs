@@ -10,7 +10,7 @@ mod local_set;
 #[cfg(debug_assertions)]
 pub(crate) mod origin;
 #[cfg(not(debug_assertions))]
-#[path = "origin_absent.rs"]
+#[path = "origin_disabled.rs"]
 pub(crate) mod origin;
 pub(crate) mod outside;
 mod yield_now;

@@ -1,5 +1,5 @@
 //! The place in the source where an object was created, for error messages. Debug builds keep it. In release
-//! builds `origin_absent.rs` takes the place of this file.
+//! builds `origin_disabled.rs` takes the place of this file.
 
 use std::panic::Location;
 

@@ -34,7 +34,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     // The lowest layer.
     ("task/coop", &[]),
     ("task/origin.rs", &[]),
-    ("task/origin_absent.rs", &[]),
+    ("task/origin_disabled.rs", &[]),
     ("task/outside.rs", &["task::origin"]),
     ("task/yield_now.rs", &[]),
     ("task/id.rs", &["runtime::context"]),
@@ -177,7 +177,7 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "net/unix/sys.rs",
     "net/udp/sys/many.rs",
     "net/udp/sys/mod.rs",
-    "net/udp/sys/no_offload.rs",
+    "net/udp/sys/offload_unsupported.rs",
     "net/udp/sys/offload.rs",
     "net/udp/sys/single.rs",
     "runtime/context.rs",

@@ -28,7 +28,7 @@ mod affinity;
 // Compiled for tests on every system, so that errors in it are noticed.
 #[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
 #[cfg_attr(test, allow(dead_code))]
-mod anywhere;
+mod affinity_unsupported;
 mod core;
 mod error;
 mod stop;
@@ -36,7 +36,7 @@ mod threads;
 
 pub use self::core::Core;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-use anywhere as affinity;
+use affinity_unsupported as affinity;
 pub use error::CoreError;
 
 use super::builder::Builder;

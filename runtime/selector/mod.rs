@@ -96,7 +96,6 @@
 // - Events for which there is no room come with a later wait. No descriptor is always the last.
 
 // A system that is neither Linux nor Android has kqueue: lib.rs admits no other systems.
-mod absent;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod channel;
 mod deregistrar;
@@ -121,13 +120,14 @@ mod poll;
 mod queue;
 mod select;
 mod timeout;
+mod unsupported;
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-use absent::{Absent as Epoll, Absent as EpollSet};
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(runtime_libkqueue)))]
-use absent::{Absent as Kqueue, Absent as KqueueFd};
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use epoll::{Epoll, EpollSet};
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+use unsupported::{Unsupported as Epoll, Unsupported as EpollSet};
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(runtime_libkqueue)))]
+use unsupported::{Unsupported as Kqueue, Unsupported as KqueueFd};
 #[cfg(any(not(any(target_os = "linux", target_os = "android")), runtime_libkqueue))]
 use {kqueue::Kqueue, queue::KqueueFd};
 

@@ -11,7 +11,7 @@
 
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "netbsd"))]
 mod many;
-#[cfg_attr(not(any(target_os = "linux", target_os = "android")), path = "no_offload.rs")]
+#[cfg_attr(not(any(target_os = "linux", target_os = "android")), path = "offload_unsupported.rs")]
 mod offload;
 mod single;
 
@@ -109,14 +109,17 @@ fn receive_by(
     arrivals: &mut [Arrival],
 ) -> Outcome {
     // Initialize only what is used: for one datagram, all of it would cost more than the call.
-    let mut places = [const { MaybeUninit::<Place>::uninit() }; MOST];
+    let mut places = [const { MaybeUninit::<ReceivedMessage>::uninit() }; MOST];
     let mut headers = [const { MaybeUninit::<Header>::uninit() }; MOST];
     let pieces = memory.chunks_exact_mut(size).zip(&*arrivals);
     let mut count = 0;
     for ((piece, _), (place, header)) in pieces.zip(places.iter_mut().zip(&mut headers)) {
         let piece = libc::iovec { iov_base: piece.as_mut_ptr().cast(), iov_len: piece.len() };
-        let place =
-            place.write(Place { name: SockAddrStorage::zeroed(), control: MaybeUninit::uninit(), piece });
+        let place = place.write(ReceivedMessage {
+            name: SockAddrStorage::zeroed(),
+            control: MaybeUninit::uninit(),
+            piece,
+        });
         let header = &mut header.write(empty_header()).msg_hdr;
         header.msg_name = (&raw mut place.name).cast();
         header.msg_namelen = size_of::<SockAddrStorage>() as _;
@@ -152,7 +155,7 @@ fn receive_by(
 }
 
 /// The memory that the header of a received datagram points to.
-struct Place {
+struct ReceivedMessage {
     name: SockAddrStorage,
     /// The kernel writes control messages here, and sets their length in the header.
     control: MaybeUninit<Control>,

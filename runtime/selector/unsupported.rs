@@ -11,20 +11,20 @@ use std::time::Duration;
 /// A selector that cannot be created, so that none of its methods can be called.
 /// There is none, so nothing can be asked of it.
 #[allow(dead_code, reason = "each system lacks another one")]
-pub(crate) struct Absent(Infallible);
+pub(crate) struct Unsupported(Infallible);
 
 #[allow(dead_code, reason = "each system lacks another one")]
-impl Absent {
-    pub(super) fn new(_: usize) -> io::Result<Absent> {
+impl Unsupported {
+    pub(super) fn new(_: usize) -> io::Result<Unsupported> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    pub(super) fn edge(room: usize) -> io::Result<Absent> {
-        Absent::new(room)
+    pub(super) fn edge(room: usize) -> io::Result<Unsupported> {
+        Unsupported::new(room)
     }
 
-    pub(super) fn level(room: usize) -> io::Result<Absent> {
-        Absent::new(room)
+    pub(super) fn level(room: usize) -> io::Result<Unsupported> {
+        Unsupported::new(room)
     }
 
     pub(super) fn deregistrar(&self) -> Deregistrar {
