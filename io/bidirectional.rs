@@ -1,8 +1,8 @@
 //! Both directions of a copy, and what a caller may ask for beyond the plain functions: a limit on the time in which
 //! nothing moves, and counts that outlive an error.
 //!
-//! Each direction has a mover, and is closed when its mover has come to the end. Which kind of mover that is, one with a
-//! buffer or one that splices, is all that `copy_bidirectional` and `splice_bidirectional` differ in.
+//! Each direction has a mover, and is closed when its mover has come to the end. Which kind of mover that is, one
+//! with a buffer or one that splices, is all that `copy_bidirectional` and `splice_bidirectional` differ in.
 
 use super::lent::BUFFER_SIZE;
 use super::pump::Pump;
@@ -78,9 +78,9 @@ impl<'a> BidirectionalOptions<'a> {
     ///
     /// The copy fails with [`TimedOut`](io::ErrorKind::TimedOut) once no byte has been read or written for this time,
     /// in *either* direction. A client that is silent during a long download is not cut off, as it would be by
-    /// `TcpStream::set_read_timeout`. A peer that takes nothing is: when all buffers on the way are full, no byte moves.
-    /// The timeout applies as well after one stream has come to its end, and while a stream is closed. It never comes
-    /// early.
+    /// `TcpStream::set_read_timeout`. A peer that takes nothing is: when all buffers on the way are full, no byte
+    /// moves. The timeout applies as well after one stream has come to its end, and while a stream is closed. It
+    /// never comes early.
     ///
     /// The timeout costs one timer for each connection, which is not touched for each message, and one reading of the
     /// clock for each poll in which bytes have moved.

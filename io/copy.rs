@@ -1,4 +1,4 @@
-//! Copying from any reader to any writer.
+//! `copy` copies from any reader to any writer. `pump.rs` does the work.
 
 use super::lent::BUFFER_SIZE;
 use super::pump::Pump;
@@ -7,14 +7,17 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
 
-/// Copies all bytes of `reader` to `writer`, and returns how many bytes that were. At the end it flushes
-/// the writer, and leaves it open.
+/// Copies all bytes of `reader` to `writer`, and returns the number of bytes copied.
 ///
-/// Both are given by reference, as with tokio's, or by value. While the reader has nothing, no buffer
-/// is held, and the writer is flushed. While the writer is pending, the copy reads on until its buffer of
-/// 16 KiB is full: the writer may be waiting for something that comes with what is read, as with TLS.
+/// At the end of the reader, the copy flushes the writer and leaves it open. Both can be given by reference, as with
+/// tokio's `copy`, or by value.
 ///
-/// Between two sockets or pipes, `io::splice` (feature `io-util`) takes a fraction of the CPU time for a bulk of bytes.
+/// While the reader has nothing to read, the copy holds no buffer and flushes the writer. While the writer is pending,
+/// the copy continues to read until its buffer of 16 KiB is full. It has to, because a writer may be waiting for a
+/// message that arrives through the reader, as with TLS.
+///
+/// Between two sockets or pipes, `io::splice` (feature `io-util`) copies large amounts of data in a fraction of the CPU
+/// time.
 ///
 /// # Cancel safety
 ///
@@ -23,12 +26,12 @@ use std::pin::pin;
 /// # Errors
 ///
 /// Returns the errors of the reader and of the writer, and [`WriteZero`](io::ErrorKind::WriteZero) if the writer
-/// takes nothing any more. Bytes that were read before an error of the reader are written first. When the writer fails,
-/// some bytes may have been read and not written.
+/// accepts no more bytes. Bytes that were read before an error of the reader are written before the error is returned.
+/// When the writer fails, some bytes may have been read and not written.
 ///
 /// # Panics
 ///
-/// Panics if the reader or the writer claims more bytes than there were.
+/// Panics if the reader or the writer reports more bytes than the length of the buffer that it was given.
 ///
 /// # Examples
 ///

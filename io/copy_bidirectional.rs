@@ -30,8 +30,8 @@ use std::io;
 ///
 /// # Errors
 ///
-/// The first error of either stream, as of [`copy`](super::copy), ends both directions at once. It comes without
-/// the two counts. [`BidirectionalOptions::progress`](super::BidirectionalOptions::progress) keeps them, also if the copy
+/// The first error of either stream, as of [`copy`](super::copy), ends both directions at once. It comes without the
+/// two counts. [`BidirectionalOptions::progress`](super::BidirectionalOptions::progress) keeps them, also if the copy
 /// is dropped.
 ///
 /// # Panics

@@ -1,4 +1,4 @@
-//! Copying from a reader that has a buffer of its own.
+//! `copy_buf` copies from a reader that has a buffer of its own, and so needs no other buffer.
 
 use crate::task::coop;
 use futures_io::{AsyncBufRead, AsyncWrite};
@@ -7,16 +7,17 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-/// Copies all bytes of `reader` to `writer` as [`copy`](super::copy) does, out of the reader's own buffer.
+/// Copies all bytes of a buffered reader to `writer`, and returns the number of bytes copied.
 ///
-/// A reader's buffer has to be written before more is read into it, so this does not read on while the writer is
-/// pending. Where the writer may be waiting for something that comes with what is read, use
+/// Unlike [`copy`](super::copy), this function writes directly from the buffer of the reader and has no buffer of its
+/// own. So it cannot read while the writer is pending: the reader's buffer has to be written before more can be read
+/// into it. If the writer may be waiting for a message that arrives through the reader, as with TLS, use
 /// [`copy`](super::copy).
 ///
 /// # Cancel safety
 ///
-/// Cancel safe: what has not been written is still in the reader's buffer. How many bytes were copied
-/// until then remains unknown.
+/// Cancel safe: bytes that have not been written are still in the reader's buffer. The number of bytes copied before
+/// the cancellation is lost.
 ///
 /// # Errors
 ///
@@ -24,7 +25,7 @@ use std::task::{Context, Poll, ready};
 ///
 /// # Panics
 ///
-/// Panics if the writer claims more bytes than there were.
+/// Panics if the writer reports more bytes than the length of the buffer that it was given.
 ///
 /// # Examples
 ///
@@ -56,7 +57,7 @@ fn poll_copy<R: AsyncBufRead + ?Sized, W: AsyncWrite + ?Sized>(
     copied: &mut u64,
 ) -> Poll<io::Result<u64>> {
     loop {
-        // Neither side need know of the budget, and both may be ready for ever.
+        // The reader and the writer may be of other crates, which do not spend the budget, and may always be ready.
         ready!(coop::poll_budget(cx));
         let Poll::Ready(bytes) = reader.as_mut().poll_fill_buf(cx)? else {
             ready!(writer.as_mut().poll_flush(cx))?;
@@ -67,7 +68,7 @@ fn poll_copy<R: AsyncBufRead + ?Sized, W: AsyncWrite + ?Sized>(
             return Poll::Ready(Ok(*copied));
         }
         let count = ready!(writer.as_mut().poll_write(cx, bytes))?;
-        assert!(count <= bytes.len(), "the writer claims to have written more than it was given");
+        assert!(count <= bytes.len(), "the writer reports more bytes than it was given");
         if count == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }

@@ -1,4 +1,8 @@
-//! Two ends of a connection that does not leave the process: for tests, and between tasks.
+//! In-memory streams: a connection with two ends (`duplex`), and a pipe (`simplex`). Programs use them in tests, and
+//! between tasks.
+//!
+//! Each direction is a `Channel`, which does all the work. This file only says which end reads and writes which
+//! channel, and what happens to the channel when an end is closed or dropped.
 
 use super::channel::Channel;
 use super::split::{Ending, ReadHalf, WriteHalf, split_with};
@@ -8,14 +12,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-/// Makes two ends that are connected as the two of a socket are: what is written to one is read from
-/// the other. `max_buf_size` bytes may be under way in each direction; then a write waits.
+/// Creates two connected in-memory streams. Bytes that are written to one of them can be read from the other.
 ///
-/// The ends may be on different threads.
+/// Each direction buffers at most `max_buf_size` bytes. While that buffer is full, a write waits until the other end
+/// has read something.
+///
+/// The two ends may be used on different threads.
 ///
 /// # Panics
 ///
-/// If `max_buf_size` is 0.
+/// Panics if `max_buf_size` is 0.
 ///
 /// # Examples
 ///
@@ -40,10 +46,11 @@ pub fn duplex(max_buf_size: usize) -> (DuplexStream, DuplexStream) {
     (DuplexStream { read: one.clone(), write: other.clone() }, DuplexStream { read: other, write: one })
 }
 
-/// One of two ends that are connected. From [`duplex`].
+/// One end of an in-memory connection, created by [`duplex`].
 ///
-/// Closing it, or dropping it, brings the other to the end of the stream, after what has been written.
-/// A write to an end that is gone is [`BrokenPipe`](io::ErrorKind::BrokenPipe), as is one after a close.
+/// When one end is closed or dropped, the other end can still read what was written before, and then reads the end of
+/// the stream. A write fails with [`BrokenPipe`](io::ErrorKind::BrokenPipe) if the other end has been dropped, or if
+/// this end has been closed.
 #[derive(Debug)]
 pub struct DuplexStream {
     read: Arc<Channel>,
@@ -80,8 +87,10 @@ impl AsyncWrite for DuplexStream {
 }
 
 impl DuplexStream {
-    /// Ends what the other is to read; as [`AsyncWriteExt::close`](super::AsyncWriteExt::close), under
-    /// tokio's name. May be repeated. It never waits.
+    /// Closes this end for writing. The other end reads what was written before, and then the end of the stream.
+    ///
+    /// This is [`AsyncWriteExt::close`](super::AsyncWriteExt::close) under tokio's name. It never waits, and it may be
+    /// called again.
     ///
     /// # Cancel safety
     ///
@@ -89,7 +98,7 @@ impl DuplexStream {
     ///
     /// # Errors
     ///
-    /// None so far.
+    /// Currently this method returns no errors.
     pub async fn shutdown(&self) -> io::Result<()> {
         self.write.close_writing();
         Ok(())
@@ -103,16 +112,19 @@ impl Drop for DuplexStream {
     }
 }
 
-/// Makes a stream in which what is written to one half is read from the other: a pipe within the
-/// process. `max_buf_size` bytes may be under way; then a write waits.
+/// Creates an in-memory pipe. Bytes that are written to the write half can be read from the read half.
 ///
-/// Dropping either half ends the stream for the other: the reader comes to the end after what has been written,
-/// and a write fails with [`BrokenPipe`](io::ErrorKind::BrokenPipe). Halves that
-/// [`split`](super::split) makes of a [`SimplexStream`] do not: there the writer is closed.
+/// The pipe buffers at most `max_buf_size` bytes. While that buffer is full, a write waits until the reader has read
+/// something.
+///
+/// When the write half is dropped, the reader can still read what was written before, and then reads the end of the
+/// stream. When the read half is dropped, a write fails with [`BrokenPipe`](io::ErrorKind::BrokenPipe). Careful:
+/// halves that [`split`](super::split) makes of a [`SimplexStream`] do not end the stream when they are dropped. With
+/// them, the writer has to be closed.
 ///
 /// # Panics
 ///
-/// If `max_buf_size` is 0.
+/// Panics if `max_buf_size` is 0.
 ///
 /// # Examples
 ///
@@ -139,16 +151,20 @@ pub fn simplex(max_buf_size: usize) -> (ReadHalf<SimplexStream>, WriteHalf<Simpl
     )
 }
 
-/// What is written to it is read from it. From [`simplex`], or both halves in one.
+/// An in-memory pipe in one object: bytes that are written to it can be read from it.
+///
+/// [`simplex`] returns the two halves of such a stream. [`SimplexStream::new_unsplit`] creates one that is not split.
 #[derive(Debug)]
 pub struct SimplexStream(Arc<Channel>);
 
 impl SimplexStream {
-    /// As [`simplex`], in one piece.
+    /// Creates an in-memory pipe that buffers at most `max_buf_size` bytes.
+    ///
+    /// Unlike [`simplex`], this function returns one stream, and not two halves.
     ///
     /// # Panics
     ///
-    /// If `max_buf_size` is 0.
+    /// Panics if `max_buf_size` is 0.
     #[track_caller]
     pub fn new_unsplit(max_buf_size: usize) -> SimplexStream {
         SimplexStream(Arc::new(Channel::new(max_buf_size)))

@@ -1,8 +1,8 @@
-//! Streams that are always ready: with nothing in them, with one byte for ever, and for what nobody
-//! wants.
+//! Streams that are always ready: an empty reader, a reader that repeats one byte, and a writer that discards all
+//! bytes.
 //!
-//! Like all that is ours they take part in the budget of a task, so that one which reads such a stream
-//! in a loop does not keep the others from their turn.
+//! Like every operation of this crate, theirs spend the budget of the task. So a task that reads such a stream in a
+//! loop does not keep other tasks from running.
 
 use crate::task::coop;
 use futures_io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
@@ -10,19 +10,19 @@ use std::io::{self, IoSlice, SeekFrom};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-/// Is at its end from the start, and takes what is written to it. From [`empty`].
+/// A reader that is always at its end, and a writer that discards all bytes. Created by [`empty`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Empty(());
 
-/// One byte, over and over. From [`repeat`].
+/// A reader that repeats one byte without end. Created by [`repeat`].
 #[derive(Clone, Debug)]
 pub struct Repeat(u8);
 
-/// Takes all that is written to it, and keeps nothing. From [`sink`].
+/// A writer that discards all bytes. Created by [`sink`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sink(());
 
-/// A reader without a byte. What is written to it is gone.
+/// Creates a stream that is always at its end. Bytes that are written to it are discarded.
 ///
 /// # Examples
 ///
@@ -37,7 +37,7 @@ pub const fn empty() -> Empty {
     Empty(())
 }
 
-/// A reader that gives one byte for ever.
+/// Creates a reader that repeats one byte without end.
 ///
 /// # Examples
 ///
@@ -54,7 +54,7 @@ pub const fn repeat(byte: u8) -> Repeat {
     Repeat(byte)
 }
 
-/// A writer for what is not wanted.
+/// Creates a writer that discards all bytes.
 ///
 /// # Examples
 ///
@@ -69,7 +69,7 @@ pub const fn sink() -> Sink {
     Sink(())
 }
 
-/// One operation's worth of the budget.
+/// Spends the budget of one operation, and then returns the result. Pending if the task has no budget left.
 fn poll_ready<T>(cx: &mut Context<'_>, result: T) -> Poll<io::Result<T>> {
     ready!(coop::poll_spend(cx));
     Poll::Ready(Ok(result))
@@ -90,7 +90,7 @@ impl AsyncBufRead for Empty {
 }
 
 impl AsyncSeek for Empty {
-    /// Wherever one goes, it is the end.
+    /// Every position is the end of the stream, so the result is always 0.
     fn poll_seek(self: Pin<&mut Self>, cx: &mut Context<'_>, _: SeekFrom) -> Poll<io::Result<u64>> {
         poll_ready(cx, 0)
     }

@@ -1,4 +1,7 @@
-//! One stream of a reader and a writer.
+//! `join` combines a reader and a writer into one stream.
+//!
+//! Each operation is passed on to the reader or to the writer. This includes vectored, buffered and descriptor
+//! operations, so a joined stream can be spliced if its parts can.
 
 use crate::net::fd_traits::sealed::{PollReadFd, PollWriteFd};
 use crate::net::fd_traits::{AsyncReadFd, AsyncWriteFd, Operation};
@@ -8,8 +11,9 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// Makes one stream of what is read from one thing and what is written to another: of standard input
-/// and output, say.
+/// Combines a reader and a writer into one stream, for example standard input and standard output.
+///
+/// Reads from the stream go to `reader`, and writes go to `writer`.
 ///
 /// # Examples
 ///
@@ -29,7 +33,7 @@ pub fn join<R, W>(reader: R, writer: W) -> Join<R, W> {
 }
 
 pin_project! {
-    /// A reader and a writer in one. From [`join`].
+    /// A reader and a writer combined into one stream, created by [`join`].
     #[derive(Debug)]
     pub struct Join<R, W> {
         #[pin]
@@ -40,37 +44,37 @@ pin_project! {
 }
 
 impl<R, W> Join<R, W> {
-    /// Gives both back.
+    /// Returns the reader and the writer.
     pub fn into_inner(self) -> (R, W) {
         (self.reader, self.writer)
     }
 
-    /// What is read.
+    /// Returns a reference to the reader.
     pub fn reader(&self) -> &R {
         &self.reader
     }
 
-    /// What is written.
+    /// Returns a reference to the writer.
     pub fn writer(&self) -> &W {
         &self.writer
     }
 
-    /// What is read.
+    /// Returns a mutable reference to the reader.
     pub fn reader_mut(&mut self) -> &mut R {
         &mut self.reader
     }
 
-    /// What is written.
+    /// Returns a mutable reference to the writer.
     pub fn writer_mut(&mut self) -> &mut W {
         &mut self.writer
     }
 
-    /// What is read, pinned.
+    /// Returns a pinned mutable reference to the reader.
     pub fn reader_pin_mut(self: Pin<&mut Self>) -> Pin<&mut R> {
         self.project().reader
     }
 
-    /// What is written, pinned.
+    /// Returns a pinned mutable reference to the writer.
     pub fn writer_pin_mut(self: Pin<&mut Self>) -> Pin<&mut W> {
         self.project().writer
     }

@@ -1,14 +1,19 @@
-//! Reading and writing: the traits that streams have, and the helpers that stand on them.
+//! Reading and writing: the traits that streams implement, and helpers for them.
 //!
-//! The traits are those of futures-io, so that codecs, TLS and compression written for them work on
-//! the streams of [`net`](crate::net) as they are; most helpers are those of futures-lite. Both come
-//! from there, and work on the streams of any runtime. With the feature `tokio-io`, all streams have
-//! the traits of tokio as well.
+//! The traits are those of futures-io, so codecs, TLS and compression that are written for futures-io work on the
+//! streams of [`net`](crate::net) without an adapter. Most helpers are re-exported from futures-lite. The traits and
+//! these helpers work with the streams of any runtime. With the feature `tokio-io`, all streams implement the traits
+//! of tokio as well.
 //!
-//! This crate adds: copies, which hold no buffer while nothing comes; `splice` and `send_file`, which leave it to the
-//! kernel to move a bulk of bytes between sockets or out of a file; streams within the process; halves of any stream;
-//! standard input and output, which never keep a program from its end; and [`Interest`] and [`Ready`],
-//! in which one asks for readiness and is told of it.
+//! This crate adds:
+//!
+//! - [`copy`] and its relatives, which hold no buffer while there is nothing to copy;
+//! - `splice` and `send_file` (feature `io-util`), with which the kernel moves large amounts of data between sockets,
+//!   or from a file to a socket;
+//! - `duplex` and `simplex` (feature `io-util`), which are streams within the process;
+//! - [`split`], which makes two halves of any stream;
+//! - `stdin`, `stdout` and `stderr` (feature `io-std`), which never keep a program from exiting;
+//! - [`Interest`] and [`Ready`], which describe the readiness that a caller waits for and the readiness that was found.
 //!
 //! # Examples
 //!

@@ -1,8 +1,9 @@
-//! Two halves of any stream.
+//! `split` makes a read half and a write half of any stream.
 //!
-//! A stream that is read and written through one `&mut` must be used by one half at a time. So a half
-//! that finds the other in the midst of a poll, on another thread or further down on the stack, does
-//! not wait for it, which might be for itself: it comes again in its task's next turn.
+//! Both halves need `&mut` access to the stream, so only one of them can poll it at a time, and they share it through a
+//! lock. If a half finds the lock taken, the other half is in the middle of a poll: on another thread, or further down
+//! on the same stack. The half must not block then, since in the second case it would wait for itself. It wakes its own
+//! task and returns `Pending`, so that it is polled again in the task's next turn.
 
 use futures_io::{AsyncRead, AsyncWrite};
 use std::fmt;
@@ -12,10 +13,13 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::task::{Context, Poll};
 
-/// Makes a half that reads and one that writes of any stream. They may go to two tasks, also in two runtimes on two
-/// threads. Sockets and pipes have halves of their own that need no lock.
+/// Splits any stream into a half that reads and a half that writes.
 ///
-/// The stream is dropped with the second half.
+/// The two halves may be used by two tasks, also in two runtimes on two threads. They share the stream through a lock.
+/// Sockets and pipes have halves of their own that need no lock, such as those of
+/// [`TcpStream::into_split`](crate::net::TcpStream::into_split).
+///
+/// The stream is dropped when both halves have been dropped.
 ///
 /// # Examples
 ///
@@ -38,7 +42,8 @@ pub fn split<T: AsyncRead + AsyncWrite + Unpin>(stream: T) -> (ReadHalf<T>, Writ
     split_with(stream, Ending(None), Ending(None))
 }
 
-/// As [`split`], with something to be done when a half is dropped: the one that reads, the one that writes.
+/// Splits a stream as [`split`] does. `end_reading` runs when the read half is dropped, and `end_writing` when the
+/// write half is dropped.
 pub(super) fn split_with<T>(
     stream: T,
     end_reading: Ending,
@@ -49,8 +54,8 @@ pub(super) fn split_with<T>(
     (reader, WriteHalf { stream, ending: end_writing })
 }
 
-/// What is done when a half is dropped. The other half may be in the midst of a poll then, so that the stream
-/// cannot be had.
+/// The action that runs when a half is dropped. It must not need the stream itself: the other half may be in the middle
+/// of a poll at that time, and then holds the lock.
 pub(super) struct Ending(Option<Box<dyn FnOnce() + Send + Sync + UnwindSafe + RefUnwindSafe>>);
 
 impl Ending {
@@ -72,47 +77,49 @@ impl Drop for Ending {
     }
 }
 
-/// The half of a stream that reads. From [`split`].
+/// The read half of a stream, created by [`split`].
 pub struct ReadHalf<T> {
     stream: Arc<Mutex<T>>,
     ending: Ending,
 }
 
-/// The half of a stream that writes. From [`split`].
+/// The write half of a stream, created by [`split`].
 ///
-/// Dropping it does not end the stream: close it. (That of `simplex` ends it.)
+/// Dropping this half does not end the stream for the peer. Close it before dropping it. The write half that `simplex`
+/// returns is different: it ends the stream when it is dropped.
 pub struct WriteHalf<T> {
     stream: Arc<Mutex<T>>,
     ending: Ending,
 }
 
 impl<T> ReadHalf<T> {
-    /// Whether both are of the same stream.
+    /// Returns `true` if both halves belong to the same stream.
     pub fn is_pair_of(&self, other: &WriteHalf<T>) -> bool {
         Arc::ptr_eq(&self.stream, &other.stream)
     }
 
-    /// Makes the stream of its two halves again.
+    /// Puts the two halves together again and returns the stream.
     ///
     /// # Panics
     ///
-    /// If they are not of the same stream, which [`is_pair_of`](ReadHalf::is_pair_of) tells.
+    /// Panics if the halves do not belong to the same stream. [`is_pair_of`](ReadHalf::is_pair_of) tells whether they
+    /// do.
     #[track_caller]
     pub fn unsplit(self, writer: WriteHalf<T>) -> T {
         assert!(
             self.is_pair_of(&writer),
-            "the two halves are not of the same stream: ask `is_pair_of` first"
+            "the two halves are not of the same stream: call `is_pair_of` first"
         );
         self.ending.cancel();
         writer.ending.cancel();
         drop(writer.stream);
-        let stream = Arc::into_inner(self.stream).expect("a stream has but two halves");
+        let stream = Arc::into_inner(self.stream).expect("a stream has only two halves");
         stream.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<T> WriteHalf<T> {
-    /// Whether both are of the same stream.
+    /// Returns `true` if both halves belong to the same stream.
     pub fn is_pair_of(&self, other: &ReadHalf<T>) -> bool {
         other.is_pair_of(self)
     }
@@ -125,7 +132,7 @@ fn poll_stream<T: Unpin, R>(
 ) -> Poll<R> {
     let mut stream = match stream.try_lock() {
         Ok(stream) => stream,
-        // What a panic has left is the stream's own business.
+        // The lock is poisoned if a poll of the stream has panicked. The stream itself decides what it does then.
         Err(TryLockError::Poisoned(stream)) => stream.into_inner(),
         Err(TryLockError::WouldBlock) => {
             cx.waker().wake_by_ref();
@@ -150,15 +157,17 @@ impl<T: AsyncRead + Unpin> AsyncRead for ReadHalf<T> {
 }
 
 impl<T: AsyncWrite + Unpin> WriteHalf<T> {
-    /// Ends the stream; as [`AsyncWriteExt::close`](super::AsyncWriteExt::close), under tokio's name.
+    /// Closes the stream for writing.
+    ///
+    /// This is [`AsyncWriteExt::close`](super::AsyncWriteExt::close) under tokio's name.
     ///
     /// # Cancel safety
     ///
-    /// As closing the stream itself is.
+    /// Cancel safe if closing the stream itself is cancel safe.
     ///
     /// # Errors
     ///
-    /// Those of closing the stream itself.
+    /// Returns the errors of closing the stream itself.
     pub async fn shutdown(&mut self) -> io::Result<()> {
         super::AsyncWriteExt::close(self).await
     }

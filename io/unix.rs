@@ -1,4 +1,5 @@
-//! [`AsyncFd`] and what belongs to it, where tokio has them. They are those of [`net`](crate::net).
+//! [`AsyncFd`] and its guards, under the path that they have in tokio. These are the same items as in
+//! [`net`](crate::net).
 //!
 //! # Examples
 //!
@@ -14,7 +15,7 @@
 #[doc(no_inline)]
 pub use crate::net::{AsyncFd, AsyncFdReadyGuard, AsyncFdReadyMutGuard, AsyncFdRegisterError, TryIoError};
 
-/// As it was called earlier.
+/// The earlier name of [`AsyncFdRegisterError`] in tokio.
 #[doc(hidden)]
 #[deprecated(note = "use `AsyncFdRegisterError`")]
 pub type AsyncFdTryNewError<T> = AsyncFdRegisterError<T>;
