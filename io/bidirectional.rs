@@ -1,8 +1,8 @@
-//! Both directions of a copy, and what a caller may ask for beyond the plain functions: a limit on the time in which
-//! nothing moves, and counts that outlive an error.
+//! Copies in both directions, and their options: an idle timeout, and counts of bytes that outlive an error.
 //!
-//! Each direction has a mover, and is closed when its mover has come to the end. Which kind of mover that is, one
-//! with a buffer or one that splices, is all that `copy_bidirectional` and `splice_bidirectional` differ in.
+//! Each direction has a mover, which copies until the end of its reader. Then the direction closes its writer.
+//! `copy_bidirectional` and `splice_bidirectional` differ only in the type of the mover: a `Pump` uses a buffer, and a
+//! `SplicePump` splices.
 
 use super::lent::BUFFER_SIZE;
 use super::pump::Pump;
@@ -17,13 +17,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-/// Options of a copy in both directions, as with [`copy_bidirectional`](super::copy_bidirectional) and
+/// Options for a copy in both directions, such as [`copy_bidirectional`](super::copy_bidirectional) and
 /// [`splice_bidirectional`](super::splice_bidirectional).
 ///
 /// # Examples
 ///
-/// A proxy that ends a connection after five minutes in which nothing was sent in either direction, and writes down how
-/// many bytes went through it, whatever the end was:
+/// This proxy ends a connection after five minutes without a byte in either direction. It prints how many bytes it has
+/// copied, also if the copy has failed:
 ///
 /// ```
 /// use runtime::io::{BidirectionalOptions, BidirectionalProgress};
@@ -56,7 +56,8 @@ pub struct BidirectionalOptions<'a> {
 }
 
 impl<'a> BidirectionalOptions<'a> {
-    /// Returns the options of the plain functions: buffers of 16 KiB, no timeout, and no progress.
+    /// Creates the default options: buffers of 16 KiB, no timeout, and no progress. These are the options of
+    /// [`copy_bidirectional`](super::copy_bidirectional).
     pub const fn new() -> BidirectionalOptions<'a> {
         BidirectionalOptions {
             a_to_b_buf_size: BUFFER_SIZE,
@@ -66,36 +67,36 @@ impl<'a> BidirectionalOptions<'a> {
         }
     }
 
-    /// Sets the sizes of the two buffers in bytes, at least one.
+    /// Sets the sizes of the two buffers in bytes. A size of 0 counts as 1.
     ///
-    /// Buffers of another size than the usual 16 KiB are not shared between connections: one is allocated whenever
-    /// something comes.
+    /// The runtime shares buffers of 16 KiB, the default, between connections. A buffer of another size is allocated
+    /// each time bytes arrive.
     pub const fn buf_sizes(self, a_to_b: usize, b_to_a: usize) -> BidirectionalOptions<'a> {
         BidirectionalOptions { a_to_b_buf_size: a_to_b, b_to_a_buf_size: b_to_a, ..self }
     }
 
-    /// Sets how long the whole connection may be idle. `None`, the default, is without limit.
+    /// Sets how long the whole connection may be idle. `None`, the default, means without limit.
     ///
-    /// The copy fails with [`TimedOut`](io::ErrorKind::TimedOut) once no byte has been read or written for this time,
-    /// in *either* direction. A client that is silent during a long download is not cut off, as it would be by
-    /// `TcpStream::set_read_timeout`. A peer that takes nothing is: when all buffers on the way are full, no byte
-    /// moves. The timeout applies as well after one stream has come to its end, and while a stream is closed. It
-    /// never comes early.
+    /// The copy fails with [`TimedOut`](io::ErrorKind::TimedOut) once no byte has been read or written in *either*
+    /// direction for this time. A client that is silent during a long download is not disconnected, unlike with
+    /// `TcpStream::set_read_timeout`. A peer that does not read is disconnected: no byte moves once all buffers between
+    /// the two peers are full. The timeout also applies after one of the streams has reached its end, and while a
+    /// stream is being closed. It never fires early.
     ///
-    /// The timeout costs one timer for each connection, which is not touched for each message, and one reading of the
+    /// The timeout costs one timer for each connection, which is not reset for each message, and one reading of the
     /// clock for each poll in which bytes have moved.
     pub const fn idle_timeout(self, timeout: Option<Duration>) -> BidirectionalOptions<'a> {
         BidirectionalOptions { idle_timeout: timeout, ..self }
     }
 
-    /// Sets where the copy writes down how many bytes it has copied.
+    /// Sets the object in which the copy counts the bytes that it has copied.
     ///
-    /// The counts can be read while the copy runs, and after it has failed, timed out, or been dropped.
+    /// The counts can be read while the copy runs, and after it has failed, timed out or been dropped.
     pub const fn progress(self, progress: &'a BidirectionalProgress) -> BidirectionalOptions<'a> {
         BidirectionalOptions { progress: Some(progress), ..self }
     }
 
-    /// Copies both ways through buffers, as [`copy_bidirectional`](super::copy_bidirectional) does.
+    /// Copies in both directions through buffers, as [`copy_bidirectional`](super::copy_bidirectional) does.
     ///
     /// # Cancel safety
     ///
@@ -104,13 +105,13 @@ impl<'a> BidirectionalOptions<'a> {
     /// # Errors
     ///
     /// Returns the same errors as [`copy_bidirectional`](super::copy_bidirectional), and
-    /// [`TimedOut`](io::ErrorKind::TimedOut) if there is an [`idle_timeout`](BidirectionalOptions::idle_timeout) and it
-    /// is over. Neither stream is closed then. Dropping them closes them.
+    /// [`TimedOut`](io::ErrorKind::TimedOut) when the [`idle_timeout`](BidirectionalOptions::idle_timeout) is over. The
+    /// copy does not close the streams after an error. Drop them to close them.
     ///
     /// # Panics
     ///
-    /// Panics if one of the two claims more bytes than there were, and if there is an idle timeout and no runtime is
-    /// entered on this thread.
+    /// Panics if a stream reports more bytes than the length of the buffer that it was given, or if there is an idle
+    /// timeout and the copy is polled outside of a runtime.
     pub async fn copy<A, B>(self, a: &mut A, b: &mut B) -> io::Result<(u64, u64)>
     where
         A: AsyncRead + AsyncWrite + Unpin + ?Sized,
@@ -119,7 +120,7 @@ impl<'a> BidirectionalOptions<'a> {
         self.watch(Both::new(a, b, Pump::new(self.a_to_b_buf_size), Pump::new(self.b_to_a_buf_size))).await
     }
 
-    /// Copies both ways within the kernel where that is possible, as
+    /// Copies in both directions, within the kernel where that is possible, as
     /// [`splice_bidirectional`](super::splice_bidirectional) does.
     ///
     /// # Cancel safety
@@ -132,7 +133,7 @@ impl<'a> BidirectionalOptions<'a> {
     ///
     /// # Panics
     ///
-    /// Panics if there is an idle timeout and no runtime is entered on this thread.
+    /// Panics if there is an idle timeout and the copy is polled outside of a runtime.
     pub async fn splice<A, B>(self, a: &mut A, b: &mut B) -> io::Result<(u64, u64)>
     where
         A: AsyncReadFd + AsyncWriteFd + Unpin + ?Sized,
@@ -153,10 +154,11 @@ impl Default for BidirectionalOptions<'_> {
     }
 }
 
-/// The numbers of bytes that a copy in both directions has copied so far: those that the writers have taken.
+/// The numbers of bytes that a copy in both directions has copied so far. A byte counts when the writer has accepted
+/// it.
 ///
-/// They are brought up to date at the end of each poll of the copy. They can be read on any thread. When several copies
-/// use the same progress one after the other, the counts are those of the latest.
+/// The copy updates the counts at the end of each poll. They can be read on any thread. If several copies use the same
+/// progress one after the other, the counts are those of the latest copy.
 #[derive(Debug, Default)]
 pub struct BidirectionalProgress {
     a_to_b: AtomicU64,
@@ -164,17 +166,17 @@ pub struct BidirectionalProgress {
 }
 
 impl BidirectionalProgress {
-    /// Returns a progress of which both counts are 0.
+    /// Creates a progress with both counts at 0.
     pub const fn new() -> BidirectionalProgress {
         BidirectionalProgress { a_to_b: AtomicU64::new(0), b_to_a: AtomicU64::new(0) }
     }
 
-    /// Returns how many bytes have gone from `a` to `b`.
+    /// Returns the number of bytes copied from `a` to `b`.
     pub fn a_to_b(&self) -> u64 {
         self.a_to_b.load(Ordering::Relaxed)
     }
 
-    /// Returns how many bytes have gone from `b` to `a`.
+    /// Returns the number of bytes copied from `b` to `a`.
     pub fn b_to_a(&self) -> u64 {
         self.b_to_a.load(Ordering::Relaxed)
     }
@@ -185,7 +187,7 @@ impl BidirectionalProgress {
     }
 }
 
-/// A copy with a progress and a timeout, if they are asked for.
+/// A copy with an optional progress and an optional idle timeout.
 struct Watched<'a, F> {
     both: F,
     progress: Option<&'a BidirectionalProgress>,
@@ -213,12 +215,13 @@ where
     }
 }
 
-/// The time in which no byte has moved.
+/// The state of an idle timeout.
 ///
-/// The timer is not set anew for each message. When it fires, it is set to the end of the timeout since the latest byte.
+/// The timer is not reset for each message. When it fires and bytes have moved in the meantime, it is reset to the time
+/// at which the timeout since the latest byte ends.
 struct Idle {
     timeout: Duration,
-    /// All bytes that had moved at the time `since`.
+    /// The value of [`Both::moved`] at the time `since`.
     moved: u64,
     since: Instant,
     sleep: Sleep,
@@ -230,17 +233,18 @@ impl Idle {
         Idle { timeout, moved: 0, since, sleep: sleep_until(since.saturating_add(timeout)) }
     }
 
-    /// Ready with an error when nothing has moved for as long as the timeout.
+    /// Ready with an error when no byte has moved for the duration of the timeout.
     fn poll(&mut self, cx: &mut Context<'_>, moved: u64) -> Poll<io::Error> {
         if self.moved != moved {
             self.moved = moved;
             self.since = Instant::now();
         }
-        // Without budget the streams have not been asked, and may well have something.
+        // If the task has no budget left, the streams were not polled, and may have bytes.
         ready!(coop::poll_budget(cx));
         loop {
-            // Not before the timer has fired: after that the loop has looked at all descriptors, before this poll. So
-            // bytes that came while a task held up the loop are copied, and do not count as idle time.
+            // Careful: wait until the timer has fired, and do not compare the clock with the deadline. When the loop
+            // fires a timer, it polls all descriptors before it polls this task. So if a task has blocked the loop, the
+            // bytes that arrived meanwhile are copied first, and the blocked time does not count as idle time.
             ready!(self.sleep.poll_fired(cx));
             let deadline = self.since.saturating_add(self.timeout);
             if deadline <= self.sleep.deadline() {
@@ -252,9 +256,9 @@ impl Idle {
     }
 }
 
-/// What moves the bytes of one direction.
+/// A type that copies the bytes of one direction.
 pub(super) trait Mover<R: ?Sized, W: ?Sized> {
-    /// Ready when the reader is at its end, and all is written and flushed.
+    /// Copies until the end of the reader. Ready when all bytes have been written and the writer has been flushed.
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -262,10 +266,10 @@ pub(super) trait Mover<R: ?Sized, W: ?Sized> {
         writer: Pin<&mut W>,
     ) -> Poll<io::Result<()>>;
 
-    /// Returns how many bytes the writer has taken.
+    /// Returns the number of bytes that the writer has accepted.
     fn copied(&self) -> u64;
 
-    /// Returns how many bytes have been read and not been written.
+    /// Returns the number of bytes that have been read and not been written.
     fn held(&self) -> usize;
 }
 
@@ -307,8 +311,8 @@ impl<R: AsyncReadFd + ?Sized, W: AsyncWriteFd + ?Sized> Mover<R, W> for SplicePu
     }
 }
 
-/// Copies both ways, with a mover for each.
-// A future of its own: an `async` function would keep room for its arguments beside the same things in use.
+/// The future of a copy in both directions, with one mover for each direction.
+// This is a named future because an `async` function would store its arguments twice: as arguments, and in use.
 pub(super) struct Both<'a, A: ?Sized, B: ?Sized, M> {
     a: &'a mut A,
     b: &'a mut B,
@@ -322,7 +326,7 @@ impl<'a, A: ?Sized, B: ?Sized, M> Both<'a, A, B, M> {
         Both { a, b, a_to_b, b_to_a }
     }
 
-    /// Returns how many bytes the writers have taken, from `a` to `b` and from `b` to `a`.
+    /// Returns the numbers of bytes that the writers have accepted, from `a` to `b` and from `b` to `a`.
     fn copied(&self) -> (u64, u64)
     where
         M: Mover<A, B> + Mover<B, A>,
@@ -330,13 +334,14 @@ impl<'a, A: ?Sized, B: ?Sized, M> Both<'a, A, B, M> {
         (Mover::<A, B>::copied(&self.a_to_b.mover), Mover::<B, A>::copied(&self.b_to_a.mover))
     }
 
-    /// Returns how many bytes have been read and how many have been written, in one number. It may wrap.
+    /// Returns a number that changes whenever a byte is read or written: the sum of all bytes that have been read and
+    /// all bytes that have been written. It may wrap around.
     fn moved(&self) -> u64
     where
         M: Mover<A, B> + Mover<B, A>,
     {
         let (there, back) = self.copied();
-        // What has been written has been read before.
+        // Each written byte has also been read, so it counts twice.
         let held = Mover::<A, B>::held(&self.a_to_b.mover) + Mover::<B, A>::held(&self.b_to_a.mover);
         there.wrapping_add(back).wrapping_mul(2).wrapping_add(held as u64)
     }
@@ -352,7 +357,7 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        // Both, so that either can wake.
+        // Poll both directions before returning, so that each of them can wake the task.
         let there = this.a_to_b.poll(cx, &mut *this.a, &mut *this.b)?;
         let back = this.b_to_a.poll(cx, &mut *this.b, &mut *this.a)?;
         ready!(there);
@@ -361,7 +366,7 @@ where
     }
 }
 
-/// One direction, and how far it has come.
+/// One direction of the copy, and its state.
 struct Direction<M> {
     mover: M,
     state: State,
@@ -369,7 +374,7 @@ struct Direction<M> {
 
 enum State {
     Open,
-    /// The end is being passed on.
+    /// The reader is at its end, and the writer is being closed.
     Closing,
     Closed,
 }

@@ -1,9 +1,9 @@
-//! Bytes on their way from one end to the other within the process: what `duplex` and `simplex` are
-//! made of.
+//! A bounded queue of bytes between a reader and a writer in one process. `duplex` consists of two channels, and
+//! `simplex` of one.
 //!
-//! A queue under a lock, and a seat for who reads and one for who writes. The lock is held while bytes
-//! are copied and while a seat is looked at, and never while a waker is cloned, dropped or woken: a
-//! waker may be anybody's code.
+//! A lock protects the queue, the waker of a waiting reader and the waker of a waiting writer. It is held while bytes
+//! are copied and while a stored waker is compared or replaced. It is never held while a waker is cloned, dropped or
+//! woken: a waker may run arbitrary code, which may use this channel.
 
 use crate::runtime::mutex::Mutex;
 use crate::runtime::{unwind, waker};
@@ -14,7 +14,7 @@ use std::io::{self, IoSlice};
 use std::mem;
 use std::task::{Context, Poll, Waker, ready};
 
-/// One direction. Grows with what is in it, up to its capacity.
+/// One direction of a stream. The queue allocates memory as it fills, up to its capacity.
 pub(super) struct Channel {
     capacity: usize,
     state: Mutex<State>,
@@ -29,16 +29,21 @@ struct State {
 }
 
 impl Channel {
+    /// Creates a channel for at most `capacity` bytes.
+    ///
     /// # Panics
     ///
-    /// If there is no room for a single byte.
+    /// Panics if `capacity` is 0.
     #[track_caller]
     pub(super) fn new(capacity: usize) -> Channel {
-        assert!(capacity > 0, "nothing goes through a stream of no room: give `max_buf_size` at least 1");
+        assert!(
+            capacity > 0,
+            "a stream cannot transfer bytes without a buffer: set `max_buf_size` to at least 1"
+        );
         Channel { capacity, state: Mutex::default() }
     }
 
-    /// Takes what there is; 0 if it is closed and empty.
+    /// Reads the bytes that are in the queue. Ready with 0 if the channel is closed and empty.
     pub(super) fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         if buffer.is_empty() {
             return Poll::Ready(Ok(0));
@@ -56,7 +61,7 @@ impl Channel {
         )
     }
 
-    /// Puts in as much as there is room for.
+    /// Writes as many bytes as fit into the queue.
     pub(super) fn poll_write(
         &self,
         cx: &mut Context<'_>,
@@ -87,17 +92,17 @@ impl Channel {
         )
     }
 
-    /// The writer has said all. What is there can still be read.
+    /// Closes the channel for its writer. The bytes in the queue can still be read.
     pub(super) fn close_writing(&self) {
         let Some(mut state) = self.state.lock() else { return };
         state.is_closed = true;
-        // Also the writer's: by reference, a second one may wait while the first one closes.
+        // Wake the writer as well: `DuplexStream::shutdown` takes `&self`, so a write may be waiting during it.
         let wakers = (state.reader.take(), state.writer.take());
         drop(state);
         wakers.0.into_iter().chain(wakers.1).for_each(waker::wake);
     }
 
-    /// Nobody is going to read what is there.
+    /// Closes the channel for its reader, which is going to read no more. The bytes in the queue are dropped.
     pub(super) fn close_reading(&self) {
         let Some(mut state) = self.state.lock() else { return };
         state.is_closed = true;
@@ -109,12 +114,12 @@ impl Channel {
         writer.into_iter().for_each(waker::wake);
     }
 
-    /// Ready with what `operation` says, after the waker that it gives has been woken; takes the seat
-    /// if it says nothing.
+    /// Runs `operation` under the lock. If it returns a result and the waker of the other side, wakes that waker and is
+    /// ready with the result. If it returns `None`, stores the waker of `cx` in `slot` and is pending.
     fn poll_state<T>(
         &self,
         cx: &mut Context<'_>,
-        seat: fn(&mut State) -> &mut Option<Waker>,
+        slot: fn(&mut State) -> &mut Option<Waker>,
         mut operation: impl FnMut(&mut State) -> Option<(io::Result<T>, Option<Waker>)>,
     ) -> Poll<io::Result<T>> {
         ready!(coop::poll_budget(cx));
@@ -131,20 +136,20 @@ impl Channel {
                 waker.into_iter().for_each(waker::wake);
                 return Poll::Ready(result);
             }
-            let seat = seat(&mut state);
-            if seat.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            let slot = slot(&mut state);
+            if slot.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
                 drop(state);
                 unwind::drop_each(own);
                 return Poll::Pending;
             }
             if let Some(own) = own.take() {
-                let earlier = seat.replace(own);
+                let earlier = slot.replace(own);
                 drop(state);
                 unwind::drop_each(earlier);
                 return Poll::Pending;
             }
             drop(state);
-            // Then it is looked at once more: there may be something by now.
+            // The lock was released, so the queue may have changed. The next round runs `operation` again.
             own = Some(cx.waker().clone());
         }
     }
@@ -154,7 +159,7 @@ impl Channel {
 fn is_lost() -> io::Error {
     io::Error::new(
         io::ErrorKind::BrokenPipe,
-        "when this process was forked, a thread that is not here was using the stream",
+        "this process was forked while another thread of its parent was using the stream",
     )
 }
 

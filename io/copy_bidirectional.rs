@@ -1,4 +1,4 @@
-//! Copying both ways at once, as proxies do. How it is done stands in `bidirectional.rs`.
+//! `copy_bidirectional` copies in both directions through buffers, as proxies do. `bidirectional.rs` does the work.
 
 use super::bidirectional::Both;
 use super::lent::BUFFER_SIZE;
@@ -6,23 +6,25 @@ use super::pump::Pump;
 use futures_io::{AsyncRead, AsyncWrite};
 use std::io;
 
-/// Copies from `a` to `b` and from `b` to `a` at once, until both are at their end. Returns how many bytes
-/// went from `a` to `b`, and how many from `b` to `a`.
+/// Copies from `a` to `b` and from `b` to `a` at the same time, until both streams are at their end. Returns the
+/// numbers of bytes copied from `a` to `b` and from `b` to `a`.
 ///
-/// When one stream comes to its end, the other one is closed for writing
-/// ([`AsyncWrite::poll_close`], which shuts down a socket's writing), and may go on answering.
+/// When one stream reaches its end, the copy closes the other stream for writing. It does that with
+/// [`AsyncWrite::poll_close`], which shuts down the write direction of a socket. The other stream can continue to
+/// answer.
 ///
-/// While nothing comes, no buffer is held. While a writer is pending, the copy reads on until its buffer is full.
+/// While there is nothing to copy, the copy holds no buffer. While a writer is pending, the copy continues to read
+/// until its buffer is full.
 ///
-/// Between two sockets or pipes, [`splice_bidirectional`](super::splice_bidirectional) takes a fraction of the CPU time
-/// for a bulk of bytes.
+/// Between two sockets or pipes, [`splice_bidirectional`](super::splice_bidirectional) copies large amounts of data
+/// in a fraction of the CPU time.
 ///
 /// # Idle connections
 ///
 /// The copy has no timeout. [`BidirectionalOptions::idle_timeout`](super::BidirectionalOptions::idle_timeout) ends a
-/// connection in which nothing moves in either direction. Careful: a read timeout, as of `TcpStream::set_read_timeout`,
-/// is no substitute. Each direction waits by itself, so it would end a connection whose client is silent while a long
-/// answer is on its way to it.
+/// connection in which no byte moves in either direction. Careful: a read timeout, such as
+/// `TcpStream::set_read_timeout`, is no substitute. It applies to one direction alone, so it would end a connection
+/// whose client is silent while it receives a long answer.
 ///
 /// # Cancel safety
 ///
@@ -30,13 +32,14 @@ use std::io;
 ///
 /// # Errors
 ///
-/// The first error of either stream, as of [`copy`](super::copy), ends both directions at once. It comes without the
-/// two counts. [`BidirectionalOptions::progress`](super::BidirectionalOptions::progress) keeps them, also if the copy
-/// is dropped.
+/// Returns the same errors as [`copy`](super::copy). The first error of either stream ends both directions immediately,
+/// and the two counts are not returned. Use
+/// [`BidirectionalOptions::progress`](super::BidirectionalOptions::progress) to get the counts after an error, or after
+/// the copy has been dropped.
 ///
 /// # Panics
 ///
-/// Panics if one of the two claims more bytes than there were.
+/// Panics if a stream reports more bytes than the length of the buffer that it was given.
 ///
 /// # Examples
 ///
@@ -65,10 +68,11 @@ where
     Both::new(a, b, Pump::new(BUFFER_SIZE), Pump::new(BUFFER_SIZE)).await
 }
 
-/// Copies both ways as [`copy_bidirectional`] does, with buffers of the given sizes in bytes, at least one.
+/// Copies in both directions as [`copy_bidirectional`] does, with buffers of the given sizes in bytes. A size of 0
+/// counts as 1.
 ///
-/// Buffers of another size than the usual 16 KiB are not shared between connections: one is allocated whenever
-/// something comes.
+/// The runtime shares buffers of 16 KiB, the size that [`copy_bidirectional`] uses, between connections. A buffer of
+/// another size is allocated each time bytes arrive.
 ///
 /// # Cancel safety
 ///
@@ -80,7 +84,7 @@ where
 ///
 /// # Panics
 ///
-/// Panics if one of the two claims more bytes than there were.
+/// Panics if a stream reports more bytes than the length of the buffer that it was given.
 pub async fn copy_bidirectional_with_sizes<A, B>(
     a: &mut A,
     b: &mut B,

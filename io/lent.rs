@@ -1,17 +1,21 @@
-//! A buffer that is lent by the loop for as long as bytes are in it.
+//! A buffer from the buffer pool of the loop. A copy holds it only while there are bytes in it.
+//!
+//! Outside of a runtime, or if the pool has no buffer, the buffer is allocated.
 
 use crate::runtime::context;
 use crate::runtime::io::buffer_pool::BufferPool;
 use std::ops::{Deref, DerefMut};
 
-/// A buffer, given back on drop. What is in it is what somebody else left there.
+/// A buffer that returns to the buffer pool when it is dropped.
+///
+/// Careful: a new buffer contains the bytes of its previous user.
 pub(super) struct Buffer(Box<[u8]>);
 
-/// The usual length.
+/// The length of the buffers in the pool, in bytes.
 pub(super) const BUFFER_SIZE: usize = BufferPool::BUFFER_SIZE;
 
 impl Buffer {
-    /// The loop's, if it has one to spare and that is as long as wanted; else a new one.
+    /// Takes a buffer of the pool if `size` is [`BUFFER_SIZE`] and the pool has one. Otherwise allocates a buffer.
     pub(super) fn take(size: usize) -> Buffer {
         let lent = match size {
             BUFFER_SIZE => {

@@ -1,13 +1,14 @@
-//! One direction of a copy: what is read here is written there, until the end.
+//! One direction of a copy: the pump reads from a reader and writes to a writer, until the end of the reader.
 //!
-//! A buffer is held only as long as there are bytes in it; while the reader has nothing, the copy is
-//! a few words. What is read goes out at once, so the buffer is usually back in the loop's hands when
-//! the poll ends, for the next copy.
+//! The pump holds a buffer only while there are bytes in it. While the reader has nothing, a pump is a few words of
+//! memory. Bytes are written as soon as they have been read, so the buffer is usually back in the buffer pool at the
+//! end of the poll, and the next copy can take it.
 //!
-//! While the writer is pending, the copy reads on into the rest of the buffer. A writer may be waiting for
-//! something that comes with what is read: the window of a stream of HTTP/2, a message of a handshake of TLS.
+//! While the writer is pending, the pump continues to read into the rest of the buffer. A writer may be waiting for a
+//! message that arrives through the reader, such as a window update of HTTP/2 or a handshake message of TLS.
 //!
-//! The pump does not know descriptors. `splice/pump.rs` has one in it, for the bytes that the kernel does not move.
+//! The pump does not know about descriptors. `splice/pump.rs` contains a pump for the bytes that the kernel does not
+//! move.
 
 use super::lent::Buffer;
 use crate::task::coop;
@@ -17,21 +18,21 @@ use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-/// A direction, and what is under way in it.
+/// One direction of a copy, and the bytes that have been read and not been written yet.
 pub(super) struct Pump {
     size: usize,
     copied: u64,
-    /// What has been read and not been written.
+    /// The bytes that have been read and not been written, as a range of a buffer.
     held: Option<(Buffer, Range<usize>)>,
     /// The reader is at its end.
     ended: bool,
-    /// Or it has failed, after what is held.
+    /// The error of the reader. It is returned once the bytes that were read before it have been written.
     error: Option<io::Error>,
     unflushed: bool,
 }
 
 impl Pump {
-    /// Makes a pump with a buffer of `size` bytes, at least 1.
+    /// Creates a pump with a buffer of `size` bytes, or of 1 byte if `size` is 0.
     pub(super) fn new(size: usize) -> Pump {
         Pump { size: size.max(1), copied: 0, held: None, ended: false, error: None, unflushed: false }
     }
@@ -42,18 +43,18 @@ impl Pump {
         self.size
     }
 
-    /// Returns how many bytes the writer has taken.
+    /// Returns the number of bytes that the writer has accepted.
     pub(super) fn copied(&self) -> u64 {
         self.copied
     }
 
-    /// Returns how many bytes have been read and not been written.
+    /// Returns the number of bytes that have been read and not been written.
     #[cfg(feature = "io-util")]
     pub(super) fn held(&self) -> usize {
         self.held.as_ref().map_or(0, |(_, held)| held.len())
     }
 
-    /// Ready when the reader is at its end, and all is written and flushed.
+    /// Copies until the end of the reader. Ready when all bytes have been written and the writer has been flushed.
     pub(super) fn poll<R: AsyncRead + ?Sized, W: AsyncWrite + ?Sized>(
         &mut self,
         cx: &mut Context<'_>,
@@ -69,7 +70,7 @@ impl Pump {
         }
     }
 
-    /// Writes what is held, and reads on while the writer is pending. Ready when nothing is held any more.
+    /// Writes the held bytes, and continues to read while the writer is pending. Ready when no bytes are held.
     pub(super) fn poll_deliver<R: AsyncRead + ?Sized, W: AsyncWrite + ?Sized>(
         &mut self,
         cx: &mut Context<'_>,
@@ -82,7 +83,8 @@ impl Pump {
         Poll::Ready(self.error.take().map_or(Ok(()), Err))
     }
 
-    /// Reads when nothing is held. Ready with the number of bytes that are held then: 0 at the end of the reader.
+    /// Reads into an empty buffer; the caller has made sure that no bytes are held. Ready with the number of bytes that
+    /// are held then, which is 0 at the end of the reader.
     pub(super) fn poll_fetch<R: AsyncRead + ?Sized, W: AsyncWrite + ?Sized>(
         &mut self,
         cx: &mut Context<'_>,
@@ -90,7 +92,7 @@ impl Pump {
         writer: Pin<&mut W>,
     ) -> Poll<io::Result<usize>> {
         let Poll::Ready(count) = self.poll_read(cx, reader)? else {
-            // While there is nothing to do, what the writer holds back is to get on its way.
+            // There is nothing to write for now, so bytes that the writer buffers must not wait for the next read.
             if self.unflushed {
                 ready!(writer.poll_flush(cx))?;
                 self.unflushed = false;
@@ -106,25 +108,25 @@ impl Pump {
         self.ended
     }
 
-    /// Takes over bytes that have been read in another way. Nothing is held at that time.
+    /// Holds bytes that have been read in another way. The caller has made sure that no bytes are held.
     #[cfg(feature = "io-util")]
     pub(super) fn hold(&mut self, bytes: Vec<u8>) {
-        debug_assert!(self.held.is_none(), "bytes must not overtake those that are held");
+        debug_assert!(self.held.is_none(), "the bytes would be written in the place of those that are held");
         let all = 0..bytes.len();
         self.held = Some((bytes.into(), all));
     }
 
-    /// Counts bytes that the writer has taken.
+    /// Counts `count` bytes that the writer has accepted.
     pub(super) fn add_written(&mut self, count: usize) -> io::Result<()> {
         if count == 0 {
-            return Err(io::Error::new(io::ErrorKind::WriteZero, "the writer takes nothing any more"));
+            return Err(io::Error::new(io::ErrorKind::WriteZero, "the writer accepts no more bytes"));
         }
         self.copied += count as u64;
         self.unflushed = true;
         Ok(())
     }
 
-    /// Ready when nothing is held any more.
+    /// Writes the held bytes. Ready when no bytes are held.
     fn poll_write<W: AsyncWrite + ?Sized>(
         &mut self,
         cx: &mut Context<'_>,
@@ -137,7 +139,7 @@ impl Pump {
             };
             let count = written?;
             self.add_written(count)?;
-            assert!(count <= held.len(), "the writer claims to have written more than it was given");
+            assert!(count <= held.len(), "the writer reports more bytes than it was given");
             if count < held.len() {
                 self.held = Some((buffer, held.start + count..held.end));
             }
@@ -145,12 +147,13 @@ impl Pump {
         Poll::Ready(Ok(()))
     }
 
+    /// Reads into a new buffer. Ready with the number of bytes, which is 0 at the end of the reader.
     fn poll_read<R: AsyncRead + ?Sized>(
         &mut self,
         cx: &mut Context<'_>,
         reader: Pin<&mut R>,
     ) -> Poll<io::Result<usize>> {
-        // Neither side need know of the budget, and both may be ready for ever.
+        // The reader and the writer may be of other crates, which do not spend the budget, and may always be ready.
         ready!(coop::poll_budget(cx));
         let mut buffer = Buffer::take(self.size);
         let count = ready!(poll_read(cx, reader, &mut buffer))?;
@@ -161,8 +164,8 @@ impl Pump {
         Poll::Ready(Ok(count))
     }
 
-    /// The writer is pending: reads what there is behind what is held, if there is room. Ready when there is
-    /// something new, and so a reason to try the writer again.
+    /// Reads behind the held bytes, if the buffer has room, while the writer is pending. Ready when the reader had more
+    /// bytes, its end or an error. The caller then tries the writer again, since the read may have unblocked it.
     fn poll_read_on<R: AsyncRead + ?Sized>(&mut self, cx: &mut Context<'_>, reader: Pin<&mut R>) -> Poll<()> {
         let Some((buffer, held)) = &mut self.held else { return Poll::Pending };
         if held.end == buffer.len() || self.ended || self.error.is_some() {
@@ -184,7 +187,7 @@ fn poll_read<R: AsyncRead + ?Sized>(
     room: &mut [u8],
 ) -> Poll<io::Result<usize>> {
     let count = ready!(reader.poll_read(cx, room))?;
-    assert!(count <= room.len(), "the reader claims to have read more than there is room for");
+    assert!(count <= room.len(), "the reader reports more bytes than the buffer has room for");
     coop::spend();
     Poll::Ready(Ok(count))
 }

@@ -16,8 +16,7 @@ use std::task::{Context, Poll};
 /// Splits any stream into a half that reads and a half that writes.
 ///
 /// The two halves may be used by two tasks, also in two runtimes on two threads. They share the stream through a lock.
-/// Sockets and pipes have halves of their own that need no lock, such as those of
-/// [`TcpStream::into_split`](crate::net::TcpStream::into_split).
+/// Sockets and pipes have halves of their own that need no lock, such as those that `TcpStream::into_split` returns.
 ///
 /// The stream is dropped when both halves have been dropped.
 ///

@@ -1,8 +1,8 @@
-//! Copying between streams that have a descriptor, as far as possible within the kernel.
+//! `splice` and `splice_bidirectional` copy between streams that have a descriptor, within the kernel where possible.
 //!
 //! `pump.rs` decides which bytes go through a pipe and which through a buffer, `sys.rs` makes the system calls, and
 //! `send_file.rs` does the same with the bytes of a file. Where the system has no splice(2), `sys_unsupported.rs`
-//! stands in the place of `sys.rs`, and everything goes through buffers.
+//! replaces `sys.rs`, and all bytes go through buffers.
 
 pub(super) mod pump;
 pub(super) mod send_file;
@@ -20,16 +20,20 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
 
-/// Copies all bytes of `reader` to `writer`, within the kernel where that is possible. Returns how many bytes that were.
-/// It leaves the writer open.
+/// Copies all bytes of `reader` to `writer`, within the kernel where that is possible, and returns the number of bytes
+/// copied. The writer stays open.
 ///
-/// The result is that of [`copy`](super::copy). On Linux, a bulk of bytes moves from descriptor to descriptor by
-/// splice(2), which takes a fraction of the CPU time of a copy. Bytes that come in small pieces go through a buffer,
-/// which costs less for them, and so do all bytes where the system refuses splice(2) or has none, and where a `SIGPIPE`
-/// would end the process: splice(2) would raise it. (Programs in Rust ignore `SIGPIPE`, unless they change that.)
+/// The result is the same as that of [`copy`](super::copy). On Linux, large amounts of data move from descriptor to
+/// descriptor by splice(2), which takes a fraction of the CPU time of a copy. Bytes go through a buffer instead in
+/// these cases:
 ///
-/// While nothing comes, no buffer and no pipe is held. A runtime makes at most 64 pipes for all of its copies. If they
-/// are all in use, further copies go through a buffer.
+/// - The bytes arrive in small pieces. A buffer costs less for them.
+/// - The system does not have splice(2), or refuses it for these descriptors.
+/// - A `SIGPIPE` would end the process, since splice(2) may raise it. (Programs in Rust ignore `SIGPIPE` unless they
+///   change that.)
+/// - All pipes are in use. A runtime creates at most 64 pipes for all of its copies.
+///
+/// While there is nothing to copy, the copy holds no buffer and no pipe.
 ///
 /// # Cancel safety
 ///
@@ -37,8 +41,8 @@ use std::pin::pin;
 ///
 /// # Errors
 ///
-/// Returns the errors of the reader and of the writer, and [`WriteZero`](io::ErrorKind::WriteZero) if the writer takes
-/// nothing any more. Bytes that were read before an error of the reader are written first.
+/// Returns the errors of the reader and of the writer, and [`WriteZero`](io::ErrorKind::WriteZero) if the writer
+/// accepts no more bytes. Bytes that were read before an error of the reader are written before the error is returned.
 ///
 /// # Examples
 ///
@@ -65,14 +69,15 @@ pub async fn splice<R: AsyncReadFd, W: AsyncWriteFd>(reader: R, writer: W) -> io
     Ok(pump.copied())
 }
 
-/// Copies from `a` to `b` and from `b` to `a` at once, within the kernel where that is possible, until both are at
-/// their end. Returns how many bytes went from `a` to `b`, and how many from `b` to `a`.
+/// Copies from `a` to `b` and from `b` to `a` at the same time, within the kernel where that is possible, until both
+/// streams are at their end. Returns the numbers of bytes copied from `a` to `b` and from `b` to `a`.
 ///
-/// The result is that of [`copy_bidirectional`](super::copy_bidirectional): when one stream comes to its end, the other
-/// one is closed for writing and may go on answering. How the bytes move is described at [`splice`].
+/// The result is the same as that of [`copy_bidirectional`](super::copy_bidirectional): when one stream reaches its
+/// end, the copy closes the other stream for writing, and the other stream can continue to answer. The documentation
+/// of [`splice`] says which bytes the kernel moves.
 ///
 /// The copy has no timeout. [`BidirectionalOptions::idle_timeout`](super::BidirectionalOptions::idle_timeout) ends a
-/// connection in which nothing moves in either direction.
+/// connection in which no byte moves in either direction.
 ///
 /// # Cancel safety
 ///
@@ -80,8 +85,9 @@ pub async fn splice<R: AsyncReadFd, W: AsyncWriteFd>(reader: R, writer: W) -> io
 ///
 /// # Errors
 ///
-/// The first error of either stream ends both directions at once. It comes without the two counts, which
-/// [`BidirectionalOptions::progress`](super::BidirectionalOptions::progress) keeps.
+/// Returns the same errors as [`splice`]. The first error of either stream ends both directions immediately, and the
+/// two counts are not returned. Use [`BidirectionalOptions::progress`](super::BidirectionalOptions::progress) to get
+/// the counts after an error, or after the copy has been dropped.
 ///
 /// # Examples
 ///

@@ -1,10 +1,10 @@
-//! One direction of a copy in which the kernel moves a bulk of bytes.
+//! One direction of a copy in which the kernel moves large amounts of data.
 //!
-//! As soon as a read has filled the buffer, the rest goes through a pipe by splice(2), until there is no more. What
-//! comes in small pieces goes through the buffer: one read and one write are cheaper than two calls of splice(2).
+//! When a read has filled the buffer, the following bytes go through a pipe by splice(2), until the reader has no more.
+//! Small pieces go through the buffer: one read and one write cost less than two calls of splice(2).
 //!
-//! All that goes through the buffer is the business of `io/pump.rs`, and so are the end of the reader, errors that come
-//! behind bytes, and the count.
+//! `io/pump.rs` moves all bytes that go through the buffer. It also keeps the end of the reader, an error that follows
+//! bytes, and the count.
 
 use super::sys::{self, Pipe};
 use crate::io::pump::Pump;
@@ -15,22 +15,22 @@ use std::os::fd::BorrowedFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-/// A direction, and what is under way in it.
+/// One direction of a copy, and the bytes that have been read and not been written yet.
 pub(in crate::io) struct SplicePump {
     by_buffer: Pump,
-    /// A pipe with bytes in it. They come before those of the buffer.
+    /// A pipe with bytes in it. They are written before the bytes in the buffer.
     pipe: Option<Pipe>,
     way: Way,
 }
 
-/// The way that the next bytes take.
+/// The way by which the next bytes move.
 #[derive(Clone, Copy)]
 enum Way {
-    /// Through the buffer, to the end: the kernel does not move these.
+    /// Through the buffer, until the end of the copy: the kernel cannot move the bytes of these descriptors.
     Buffer,
-    /// Through the buffer, unless a read fills it.
+    /// Through the buffer, until a read fills it.
     Either,
-    /// Through a pipe. So many bytes have gone through it since there was nothing to move.
+    /// Through a pipe. The number is how many bytes have moved through it since the reader last had nothing to move.
     Pipe(usize),
 }
 
@@ -38,8 +38,8 @@ enum Way {
 enum Filled {
     /// There are bytes in the pipe.
     With(Pipe),
-    /// The kernel has nothing to move. A read has to show whether the reader is drained or at its end: before an
-    /// urgent mark, splice(2) says either of a socket that has more.
+    /// The kernel has nothing to move. Only a read can tell whether the reader has no more bytes for now or is at its
+    /// end: in front of urgent data, splice(2) may report either of these for a socket that has more bytes.
     Nothing,
     /// All pipes are in use.
     NoPipe,
@@ -48,22 +48,22 @@ enum Filled {
 }
 
 impl SplicePump {
-    /// Makes a pump with a buffer of `size` bytes, at least 1.
+    /// Creates a pump with a buffer of `size` bytes, or of 1 byte if `size` is 0.
     pub(in crate::io) fn new(size: usize) -> SplicePump {
         SplicePump { by_buffer: Pump::new(size), pipe: None, way: Way::Either }
     }
 
-    /// Returns how many bytes the writer has taken.
+    /// Returns the number of bytes that the writer has accepted.
     pub(in crate::io) fn copied(&self) -> u64 {
         self.by_buffer.copied()
     }
 
-    /// Returns how many bytes have been read and not been written.
+    /// Returns the number of bytes that have been read and not been written.
     pub(in crate::io) fn held(&self) -> usize {
         self.by_buffer.held() + self.pipe.as_ref().map_or(0, Pipe::level)
     }
 
-    /// Ready when the reader is at its end, and all is written.
+    /// Copies until the end of the reader. Ready when all bytes have been written.
     pub(in crate::io) fn poll<R: AsyncReadFd + ?Sized, W: AsyncWriteFd + ?Sized>(
         &mut self,
         cx: &mut Context<'_>,
@@ -80,7 +80,7 @@ impl SplicePump {
         }
     }
 
-    /// Ready when there is something to deliver, or the end.
+    /// Reads into the buffer, or fills a pipe. Ready when there are bytes to write, or the reader is at its end.
     fn poll_fetch<R: AsyncReadFd + ?Sized, W: AsyncWriteFd + ?Sized>(
         &mut self,
         cx: &mut Context<'_>,
@@ -88,10 +88,10 @@ impl SplicePump {
         writer: Pin<&mut W>,
     ) -> Poll<io::Result<()>> {
         if let Way::Pipe(moved) = self.way {
-            // The streams may be ready for ever.
+            // Both streams may always be ready.
             ready!(coop::poll_budget(cx));
             let Poll::Ready(filled) = poll_fill(cx, &*reader)? else {
-                // There is nothing to flush meanwhile: no stream with a descriptor holds anything back.
+                // The writer need not be flushed here: no stream with a descriptor buffers bytes.
                 self.way = self.way_after(moved);
                 return Poll::Pending;
             };
@@ -113,7 +113,8 @@ impl SplicePump {
         Poll::Ready(Ok(()))
     }
 
-    /// Writes what is in the pipe. Ready when that is nothing, or when the rest has been put into the buffer.
+    /// Writes the bytes in the pipe. Ready when the pipe is empty, or when its bytes have been moved into the buffer
+    /// because the kernel cannot splice to this writer.
     fn poll_drain<W: AsyncWriteFd + ?Sized>(
         &mut self,
         cx: &mut Context<'_>,
@@ -144,7 +145,8 @@ impl SplicePump {
         Poll::Ready(Ok(()))
     }
 
-    /// Tells whether the next bytes are likely to be a bulk, too.
+    /// Returns the way of the next bytes, after `moved` bytes have gone through a pipe and the reader has no more. If
+    /// it was a large amount of data, the next bytes are likely to be one too, and go through a pipe at once.
     fn way_after(&self, moved: usize) -> Way {
         if moved < 4 * self.by_buffer.size() { Way::Either } else { Way::Pipe(0) }
     }
@@ -173,7 +175,8 @@ fn fill(reader: BorrowedFd<'_>) -> io::Result<Filled> {
     }
 }
 
-/// Spends budget for as many bytes as the kernel has moved in one call, which are more than those of one read.
+/// Spends the budget for `count` bytes that the kernel has moved in one call: one operation for each 64 KiB, since one
+/// call may move many times as much as one read.
 pub(in crate::io) fn spend(count: usize) {
     (0..count / (64 * 1024)).for_each(|_| coop::spend());
 }

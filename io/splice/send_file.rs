@@ -1,4 +1,4 @@
-//! Writing the bytes of a file to a stream: by sendfile(2), or through a buffer.
+//! `send_file` writes the bytes of a file to a stream by sendfile(2), and `copy_file` through a buffer.
 
 use super::pump::spend;
 use super::sys;
@@ -14,28 +14,28 @@ use std::os::unix::fs::FileExt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-/// Writes `count` bytes of a file to a stream, from `offset` on, within the kernel where that is possible. Returns how
-/// many bytes that were: fewer if the file ends before.
+/// Writes `count` bytes of a file to a stream, starting at `offset`, within the kernel where that is possible. Returns
+/// the number of bytes written, which is less than `count` if the file ends earlier.
 ///
-/// The file's own position is neither used nor moved, so that several calls may send the same file at once. The writer
-/// is not flushed at the end.
+/// The position of the file is neither used nor moved, so several calls can send the same file at the same time. The
+/// writer is not flushed at the end.
 ///
-/// On Linux the kernel moves the bytes by sendfile(2), without copying them to user space. Where the system refuses
-/// that or cannot do it, and where a `SIGPIPE` would end the process, the bytes go through a buffer, as with
+/// On Linux, the kernel moves the bytes by sendfile(2), without copying them to user space. If the system does not have
+/// sendfile(2) or refuses it, or if a `SIGPIPE` would end the process, the bytes go through a buffer, as with
 /// [`copy_file`].
 ///
-/// What the kernel does not have in memory it fetches from the disk meanwhile, and the loop waits for
-/// that. Where this matters, send smaller pieces, or read the file on another thread
+/// Careful: if the kernel does not have the bytes in memory, it reads them from the disk, and the loop is blocked until
+/// they are there. If this matters, send smaller pieces, or read the file on another thread
 /// ([`spawn_blocking`](crate::task::spawn_blocking)).
 ///
 /// # Cancel safety
 ///
-/// Not cancel safe: how many bytes were written remains unknown.
+/// Not cancel safe: the number of bytes written is lost.
 ///
 /// # Errors
 ///
 /// Returns the errors of reading the file and of the writer, and [`WriteZero`](io::ErrorKind::WriteZero) if the writer
-/// takes nothing any more. A pipe or a socket in the place of the file is an error: it has no offsets.
+/// accepts no more bytes. Returns an error if `file` is a pipe or a socket, which have no offsets.
 ///
 /// # Examples
 ///
@@ -69,16 +69,16 @@ where
     Ok(count - sending.left)
 }
 
-/// Writes `count` bytes of a file to any writer, from `offset` on, through a buffer. Returns how many bytes that were:
-/// fewer if the file ends before.
+/// Writes `count` bytes of a file to any writer, starting at `offset`, through a buffer. Returns the number of bytes
+/// written, which is less than `count` if the file ends earlier.
 ///
-/// This is [`send_file`] for writers that the kernel cannot write to by itself, such as a stream of TLS. The file's own
-/// position is neither used nor moved, and the writer is not flushed at the end. The loop waits for the disk in the same
-/// way.
+/// Unlike [`send_file`], this function also works with writers that the kernel cannot write to, such as a TLS stream.
+/// The position of the file is neither used nor moved, and the writer is not flushed at the end. Reading from the
+/// disk blocks the loop in the same way.
 ///
 /// # Cancel safety
 ///
-/// Not cancel safe: how many bytes were written remains unknown.
+/// Not cancel safe: the number of bytes written is lost.
 ///
 /// # Errors
 ///
@@ -86,7 +86,7 @@ where
 ///
 /// # Panics
 ///
-/// Panics if the writer claims more bytes than it was given.
+/// Panics if the writer reports more bytes than the length of the buffer that it was given.
 ///
 /// # Examples
 ///
@@ -109,16 +109,18 @@ where
     Ok(count - sending.left)
 }
 
+/// The state of one call of `send_file` or `copy_file`.
 struct Sending<'a> {
     file: &'a File,
     offset: u64,
     left: u64,
-    /// What has been read, from `offset` on, and not been written.
+    /// The bytes at `offset` that have been read and not been written, as a range of a buffer.
     held: Option<(Buffer, Range<usize>)>,
 }
 
 impl Sending<'_> {
-    /// Ready with true when nothing is left or the file is at its end, and with false if the kernel refuses.
+    /// Sends the bytes by sendfile(2). Ready with `true` when no bytes are left or the file is at its end, and with
+    /// `false` if the kernel refuses.
     fn poll_by_kernel<W: AsyncWriteFd + ?Sized>(
         &mut self,
         cx: &mut Context<'_>,
@@ -144,7 +146,7 @@ impl Sending<'_> {
         Poll::Ready(Ok(true))
     }
 
-    /// Ready when nothing is left, or the file is at its end.
+    /// Writes the bytes through a buffer. Ready when no bytes are left, or the file is at its end.
     fn poll_by_buffer<W: AsyncWrite + ?Sized>(
         &mut self,
         cx: &mut Context<'_>,
@@ -160,7 +162,8 @@ impl Sending<'_> {
         Poll::Ready(Ok(()))
     }
 
-    /// Ready with the number of bytes that have been written; 0 at the end of the file.
+    /// Writes the held bytes, or reads some if there are none. Ready with the number of bytes written, which is 0 at
+    /// the end of the file.
     fn poll_piece<W: AsyncWrite + ?Sized>(
         &mut self,
         cx: &mut Context<'_>,
@@ -183,7 +186,7 @@ impl Sending<'_> {
             return Poll::Pending;
         };
         let count = written?;
-        assert!(count <= held.len(), "the writer claims to have written more than it was given");
+        assert!(count <= held.len(), "the writer reports more bytes than it was given");
         if count == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }

@@ -1,11 +1,11 @@
-//! Systems without splice(2) and sendfile(2) as Linux has them: all bytes go through a buffer.
+//! Replaces `sys.rs` on systems without the splice(2) and sendfile(2) of Linux. There, all bytes go through a buffer.
 
 use std::convert::Infallible;
 use std::fs::File;
 use std::io;
 use std::os::fd::BorrowedFd;
 
-/// A pipe to splice through, which does not exist here.
+/// A pipe to splice through. No value of this type can exist, since the system has no splice(2).
 pub(super) struct Pipe(Infallible);
 
 impl Pipe {
