@@ -104,7 +104,7 @@ impl AsyncRead for Repeat {
     }
 }
 
-macro_rules! takes_all {
+macro_rules! impl_write_all {
     ($($type:ty)*) => {$(
         impl AsyncWrite for $type {
             fn poll_write(
@@ -134,7 +134,7 @@ macro_rules! takes_all {
     )*};
 }
 
-takes_all! { Empty Sink }
+impl_write_all! { Empty Sink }
 
 super::tokio_traits::tokio_read_by_futures! { Empty; Repeat; }
 super::tokio_traits::tokio_write_by_futures! { Empty; Sink; }

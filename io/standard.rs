@@ -1,11 +1,11 @@
-//! Standard input, output and error, by readiness: no thread sits in a read, so a program ends when it
-//! wants to, and not when somebody presses Enter.
+//! Standard input, output and error, by readiness. No thread is blocked in a read, so a program can exit at any time,
+//! and not only after the user has pressed Enter.
 //!
-//! Nothing is buffered here, and nothing is changed about the descriptors, which belong to other
-//! programs as well; how they are used without waiting is said in `standard_sys.rs`. Each handle has a
-//! duplicate to register, or has opened the terminal for itself, so that there may be several.
+//! These streams have no buffer. They do not change the standard descriptors, because other programs share them;
+//! `standard_sys.rs` says how a descriptor in blocking mode is read and written without blocking. Each handle registers
+//! its own duplicate of the descriptor, or has opened the terminal for itself, so there can be several handles.
 
-use super::standard_sys::{Manner, standard};
+use super::standard_sys::{Access, standard};
 use crate::runtime::io::reactor::Direction;
 use crate::runtime::io::registered::{Owner, Registered};
 use futures_io::{AsyncRead, AsyncWrite};
@@ -16,36 +16,40 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// Standard input of this process. From [`stdin`].
+/// The standard input of this process, created by [`stdin`].
 ///
-/// A read takes what there is: of a terminal a line, of a pipe or a socket what has been written. It
-/// waits as long as nothing comes; a wait ends with its future, and holds up nobody. Nothing is read
-/// ahead, so what is not asked for is left to others.
+/// A read returns the bytes that are available: a line from a terminal, or what has been written to a pipe or a socket.
+/// It waits while there are none. The wait blocks neither the loop nor another thread, and it ends when its future is
+/// dropped. This type reads only as many bytes as the caller asks for. The other bytes remain for other readers of the
+/// same input.
 ///
-/// A regular file is read at once, and holds up the loop for as long as the disk takes.
+/// If standard input is a regular file, a read does not wait for readiness, and it blocks the loop for as long as the
+/// disk takes.
 pub struct Stdin {
     stream: Standard,
 }
 
-/// Standard output of this process. From [`stdout`].
+/// The standard output of this process, created by [`stdout`].
 ///
-/// A write is done when it returns, if in part; nothing is held back, and flushing does nothing. To
-/// write small pieces, put a [`BufWriter`](super::BufWriter) around it, and flush that.
+/// A write passes its bytes to the system before it returns, and it may write only a part of them. There is no
+/// buffer, so flushing does nothing. To write many small pieces, wrap this type in a [`BufWriter`](super::BufWriter)
+/// and flush that.
 ///
-/// What `print!` writes takes its own way, through std's buffer, which is written at the end of each
-/// line: finish the line, or flush it, before writing here. Several writers take turns piece by piece:
-/// a text that must not be torn apart is to be written by one task.
+/// The macro `print!` writes through a buffer of std, which is written at the end of each line. Finish the line, or
+/// flush std's standard output, before writing through this type. If several tasks write at the same time, their
+/// pieces may alternate. Let one task write each text that must stay in one piece.
 pub struct Stdout {
     stream: Standard,
 }
 
-/// Standard error of this process, as [`Stdout`]. From [`stderr`].
+/// The standard error of this process, created by [`stderr`]. It behaves in the same way as [`Stdout`].
 pub struct Stderr {
     stream: Standard,
 }
 
-/// Standard input, to be read without blocking the loop. Several handles may be made, and take from the
-/// same input.
+/// Returns a handle to standard input that reads without blocking the loop.
+///
+/// There can be several handles. They read from the same input, so each byte goes to one of them.
 ///
 /// # Examples
 ///
@@ -65,7 +69,7 @@ pub fn stdin() -> Stdin {
     Stdin { stream: Standard::new(libc::STDIN_FILENO) }
 }
 
-/// Standard output, to be written without blocking the loop.
+/// Returns a handle to standard output that writes without blocking the loop.
 ///
 /// # Examples
 ///
@@ -80,7 +84,7 @@ pub fn stdout() -> Stdout {
     Stdout { stream: Standard::new(libc::STDOUT_FILENO) }
 }
 
-/// Standard error, to be written without blocking the loop.
+/// Returns a handle to standard error that writes without blocking the loop.
 ///
 /// # Examples
 ///
@@ -95,27 +99,28 @@ pub fn stderr() -> Stderr {
     Stderr { stream: Standard::new(libc::STDERR_FILENO) }
 }
 
-/// A duplicate of a standard descriptor.
+/// A standard descriptor, and the file through which it is read or written.
 struct Standard {
     fd: RawFd,
-    /// None if it is closed: then nothing comes, and what is written goes nowhere, as with std.
-    open: Option<(Registered<File>, Manner)>,
+    /// A duplicate of the descriptor, or the terminal opened again. `None` if the descriptor is closed. In that case
+    /// reads return the end of the stream, and written bytes are discarded, as with std.
+    open: Option<(Registered<File>, Access)>,
 }
 
 impl Standard {
     fn new(fd: RawFd) -> Standard {
         let duplicate = standard(fd).try_clone_to_owned().ok().map(File::from);
         let open = duplicate.map(|file| {
-            let (file, manner) = Manner::of(file, fd == libc::STDIN_FILENO);
-            (Registered::new(file, Owner::StandardStream), manner)
+            let (file, access) = Access::of(file, fd == libc::STDIN_FILENO);
+            (Registered::new(file, Owner::StandardStream), access)
         });
         Standard { fd, open }
     }
 
     fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         match &self.open {
-            Some((io, manner)) if !buffer.is_empty() => {
-                io.poll_io(cx, Direction::Read, |file| manner.read(file, buffer))
+            Some((io, access)) if !buffer.is_empty() => {
+                io.poll_io(cx, Direction::Read, |file| access.read(file, buffer))
             }
             _ => Poll::Ready(Ok(0)),
         }
@@ -123,8 +128,8 @@ impl Standard {
 
     fn poll_write(&self, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
         match &self.open {
-            Some((io, manner)) if !buffer.is_empty() => {
-                io.poll_io(cx, Direction::Write, |file| manner.write(file, buffer))
+            Some((io, access)) if !buffer.is_empty() => {
+                io.poll_io(cx, Direction::Write, |file| access.write(file, buffer))
             }
             _ => Poll::Ready(Ok(buffer.len())),
         }
@@ -137,7 +142,7 @@ impl AsyncRead for Stdin {
     }
 }
 
-macro_rules! writes {
+macro_rules! impl_write {
     ($($type:ty)*) => {$(
         impl AsyncWrite for $type {
             fn poll_write(
@@ -148,12 +153,12 @@ macro_rules! writes {
                 self.stream.poll_write(cx, buffer)
             }
 
-            /// Nothing is held back here.
+            /// Does nothing: there is no buffer.
             fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
                 Poll::Ready(Ok(()))
             }
 
-            /// Does nothing: the descriptor is open for as long as the process is.
+            /// Does nothing: the descriptor stays open until the end of the process.
             fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
                 Poll::Ready(Ok(()))
             }
@@ -161,12 +166,12 @@ macro_rules! writes {
     )*};
 }
 
-writes! { Stdout Stderr }
+impl_write! { Stdout Stderr }
 
 super::tokio_traits::tokio_read_by_futures! { Stdin; }
 super::tokio_traits::tokio_write_by_futures! { Stdout; Stderr; }
 
-macro_rules! descriptors {
+macro_rules! impl_descriptor {
     ($($type:ident)*) => {$(
         impl AsFd for $type {
             fn as_fd(&self) -> BorrowedFd<'_> {
@@ -188,4 +193,4 @@ macro_rules! descriptors {
     )*};
 }
 
-descriptors! { Stdin Stdout Stderr }
+impl_descriptor! { Stdin Stdout Stderr }

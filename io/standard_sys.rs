@@ -1,15 +1,16 @@
-//! Reading and writing without waiting, on a descriptor that is not set to do so.
+//! Reads and writes that do not block, on a descriptor in blocking mode.
 //!
-//! `O_NONBLOCK` is no property of a descriptor but of the open file behind it, which is shared: with the
-//! shell, with whatever runs beside us, and with whatever comes after, which would find it set. So each
-//! call asks for itself: on a socket by `MSG_DONTWAIT`, on Linux by `RWF_NOWAIT`, see preadv2(2), which
-//! pipes know. Where the system does not know it, poll(2) is asked right before. Then the call does not
-//! wait either, unless another process takes just then what was there; and what is written is as much
-//! as there must be room for in a pipe if there is any.
+//! `O_NONBLOCK` is not a property of the descriptor but of the open file behind it, see open(2). The open file is
+//! shared with the shell, with programs that run at the same time and with programs that run later, and all of them
+//! would find the flag set. So each call asks for itself not to block: on a socket by `MSG_DONTWAIT`, and on Linux by
+//! `RWF_NOWAIT`, which pipes support, see preadv2(2). If the system does not support the flag, poll(2) is called
+//! right before the read or the write. The call can then only block if another process takes the bytes or the room at
+//! that moment. A write after poll(2) is no longer than the room that poll(2) guarantees for a pipe.
 //!
-//! A terminal knows no such call, and a write to it waits for all of its bytes, whatever poll(2) has
-//! said. It can be opened once more, though: an open file of our own, which may be non-blocking.
-#![expect(unsafe_code, reason = "calls that say for themselves that they must not wait")]
+//! A terminal supports neither flag, and a write to it blocks until all bytes are written, whatever poll(2) has
+//! reported. But a terminal can be opened again. This makes a new open file, which no other program shares and which
+//! can be non-blocking.
+#![expect(unsafe_code, reason = "reads and writes with a flag against blocking are foreign functions")]
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
@@ -18,78 +19,83 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-/// Such a piece fits in if any does: a pipe is reported to have room if it has for so many (`PIPE_BUF`,
-/// at least this by POSIX, and so on some systems).
-const PIECE: usize = 512;
+/// The longest write after poll(2), in bytes. poll(2) reports a pipe as writable if it has room for `PIPE_BUF` bytes.
+/// POSIX guarantees that this is at least 512, and on some systems it is no more.
+const MAX_PIECE: usize = 512;
 
-/// How a descriptor is to be used.
+/// The way in which a descriptor is read or written without blocking.
 #[derive(Debug)]
-pub(super) enum Manner {
-    /// As it is: a file, which never lets one wait for long, or a terminal opened to be non-blocking.
+pub(super) enum Access {
+    /// By plain calls: a regular file, on which no call blocks for long, or a terminal opened in non-blocking mode.
     Direct,
+    /// By calls with `MSG_DONTWAIT`.
     Socket,
-    /// A pipe, or a device. It is known whether the call can say not to wait.
-    Waits(AtomicBool),
+    /// By calls with `RWF_NOWAIT`, or after poll(2): a pipe, or a device. The flag is `false` once a call has shown
+    /// that `RWF_NOWAIT` is not supported.
+    Blocking(AtomicBool),
 }
 
-impl Manner {
-    /// What a descriptor is to be used by, and how. `is_read`, or else it is written.
-    pub(super) fn of(file: File, is_read: bool) -> (File, Manner) {
+impl Access {
+    /// Returns the file through which a descriptor is to be used, and the way to use it. `is_read` says whether it is
+    /// read or written.
+    pub(super) fn of(file: File, is_read: bool) -> (File, Access) {
         if file.is_terminal()
             && let Ok(own) = reopen(&file, is_read)
         {
-            return (own, Manner::Direct);
+            return (own, Access::Direct);
         }
-        let manner = Manner::of_type(&file);
-        (file, manner)
+        let access = Access::of_type(&file);
+        (file, access)
     }
 
-    fn of_type(file: &File) -> Manner {
+    fn of_type(file: &File) -> Access {
         match file.metadata().map(|data| data.file_type()) {
-            Ok(kind) if kind.is_socket() => Manner::Socket,
-            Ok(kind) if kind.is_fifo() || kind.is_char_device() => Manner::Waits(AtomicBool::new(true)),
-            _ => Manner::Direct,
+            Ok(kind) if kind.is_socket() => Access::Socket,
+            Ok(kind) if kind.is_fifo() || kind.is_char_device() => Access::Blocking(AtomicBool::new(true)),
+            _ => Access::Direct,
         }
     }
 
-    /// Reads what is there.
+    /// Reads the bytes that are available.
     pub(super) fn read(&self, file: &File, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
-            Manner::Direct => (&*file).read(buffer),
-            // SAFETY: the descriptor is open, and `buffer` has room for as much as it is long.
-            Manner::Socket => count(unsafe {
+            Access::Direct => (&*file).read(buffer),
+            // SAFETY: the descriptor is open, and `buffer` is valid for writes of its length.
+            Access::Socket => count(unsafe {
                 libc::recv(file.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), libc::MSG_DONTWAIT)
             }),
-            Manner::Waits(asks) => asking(asks, || read_nowait(file, buffer)).unwrap_or_else(|| {
-                poll(file.as_fd(), libc::POLLIN)?;
-                (&*file).read(buffer)
-            }),
+            Access::Blocking(has_nowait) => try_nowait(has_nowait, || read_nowait(file, buffer))
+                .unwrap_or_else(|| {
+                    poll(file.as_fd(), libc::POLLIN)?;
+                    (&*file).read(buffer)
+                }),
         }
     }
 
-    /// Writes what there is room for.
+    /// Writes as many bytes as there is room for.
     pub(super) fn write(&self, file: &File, buffer: &[u8]) -> io::Result<usize> {
         match self {
-            Manner::Direct => (&*file).write(buffer),
-            // SAFETY: the descriptor is open, and `buffer` is as long as it says.
-            Manner::Socket => count(unsafe {
+            Access::Direct => (&*file).write(buffer),
+            // SAFETY: the descriptor is open, and `buffer` is valid for reads of its length.
+            Access::Socket => count(unsafe {
                 let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
                 libc::send(file.as_raw_fd(), buffer.as_ptr().cast(), buffer.len(), flags)
             }),
-            Manner::Waits(asks) => asking(asks, || write_nowait(file, buffer)).unwrap_or_else(|| {
-                poll(file.as_fd(), libc::POLLOUT)?;
-                (&*file).write(&buffer[..buffer.len().min(PIECE)])
-            }),
+            Access::Blocking(has_nowait) => try_nowait(has_nowait, || write_nowait(file, buffer))
+                .unwrap_or_else(|| {
+                    poll(file.as_fd(), libc::POLLOUT)?;
+                    (&*file).write(&buffer[..buffer.len().min(MAX_PIECE)])
+                }),
         }
     }
 }
 
-/// Opens a terminal once more.
+/// Opens a terminal again, in non-blocking mode.
 fn reopen(terminal: &File, is_read: bool) -> io::Result<File> {
     let path = path_of(terminal)?;
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
     let own = File::options().read(is_read).write(!is_read).custom_flags(flags).open(path)?;
-    // Whatever is there, it must be the same.
+    // Check that the path has led to the same terminal.
     let (before, now) = (terminal.metadata()?, own.metadata()?);
     match before.rdev() == now.rdev() && own.is_terminal() {
         true => Ok(own),
@@ -97,9 +103,12 @@ fn reopen(terminal: &File, is_read: bool) -> io::Result<File> {
     }
 }
 
-/// Makes a call that says not to wait. None if that is not known here, now and ever after.
-fn asking(asks: &AtomicBool, call: impl FnOnce() -> io::Result<usize>) -> Option<io::Result<usize>> {
-    if !asks.load(Relaxed) {
+/// Makes a call with `RWF_NOWAIT`. Returns `None` if that is not supported, and then also on all later calls.
+fn try_nowait(
+    has_nowait: &AtomicBool,
+    call: impl FnOnce() -> io::Result<usize>,
+) -> Option<io::Result<usize>> {
+    if !has_nowait.load(Relaxed) {
         return None;
     }
     match call() {
@@ -109,31 +118,33 @@ fn asking(asks: &AtomicBool, call: impl FnOnce() -> io::Result<usize>) -> Option
                 Some(libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL | libc::EPERM)
             ) =>
         {
-            asks.store(false, Relaxed);
+            has_nowait.store(false, Relaxed);
             None
         }
         result => Some(result),
     }
 }
 
-/// [`WouldBlock`](io::ErrorKind::WouldBlock) unless a call would not wait now.
+/// Asks poll(2) whether a read or a write would block now. Returns [`WouldBlock`](io::ErrorKind::WouldBlock) if it
+/// would.
 fn poll(fd: BorrowedFd<'_>, events: i16) -> io::Result<()> {
-    let mut asked = libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 };
-    // SAFETY: it is one entry, which the kernel writes to.
-    match unsafe { libc::poll(&mut asked, 1, 0) } {
+    let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 };
+    // SAFETY: the array has one entry, to which the kernel may write.
+    match unsafe { libc::poll(&mut entry, 1, 0) } {
         0 => Err(io::ErrorKind::WouldBlock.into()),
-        // An error or a hang-up is for the call to tell.
+        // After an error or a hang-up, the read or the write that follows returns it.
         1.. => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
 }
 
-/// A standard descriptor, which is there for as long as the program is.
+/// Borrows a standard descriptor, which is open until the end of the program.
 pub(super) fn standard(fd: RawFd) -> BorrowedFd<'static> {
-    // SAFETY: std opens those that are closed at the start, and takes them for open, too.
+    // SAFETY: std opens those standard descriptors that are closed at the start, and relies itself on their being open.
     unsafe { BorrowedFd::borrow_raw(fd) }
 }
 
+/// Turns the result of a system call into a number of bytes, or into the error in `errno`.
 fn count(result: isize) -> io::Result<usize> {
     usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }
@@ -149,34 +160,36 @@ mod nowait {
     #[cfg(target_os = "linux")]
     use libc::TIOCGPTN;
 
-    /// The number of a terminal's other side, see ioctl_tty(2). The crate `libc` has no name for it there.
+    /// The request for the number of the other side of a terminal, see ioctl_tty(2). The crate `libc` does not define
+    /// it for Android.
     #[cfg(target_os = "android")]
     const TIOCGPTN: libc::Ioctl = 0x8004_5430_u32 as libc::Ioctl;
 
-    /// Also where the terminal's name is not known, as in many a container.
+    /// Returns a path at which the terminal can be opened again. This path also works if the name of the terminal is
+    /// not known, as in many containers.
     pub(super) fn path_of(terminal: &File) -> io::Result<PathBuf> {
         let mut number: libc::c_uint = 0;
-        // SAFETY: it sets one number.
+        // SAFETY: the call sets one number.
         match unsafe { libc::ioctl(terminal.as_raw_fd(), TIOCGPTN, &mut number) } {
-            // The side of a terminal's emulator: opened once more, it would be another terminal.
+            // This is the side of the terminal emulator. Opening it again would create another terminal.
             0 => Err(io::ErrorKind::Unsupported.into()),
             _ => Ok(format!("/proc/self/fd/{}", terminal.as_raw_fd()).into()),
         }
     }
 
-    /// Where the file is, and no offset.
-    const HERE: libc::off_t = -1;
+    /// The offset that stands for the current position of the file, see preadv2(2).
+    const CURRENT_POSITION: libc::off_t = -1;
 
     pub(super) fn read_nowait(file: &File, buffer: &mut [u8]) -> io::Result<usize> {
         let buffer = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
-        // SAFETY: the descriptor is open, and the one buffer has room for as much as it says.
-        count(unsafe { libc::preadv2(file.as_raw_fd(), &buffer, 1, HERE, libc::RWF_NOWAIT) })
+        // SAFETY: the descriptor is open, and the one buffer is valid for writes of its length.
+        count(unsafe { libc::preadv2(file.as_raw_fd(), &buffer, 1, CURRENT_POSITION, libc::RWF_NOWAIT) })
     }
 
     pub(super) fn write_nowait(file: &File, buffer: &[u8]) -> io::Result<usize> {
         let buffer = libc::iovec { iov_base: buffer.as_ptr().cast_mut().cast(), iov_len: buffer.len() };
-        // SAFETY: the descriptor is open, and the kernel only reads the one buffer.
-        count(unsafe { libc::pwritev2(file.as_raw_fd(), &buffer, 1, HERE, libc::RWF_NOWAIT) })
+        // SAFETY: the descriptor is open, and the one buffer is valid for reads. The kernel does not write to it.
+        count(unsafe { libc::pwritev2(file.as_raw_fd(), &buffer, 1, CURRENT_POSITION, libc::RWF_NOWAIT) })
     }
 }
 
@@ -186,12 +199,12 @@ mod without_nowait {
     use std::ffi::{CStr, OsStr};
     use std::os::unix::ffi::OsStrExt;
 
-    /// As ttyname(3) has it.
+    /// Returns the path of the terminal, by ttyname(3).
     pub(super) fn path_of(terminal: &File) -> io::Result<PathBuf> {
         let mut name = [0; 256];
-        // SAFETY: the array is as long as said, and ends with a zero if the call succeeds.
+        // SAFETY: the array has the given length, and contains a string with a zero at its end if the call succeeds.
         match unsafe { libc::ttyname_r(terminal.as_raw_fd(), name.as_mut_ptr(), name.len()) } {
-            // SAFETY: as said.
+            // SAFETY: the call has succeeded.
             0 => Ok(OsStr::from_bytes(unsafe { CStr::from_ptr(name.as_ptr()) }.to_bytes()).into()),
             error => Err(io::Error::from_raw_os_error(error)),
         }
@@ -213,21 +226,21 @@ mod tests {
     use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
 
-    fn manner(fd: impl Into<OwnedFd>, asks: bool) -> (File, Manner) {
+    fn access(fd: impl Into<OwnedFd>, has_nowait: bool) -> (File, Access) {
         let file = File::from(fd.into());
-        match Manner::of_type(&file) {
-            Manner::Waits(_) => (file, Manner::Waits(AtomicBool::new(asks))),
+        match Access::of_type(&file) {
+            Access::Blocking(_) => (file, Access::Blocking(AtomicBool::new(has_nowait))),
             other => (file, other),
         }
     }
 
-    /// Both ways: asking the call not to wait, where that is known, and poll(2) before.
+    /// Tests both ways: a call with `RWF_NOWAIT`, where the system supports it, and poll(2) before the call.
     #[test]
-    fn a_pipe_that_blocks_is_read_and_filled_without_waiting() {
-        for asks in [true, false] {
+    fn a_pipe_in_blocking_mode_is_read_and_filled_without_blocking() {
+        for has_nowait in [true, false] {
             let (reader, writer) = io::pipe().unwrap();
             let ((reader, how_to_read), (writer, how_to_write)) =
-                (manner(reader, asks), manner(writer, asks));
+                (access(reader, has_nowait), access(writer, has_nowait));
             let mut buffer = [0; 4096];
             assert_eq!(how_to_read.read(&reader, &mut buffer).unwrap_err().kind(), WouldBlock);
             let mut written = 0;
@@ -251,10 +264,10 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_that_blocks_likewise() {
+    fn a_socket_in_blocking_mode_is_read_and_filled_without_blocking() {
         let (a, b) = UnixStream::pair().unwrap();
-        let ((a, how), (b, _)) = (manner(a, true), manner(b, true));
-        assert!(matches!(how, Manner::Socket));
+        let ((a, how), (b, _)) = (access(a, true), access(b, true));
+        assert!(matches!(how, Access::Socket));
         assert_eq!(how.read(&a, &mut [0; 10]).unwrap_err().kind(), WouldBlock);
         while how.write(&b, &[7; 4096]).is_ok() {}
         assert_eq!(how.write(&b, &[7; 4096]).unwrap_err().kind(), WouldBlock);
@@ -267,11 +280,11 @@ mod tests {
     #[test]
     fn files_and_the_null_device_are_always_ready() {
         let null = File::options().read(true).write(true).open("/dev/null").unwrap();
-        let how = Manner::of_type(&null);
+        let how = Access::of_type(&null);
         assert_eq!((how.read(&null, &mut [0; 9]).unwrap(), how.write(&null, &[0; 9]).unwrap()), (0, 9));
         let own = File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).unwrap();
-        let how = Manner::of_type(&own);
-        assert!(matches!(how, Manner::Direct));
+        let how = Access::of_type(&own);
+        assert!(matches!(how, Access::Direct));
         assert_eq!(how.read(&own, &mut [0; 9]).unwrap(), 9);
     }
 }

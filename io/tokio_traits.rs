@@ -1,12 +1,13 @@
-//! The traits of tokio's `io`, for streams that have those of futures-io and no descriptor: feature `tokio-io`.
+//! The traits of `tokio::io` for streams without a descriptor, on top of the traits of futures-io (feature `tokio-io`).
 //!
-//! What is read from memory or by a wrapper has its room initialised, once: a
-//! [`ReadBuf`](tokio::io::ReadBuf) knows how far it is. Descriptors are read without that, see
-//! `net/tokio_traits.rs`.
+//! A read initializes the buffer of the caller first. That happens once for each buffer, since a
+//! [`ReadBuf`](tokio::io::ReadBuf) remembers how much of it is initialized. Descriptors are read into uninitialized
+//! buffers, see `net/tokio_traits.rs`.
 //!
-//! Without the feature, `tokio_traits_disabled.rs` stands in the place of this file.
+//! Without the feature, `tokio_traits_disabled.rs` replaces this file.
 
-/// Reading by way of futures-io's trait, for `Unpin` types of whose parameters some read.
+/// Implements tokio's `AsyncRead` for types that implement the `AsyncRead` of futures-io. Each type is followed by its
+/// parameters and their bounds. The parameters must be `Unpin`.
 macro_rules! tokio_read_by_futures {
     ($($type:ty $(, $parameter:ident: $bound:path)*;)*) => {$(
         #[cfg_attr(docsrs, doc(cfg(feature = "tokio-io")))]
@@ -23,7 +24,7 @@ macro_rules! tokio_read_by_futures {
     )*};
 }
 
-/// Writing, likewise.
+/// Implements tokio's `AsyncWrite` for types that implement the `AsyncWrite` of futures-io, in the same way.
 macro_rules! tokio_write_by_futures {
     ($($type:ty $(, $parameter:ident: $bound:path)*;)*) => {$(
         #[cfg_attr(docsrs, doc(cfg(feature = "tokio-io")))]
@@ -44,7 +45,7 @@ macro_rules! tokio_write_by_futures {
                 ::futures_io::AsyncWrite::poll_write_vectored(self, cx, buffers)
             }
 
-            /// Several buffers are at worst written one by one.
+            /// Returns `true`: every stream accepts several buffers, even if it writes only the first of them.
             fn is_write_vectored(&self) -> bool {
                 true
             }

@@ -1,5 +1,5 @@
-//! Without the feature `tokio-io`, streams do not have the traits of tokio.
-#![allow(unused_imports, reason = "which of the streams are compiled depends on other features")]
+//! Replaces `tokio_traits.rs` if the feature `tokio-io` is off. The macros then implement nothing.
+#![allow(unused_imports, reason = "other features decide which streams are compiled and use these macros")]
 
 macro_rules! no_trait {
     ($($anything:tt)*) => {};
