@@ -1,7 +1,7 @@
-//! Chat: many clients, and each line goes to all of them.
+//! Chat: a server that sends each line of a client to all other clients.
 //!
-//! The tasks of all clients share one room, an `Rc<RefCell<…>>`: tasks of a single-threaded runtime
-//! need no lock, and between two `await`s nobody else runs.
+//! The tasks of all clients share one room, an `Rc<RefCell<…>>`. Tasks of a single-threaded runtime need no lock:
+//! between two `await`s of a task, no other task runs.
 //!
 //! ```text
 //! cargo run --example chat                         # on 127.0.0.1:7001
@@ -9,11 +9,11 @@
 //! nc 127.0.0.1 7001                                # in two or more other terminals
 //! ```
 //!
-//! A client says its name first, then whatever it likes. One that reads too slowly must neither
-//! hold the others up nor make the server keep ever more lines for it: its queue is the socket's
-//! send buffer in the kernel, and who lets that run full is thrown out.
+//! A client sends its name first, and then its lines. A client that reads too slowly must not delay the others, and
+//! must not make the server store more and more lines for it. So the only queue for a client is the send buffer of
+//! its socket in the kernel, and the server disconnects a client whose send buffer is full.
 //!
-//! Ctrl-C ends the server, and with it all connections.
+//! Ctrl-C ends the server and all connections.
 
 use runtime::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use runtime::net::{TcpListener, TcpStream};
@@ -26,7 +26,7 @@ use std::rc::Rc;
 
 const DEFAULT_ADDRESS: &str = "127.0.0.1:7001";
 
-/// A longer line is cut into several: nobody can make the server gather one without end.
+/// The longest line in bytes. A longer line is split, so that no client can make the server store a line without end.
 const LONGEST_LINE: u64 = 1000;
 
 #[runtime::main]
@@ -51,36 +51,36 @@ async fn serve(listener: TcpListener) -> ! {
         match listener.accept().await {
             Ok((stream, _)) => {
                 let room = room.clone();
-                // Whatever ends a connection, by its end the seat is free: see `Seat`.
+                // Dropping its `Member` removes the client from the room, however the connection ends.
                 drop(runtime::spawn(async move { chat(&stream.into(), &room).await }));
             }
-            // Out of descriptors, perhaps. The listener rests before it tries again.
+            // The process may have no more descriptors. The listener waits by itself before the next attempt.
             Err(error) => eprintln!("chat: cannot accept for now: {error}"),
         }
     }
 }
 
-/// The life of one client.
+/// Serves one client until it disconnects.
 async fn chat(stream: &Rc<TcpStream>, room: &Rc<Room>) -> io::Result<()> {
     let mut lines = BufReader::new(&**stream);
     send(stream, "What is your name?\n");
-    let seat = loop {
+    let member = loop {
         let Some(name) = next_line(&mut lines).await? else { return Ok(()) };
-        match Seat::take(room, &name, stream) {
-            Some(seat) => break seat,
+        match Member::join(room, &name, stream) {
+            Some(member) => break member,
             None => send(stream, "That name is empty or taken. What else may we call you?\n"),
         }
     };
     while let Some(line) = next_line(&mut lines).await? {
         if !line.is_empty() {
-            room.tell_others(&seat.name, &format!("{}: {line}\n", seat.name));
+            room.tell_others(&member.name, &format!("{}: {line}\n", member.name));
         }
     }
     Ok(())
 }
 
-/// The next line without its end, and without what would move the cursors of others about.
-/// `None` when the client has gone.
+/// Returns the next line without its end and without control characters, which could move the cursors of other clients'
+/// terminals. Returns `None` when the client has disconnected.
 async fn next_line(lines: &mut BufReader<&TcpStream>) -> io::Result<Option<String>> {
     let mut line = Vec::new();
     if lines.take(LONGEST_LINE).read_until(b'\n', &mut line).await? == 0 {
@@ -91,7 +91,7 @@ async fn next_line(lines: &mut BufReader<&TcpStream>) -> io::Result<Option<Strin
     Ok(Some(printable.trim().to_owned()))
 }
 
-/// Who is there, by name.
+/// The members by name.
 #[derive(Default)]
 struct Room {
     members: RefCell<BTreeMap<String, Rc<TcpStream>>>,
@@ -99,29 +99,30 @@ struct Room {
 
 impl Room {
     fn tell_others(&self, name: &str, line: &str) {
-        // There is no `await` under this borrow, so nobody comes or goes meanwhile.
+        // There is no `await` under this borrow, so no client joins or leaves meanwhile.
         for (_, stream) in self.members.borrow().iter().filter(|(other, _)| *other != name) {
             send(stream, line);
         }
     }
 }
 
-/// Sends a whole line without waiting, or closes the connection; its task then reads the end of it.
+/// Sends a whole line without waiting. If that is not possible, shuts the connection down, and the client's task then
+/// reads the end of the stream.
 fn send(stream: &TcpStream, line: &str) {
     if !matches!(stream.try_write(line.as_bytes()), Ok(count) if count == line.len()) {
-        // An error would mean that it is closed already.
+        // An error would mean that the connection is closed already.
         let _ = stream.shutdown_std(Shutdown::Both);
     }
 }
 
-/// A member's place in the room, for as long as its task lives.
-struct Seat {
+/// A client that is in the room. Dropping it removes the client from the room.
+struct Member {
     room: Rc<Room>,
     name: String,
 }
 
-impl Seat {
-    fn take(room: &Rc<Room>, name: &str, stream: &Rc<TcpStream>) -> Option<Seat> {
+impl Member {
+    fn join(room: &Rc<Room>, name: &str, stream: &Rc<TcpStream>) -> Option<Member> {
         let mut members = room.members.borrow_mut();
         if name.is_empty() || members.contains_key(name) {
             return None;
@@ -132,12 +133,12 @@ impl Seat {
         members.insert(name.to_owned(), stream.clone());
         drop(members);
         room.tell_others(name, &format!("* {name} has come\n"));
-        Some(Seat { room: room.clone(), name: name.to_owned() })
+        Some(Member { room: room.clone(), name: name.to_owned() })
     }
 }
 
-/// However the task ends: by the client, an error, a panic.
-impl Drop for Seat {
+/// Removes the client from the room, however its task ends: by the client, by an error or by a panic.
+impl Drop for Member {
     fn drop(&mut self) {
         self.room.members.borrow_mut().remove(&self.name);
         self.room.tell_others(&self.name, &format!("* {} has left\n", self.name));

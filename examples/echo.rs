@@ -1,28 +1,28 @@
-//! Echo: a server that sends back whatever it is sent.
+//! Echo: a server that sends all bytes back to the client that has sent them.
 //!
-//! One task accepts, and each connection gets a task of its own with a buffer of its own: code as
-//! plain as with a thread for each, at a few kilobytes and no thread for each. Tens of thousands of
-//! connections are a matter of the system's limits alone.
+//! One task accepts connections, and each connection has its own task with its own buffer. The code is as simple as
+//! with one thread for each connection, but a connection costs a few kilobytes and no thread. Only the limits of the
+//! system restrict the number of connections; tens of thousands are possible.
 //!
 //! ```text
 //! cargo run --release --example echo                       # on 127.0.0.1:7000
-//! cargo run --release --example echo -- 0.0.0.0:7000       # or elsewhere; port 0 takes any free one
+//! cargo run --release --example echo -- 0.0.0.0:7000       # or elsewhere; port 0 means any free port
 //! ```
 //!
-//! Talk to it from another terminal, by hand or by the thousand:
+//! Connect to it from another terminal, by hand or with thousands of connections:
 //!
 //! ```text
 //! nc 127.0.0.1 7000
 //! cargo run --release --example echo_client -- 127.0.0.1:7000 --connections 9000 --messages 20
 //! ```
 //!
-//! Each connection takes one descriptor, and `ulimit -n`, often 1024, says how many a process may
-//! have. When they run out the server says so and goes on: those who are connected are served, and
-//! new ones wait in the listener's queue until somebody leaves.
+//! Each connection takes one descriptor. `ulimit -n` shows how many descriptors a process may have; often it is 1024.
+//! If the server has no more descriptors, it reports that and continues: it serves the open connections, and new
+//! connections wait in the kernel's accept queue until a client disconnects.
 //!
-//! Ctrl-C ends it. The library does not handle signals yet, so this is what SIGINT does by default:
-//! the process is gone at once, the kernel closes the connections, and what was on its way through
-//! the server is lost. For an echo that is good enough.
+//! Ctrl-C ends the server. The library does not handle signals yet, so SIGINT has its default effect: the process ends
+//! immediately, the kernel closes the connections, and bytes on their way through the server are lost. For an echo
+//! server this is good enough.
 
 use runtime::io::{AsyncReadExt, AsyncWriteExt};
 use runtime::net::{TcpListener, TcpStream};
@@ -32,12 +32,13 @@ use std::process::ExitCode;
 
 const DEFAULT_ADDRESS: &str = "127.0.0.1:7000";
 
-/// Each connection has that much: for short messages it is plenty, and ten thousand take 40 MB.
+/// The size of the buffer of each connection, in bytes. This is enough for short messages, and the buffers of ten
+/// thousand connections take 40 MB.
 const BUFFER_SIZE: usize = 4096;
 
-/// As long as accepting fails it is tried anew ten times a second; once in this while is enough to
-/// hear of it.
-const QUIET: Duration = Duration::from_secs(10);
+/// The shortest time between two reports of a failing accept. The listener tries again about ten times a second, and
+/// not every attempt needs a line.
+const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
 #[runtime::main]
 async fn main() -> ExitCode {
@@ -68,22 +69,22 @@ async fn listen(address: &str) -> io::Result<TcpListener> {
     Ok(listener)
 }
 
-/// Gives each connection its task, for ever.
+/// Accepts connections without end, and spawns a task for each of them.
 async fn accept(listener: TcpListener) -> ! {
     let mut reported: Option<Instant> = None;
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                // The handle is dropped, so the task goes by itself, and ends with the connection.
+                // The dropped handle detaches the task, which ends with its connection.
                 drop(runtime::spawn(async move {
                     if let Err(error) = echo(stream).await {
                         report(&peer, &error);
                     }
                 }));
             }
-            // No reason to give up, nor to wait here: after an error the listener rests by itself.
+            // The loop need not wait here. After an error, the listener waits by itself before the next attempt.
             Err(error) => {
-                if reported.is_none_or(|instant| instant.elapsed() > QUIET) {
+                if reported.is_none_or(|instant| instant.elapsed() > REPORT_INTERVAL) {
                     reported = Some(Instant::now());
                     eprintln!("echo: cannot accept for now, will try again: {error}");
                     if error.raw_os_error() == Some(libc::EMFILE) {
@@ -97,7 +98,7 @@ async fn accept(listener: TcpListener) -> ! {
 
 /// Serves one connection until its end.
 async fn echo(mut stream: TcpStream) -> io::Result<()> {
-    // Else the last piece of a long message waits for the client's next acknowledgement, some 40 ms.
+    // Otherwise the last piece of a long message waits about 40 ms for the client's next acknowledgement.
     stream.set_nodelay(true)?;
     let mut buffer = vec![0; BUFFER_SIZE];
     loop {
@@ -109,7 +110,7 @@ async fn echo(mut stream: TcpStream) -> io::Result<()> {
     }
 }
 
-/// A client that just goes away is an everyday end; anything else is worth a line.
+/// Reports an error of a connection, unless the client has just disconnected, which is an ordinary end.
 fn report(peer: &std::net::SocketAddr, error: &io::Error) {
     if !matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) {
         eprintln!("echo: {peer}: {error}");

@@ -1,7 +1,7 @@
-//! Echo client: load for the `echo` server, and a check that it loses nothing.
+//! Echo client: puts load on the `echo` server, and checks that the server loses no bytes.
 //!
-//! It opens all its connections first, some at a time. Then each of them sends a message, waits for
-//! it to come back, compares every byte, and sends the next, all connections at once.
+//! The client first opens all its connections, some at a time. Then all connections work at the same time: each one
+//! sends a message, waits for the answer, compares every byte, and sends the next message.
 //!
 //! ```text
 //! cargo run --release --example echo                                     # in another terminal
@@ -10,9 +10,9 @@
 //! cargo run --release --example echo_client -- --connections 9000 --messages 1 --hold 60    # then idle
 //! ```
 //!
-//! It prints how many messages came back, at what rate and after what time, and ends with code 1 if
-//! anything was lost or changed. Both sides need a descriptor for each connection: for more than a
-//! thousand say `ulimit -n 20000` in both terminals first.
+//! The client prints the number of answers, their rate and their latencies, and ends with code 1 if a message was
+//! lost or changed. Both sides need a descriptor for each connection. For more than a thousand connections, run
+//! `ulimit -n 20000` in both terminals first.
 
 use futures_lite::future::try_zip;
 use runtime::io::{AsyncReadExt, AsyncWriteExt};
@@ -27,13 +27,13 @@ use std::rc::Rc;
 const USAGE: &str =
     "usage: echo_client [ADDRESS] [--connections N] [--messages N] [--size BYTES] [--hold SECONDS]";
 
-/// How many connections are being opened at a time: fewer than any listener's queue has room for.
+/// The number of connections that are opened at the same time. Every listener's queue has room for this many.
 const CONNECTING: usize = 100;
 
-/// A message that has not come back by then counts as lost, and its connection is given up.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The time after which a message without an answer counts as lost. The client then gives the connection up.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How many errors are printed; when one connection fails, thousands are likely to.
+/// The number of errors that are printed. When one connection fails, thousands are likely to fail.
 const ERRORS_SHOWN: usize = 3;
 
 struct Options {
@@ -76,14 +76,14 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
     (options.connections > 0 && options.size > 0).then_some(options)
 }
 
-/// Whether all is well.
+/// Runs the client. Returns `true` if all messages have come back unchanged.
 async fn run(options: Options) -> Result<bool, String> {
     let Options { address, connections, messages, size, hold } = options;
     let start = Instant::now();
     let streams = connect_all(&address, connections).await?;
     println!("{connections} connections to {address} open after {:.2?}", start.elapsed());
 
-    // Shared by all tasks without a lock: they are on one thread.
+    // All tasks share this without a lock, since they run on one thread.
     let latencies = Rc::new(RefCell::new(Vec::new()));
     let start = Instant::now();
     let talk = |(number, stream)| runtime::spawn(talk(stream, number, messages, size, latencies.clone()));
@@ -118,7 +118,7 @@ async fn run(options: Options) -> Result<bool, String> {
     Ok(errors == 0 && came == sent)
 }
 
-/// Opens that many connections, [`CONNECTING`] at a time.
+/// Opens `count` connections, [`CONNECTING`] at a time.
 async fn connect_all(address: &str, count: usize) -> Result<Vec<TcpStream>, String> {
     let addresses = lookup_host(address).await.map_err(|error| format!("{address}: {error}"))?;
     let addresses: Rc<[SocketAddr]> = addresses.collect();
@@ -144,17 +144,17 @@ async fn connect_all(address: &str, count: usize) -> Result<Vec<TcpStream>, Stri
     Ok(streams)
 }
 
-/// Opens one connection after the other, as long as any are left to be opened.
+/// Opens one connection after the other, until none are left to be opened.
 async fn connect_some(addresses: Rc<[SocketAddr]>, left: Rc<Cell<usize>>) -> io::Result<Vec<TcpStream>> {
     let mut streams = Vec::new();
     while let Some(rest) = left.get().checked_sub(1) {
         left.set(rest);
-        streams.push(timeout(PATIENCE, TcpStream::connect(&addresses[..])).await??);
+        streams.push(timeout(ANSWER_TIMEOUT, TcpStream::connect(&addresses[..])).await??);
     }
     Ok(streams)
 }
 
-/// Sends messages and compares what comes back. Gives the connection back, still open.
+/// Sends messages and compares the answers. Returns the connection, which is still open.
 async fn talk(
     mut stream: TcpStream,
     number: usize,
@@ -165,22 +165,22 @@ async fn talk(
     stream.set_nodelay(true).map_err(|error| format!("connection {number}: {error}"))?;
     let (mut message, mut answer) = (vec![0; size], vec![0; size]);
     for count in 0..messages {
-        // No two messages in a row are alike, nor those of two neighbours.
+        // Two consecutive messages of a connection differ, and so do the messages of two neighbouring connections.
         for (index, byte) in message.iter_mut().enumerate() {
             *byte = (number * 31 + count * 7 + index) as u8;
         }
         let start = Instant::now();
         let (mut reader, mut writer) = stream.split();
-        // Both at once: a message larger than all buffers on its way has to be read while it is
-        // still being written.
+        // Write and read at the same time: if a message is larger than all buffers between the two sides, its
+        // beginning has to be read while its end is being written.
         let exchange = try_zip(writer.write_all(&message), reader.read_exact(&mut answer));
-        match timeout(PATIENCE, exchange).await {
+        match timeout(ANSWER_TIMEOUT, exchange).await {
             Ok(Ok(_)) if answer == message => latencies.borrow_mut().push(start.elapsed()),
             Ok(Ok(_)) => return Err(format!("connection {number}: message {count} came back changed")),
             Ok(Err(error)) => return Err(format!("connection {number}, message {count}: {error}")),
             Err(_) => {
                 return Err(format!(
-                    "connection {number}: message {count} did not come back in {PATIENCE:?}"
+                    "connection {number}: message {count} did not come back in {ANSWER_TIMEOUT:?}"
                 ));
             }
         }

@@ -1,7 +1,7 @@
-//! Hello: the smallest program that does something at the same time as something else.
+//! Hello: the smallest program in which two things happen at the same time.
 //!
-//! `#[runtime::main]` makes a runtime, turns its loop until `main` is done, and drops it. A task is
-//! spawned, sleeps, and is awaited; meanwhile `main` goes on. All of it is one thread.
+//! `#[runtime::main]` creates a runtime, runs its loop until `main` returns, and drops it. The program spawns a task
+//! that sleeps, continues in `main` meanwhile, and then awaits the task. All of it runs on one thread.
 //!
 //! ```text
 //! cargo run --example hello
@@ -18,7 +18,7 @@ async fn main() -> Result<(), JoinError> {
     });
     println!("hello…");
 
-    // Awaiting the handle gives what the task has returned, or an error if it has panicked.
+    // The handle returns the output of the task, or an error if the task has panicked.
     let name = task.await?;
     println!("…{name}");
     Ok(())

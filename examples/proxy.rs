@@ -1,24 +1,24 @@
-//! Proxy: forwards TCP connections, both ways at once.
+//! Proxy: forwards TCP connections, in both directions at the same time.
 //!
 //! ```text
 //! cargo run --release --example proxy -- 127.0.0.1:7002 127.0.0.1:7000     # LISTEN TARGET
 //! nc 127.0.0.1 7002                                                        # talks to port 7000
-//! cargo run --release --example echo_client -- 127.0.0.1:7002              # loads it, if that is `echo`
+//! cargo run --release --example echo_client -- 127.0.0.1:7002              # puts load on it, if port 7000 is `echo`
 //! ```
 //!
-//! The two directions end one by one: when a side has said all it wants to say, the other side is
-//! told just that, and may go on answering. `nc -N`, HTTP/1.0 and many a protocol in which the end
-//! of the question starts the answer depend on it. An error in either direction ends both.
+//! The two directions end one by one. When one side has sent its last byte, the proxy passes this end on to the other
+//! side, which can continue to answer. `nc -N`, HTTP/1.0 and all protocols in which the answer begins after the end of
+//! the request depend on this. An error in either direction ends both.
 //!
-//! On Linux, a bulk of bytes goes from socket to socket within the kernel, by splice(2). With `--plain`
-//! in front of LISTEN, all bytes go through buffers of 8 KiB, the size that std and tokio use. To compare the two, send
-//! a gigabyte through each, and look at the CPU time that the proxy has used (`ps -o time,cmd -C proxy`).
+//! On Linux, large amounts of data go from socket to socket within the kernel, by splice(2). With `--plain` in front of
+//! LISTEN, all bytes go through buffers of 8 KiB, the size that std and tokio use. To compare the two, send a gigabyte
+//! through each, and look at the CPU time that the proxy has used (`ps -o time,cmd -C proxy`).
 //!
 //! ```text
 //! nc -l 7000 >/dev/null &  head -c 1G /dev/zero | nc -N 127.0.0.1 7002
 //! ```
 //!
-//! A connection that is silent holds no buffer. Ctrl-C ends the proxy, and with it all connections.
+//! A silent connection holds no buffer. Ctrl-C ends the proxy and all connections.
 
 use runtime::io::{copy_bidirectional_with_sizes, splice_bidirectional};
 use runtime::net::{TcpListener, TcpStream};
@@ -27,11 +27,12 @@ use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 use std::rc::Rc;
 
-/// The kernel alone would try to reach a silent target for two minutes.
-const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+/// The time limit for connecting to the target. Without it, the kernel would try to reach a silent target for two
+/// minutes.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The size of the buffers of a plain copy.
-const USUAL: usize = 8 * 1024;
+/// The size of the buffers of a plain copy, in bytes.
+const PLAIN_BUFFER_SIZE: usize = 8 * 1024;
 
 #[runtime::main]
 async fn main() -> ExitCode {
@@ -62,30 +63,33 @@ async fn main() -> ExitCode {
                     }
                 }));
             }
-            // Out of descriptors, perhaps. The listener rests before it tries again.
+            // The process may have no more descriptors. The listener waits by itself before the next attempt.
             Err(error) => eprintln!("proxy: cannot accept for now: {error}"),
         }
     }
 }
 
-/// Connects a client to the target, until both have said all they had to say.
+/// Connects a client to the target, and forwards bytes until both have closed their directions.
 async fn forward(mut client: TcpStream, target: &str, is_plain: bool) -> io::Result<()> {
-    let mut server = match timeout(CONNECT_WITHIN, TcpStream::connect(target)).await {
+    let mut server = match timeout(CONNECT_TIMEOUT, TcpStream::connect(target)).await {
         Ok(connected) => connected?,
         Err(_) => {
-            return Err(io::Error::new(ErrorKind::TimedOut, format!("no answer in {CONNECT_WITHIN:?}")));
+            return Err(io::Error::new(ErrorKind::TimedOut, format!("no answer in {CONNECT_TIMEOUT:?}")));
         }
     };
-    // What comes in small pieces goes on in small pieces, without waiting for more.
+    // Small pieces are forwarded at once, without waiting for more bytes.
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
-    // Both ways in this one task. An error in one ends both, and drops both sockets.
+    // This one task copies in both directions. An error in one direction ends both, and then both sockets are dropped.
     let copied = match is_plain {
-        true => copy_bidirectional_with_sizes(&mut client, &mut server, USUAL, USUAL).await,
+        true => {
+            copy_bidirectional_with_sizes(&mut client, &mut server, PLAIN_BUFFER_SIZE, PLAIN_BUFFER_SIZE)
+                .await
+        }
         false => splice_bidirectional(&mut client, &mut server).await,
     };
     match copied {
-        // Somebody has gone without taking leave, and the other side has just been told.
+        // One side has disconnected without closing its direction. The other side sees that when its socket is dropped.
         Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => Ok(()),
         result => result.map(drop),
     }

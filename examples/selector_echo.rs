@@ -1,24 +1,24 @@
-//! Selector echo: the server of the `echo` example without async, on any mechanism.
+//! Selector echo: the server of the `echo` example without async code, on any selector.
 //!
-//! One loop waits in a [`Selector`] and does by hand what a runtime does by itself: it keeps what each
-//! connection has yet to send, and an interest to go with it. The same code serves level- and
-//! edge-triggered mechanisms alike; the notes below say where that takes care.
+//! One loop waits in a [`Selector`] and does by hand what a runtime does by itself: it stores the bytes that each
+//! connection has not sent yet, and registers the interest that follows from them. The same code works with
+//! level-triggered and edge-triggered selectors. Comments show where it has to be careful for that.
 //!
 //! ```text
-//! cargo run --release --example selector_echo                          # the best there is, on 127.0.0.1:7000
+//! cargo run --release --example selector_echo                          # the best selector, on 127.0.0.1:7000
 //! cargo run --release --example selector_echo -- poll                  # or epoll, epoll-level, kqueue, select
-//! cargo run --release --example selector_echo -- poll 0.0.0.0:7000     # or elsewhere; port 0 takes any free one
+//! cargo run --release --example selector_echo -- poll 0.0.0.0:7000     # or elsewhere; port 0 means any free port
 //! ```
 //!
-//! Talk to it from another terminal, by hand or by the thousand:
+//! Connect to it from another terminal, by hand or with thousands of connections:
 //!
 //! ```text
 //! nc 127.0.0.1 7000
 //! cargo run --release --example echo_client -- 127.0.0.1:7000 --connections 9000 --messages 20
 //! ```
 //!
-//! Each connection takes one descriptor, so for more than a thousand say `ulimit -n 20000` in both
-//! terminals first. `select` serves no more than about a thousand, and turns the others away.
+//! Each connection takes one descriptor. For more than a thousand connections, run `ulimit -n 20000` in both terminals
+//! first. With `select`, the server serves about a thousand connections at most, and closes further ones.
 
 use runtime::io::Interest;
 use runtime::selector::{Events, Kind, Selector};
@@ -31,30 +31,30 @@ use std::time::{Duration, Instant};
 
 const DEFAULT_ADDRESS: &str = "127.0.0.1:7000";
 
-/// Events taken from one wait.
-const ROOM: usize = 1024;
+/// The maximum number of events that one wait returns.
+const EVENTS_PER_WAIT: usize = 1024;
 
-/// One buffer serves all: a connection keeps only what it could not send.
+/// The size of the buffer that all connections share, in bytes. A connection stores only bytes that it could not send.
 const BUFFER_SIZE: usize = 64 * 1024;
 
-/// Pieces that one connection may have echoed before others get their turn.
-const PIECES: usize = 16;
+/// The number of pieces that one connection may echo before other connections are served.
+const MAX_PIECES: usize = 16;
 
-/// Connections accepted before others get their turn.
-const ACCEPTS: usize = 256;
+/// The number of connections that are accepted before other events are served.
+const MAX_ACCEPTS: usize = 256;
 
-/// Connections that the kernel keeps until they are accepted; more of them wait a second and try again.
+/// The length of the kernel's accept queue. A client that finds the queue full tries again after a second.
 const BACKLOG: i32 = 4096;
 
-/// When descriptors run out, accepting fails until somebody leaves. Trying all the time would take the
-/// CPU from those who are connected.
-const REST: Duration = Duration::from_millis(100);
+/// The time without attempts to accept after an error. If the process has no more descriptors, accepting fails until a
+/// client disconnects. Trying all the time would take CPU time from the open connections.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
-/// Once in this while is enough to hear of what goes wrong.
-const QUIET: Duration = Duration::from_secs(10);
+/// The shortest time between two reports of errors.
+const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Connections count up from here. A key never comes again, so that no late event is taken for
-/// another's.
+/// The key of the listener. Connections have the keys above it. A key is never used again, so that a late event of a
+/// closed connection is not attributed to another connection.
 const LISTENER: u64 = 0;
 
 fn main() -> ExitCode {
@@ -88,8 +88,8 @@ fn usage(error: impl std::fmt::Display) -> ExitCode {
 struct Server {
     selector: Selector,
     listener: TcpListener,
-    /// Set while nobody is accepted.
-    resting: Option<Instant>,
+    /// The end of the backoff after an error of accept. The listener is not registered until then.
+    backoff_until: Option<Instant>,
     connections: HashMap<u64, Connection>,
     last_key: u64,
     buffer: Vec<u8>,
@@ -99,7 +99,7 @@ struct Server {
 struct Connection {
     stream: TcpStream,
     interest: Interest,
-    /// What was read and could not be sent yet, and how much of it has been since.
+    /// Bytes that were read and could not be sent at once. The first `sent` of them have been sent since then.
     unsent: Vec<u8>,
     sent: usize,
 }
@@ -108,7 +108,7 @@ impl Server {
     fn new(mut selector: Selector, address: &str) -> io::Result<Server> {
         let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
-        // std has it keep 128.
+        // std has set the length of the queue to 128.
         SockRef::from(&listener).listen(BACKLOG)?;
         selector.register(&listener, LISTENER, Interest::READABLE)?;
         let bound = listener.local_addr()?;
@@ -118,7 +118,7 @@ impl Server {
         Ok(Server {
             selector,
             listener,
-            resting: None,
+            backoff_until: None,
             connections: HashMap::new(),
             last_key: LISTENER,
             buffer: vec![0; BUFFER_SIZE],
@@ -126,14 +126,14 @@ impl Server {
         })
     }
 
-    /// Turns the loop until the selector fails.
+    /// Runs the loop until the selector fails.
     fn run(mut self) -> io::Result<()> {
-        let mut events = Events::with_capacity(ROOM);
+        let mut events = Events::with_capacity(EVENTS_PER_WAIT);
         loop {
-            let timeout = self.resting.map(|until| until.saturating_duration_since(Instant::now()));
+            let timeout = self.backoff_until.map(|until| until.saturating_duration_since(Instant::now()));
             self.selector.wait(&mut events, timeout)?;
-            if self.resting.is_some_and(|until| until <= Instant::now()) {
-                self.resting = None;
+            if self.backoff_until.is_some_and(|until| until <= Instant::now()) {
+                self.backoff_until = None;
                 self.selector.register(&self.listener, LISTENER, Interest::READABLE)?;
             }
             for event in &events {
@@ -147,31 +147,33 @@ impl Server {
     }
 
     fn accept(&mut self) -> io::Result<()> {
-        for _ in 0..ACCEPTS {
+        for _ in 0..MAX_ACCEPTS {
             match self.listener.accept() {
                 Ok((stream, peer)) => {
                     if let Err(error) = self.admit(stream) {
-                        self.report(format_args!("turned {peer} away: {error}"));
+                        self.report(format_args!("closed the connection of {peer}: {error}"));
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                // Of one connection, which is gone, or of a signal: the next one may do.
+                // The error is that of one connection, which has been closed, or a signal has interrupted the call.
+                // Continue with the next connection.
                 Err(error)
                     if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted) => {}
                 Err(error) => {
                     self.report(format_args!("cannot accept for now, will try again: {error}"));
-                    self.resting = Some(Instant::now() + REST);
+                    self.backoff_until = Some(Instant::now() + ACCEPT_BACKOFF);
                     return self.selector.deregister(&self.listener);
                 }
             }
         }
-        // By level it would come again by itself; by edge only because it is asked for anew.
+        // There may be more connections. A level-triggered selector reports the listener again by itself, and an
+        // edge-triggered one because the interest is set again.
         self.selector.modify(&self.listener, LISTENER, Interest::READABLE)
     }
 
     fn admit(&mut self, stream: TcpStream) -> io::Result<()> {
         stream.set_nonblocking(true)?;
-        // Else the last piece of a long message waits for the client's next acknowledgement, some 40 ms.
+        // Otherwise the last piece of a long message waits about 40 ms for the client's next acknowledgement.
         stream.set_nodelay(true)?;
         let (key, interest) = (self.last_key + 1, Interest::READABLE);
         self.selector.register(&stream, key, interest)?;
@@ -186,7 +188,7 @@ impl Server {
         match connection.echo(&mut self.buffer) {
             Ok(Next::Wait(interest)) if interest == connection.interest => Ok(()),
             Ok(Next::Wait(interest) | Next::GoOn(interest)) => {
-                // What is ready already is reported anew, also by edge.
+                // Readiness that is there already is reported again, also by an edge-triggered selector.
                 connection.interest = interest;
                 self.selector.modify(&connection.stream, key, interest)
             }
@@ -200,7 +202,7 @@ impl Server {
         }
     }
 
-    /// Out of the selector first, then closed.
+    /// Deregisters a connection from the selector, and then closes it.
     fn close(&mut self, key: u64) -> io::Result<()> {
         match self.connections.remove(&key) {
             Some(connection) => self.selector.deregister(&connection.stream),
@@ -209,28 +211,28 @@ impl Server {
     }
 
     fn report(&mut self, message: std::fmt::Arguments<'_>) {
-        if self.reported.is_none_or(|instant| instant.elapsed() > QUIET) {
+        if self.reported.is_none_or(|instant| instant.elapsed() > REPORT_INTERVAL) {
             self.reported = Some(Instant::now());
             eprintln!("selector_echo: {message} ({} connections)", self.connections.len());
         }
     }
 }
 
-/// How it goes on with a connection.
+/// The next step for a connection.
 enum Next {
-    /// Nothing to do until then.
+    /// Wait for this readiness.
     Wait(Interest),
-    /// It could perhaps go on at once, but others are to get their turn.
+    /// Continue later: the connection may still be ready, but other connections are served first.
     GoOn(Interest),
     Close,
 }
 
 impl Connection {
-    /// Reads and sends until one of both would block: an edge-triggered mechanism tells only of what
-    /// changes from then on. While something is unsent nothing is read, so that whoever does not
-    /// collect its echo fills no memory here.
+    /// Reads and sends until one of the two would block, since an edge-triggered selector reports only later changes.
+    /// While bytes are unsent, the connection reads nothing, so that a client that does not read its echo cannot fill
+    /// the memory of the server.
     fn echo(&mut self, buffer: &mut [u8]) -> io::Result<Next> {
-        for _ in 0..PIECES {
+        for _ in 0..MAX_PIECES {
             if !self.flush()? {
                 return Ok(Next::Wait(Interest::WRITABLE));
             }
@@ -247,14 +249,14 @@ impl Connection {
         Ok(Next::GoOn(if self.unsent.is_empty() { Interest::READABLE } else { Interest::WRITABLE }))
     }
 
-    /// Sends as much as can be, and keeps the rest.
+    /// Sends as many bytes as possible, and stores the rest.
     fn send(&mut self, piece: &[u8]) -> io::Result<()> {
         let sent = write(&mut self.stream, piece)?;
         self.unsent.extend_from_slice(&piece[sent..]);
         Ok(())
     }
 
-    /// Sends what was kept. False if some is left.
+    /// Sends the stored bytes. Returns `false` if some of them are left.
     fn flush(&mut self) -> io::Result<bool> {
         if self.unsent.is_empty() {
             return Ok(true);
@@ -262,7 +264,7 @@ impl Connection {
         self.sent += write(&mut self.stream, &self.unsent[self.sent..])?;
         let is_done = self.sent == self.unsent.len();
         if is_done {
-            // Gives the memory back: most connections never need it again.
+            // Free the memory: most connections never need it again.
             self.unsent = Vec::new();
             self.sent = 0;
         }
@@ -270,7 +272,7 @@ impl Connection {
     }
 }
 
-/// How much was written before it would have blocked.
+/// Writes until the stream would block. Returns the number of bytes written.
 fn write(stream: &mut TcpStream, piece: &[u8]) -> io::Result<usize> {
     let mut written = 0;
     while written < piece.len() {

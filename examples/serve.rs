@@ -1,14 +1,13 @@
-//! Serve: the echo server as it should be run, with a cap on connections and an end without cuts.
+//! Serve: the echo server as it should be run, with a limit on connections and a graceful shutdown.
 //!
-//! `net::serve` is the loop that accepts: it caps the number of connections, waits out a shortage of
-//! descriptors, and comes to its end in order. Enter (or the end of the input) begins that end here: no new
-//! connections, those that are idle close at once, and those that are in the middle of a message
-//! have five seconds.
+//! `net::serve` is an accept loop that limits the number of connections, waits when there are no more descriptors, and
+//! shuts down in order. Here, Enter or the end of the input begins the shutdown: the server accepts no new connections,
+//! closes idle connections at once, and gives connections that are in the middle of a message five seconds.
 //!
 //! ```text
 //! cargo run --release --example serve                              # on 127.0.0.1:7000
 //! cargo run --release --example serve -- 0.0.0.0:7000 --connections 100
-//! cargo run --release --example echo_client -- 127.0.0.1:7000 --connections 100     # more would wait
+//! cargo run --release --example echo_client -- 127.0.0.1:7000 --connections 100     # further connections would wait
 //! ```
 
 use futures_lite::future::or;
@@ -21,7 +20,7 @@ use std::time::Duration;
 
 const USAGE: &str = "usage: serve [ADDRESS] [--connections N]";
 
-/// How long those who are served may take at the end.
+/// The time that open connections have to end after the shutdown has begun.
 const GRACE: Duration = Duration::from_secs(5);
 
 #[runtime::main]
@@ -55,12 +54,12 @@ async fn run(address: &str, connections: usize) -> io::Result<()> {
     let listener = TcpListener::bind(address).await?;
     println!("serve: listening on {}, {connections} at a time; Enter ends it", listener.local_addr()?);
 
-    // On a thread of its own, since it blocks. The end of the program does not wait for it.
+    // This call blocks, so it runs on another thread. The program does not wait for that thread when it ends.
     let enter = spawn_blocking(|| io::stdin().read_line(&mut String::new()));
 
     let server = serve(listener)
         .max_connections(connections)
-        .on_error(|error| eprintln!("serve: nobody can be accepted for now: {error}"))
+        .on_error(|error| eprintln!("serve: cannot accept for now: {error}"))
         .graceful(enter, GRACE);
     let drain = server.drain();
     let served = server
@@ -74,7 +73,7 @@ async fn run(address: &str, connections: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// Serves one connection until its end, or between two messages until the server's.
+/// Serves one connection until the client closes it, or until the shutdown has begun and no message is in progress.
 async fn echo(mut stream: TcpStream, drain: &Drain) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut buffer = vec![0; 4096];
@@ -83,7 +82,7 @@ async fn echo(mut stream: TcpStream, drain: &Drain) -> io::Result<()> {
             drain.started().await;
             Ok(0)
         };
-        // What has come already comes first.
+        // `or` polls the read first, so bytes that have arrived are served before the shutdown is noticed.
         let count = or(stream.read(&mut buffer), end).await?;
         if count == 0 {
             return Ok(());

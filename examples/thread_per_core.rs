@@ -1,9 +1,9 @@
 //! Thread per core: the echo server again, on several threads, each with a runtime of its own.
 //!
-//! The threads share nothing. Each listens at the same port (`SO_REUSEPORT`), and the kernel deals
-//! the connections out by a hash of their addresses. On Linux that is evenly for many connections and
-//! not for few; on macOS and some BSDs one listener gets them all, so let one thread accept there, and hand the
-//! streams on by `core.handles()`. Pinned, each thread gets the connections whose packets arrive on its CPU.
+//! The threads share nothing. All of them listen on the same port (`SO_REUSEPORT`), and the kernel distributes the
+//! connections by a hash of their addresses. On Linux, many connections are distributed evenly, and few are not. On
+//! macOS and some BSDs, one listener gets all connections. There, let one thread accept, and pass the streams on by
+//! `core.handles()`. With `--pin`, each thread gets the connections whose packets arrive on its CPU.
 //!
 //! ```text
 //! cargo run --release --example thread_per_core                             # on 127.0.0.1:7000
@@ -11,7 +11,8 @@
 //! cargo run --release --example echo_client -- 127.0.0.1:7000 --connections 1000    # in another terminal
 //! ```
 //!
-//! If one thread fails, all end, and the program says why. Ctrl-C ends it as it does `echo`: at once.
+//! If one thread fails, all threads end, and the program prints the reason. Ctrl-C ends the program immediately, as it
+//! does with `echo`.
 
 use runtime::cores::{Core, PerCore};
 use runtime::io::{AsyncReadExt, AsyncWriteExt};
@@ -22,10 +23,10 @@ use std::process::ExitCode;
 
 const USAGE: &str = "usage: thread_per_core [ADDRESS] [--threads N] [--pin]";
 
-/// Connections that wait for a thread to accept them.
+/// The length of the accept queue of each listener.
 const BACKLOG: u32 = 4096;
 
-/// As in `echo`.
+/// The size of the buffer of each connection, in bytes.
 const BUFFER_SIZE: usize = 4096;
 
 fn main() -> ExitCode {
@@ -61,8 +62,8 @@ fn parse(mut arguments: impl Iterator<Item = String>, cores: &mut PerCore) -> Op
 }
 
 fn serve(cores: &PerCore, address: SocketAddr) -> io::Result<()> {
-    // Bound but not listening, it takes no connection. It finds the port that all will share, and
-    // says at once if there is none to be had.
+    // This socket is bound and does not listen, so it gets no connections. It determines the port that all threads
+    // share, and fails at once if the port is not available.
     let held = bind(address)?;
     let address = held.local_addr()?;
     println!("thread_per_core: listening on {address}, until Ctrl-C");
@@ -70,7 +71,7 @@ fn serve(cores: &PerCore, address: SocketAddr) -> io::Result<()> {
     Ok(())
 }
 
-/// A socket at an address that it shares with others of this user's.
+/// Binds a socket to an address. Other sockets of the same user can be bound to the same address.
 fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_reuseaddr(true)?;
@@ -79,20 +80,20 @@ fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
-/// Has the kernel deal out to this listener the connections whose packets arrive on its CPU
-/// (`SO_INCOMING_CPU`), so that no packet is handed from one CPU to another.
+/// Makes the kernel give this listener the connections whose packets arrive on the CPU `cpu` (`SO_INCOMING_CPU`), so
+/// that no packet is passed from one CPU to another.
 #[cfg(target_os = "linux")]
 fn prefer(socket: &TcpSocket, cpu: usize) -> io::Result<()> {
     socket2::SockRef::from(socket).set_cpu_affinity(cpu)
 }
 
-/// There is no such thing elsewhere.
+/// Does nothing: other systems do not have this option.
 #[cfg(not(target_os = "linux"))]
 fn prefer(_: &TcpSocket, _: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// What each thread does.
+/// Accepts connections on one thread.
 async fn accept(core: Core, address: SocketAddr) -> io::Result<()> {
     let socket = bind(address)?;
     if let Some(cpu) = core.cpu() {
@@ -101,9 +102,9 @@ async fn accept(core: Core, address: SocketAddr) -> io::Result<()> {
     }
     let listener = socket.listen(BACKLOG)?;
     loop {
-        // After an error the listener rests by itself, so that there is no reason to give up.
+        // After an error, the listener waits by itself before the next attempt, so the loop can ignore the error.
         if let Ok((stream, _)) = listener.accept().await {
-            // An error here is that of one connection, which has ended.
+            // An error of `echo` is that of one connection, which has ended.
             drop(runtime::spawn(async move { drop(echo(stream).await) }));
         }
     }

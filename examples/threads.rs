@@ -1,13 +1,12 @@
-//! Threads: the loop is one thread, and others reach it.
+//! Threads: the loop runs on one thread, and other threads communicate with it.
 //!
-//! What blocks or computes for long must not run on the loop, which stands still meanwhile. There
-//! are four ways to have it elsewhere and hear from it, each a part of this program:
+//! Code that blocks or computes for a long time must not run on the loop, since no other task runs meanwhile. There are
+//! four ways to run it elsewhere and to get its result. Each of them is a part of this program:
 //!
-//! - `spawn_blocking`: one call, on a thread of the runtime's pool;
-//! - `Handle`, for threads of your own: they run futures on the loop, and wait for the result;
-//! - another runtime on another thread, where the result is awaited without blocking;
-//! - a waker, on which all of these stand: any thread may wake a task, and that breaks the loop's
-//!   sleep if need be.
+//! - `spawn_blocking` runs one call on a thread of the runtime's pool;
+//! - a `Handle` lets threads of your own run futures on the loop, and wait for the result;
+//! - another runtime on another thread can await the result without blocking;
+//! - a waker, which all of these use: any thread may wake a task, and the loop unparks if it is waiting.
 //!
 //! ```text
 //! cargo run --release --example threads
@@ -24,7 +23,7 @@ use std::thread;
 
 #[runtime::main]
 async fn main() -> Result<(), JoinError> {
-    // Ticks as long as the loop is free to turn.
+    // This task ticks as long as no other task blocks the loop.
     let ticker = runtime::spawn(async {
         for tick in 1.. {
             sleep(Duration::from_millis(100)).await;
@@ -49,7 +48,7 @@ async fn a_blocking_call() -> Result<(), JoinError> {
 }
 
 thread_local! {
-    /// Lives on each thread; the loop's own is touched by tasks alone, so it needs no lock.
+    /// There is one on each thread. Only tasks of the loop use that of the loop's thread, so it needs no lock.
     static VISITS: Cell<u32> = const { Cell::new(0) };
 }
 
@@ -60,14 +59,14 @@ async fn threads_with_a_handle() -> Result<(), JoinError> {
             let handle = handle.clone();
             thread::spawn(move || {
                 for _ in 0..1000 {
-                    // Sent to the loop and run there. This thread sleeps until it is done.
+                    // The future is sent to the loop and runs there. This thread is blocked until it is complete.
                     handle.block_on(async { VISITS.set(VISITS.get() + 1) });
                 }
             })
         })
         .collect();
-    // Careful: to join a thread blocks, so it is a blocking call as well. Made right here it would
-    // stop the loop for which the thread waits, for ever.
+    // Careful: joining a thread blocks, so it must be a blocking call as well. If it were made right here, it would
+    // block the loop for which the thread waits, and neither would ever continue.
     let joined = spawn_blocking(|| threads.into_iter().all(|thread| thread.join().is_ok()));
     println!("four threads have come to an end: {}", joined.await?);
     println!("the loop was visited {} times, each time on {:?}", VISITS.get(), thread::current().id());
@@ -79,7 +78,7 @@ async fn another_runtime() -> Result<(), JoinError> {
     let other = spawn_blocking(move || {
         runtime::block_on(async move {
             let start = Instant::now();
-            // The task runs here; its handle is awaited there, while that loop goes on turning.
+            // The task runs on the first runtime. The second one awaits its handle, and its loop continues to run.
             let there = thread::current().id();
             let id = here.spawn(async { thread::current().id() }).await?;
             println!("from the runtime on {there:?} to that on {id:?} and back in {:.0?}", start.elapsed());
@@ -89,39 +88,39 @@ async fn another_runtime() -> Result<(), JoinError> {
     other.await?
 }
 
-/// A place for one number, and for the waker of whoever waits for it.
+/// A slot for one number, and for the waker of the task that waits for it.
 #[derive(Default)]
-struct Letterbox {
-    letter: Option<u32>,
+struct Slot {
+    number: Option<u32>,
     waker: Option<Waker>,
 }
 
-/// In a program of yours this would be a channel: those of async-channel, flume and tokio::sync
-/// work on any runtime, and do just this inside.
+/// In your own program, use a channel instead. The channels of async-channel, flume and tokio::sync work on any
+/// runtime, and work in the same way inside.
 async fn a_waker() {
-    let letterbox = Arc::new(Mutex::new(Letterbox::default()));
-    let writer = letterbox.clone();
+    let slot = Arc::new(Mutex::new(Slot::default()));
+    let writer = slot.clone();
     thread::spawn(move || {
         thread::sleep(Duration::from_millis(150));
-        let mut letterbox = writer.lock().unwrap_or_else(PoisonError::into_inner);
-        letterbox.letter = Some(42);
-        let waker = letterbox.waker.take();
-        drop(letterbox);
-        // After the lock is released: the loop may be at it before this call is over.
+        let mut slot = writer.lock().unwrap_or_else(PoisonError::into_inner);
+        slot.number = Some(42);
+        let waker = slot.waker.take();
+        drop(slot);
+        // Wake after releasing the lock, since the loop may poll the task before this call returns.
         if let Some(waker) = waker {
             waker.wake();
         }
     });
-    let letter = poll_fn(|cx| {
-        // Nothing panics under this lock.
-        let mut letterbox = letterbox.lock().unwrap_or_else(PoisonError::into_inner);
-        match letterbox.letter.take() {
-            Some(letter) => Poll::Ready(letter),
+    let number = poll_fn(|cx| {
+        // No code panics while it holds this lock, so a poisoned lock is fine.
+        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        match slot.number.take() {
+            Some(number) => Poll::Ready(number),
             None => {
-                letterbox.waker = Some(cx.waker().clone());
+                slot.waker = Some(cx.waker().clone());
                 Poll::Pending
             }
         }
     });
-    println!("a thread has written {} and woken the loop", letter.await);
+    println!("a thread has written {} and woken the loop", number.await);
 }

@@ -1,9 +1,9 @@
-//! Timeouts: sleep, interval and timeout, and what it means to cancel.
+//! Timeouts: sleep, interval and timeout, and the effects of cancelling a future.
 //!
-//! A future is cancelled by dropping it: it is not polled again, and what it owns is dropped on the
-//! spot, at the `await` where it stood. `timeout` does that when the time is up, `abort` does it to
-//! a task, and so does the end of the runtime to all that are left. The last part shows the one
-//! thing to look out for: what a cancelled future has taken in by then is lost with it.
+//! A future is cancelled by dropping it. It is not polled again, and the values that it holds at its current `await`
+//! are dropped immediately. `timeout` cancels a future when the time is up, `abort` cancels a task, and the end of
+//! the runtime cancels all tasks that are left. The last part of this program shows the one danger: bytes that a
+//! cancelled future has already read are lost with it.
 //!
 //! ```text
 //! cargo run --example timeouts
@@ -22,7 +22,7 @@ async fn main() -> io::Result<()> {
     an_interval_keeps_its_pace().await;
     a_timeout_drops_what_it_awaits().await;
     a_task_outlives_its_timeout_unless_aborted().await;
-    what_was_taken_in_is_lost().await
+    bytes_that_were_read_are_lost().await
 }
 
 async fn sleeps_run_together() -> io::Result<()> {
@@ -38,7 +38,7 @@ async fn sleeps_run_together() -> io::Result<()> {
 async fn an_interval_keeps_its_pace() {
     let start = Instant::now();
     let mut interval = interval(TENTH);
-    // By default missed ticks are made up for all at once. This leaves them out.
+    // By default, an interval returns all missed ticks at once. This behavior skips them.
     interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
     for tick in 0..5 {
         let due = interval.tick().await;
@@ -48,12 +48,12 @@ async fn an_interval_keeps_its_pace() {
     }
 }
 
-/// Tells when it is dropped: a stand-in for a file, a connection, a place in a queue.
+/// A value that prints a line when it is dropped. It stands for a file, a connection or a lock.
 struct Held(&'static str);
 
 impl Drop for Held {
     fn drop(&mut self) {
-        println!("  {} is given back", self.0);
+        println!("  {} is released", self.0);
     }
 }
 
@@ -74,7 +74,7 @@ async fn a_timeout_drops_what_it_awaits() {
 async fn a_task_outlives_its_timeout_unless_aborted() {
     println!("a task, too little time to await it:");
     let mut task = runtime::spawn(hold("a connection"));
-    // Only the waiting is cancelled; by reference, so that the handle is still there afterwards.
+    // The timeout takes the handle by reference. So it cancels only the waiting, and the handle can be used afterwards.
     println!("  {:?}, finished: {}", timeout(TENTH, &mut task).await, task.is_finished());
     println!("  {:?}", task.await);
 
@@ -85,9 +85,9 @@ async fn a_task_outlives_its_timeout_unless_aborted() {
     println!("  {:?}", task.await);
 }
 
-/// A single `read` takes bytes only when it returns them, so it may be cancelled at any time.
-/// `read_exact` is many of them, and what it has read by then goes with it.
-async fn what_was_taken_in_is_lost() -> io::Result<()> {
+/// A single `read` takes bytes from the socket only if it returns them, so it can be cancelled at any time.
+/// `read_exact` consists of several reads, and the bytes of the finished reads are lost when it is cancelled.
+async fn bytes_that_were_read_are_lost() -> io::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let mut client = TcpStream::connect(listener.local_addr()?).await?;
     let (mut server, _) = listener.accept().await?;
@@ -100,7 +100,7 @@ async fn what_was_taken_in_is_lost() -> io::Result<()> {
     let count = server.read(&mut buffer).await?;
     println!("  what can still be read: {:?}", String::from_utf8_lossy(&buffer[..count]));
 
-    // So count for yourself, outside of what is cancelled.
+    // So keep the buffer and the count outside of the future that is cancelled.
     println!("a cancelled read, again and again:");
     client.write_all(b"first half, ").await?;
     let mut filled = 0;

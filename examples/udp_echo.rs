@@ -1,4 +1,4 @@
-//! UDP echo: a server that sends each datagram back to where it came from, and a client to try it with.
+//! UDP echo: a server that sends each datagram back to its sender, and a client to try it.
 //!
 //! ```text
 //! cargo run --release --example udp_echo                                      # on 127.0.0.1:7000
@@ -6,14 +6,14 @@
 //! cargo run --release --example udp_echo -- --client 127.0.0.1:7000 one two   # in another terminal
 //! ```
 //!
-//! There are no connections: one task and one buffer serve everybody. A datagram may get lost on its
-//! way, so the client waits a second for each answer, and asks three times before it gives up. When
-//! nobody listens, a socket that is connected is told so, and the client's next operation fails with
-//! "connection refused". The server's is not, and hears nothing of clients that went away.
+//! UDP has no connections, so one task and one buffer serve all clients. A datagram may get lost. So the client waits
+//! a second for each answer, and sends its datagram three times before it gives up. The client's socket is connected:
+//! if no socket is bound to the port of the server, the client's next operation fails with "connection refused". The
+//! server's socket is not connected, so the server is not told when a client has gone.
 //!
-//! A server that is short of CPU does the same by `recv_many` and `send_many`: see `runtime::net::udp`.
+//! A server that needs too much CPU time can use `recv_many` and `send_many` instead: see `runtime::net::udp`.
 //!
-//! Ctrl-C ends it.
+//! Ctrl-C ends the server.
 
 use runtime::net::{UdpSocket, lookup_host};
 use runtime::time::{Duration, Instant, timeout};
@@ -22,11 +22,13 @@ use std::process::ExitCode;
 
 const DEFAULT_ADDRESS: &str = "127.0.0.1:7000";
 
-/// The largest datagram there is has 65,507 bytes.
+/// The size of the buffer in bytes. The largest UDP datagram over IPv4 has 65,507 bytes.
 const BUFFER_SIZE: usize = 65_536;
 
-/// How long the client waits for an answer, and how often it asks.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// The time that the client waits for an answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The number of times that the client sends a datagram before it gives up.
 const TRIES: usize = 3;
 
 #[runtime::main]
@@ -65,7 +67,7 @@ async fn serve(address: &str) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER_SIZE];
     loop {
         let (count, from) = socket.recv_from(&mut buffer).await?;
-        // That one client cannot be answered must not end the service for the others.
+        // An error of one client must not end the service for the others.
         if let Err(error) = socket.send_to(&buffer[..count], from).await {
             eprintln!("udp_echo: {from}: {error}");
         }
@@ -76,7 +78,7 @@ async fn client(address: &str, words: &[&str]) -> io::Result<()> {
     let Some(server) = lookup_host(address).await?.next() else {
         return Err(io::Error::new(ErrorKind::NotFound, format!("{address} has no address")));
     };
-    // Any address and port of ours, in the server's family.
+    // Bind to any local address and port, in the address family of the server.
     let ours = if server.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
     let socket = UdpSocket::bind(ours).await?;
     socket.connect(server).await?;
@@ -89,14 +91,14 @@ async fn client(address: &str, words: &[&str]) -> io::Result<()> {
     Ok(())
 }
 
-/// Sends a datagram until it comes back.
+/// Sends a datagram until it comes back, at most [`TRIES`] times. Returns the answer.
 async fn ask<'a>(socket: &UdpSocket, data: &[u8], buffer: &'a mut [u8]) -> io::Result<&'a [u8]> {
     for _ in 0..TRIES {
         socket.send(data).await?;
-        let answer = timeout(PATIENCE, async {
+        let answer = timeout(ANSWER_TIMEOUT, async {
             loop {
                 let count = socket.recv(buffer).await?;
-                // The answer to an earlier try may come late.
+                // An answer to an earlier datagram may arrive late. Ignore it.
                 if buffer[..count] == *data {
                     return io::Result::Ok(count);
                 }

@@ -1,4 +1,4 @@
-//! Chat on one machine: many clients of a Unix socket, and each line goes to all the others.
+//! Chat on one machine: a server on a Unix socket that sends each line of a client to all other clients.
 //!
 //! ```text
 //! cargo run --example unix_chat                    # a server and three clients, in one process
@@ -6,14 +6,16 @@
 //! cargo run --example unix_chat -- join Ada        # …and clients, in other terminals
 //! ```
 //!
-//! Behind `serve`, or the name, there may be the path of the socket.
+//! The path of the socket may follow after `serve`, or after the name.
 //!
-//! A Unix socket is a file, which outlives who made it. The server removes its own when it ends; one that is
-//! left over from a crash (or from Ctrl-C) it finds out by connecting to it, and takes its place. And it
-//! need not believe who a client says it is: the kernel tells its user and its process.
+//! A Unix socket is a file, which continues to exist after its process has ended. The server removes its file when it
+//! ends. A file may be left over from a crash (or from Ctrl-C). The server detects that by connecting to it, and
+//! replaces it. The server need not trust what a client says about itself: the kernel reports the client's user and
+//! process.
 //!
-//! A client that reads too slowly must neither hold the others up nor make the server keep ever more lines
-//! for it: its queue is the socket's buffer in the kernel, and who lets that run full is thrown out.
+//! A client that reads too slowly must not delay the others, and must not make the server store more and more lines
+//! for it. So the only queue for a client is the buffer of its socket in the kernel, and the server disconnects a
+//! client whose buffer is full.
 
 use futures_lite::future::{or, try_zip};
 use runtime::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -29,7 +31,7 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// A longer line is cut into several: nobody can make the server gather one without end.
+/// The longest line in bytes. A longer line is split, so that no client can make the server store a line without end.
 const LONGEST_LINE: u64 = 1000;
 
 #[runtime::main]
@@ -55,7 +57,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// In the folder of this user alone, if there is one.
+/// Returns a path in the private folder of this user if there is one, and in the folder for temporary files otherwise.
 fn default_path() -> PathBuf {
     let folder = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
     folder.join("unix_chat.socket")
@@ -67,12 +69,12 @@ async fn serve_until_ctrl_d(path: &Path) -> io::Result<()> {
     serve(listener, keyboard()?).await
 }
 
-/// Listens at a path, even if a dead server has left its socket there.
+/// Listens at a path, even if a server that has ended has left its socket there.
 async fn listen(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
     let listener = match UnixListener::bind(path) {
         Err(error) if error.kind() == ErrorKind::AddrInUse && is_stale(path).await? => {
-            // Careful: of two servers that start at the same moment, one could remove the other's file.
-            // Where that may happen, hold a lock (`File::try_lock`) from here on.
+            // Careful: if two servers start at the same moment, one of them could remove the file of the other. If
+            // that may happen, hold a lock (`File::try_lock`) from here on.
             std::fs::remove_file(path)?;
             UnixListener::bind(path)
         }
@@ -82,9 +84,9 @@ async fn listen(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
     Ok((listener, SocketFile(path.to_owned())))
 }
 
-/// Whether there is a socket, and nobody listens.
+/// Returns `true` if there is a socket at the path, and no process listens on it.
 async fn is_stale(path: &Path) -> io::Result<bool> {
-    // Whatever else is there is not ours to remove.
+    // A file of another kind is not a leftover of this program, and must not be removed.
     let is_socket = std::fs::symlink_metadata(path)?.file_type().is_socket();
     let connected = UnixStream::connect(path).await;
     Ok(is_socket && connected.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused))
@@ -94,7 +96,7 @@ fn named(error: io::Error, what: &str, path: &Path) -> io::Error {
     io::Error::new(error.kind(), format!("{what} {}: {error}", path.display()))
 }
 
-/// The file of a listener, removed at the end, however that comes.
+/// The file of a listener. It is removed on drop.
 struct SocketFile(PathBuf);
 
 impl Drop for SocketFile {
@@ -105,7 +107,7 @@ impl Drop for SocketFile {
     }
 }
 
-/// Serves until there is no more input.
+/// Serves until the end of the input.
 async fn serve(listener: UnixListener, mut input: pipe::Receiver) -> io::Result<()> {
     let room = Rc::new(Room::default());
     let accepting = async {
@@ -113,10 +115,10 @@ async fn serve(listener: UnixListener, mut input: pipe::Receiver) -> io::Result<
             match listener.accept().await {
                 Ok((stream, _)) => {
                     let room = room.clone();
-                    // Whatever ends a connection, by its end the seat is free: see `Seat`.
+                    // Dropping its `Member` removes the client from the room, however the connection ends.
                     drop(runtime::spawn(async move { chat(&stream.into(), &room).await }));
                 }
-                // Out of descriptors, perhaps. The listener rests before it tries again.
+                // The process may have no more descriptors. The listener waits by itself before the next attempt.
                 Err(error) => eprintln!("unix_chat: cannot accept for now: {error}"),
             }
         }
@@ -124,15 +126,15 @@ async fn serve(listener: UnixListener, mut input: pipe::Receiver) -> io::Result<
     or(accepting, async { input.read_to_end(&mut Vec::new()).await.map(drop) }).await
 }
 
-/// The life of one client, as the server sees it: its name, then its lines.
+/// Serves one client until it disconnects: reads its name, and then its lines.
 async fn chat(stream: &Rc<UnixStream>, room: &Rc<Room>) -> io::Result<()> {
     let peer = stream.peer_cred()?;
     let mut lines = BufReader::new(&**stream);
     let Some(name) = next_line(&mut lines).await? else { return Ok(()) };
-    let seat = Seat::take(room, format!("{name} ({})", who(peer)), stream);
+    let member = Member::join(room, format!("{name} ({})", who(peer)), stream);
     while let Some(line) = next_line(&mut lines).await? {
         if !line.is_empty() {
-            room.tell_others(seat.number, &format!("{}: {line}\n", seat.name));
+            room.tell_others(member.number, &format!("{}: {line}\n", member.name));
         }
     }
     Ok(())
@@ -145,8 +147,8 @@ fn who(peer: UCred) -> String {
     }
 }
 
-/// The next line without its end, and without what would move the cursors of others about.
-/// `None` when the client has gone.
+/// Returns the next line without its end and without control characters, which could move the cursors of other clients'
+/// terminals. Returns `None` when the client has disconnected.
 async fn next_line(lines: &mut BufReader<&UnixStream>) -> io::Result<Option<String>> {
     let mut line = Vec::new();
     if lines.take(LONGEST_LINE).read_until(b'\n', &mut line).await? == 0 {
@@ -157,7 +159,7 @@ async fn next_line(lines: &mut BufReader<&UnixStream>) -> io::Result<Option<Stri
     Ok(Some(printable.trim().to_owned()))
 }
 
-/// Who is there, by number.
+/// The members by number.
 #[derive(Default)]
 struct Room {
     members: RefCell<BTreeMap<u64, Rc<UnixStream>>>,
@@ -165,94 +167,99 @@ struct Room {
 
 impl Room {
     fn tell_others(&self, number: u64, line: &str) {
-        // There is no `await` under this borrow, so nobody comes or goes meanwhile.
+        // There is no `await` under this borrow, so no client joins or leaves meanwhile.
         for (_, stream) in self.members.borrow().iter().filter(|(other, _)| **other != number) {
             send(stream, line);
         }
     }
 }
 
-/// Sends a whole line without waiting, or closes the connection; its task then reads the end of it.
+/// Sends a whole line without waiting. If that is not possible, shuts the connection down, and the client's task then
+/// reads the end of the stream.
 fn send(stream: &UnixStream, line: &str) {
     if !matches!(stream.try_write(line.as_bytes()), Ok(count) if count == line.len()) {
-        // An error would mean that it is closed already.
+        // An error would mean that the connection is closed already.
         let _ = stream.shutdown_std(Shutdown::Both);
     }
 }
 
-/// A member's place in the room, for as long as its task lives.
-struct Seat {
+/// A client that is in the room. Dropping it removes the client from the room.
+struct Member {
     room: Rc<Room>,
     number: u64,
     name: String,
 }
 
-impl Seat {
-    fn take(room: &Rc<Room>, name: String, stream: &Rc<UnixStream>) -> Seat {
+impl Member {
+    fn join(room: &Rc<Room>, name: String, stream: &Rc<UnixStream>) -> Member {
         let mut members = room.members.borrow_mut();
         let number = members.last_key_value().map_or(0, |(last, _)| last + 1);
         send(stream, &format!("* welcome, {name}; with you there are {}\n", members.len() + 1));
         members.insert(number, stream.clone());
         drop(members);
         room.tell_others(number, &format!("* {name} has come\n"));
-        Seat { room: room.clone(), number, name }
+        Member { room: room.clone(), number, name }
     }
 }
 
-/// However the task ends: by the client, an error, a panic.
-impl Drop for Seat {
+/// Removes the client from the room, however its task ends: by the client, by an error or by a panic.
+impl Drop for Member {
     fn drop(&mut self) {
         self.room.members.borrow_mut().remove(&self.number);
         self.room.tell_others(self.number, &format!("* {} has left\n", self.name));
     }
 }
 
-/// What is typed. Reading a terminal or a file may block, so a thread does it, and passes it on.
+/// Returns a pipe from which the typed lines can be read. Reading a terminal or a file may block, so a thread reads
+/// them and writes them to the pipe.
 fn keyboard() -> io::Result<pipe::Receiver> {
     let (sender, receiver) = pipe::pipe()?;
     let mut sender = std::fs::File::from(sender.into_blocking_fd()?);
-    // It ends with the process, and if nobody receives any more it has nothing to do either.
+    // The thread ends with the process, or when it writes after the receiver has been dropped.
     std::thread::spawn(move || io::copy(&mut io::stdin(), &mut sender));
     Ok(receiver)
 }
 
-/// A client whose lines are typed, until Ctrl-D, or until the server ends.
+/// Runs a client that sends the typed lines, until Ctrl-D or until the server ends.
 async fn join_by_keyboard(path: &Path, name: &str) -> io::Result<()> {
     let mut typed = keyboard()?;
     let stream = UnixStream::connect(path).await.map_err(|error| named(error, "cannot join at", path))?;
     let (reader, mut writer) = stream.into_split();
     writer.write_all(format!("{name}\n").as_bytes()).await?;
-    let says = async { runtime::io::copy(&mut typed, &mut writer).await.map(drop) };
-    or(says, hear(reader, |line| println!("{line}"))).await
+    let sending = async { runtime::io::copy(&mut typed, &mut writer).await.map(drop) };
+    or(sending, receive(reader, |line| println!("{line}"))).await
 }
 
-/// Hands on each line that comes, until the server ends.
-async fn hear(reader: impl runtime::io::AsyncRead + Unpin, mut tell: impl FnMut(&str)) -> io::Result<()> {
+/// Calls `handle` with each line that arrives, until the server ends.
+async fn receive(
+    reader: impl runtime::io::AsyncRead + Unpin,
+    mut handle: impl FnMut(&str),
+) -> io::Result<()> {
     let (mut lines, mut line) = (BufReader::new(reader), String::new());
     while lines.read_line(&mut line).await? > 0 {
-        tell(line.trim_end());
+        handle(line.trim_end());
         line.clear();
     }
     Ok(())
 }
 
-/// All in one process: a server, and three who talk to each other over its socket.
+/// Runs a server and three clients in one process.
 async fn demo() -> io::Result<()> {
     let path = std::env::temp_dir().join(format!("unix_chat-{}.socket", std::process::id()));
     let (listener, _file) = listen(&path).await?;
-    // As long as this end is open, the server's input goes on.
+    // The input of the server ends when this end of the pipe is dropped.
     let (running, input) = pipe::pipe()?;
     let clients = async {
         let (mut listening, mut writers) = (Vec::new(), Vec::new());
         for (name, line) in [("Ada", "is anybody there?"), ("Bob", "me"), ("Cleo", "and me!")] {
             let (reader, mut writer) = UnixStream::connect(&path).await?.into_split();
-            listening.push(runtime::spawn(hear(reader, move |line| println!("{name:>4} hears {line}"))));
+            listening.push(runtime::spawn(receive(reader, move |line| println!("{name:>4} hears {line}"))));
             writer.write_all(format!("{name}\n{line}\n").as_bytes()).await?;
             writers.push(writer);
-            // One after the other, as people do.
+            // Let the clients speak one after the other.
             runtime::time::sleep(Duration::from_millis(100)).await;
         }
-        // The end of what they say; the server then ends its side too.
+        // Close the clients' directions. The server then closes its directions too.
         drop(writers);
         for task in listening {
             task.await.expect("a client panicked")?;

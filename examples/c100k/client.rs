@@ -1,7 +1,8 @@
-//! A client: opens its share of the connections, and uses each of them once whenever it is told to.
+//! A client: opens its share of the connections, and uses each of them once for each line of input.
 //!
-//! It prints a line when all are open. Then each line of input is a number of milliseconds, over which to
-//! spread the messages; the answer is a line with the latency of each in microseconds.
+//! The client prints a line when all its connections are open. Each line of input is a number of milliseconds, over
+//! which the client spreads the messages. It answers with a line that contains the latency of each message in
+//! microseconds.
 
 use super::server::address;
 use runtime::io::{AsyncReadExt, AsyncWriteExt};
@@ -12,13 +13,13 @@ use std::cell::Cell;
 use std::io::{self, ErrorKind};
 use std::rc::Rc;
 
-/// How many connections are being opened at a time: fewer than any listener's queue has room for.
+/// The number of connections that are opened at the same time. Every listener's queue has room for this many.
 const CONNECTING: usize = 100;
 
-/// Whoever does not get a connection or an answer by then gives up.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The time limit for one connection attempt and for one answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// All connections are to be open by then.
+/// The time limit for opening all connections.
 const OPENING: Duration = Duration::from_secs(120);
 
 pub(crate) fn run(port: u16, count: usize) -> Result<(), String> {
@@ -37,13 +38,13 @@ pub(crate) fn run(port: u16, count: usize) -> Result<(), String> {
     })
 }
 
-/// `None` at the end, when whoever started this is gone.
+/// Reads a line of input. Returns `None` at its end, which comes when the process that has started this one has ended.
 async fn next_line() -> Result<Option<String>, String> {
     let line = spawn_blocking(|| io::stdin().lines().next().transpose()).await;
     line.map_err(|panicked| panicked.to_string())?.map_err(|error| error.to_string())
 }
 
-/// Opens that many connections, [`CONNECTING`] at a time.
+/// Opens `count` connections, [`CONNECTING`] at a time.
 async fn connect_all(port: u16, count: usize) -> Result<Vec<TcpStream>, String> {
     let left = Rc::new(Cell::new(count));
     let connectors: Vec<_> =
@@ -55,18 +56,18 @@ async fn connect_all(port: u16, count: usize) -> Result<Vec<TcpStream>, String> 
     Ok(streams)
 }
 
-/// Opens one connection after the other, as long as any are left to be opened.
+/// Opens one connection after the other, until none are left to be opened.
 async fn connect_some(port: u16, left: Rc<Cell<usize>>) -> Result<Vec<TcpStream>, String> {
     let mut streams = Vec::new();
     while let Some(rest) = left.get().checked_sub(1) {
         left.set(rest);
         let server = (address(rest), port);
-        let connected = timeout(PATIENCE, TcpStream::connect(server)).await.map_err(io::Error::from);
+        let connected = timeout(ANSWER_TIMEOUT, TcpStream::connect(server)).await.map_err(io::Error::from);
         let stream = connected.flatten().map_err(|error| {
             let hint = hint(&error);
             format!("client: cannot connect to {}:{port}: {error}{hint}", server.0)
         })?;
-        // Closes with a reset, so that no port is taken up for a minute by what is over.
+        // Close the connection with a reset, so that it does not occupy its port for another minute.
         stream.set_linger(Some(Duration::ZERO)).map_err(|error| error.to_string())?;
         streams.push(stream);
     }
@@ -85,8 +86,8 @@ fn hint(error: &io::Error) -> &'static str {
     }
 }
 
-/// Sends a message on each connection, at moments spread evenly over `span`. Gives the connections
-/// back, still open, with the latencies in microseconds.
+/// Sends a message on each connection, at moments that are spread evenly over `span`. Returns the connections, which
+/// are still open, and the latencies in microseconds.
 async fn use_all(streams: Vec<TcpStream>, span: Duration) -> Result<(Vec<TcpStream>, Vec<String>), String> {
     let start = Instant::now();
     let count = streams.len();
@@ -108,25 +109,25 @@ async fn use_all(streams: Vec<TcpStream>, span: Duration) -> Result<(Vec<TcpStre
     Ok((streams, latencies))
 }
 
-/// Sends a message when it is due. The latency counts from then, so that it grows if this process is
-/// late itself.
+/// Sends a message at the time `due`, and waits for the answer. The latency counts from `due`, so it includes a delay
+/// of this process itself.
 async fn use_once(
     mut stream: TcpStream,
     index: usize,
     due: Instant,
 ) -> Result<(TcpStream, Duration), String> {
     sleep_until(due).await;
-    // No two connections say the same.
+    // Each connection sends a different message.
     let message = (index as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes();
     let mut answer = [0; size_of::<u64>()];
     let exchange = async {
         stream.write_all(&message).await?;
         stream.read_exact(&mut answer).await
     };
-    match timeout_at(due + PATIENCE, exchange).await {
+    match timeout_at(due + ANSWER_TIMEOUT, exchange).await {
         Ok(Ok(())) if answer == message => Ok((stream, due.elapsed())),
-        Ok(Ok(())) => Err(format!("client: connection {index}: the answer is another one's")),
+        Ok(Ok(())) => Err(format!("client: connection {index}: the answer is that of another message")),
         Ok(Err(error)) => Err(format!("client: connection {index}: {error}")),
-        Err(_) => Err(format!("client: connection {index}: no answer in {PATIENCE:?}")),
+        Err(_) => Err(format!("client: connection {index}: no answer in {ANSWER_TIMEOUT:?}")),
     }
 }

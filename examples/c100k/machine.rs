@@ -1,7 +1,7 @@
-//! What the system allows, what it uses, and numbers in words.
+//! Reads the limits and the memory use of the system, and formats the results.
 //!
-//! Most of it is read from `/proc`. Where there is none, limits are not checked and memory is not
-//! known, and all else works.
+//! Most numbers come from `/proc`. On a system without it, the limits are not checked and the memory use is not known;
+//! everything else works.
 
 use super::{ADDRESSES, PROCESSES};
 use runtime::time::Duration;
@@ -9,17 +9,18 @@ use std::fmt;
 use std::fs;
 use std::process::Command;
 
-/// Descriptors of a process beside its connections: listeners, pipes, the runtime's own.
+/// The number of descriptors of a process besides its connections: listeners, pipes, and those of the runtime.
 const OTHER_FILES: usize = 64;
 
-/// Memory that a connection takes at most, in the kernel (both ends), its server and its client.
+/// The most memory that a connection takes in the kernel (both ends), in its server and in its client, in bytes.
 const BYTES_PER_CONNECTION: usize = 16 << 10;
 
-/// The limits that are in the way of so many connections, each with what to do about it.
+/// Returns a message for each limit that is too low for this number of connections.
 pub(crate) fn shortages(connections: usize) -> Vec<String> {
     let mut shortages = Vec::new();
     let share = connections.div_ceil(PROCESSES);
-    // The kernel shares them out by chance: five standard deviations are as good as always enough.
+    // The kernel distributes the connections at random. A margin of five standard deviations is practically always
+    // enough.
     let files = share + 5 * share.isqrt() + OTHER_FILES;
     if let Some(allowed) = descriptor_limit().filter(|&allowed| allowed < files) {
         shortages.push(format!(
@@ -45,10 +46,10 @@ pub(crate) fn shortages(connections: usize) -> Vec<String> {
     shortages
 }
 
-/// How many descriptors a process may ask to have.
+/// Returns the hard limit on the descriptors of a process.
 fn descriptor_limit() -> Option<usize> {
     let output = Command::new("sh").args(["-c", "ulimit -Hn"]).output().ok()?;
-    // None either if it says "unlimited".
+    // The result is also `None` for "unlimited".
     String::from_utf8_lossy(&output.stdout).trim().parse().ok()
 }
 
@@ -62,24 +63,24 @@ fn local_ports() -> Option<usize> {
     Some(last.parse::<usize>().ok()? + 1 - first.parse::<usize>().ok()?)
 }
 
-/// A line of `/proc/meminfo`.
+/// Returns the value of a line of `/proc/meminfo`, in bytes.
 fn kernel_bytes(name: &str) -> Option<usize> {
     let info = fs::read_to_string("/proc/meminfo").ok()?;
     kilobytes_after(&info, name)
 }
 
-/// Descriptors that a process has, or 0 if that is not known.
+/// Returns the number of descriptors that a process has open, or 0 if that is not known.
 pub(crate) fn open_files(process: u32) -> usize {
     fs::read_dir(format!("/proc/{process}/fd")).map_or(0, Iterator::count)
 }
 
 /// Memory in use, in bytes.
 pub(crate) struct Memory {
-    /// Resident in all servers together.
+    /// The resident memory of all servers together.
     servers: usize,
-    /// The kernel's objects of all kinds: sockets, files, and what epoll has of them.
+    /// The objects of the kernel of all kinds, such as sockets, files and the entries of epoll.
     slab: usize,
-    /// Socket buffers.
+    /// The buffers of TCP sockets.
     buffers: usize,
 }
 
@@ -96,7 +97,7 @@ impl Memory {
         }
     }
 
-    /// What was added until `after`, for each of `connections`, in words.
+    /// Formats the memory that each of `connections` has added between this measurement and `after`.
     pub(crate) fn growth(&self, after: &Memory, connections: usize) -> String {
         let each = |before: usize, after: usize| after.saturating_sub(before) / connections;
         if after.servers == 0 {
@@ -112,13 +113,14 @@ impl Memory {
     }
 }
 
-/// The bytes of a line such as `Slab:  1234 kB`.
+/// Returns the number of bytes in a line such as `Slab:  1234 kB`.
 fn kilobytes_after(text: &str, name: &str) -> Option<usize> {
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     Some(line.trim().strip_suffix("kB")?.trim().parse::<usize>().ok()? << 10)
 }
 
-/// Of all TCP sockets: the last number of `TCP: inuse 5 orphan 0 tw 0 alloc 7 mem 1`, in pages.
+/// Returns the size of the buffers of all TCP sockets, in bytes. It is the last number of
+/// `TCP: inuse 5 orphan 0 tw 0 alloc 7 mem 1`, which counts pages.
 fn buffer_bytes() -> Option<usize> {
     let statistics = fs::read_to_string("/proc/net/sockstat").ok()?;
     let line = statistics.lines().find(|line| line.starts_with("TCP:"))?;
@@ -126,9 +128,9 @@ fn buffer_bytes() -> Option<usize> {
     Some(pages * 4096)
 }
 
-/// How a round went.
+/// The latencies of a round, and its duration.
 pub(crate) struct Pace {
-    /// Sorted, in microseconds.
+    /// The latencies in microseconds, sorted.
     latencies: Vec<u32>,
     elapsed: Duration,
 }

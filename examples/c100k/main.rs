@@ -1,25 +1,26 @@
 //! C100K: a hundred thousand connections at once, on one machine.
 //!
-//! Six servers share one port (`SO_REUSEPORT`): the kernel gives each new connection to one of them,
-//! so that a program of one thread has as many cores as it starts processes. Six clients open the
-//! connections, and all of them stay open while each is used: three times at moments spread over
-//! some seconds, and once all at the same time.
+//! Six servers share one port (`SO_REUSEPORT`). The kernel gives each new connection to one of them, so a
+//! single-threaded program can use as many cores as it starts processes. Six clients open the connections, and all of
+//! them stay open while each one is used four times: three times at moments that are spread over some seconds, and
+//! once when all are used at the same time.
 //!
 //! ```text
 //! cargo run --release --example c100k                # 110,000 connections, in less than a minute
-//! cargo run --release --example c100k -- 6000        # or fewer
+//! cargo run --release --example c100k -- 6000        # or another number
 //! ```
 //!
-//! It prints how long answers took and what a connection occupies, in the servers and in the kernel,
-//! and ends with code 1 if any connection was refused, lost or gave a wrong answer.
+//! The program prints the latencies of the answers and the memory for each connection, in the servers and in the
+//! kernel. It ends with code 1 if a connection was refused or lost, or if an answer was wrong.
 //!
-//! Twelve processes, because a process is rarely allowed more than 20,000 descriptors; and several
-//! addresses of 127.0.0.0/8, because towards one address and port there are only some 28,000 ports
-//! to come from. It is written for Linux: other systems do not share a port evenly, and have one
-//! loopback address. Limits that would be in the way are named before anything is started.
+//! There are twelve processes, because a process may rarely have more than 20,000 descriptors. The servers listen on
+//! several addresses of 127.0.0.0/8, because a client has only about 28,000 local ports for connections to one address
+//! and port. The program is written for Linux: other systems do not share a port evenly, and have one loopback address.
+//! If a limit of the system is too low, the program says so before it starts the processes.
 //!
-//! This file starts the others, tells them when to begin, and adds up. `server.rs` and `client.rs`
-//! are what they do, `machine.rs` is what the system allows and uses.
+//! This file starts the other processes, tells them when to begin, and adds up their results. `server.rs` and
+//! `client.rs` contain the work of these processes, and `machine.rs` reads the limits of the system and its memory
+//! use.
 
 mod client;
 mod machine;
@@ -34,16 +35,19 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
 
 const CONNECTIONS: usize = 110_000;
 
-/// Of each kind.
+/// The number of servers, and of clients.
 pub(crate) const PROCESSES: usize = 6;
 
-/// On which the servers listen: 127.0.0.1 and those that follow. So many that none is taken up by
-/// half: the kernel seeks a free port by trial, and that becomes slow.
+/// The number of addresses on which the servers listen: 127.0.0.1 and the following ones. There are enough of them that
+/// less than half of the ports of each one are in use. Above that, the kernel, which looks for a free port by trial,
+/// becomes slow.
 pub(crate) const ADDRESSES: usize = 12;
 
-/// Rounds in which each connection is used once, with so many messages a second in all: a small part
-/// of what one core can answer.
+/// The number of rounds in which each connection is used once.
 const ROUNDS: usize = 3;
+
+/// The number of messages per second in these rounds, on all connections together. This is a small part of what one
+/// core can answer.
 const MESSAGES_PER_SECOND: usize = 11_000;
 
 fn main() -> ExitCode {
@@ -68,18 +72,18 @@ fn main() -> ExitCode {
     }
 }
 
-/// 0 if it is none.
+/// Parses a number. Returns 0 if the text is not a number.
 fn number(text: &str) -> usize {
     text.parse().unwrap_or(0)
 }
 
-/// Starts all processes and has them open the connections and use them.
+/// Starts all processes, and makes them open the connections and use them.
 fn conduct(connections: usize) -> Result<(), String> {
     let shortages = machine::shortages(connections);
     if !shortages.is_empty() {
         return Err(format!("{connections} connections do not fit:\n  {}", shortages.join("\n  ")));
     }
-    // It is bound and never listens: it holds the port for the servers and gets no connection.
+    // This socket is bound and never listens. It reserves the port for the servers, and gets no connections.
     let port = bind(Ipv4Addr::LOCALHOST, 0).map_err(|error| format!("cannot bind on loopback: {error}"))?;
     let address = port.local_addr().ok().and_then(|address| address.as_socket());
     let port_number = address.map_or(0, |address| address.port()).to_string();
@@ -89,7 +93,7 @@ fn conduct(connections: usize) -> Result<(), String> {
         servers.push(Process::start(&["--server", &port_number])?);
     }
     for server in &mut servers {
-        server.answer()?; // It listens.
+        server.answer()?; // The server listens now.
     }
     let before = Memory::now(servers.iter().map(Process::id));
     let files_before: Vec<usize> = servers.iter().map(|server| open_files(server.id())).collect();
@@ -104,7 +108,7 @@ fn conduct(connections: usize) -> Result<(), String> {
         clients.push(Process::start(&["--client", &port_number, &share.to_string()])?);
     }
     for client in &mut clients {
-        client.answer()?; // All its connections are open.
+        client.answer()?; // All connections of the client are open now.
     }
     let seconds = start.elapsed().as_secs_f64();
     println!("all are open after {seconds:.1} s, {:.0} a second", connections as f64 / seconds);
@@ -125,8 +129,8 @@ fn conduct(connections: usize) -> Result<(), String> {
     Ok(())
 }
 
-/// Has every connection used once, at moments spread over `span_ms`, and returns when all answers
-/// are there.
+/// Makes the clients use every connection once, at moments that are spread over `span_ms`. Returns when all answers
+/// have arrived.
 fn play_round(clients: &mut [Process], span_ms: usize, connections: usize) -> Result<Pace, String> {
     let start = Instant::now();
     for client in &mut *clients {
@@ -143,7 +147,7 @@ fn play_round(clients: &mut [Process], span_ms: usize, connections: usize) -> Re
     Ok(Pace::of(latencies, start.elapsed()))
 }
 
-/// A socket on an address and a port that others of this program may have too.
+/// Binds a socket to an address and a port. Other sockets of this program can be bound to the same address and port.
 pub(crate) fn bind(address: Ipv4Addr, port: u16) -> io::Result<Socket> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.set_reuse_port(true)?;
@@ -151,7 +155,7 @@ pub(crate) fn bind(address: Ipv4Addr, port: u16) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// This program again, in another role.
+/// A process that runs this program as a server or as a client.
 struct Process {
     child: Child,
     input: ChildStdin,
@@ -161,7 +165,7 @@ struct Process {
 impl Process {
     fn start(arguments: &[&str]) -> Result<Process, String> {
         let start = || {
-            // A shell, because to raise the limit on descriptors is a line there, and unsafe here.
+            // A shell raises the limit on descriptors in one line. In Rust that takes unsafe code.
             let mut child = Command::new("sh")
                 .args(["-c", r#"ulimit -n "$(ulimit -Hn)"; exec "$0" "$@""#])
                 .arg(std::env::current_exe()?)
@@ -197,7 +201,7 @@ const GIVEN_UP: &str = "a process has given up, see above";
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Either fails only if the process has ended already, which is what is wanted.
+        // Both calls fail only if the process has ended already, which is fine.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

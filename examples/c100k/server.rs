@@ -1,4 +1,4 @@
-//! A server: echo on all addresses, on a port that it shares with the other servers.
+//! A server: an echo server on all addresses, on a port that it shares with the other servers.
 
 use super::{ADDRESSES, bind};
 use runtime::io::{AsyncReadExt, AsyncWriteExt};
@@ -7,20 +7,19 @@ use runtime::task::spawn_blocking;
 use std::io::{self, Read};
 use std::net::Ipv4Addr;
 
-/// The queue of connections that are complete and not accepted yet; net.core.somaxconn allows that
-/// many since Linux 5.4.
+/// The length of the accept queue. This is the default limit (net.core.somaxconn) since Linux 5.4.
 const BACKLOG: i32 = 4096;
 
-/// Each connection has that much, for as long as it is open. A few bytes, since the messages are few
-/// bytes: at a hundred thousand connections, a page for each is 400 MB.
+/// The size of the buffer of each connection, in bytes. It is small because the messages are small: a page for each
+/// of a hundred thousand connections would take 400 MB.
 const BUFFER_SIZE: usize = 64;
 
-/// The last byte of an address on loopback: 127.0.0.1 and those that follow.
+/// Returns an address on loopback: 127.0.0.1 or one of those that follow.
 pub(crate) fn address(index: usize) -> Ipv4Addr {
     Ipv4Addr::new(127, 0, 0, (index % ADDRESSES) as u8 + 1)
 }
 
-/// Serves until standard input ends, as it does when whoever started this is gone.
+/// Serves until the end of standard input, which comes when the process that has started this one has ended.
 pub(crate) fn run(port: u16) -> Result<(), String> {
     runtime::block_on(async move {
         for index in 0..ADDRESSES {
@@ -41,13 +40,13 @@ fn listen(address: Ipv4Addr, port: u16) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Gives each connection its task, for ever.
+/// Accepts connections without end, and spawns a task for each of them.
 async fn accept(listener: TcpListener) {
     loop {
         match listener.accept().await {
-            // An error here is a connection that has ended: its client is the one to tell of it.
+            // An error of `echo` means that the connection has ended. Its client reports that.
             Ok((stream, _)) => drop(runtime::spawn(echo(stream))),
-            // After an error the listener rests by itself.
+            // After an error, the listener waits by itself before the next attempt.
             Err(error) => eprintln!("server: cannot accept for now: {error}"),
         }
     }
