@@ -400,6 +400,8 @@ mod tests {
             answer.send(()).unwrap();
         }
         assert_eq!(receiver.recv_timeout(LONG), Ok(()));
+        pool.close();
+        pool.wait_until_empty(LONG);
     }
 
     #[test]
