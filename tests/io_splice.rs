@@ -497,7 +497,7 @@ fn it_is_the_kernel_that_moves_and_sends() {
 
 /// Two streams of each kind that can be spliced: from the first to the second.
 async fn of_every_kind<T>(
-    mut then: impl AsyncFnMut(Box<dyn AsyncReadFd + Unpin>, Box<dyn AsyncWriteFd + Unpin>, &str) -> T,
+    mut then: impl AsyncFnMut(Box<dyn AsyncReadFd + Unpin + '_>, Box<dyn AsyncWriteFd + Unpin + '_>, &str) -> T,
 ) {
     /// Writes a bulk to one end, without waiting for it.
     fn feed(mut source: impl AsyncWrite + Unpin + 'static) {
@@ -514,8 +514,7 @@ async fn of_every_kind<T>(
     };
     let (near, far) = streams().await;
     then(Box::new(near), Box::new(far), "streams").await;
-    let (near, far) = streams().await;
-    let (near, far) = (Box::leak(Box::new(near)), Box::leak(Box::new(far)));
+    let (mut near, mut far) = streams().await;
     then(Box::new(near.split().0), Box::new(far.split().1), "borrowed halves").await;
     let (near, far) = streams().await;
     let ((reader, _writer), (_reader, writer)) = (near.into_split(), far.into_split());
@@ -526,9 +525,7 @@ async fn of_every_kind<T>(
     let (near, far) = streams().await;
     then(Box::new(join(near, 0)), Box::new(join(0, far)), "joined streams").await;
     let (near, far) = streams().await;
-    let (near, far): (&'static TcpStream, &'static TcpStream) =
-        (Box::leak(Box::new(near)), Box::leak(Box::new(far)));
-    then(Box::new(near), Box::new(far), "references").await;
+    then(Box::new(&near), Box::new(&far), "references").await;
     let ((client, near), (far, server)) = (UnixStream::pair().unwrap(), UnixStream::pair().unwrap());
     feed(client);
     drop(spawn(async move { copy(server, runtime::io::sink()).await }));
