@@ -20,10 +20,11 @@ use std::future::pending;
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Mutex;
+use std::sync::mpsc::channel;
 use std::task::{Context, Waker};
 use std::thread;
 use std::time::Duration;
@@ -216,41 +217,59 @@ fn while_the_runtime_goes_sockets_timers_and_handles_still_work() {
     assert_eq!(said, "goodbye");
 }
 
+/// Runs `body` on a thread that does not end. A runtime that is never dropped stays in the lists of its thread, whose
+/// memory would then be reported as leaked.
+fn on_a_thread_that_stays(body: impl FnOnce() + Send + 'static) {
+    let (sender, done) = channel();
+    thread::spawn(move || {
+        let result = catch_unwind(AssertUnwindSafe(body));
+        sender.send(result).unwrap();
+        loop {
+            thread::park();
+        }
+    });
+    if let Err(payload) = done.recv().unwrap() {
+        resume_unwind(payload);
+    }
+}
+
 #[test]
 fn a_runtime_that_its_own_task_keeps_alive_leaks_and_no_more() {
     let _watchdog = watchdog();
-    let drops = Count::default();
-    let runtime = Rc::new(Runtime::new().unwrap());
-    let handle = runtime.handle().clone();
-    let (own, dropped) = (runtime.clone(), CountOnDrop(drops.clone()));
-    let waker = runtime.block_on(async {
-        let slot = WakerSlot::default();
-        let waits = slot.wait(&Count::default());
-        drop(spawn(async move {
-            let _kept = (own, dropped);
-            waits.await;
-        }));
-        yield_now().await;
-        slot.get()
+    on_a_thread_that_stays(|| {
+        let drops = Count::default();
+        let runtime = Rc::new(Runtime::new().unwrap());
+        let handle = runtime.handle().clone();
+        let (own, dropped) = (runtime.clone(), CountOnDrop(drops.clone()));
+        let waker = runtime.block_on(async {
+            let slot = WakerSlot::default();
+            let waits = slot.wait(&Count::default());
+            drop(spawn(async move {
+                let _kept = (own, dropped);
+                waits.await;
+            }));
+            yield_now().await;
+            slot.get()
+        });
+        assert_eq!(Rc::strong_count(&runtime), 2);
+        let weak = Rc::downgrade(&runtime);
+        drop(runtime);
+        assert_eq!(drops.get(), 0);
+        // Whoever finds it can go on with it, and end the cycle.
+        thread::spawn(move || {
+            waker.wake();
+            assert!(!handle.is_closed());
+            drop(handle.spawn(async {}));
+        })
+        .join()
+        .unwrap();
+        let runtime = weak.upgrade().unwrap();
+        runtime.block_on(yield_times(2));
+        drop(runtime);
+        assert!(weak.upgrade().is_some(), "leaked, with its task");
+        keep_for_ever(weak.as_ptr());
+        assert_eq!(drops.get(), 0);
     });
-    assert_eq!(Rc::strong_count(&runtime), 2);
-    let weak = Rc::downgrade(&runtime);
-    drop(runtime);
-    assert_eq!(drops.get(), 0);
-    // Whoever finds it can go on with it, and end the cycle.
-    thread::spawn(move || {
-        waker.wake();
-        assert!(!handle.is_closed());
-        drop(handle.spawn(async {}));
-    })
-    .join()
-    .unwrap();
-    let runtime = weak.upgrade().unwrap();
-    runtime.block_on(yield_times(2));
-    drop(runtime);
-    assert!(weak.upgrade().is_some(), "leaked, with its task");
-    keep_for_ever(weak.as_ptr());
-    assert_eq!(drops.get(), 0);
 }
 
 #[test]
@@ -457,25 +476,27 @@ fn a_thread_may_end_with_a_runtime_in_a_thread_local() {
 #[test]
 fn a_runtime_that_is_forgotten_leaves_sound_wakers() {
     let _watchdog = watchdog();
-    let runtime = Runtime::new().unwrap();
-    let (waker, handle) = (runtime.block_on(own_waker()), runtime.handle().clone());
-    let task = runtime.spawn(pending::<()>());
-    keep_for_ever(Box::into_raw(Box::new(runtime)));
-    let others: Vec<_> = (0..2)
-        .map(|_| {
-            let (waker, handle, abort) = (waker.clone(), handle.clone(), task.abort_handle());
-            thread::spawn(move || {
-                for _ in 0..100 {
-                    waker.wake_by_ref();
-                    abort.abort();
-                    drop(handle.spawn(async {}));
-                }
+    on_a_thread_that_stays(|| {
+        let runtime = Runtime::new().unwrap();
+        let (waker, handle) = (runtime.block_on(own_waker()), runtime.handle().clone());
+        let task = runtime.spawn(pending::<()>());
+        keep_for_ever(Box::into_raw(Box::new(runtime)));
+        let others: Vec<_> = (0..2)
+            .map(|_| {
+                let (waker, handle, abort) = (waker.clone(), handle.clone(), task.abort_handle());
+                thread::spawn(move || {
+                    for _ in 0..100 {
+                        waker.wake_by_ref();
+                        abort.abort();
+                        drop(handle.spawn(async {}));
+                    }
+                })
             })
-        })
-        .collect();
-    others.into_iter().for_each(|other| other.join().unwrap());
-    drop(task);
-    run(common::subjects::works());
+            .collect();
+        others.into_iter().for_each(|other| other.join().unwrap());
+        drop(task);
+        run(common::subjects::works());
+    });
 }
 
 /// From within a task or the future of `block_on`, beside a call that blocks for ever, a thread that wakes
