@@ -40,8 +40,8 @@
 //!
 //! Names and signatures are tokio's wherever they fit, so that porting is a rename; [`spawn`] drops its `Send` bound.
 //! `docs/porting-from-tokio.md` in the repository has every item. Streams implement the traits of futures-io, and with the
-//! feature `tokio-io` those of tokio. Channels, locks, signals, processes and files are not there yet; those of
-//! `tokio::sync` and of other crates work on this runtime.
+//! feature `tokio-io` those of tokio. Channels, locks, signals, processes and files are not there yet. The
+//! channels and locks of `tokio::sync`, and of other crates that rely on wakers alone, work on this runtime.
 //!
 //! # Features
 //!
