@@ -133,7 +133,7 @@ fn who_is_polled_with_another_waker_is_not_made_to_wait_for_the_task() {
             let interrupted = (0..MANY).filter(|_| pin!(consume_budget()).poll(&mut cx).is_pending()).count();
             assert!((1..=MANY / 128).contains(&interrupted), "{interrupted}");
             assert_eq!(counting.wakes(), interrupted, "it may go on at once");
-            // What takes nothing is not interrupted.
+            // An operation that spends no budget is not interrupted.
             assert!((0..MANY).all(|_| matches!(poll_proceed(&mut cx), Poll::Ready(_))));
             // While the task's own poll is put off still, once, and woken.
             poll_fn(|cx| {

@@ -246,8 +246,8 @@ fn senders_that_wait_for_room_go_on_when_the_runtime_is_dropped() {
     }
 }
 
-/// What is spawned in a flood waits its turn, and so do timers and others, but not for long. The tasks yield, so that
-/// they are there for some turns.
+/// While other threads spawn without end, timers and other tasks wait only briefly. The spawned tasks yield, so each of
+/// them lives for several turns of the loop.
 #[test]
 fn a_flood_of_spawns_starves_nobody() {
     let _watchdog = watchdog();

@@ -210,7 +210,7 @@ fn a_timer_that_is_armed_before_the_sleep_is_not_late_by_the_time_since_the_last
         let (armed, waits) = (armed.clone(), waits.clone());
         move || {
             if let Some(waker) = waits.lock().unwrap().take() {
-                // What else a hook does takes its time.
+                // A hook may do other work that takes long.
                 thread::sleep(Duration::from_millis(700));
                 let mut sleep = Box::pin(time::sleep(LENGTH));
                 assert!(sleep.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());

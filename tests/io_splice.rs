@@ -590,7 +590,7 @@ fn what_is_no_file_is_not_sent_of() {
     });
 }
 
-/// How many descriptors are ends of pipes.
+/// Counts the descriptors of this process that are ends of pipes.
 fn pipes() -> usize {
     let links =
         std::fs::read_dir("/proc/self/fd").unwrap().filter_map(|entry| entry.ok()?.path().read_link().ok());

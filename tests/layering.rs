@@ -364,7 +364,7 @@ fn a_folder_names_only_what_is_below_it() {
 
 #[test]
 fn the_runtime_has_layers() {
-    // That of the longest path that a module is in.
+    // Finds the longest listed path that contains the module, and returns the layer of that path.
     let layer_of = |module: &str| {
         let entries =
             RUNTIME.iter().enumerate().flat_map(|(layer, modules)| modules.iter().map(move |of| (layer, of)));

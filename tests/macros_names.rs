@@ -141,7 +141,7 @@ mod nothing_at_all {
     functions!();
 }
 
-/// What an expansion has beside the body, the body does not see.
+/// The body of a function does not see the names that the expansion adds around it.
 mod bodies {
     fn __async_main() -> u8 {
         7

@@ -75,7 +75,7 @@ fn no_runtime_on_this_thread() {
     }
 }
 
-/// What is said of a poll, with where that was made which is polled, as far as it is remembered.
+/// Returns the message about a poll outside of a runtime. Debug builds add the place where the polled object was made.
 fn polled(operation: &str, remedy: &str, made: Option<(u32, u32)>) -> String {
     let made = made.filter(|_| cfg!(debug_assertions));
     let made = made.map(|(line, column)| format!(" (it was made at {}:{line}:{column})", file!()));

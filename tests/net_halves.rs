@@ -210,7 +210,7 @@ fn halves_that_wait_again_and_again_do_not_disturb_each_other() {
     let (total, reader) = reading.recv().unwrap();
     assert_eq!(total, BULK >> 14);
     drop((reader, writer));
-    // What is left is deregistered by a message.
+    // A message deregisters the remaining half in the turn that follows.
     one.run(async {});
     two.run(async {});
     assert_eq!((one.stop(), two.stop()), (0, 0));

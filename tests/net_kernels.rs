@@ -313,10 +313,10 @@ fn an_error_that_nobody_takes_does_not_turn_the_loop() {
 
 // Reports of an error that stays, while other operations succeed.
 
-/// How long many round trips may take, with a lot of room for a busy machine. If the socket rested for 10 ms
-/// after each eight of them, they would take more than two seconds.
+/// The maximum time for many round trips, with much room for a busy machine. If the socket were muted for 10 ms after
+/// every eighth of them, they would take more than two seconds.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-const FLUENT: Duration = Duration::from_millis(1200);
+const MAX_ROUND_TRIPS_TIME: Duration = Duration::from_millis(1200);
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn switch_on(socket: &impl std::os::fd::AsRawFd, level: libc::c_int, option: libc::c_int) {
@@ -384,7 +384,7 @@ fn an_error_that_nobody_takes_does_not_slow_round_trips_down() {
             socket.send_to(b"ping", peer).await.unwrap();
             assert_eq!(socket.recv(&mut [0; 8]).await.unwrap(), 4);
         }
-        assert!(started.elapsed() < FLUENT, "{:?}", started.elapsed());
+        assert!(started.elapsed() < MAX_ROUND_TRIPS_TIME, "{:?}", started.elapsed());
     });
 }
 
@@ -408,7 +408,7 @@ fn an_error_that_nobody_takes_does_not_slow_round_trips_to_another_thread_down()
             socket.send_to(b"ping", peer).await.unwrap();
             assert_eq!(socket.recv(&mut [0; 8]).await.unwrap(), 4);
         }
-        assert!(started.elapsed() < FLUENT, "{:?}", started.elapsed());
+        assert!(started.elapsed() < MAX_ROUND_TRIPS_TIME, "{:?}", started.elapsed());
         socket.send_to(b"end", peer).await.unwrap();
     });
     thread.join().unwrap();
@@ -441,7 +441,7 @@ fn a_completion_that_nobody_takes_does_not_slow_a_connection_down() {
             client.write_all(&buffer).await.unwrap();
             client.read_exact(&mut buffer).await.unwrap();
         }
-        assert!(started.elapsed() < FLUENT, "{:?}", started.elapsed());
+        assert!(started.elapsed() < MAX_ROUND_TRIPS_TIME, "{:?}", started.elapsed());
     });
 }
 
@@ -464,7 +464,7 @@ fn errors_that_are_taken_are_told_as_fast_as_they_come() {
             assert_eq!(refused.unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused);
             sent.unwrap();
         }
-        assert!(started.elapsed() < FLUENT, "{:?}", started.elapsed());
+        assert!(started.elapsed() < MAX_ROUND_TRIPS_TIME, "{:?}", started.elapsed());
 
         // And errors that are taken out of the queue, by a call of the user's own.
         switch_on(&socket, libc::IPPROTO_IP, libc::IP_RECVERR);
@@ -480,7 +480,7 @@ fn errors_that_are_taken_are_told_as_fast_as_they_come() {
             sent.unwrap();
             drop(socket.take_error());
         }
-        assert!(started.elapsed() < FLUENT, "{:?}", started.elapsed());
+        assert!(started.elapsed() < MAX_ROUND_TRIPS_TIME, "{:?}", started.elapsed());
 
         // With a guard, which the call is not made by.
         let fd = runtime::net::AsyncFd::new(socket.into_std().unwrap()).unwrap();
@@ -502,6 +502,6 @@ fn errors_that_are_taken_are_told_as_fast_as_they_come() {
             zip(take, send).await;
             drop(fd.get_ref().take_error());
         }
-        assert!(started.elapsed() < FLUENT, "{:?}", started.elapsed());
+        assert!(started.elapsed() < MAX_ROUND_TRIPS_TIME, "{:?}", started.elapsed());
     });
 }

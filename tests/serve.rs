@@ -294,7 +294,8 @@ fn connections_that_are_established_when_the_shutdown_begins_are_served() {
     });
 }
 
-/// What comes while the server waits for a place has not been reported to the loop yet when the shutdown begins.
+/// The server is at its maximum number of connections. So the loop has not been told of the new connections when the
+/// shutdown begins.
 #[test]
 fn connections_that_come_while_all_places_are_taken_are_served_after_the_shutdown() {
     run(async {

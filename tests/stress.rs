@@ -40,7 +40,7 @@ use std::{env, thread};
 
 const SECONDS: u64 = 2;
 
-/// How long threads may take to end after the runtimes they have worked for.
+/// The maximum time that blocking threads take to end after their runtime was dropped.
 const MAX_END: Duration = Duration::from_secs(10);
 
 #[test]

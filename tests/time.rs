@@ -602,7 +602,7 @@ fn a_timeout_counts_from_its_call_when_the_clock_is_stopped_or_let_go_meanwhile(
     });
 }
 
-/// What another runtime's turns were is not known here.
+/// The log of turns belongs to one runtime. Another runtime counts the timeout from its first poll.
 #[test]
 fn a_timeout_that_is_made_in_another_runtime_is_never_early() {
     let made = run(async {

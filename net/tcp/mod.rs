@@ -20,7 +20,7 @@ mod spare;
 mod split;
 mod split_owned;
 pub(super) mod stream;
-// Of Apple's systems only macOS has this option.
+// macOS is the only system of Apple that has this option.
 #[cfg(any(not(target_vendor = "apple"), target_os = "macos"))]
 mod traffic_class;
 

@@ -70,8 +70,8 @@ mod tests {
     fn a_pipe_in_the_place_of_an_eventfd_loses_no_notification() {
         let mut epoll = Epoll::watching(Channel::Pipe(Pipe::new().unwrap()), 8, None).unwrap();
         let (channel, notifier) = (epoll.channel.clone(), epoll.notifier());
-        // Whether a second write without a read causes an event depends on the kernel, so this test checks
-        // with poll.
+        // With epoll it depends on the kernel if a second write without a read causes an event. So this test also asks
+        // poll(2).
         let mut level = Poll::new().unwrap();
         level.register(channel.as_fd(), 1, Some(Interest::READABLE)).unwrap();
         // The larger number is more than a pipe holds.

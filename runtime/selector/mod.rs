@@ -201,8 +201,8 @@ macro_rules! dispatch {
 impl Selector {
     /// Creates a selector of the best kind that works.
     ///
-    /// That is the first of [`Kind::available`]. If the kernel or a sandbox refuses it (`ENOSYS`, `EPERM`),
-    /// the next one is tried.
+    /// The first kind of [`Kind::available`] is tried first. If the kernel or a sandbox refuses it (`ENOSYS`, `EPERM`),
+    /// the next kind is tried.
     ///
     /// # Errors
     ///

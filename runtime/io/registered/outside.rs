@@ -25,7 +25,7 @@ pub(crate) enum Owner {
     UnixStream,
 }
 
-/// What an operation waits for.
+/// The result that a caller waits for.
 #[derive(Clone, Copy)]
 pub(super) enum Aim {
     /// A system call that succeeds.
