@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::process::{in_child, threads};
+use common::process::{in_child, threads, threads_come_to};
 use common::{message, panic_quietly, run, until, watchdog, yield_times};
 use runtime::io::{AsyncReadExt, AsyncWriteExt};
 use runtime::net::{TcpListener, TcpStream};
@@ -454,13 +454,4 @@ fn no_thread_is_started_unless_asked_for() {
             until(|| threads() == before).await;
         });
     });
-}
-
-/// A thread that has ended is counted until the kernel has cleared it away.
-fn threads_come_to(wanted: usize) -> usize {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while threads() != wanted && Instant::now() < deadline {
-        thread::yield_now();
-    }
-    threads()
 }

@@ -3,6 +3,7 @@
 
 use std::ffi::OsStr;
 use std::process::{Command, ExitStatus};
+use std::time::{Duration, Instant};
 
 const MARK: &str = "RUNTIME_LAW_CHILD";
 
@@ -65,6 +66,16 @@ pub(crate) fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").unwrap().count()
 }
 
+/// Waits until this process has `wanted` threads, and returns how many it has. A thread that has
+/// ended is counted until the kernel has cleared it away.
+pub(crate) fn threads_come_to(wanted: usize) -> usize {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while threads() != wanted && Instant::now() < deadline {
+        std::thread::yield_now();
+    }
+    threads()
+}
+
 /// Waits until no thread makes a blocking call any more: one that the end of the process meets in
 /// the resolver looks like a leak.
 pub(crate) fn blocking_threads_leave() {
@@ -72,9 +83,9 @@ pub(crate) fn blocking_threads_leave() {
         let name = task.and_then(|task| std::fs::read_to_string(task.path().join("comm")));
         name.is_ok_and(|name| name.starts_with("runtime-block"))
     };
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(10);
     while std::fs::read_dir("/proc/self/task").is_ok_and(|mut tasks| tasks.any(is_blocking))
-        && std::time::Instant::now() < deadline
+        && Instant::now() < deadline
     {
         std::thread::yield_now();
     }
