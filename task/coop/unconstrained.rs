@@ -39,7 +39,7 @@ pin_project_lite::pin_project! {
 /// assert!(!task.is_finished(), "it has not had its turn");
 /// # });
 /// ```
-pub fn unconstrained<F: Future>(future: F) -> Unconstrained<F> {
+pub fn unconstrained<F>(future: F) -> Unconstrained<F> {
     Unconstrained { future }
 }
 
