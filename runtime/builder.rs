@@ -140,11 +140,12 @@ impl Builder {
         self
     }
 
-    /// Sets the minimum time that the loop sleeps after a turn in which timers fired. The default is 100 µs.
+    /// Sets the minimum time after timers have fired before a sleeping loop wakes up to fire further timers. The
+    /// default is 100 µs.
     ///
-    /// Timers that are close together then fire in one turn: a hundred thousand timers a second take ten thousand
-    /// turns. A timer may fire later by this time, but it never fires early. Timers that are farther apart than this
-    /// are not delayed.
+    /// Timers that are close together fire in the same turn: with the default, a hundred thousand timers a second take
+    /// ten thousand turns. A timer may fire late by up to this time, but it never fires early. Timers that are farther
+    /// apart than this are not delayed.
     pub fn timer_slack(&mut self, slack: Duration) -> &mut Builder {
         self.timer_slack = slack;
         self
@@ -164,8 +165,8 @@ impl Builder {
     /// waits for a socket or a blocking call is in progress. The default is 10 ms.
     ///
     /// If an answer takes longer than this, any timeout expires before it arrives. So a test with a slow peer needs a
-    /// longer time. With [`Duration::MAX`] the clock does not move as long as an awaited answer may still arrive. If
-    /// no answer arrives, each move of the clock takes this long.
+    /// longer time. With [`Duration::MAX`] the clock does not move as long as an awaited answer may still arrive. While
+    /// a task waits for an answer that does not arrive, each move of the clock takes this long.
     ///
     /// # Examples
     ///
@@ -311,7 +312,7 @@ impl Builder {
     /// Sets the mechanism by which the loop learns which descriptors are ready.
     ///
     /// If it is not set, the environment variable `RUNTIME_SELECTOR` selects it: `epoll`, `epoll-level`, `kqueue`,
-    /// `poll` or `select`. Without that, the default is the best mechanism of the system.
+    /// `poll` or `select`. If neither is set, the best mechanism of the system is used.
     ///
     /// Sockets and timers behave in the same way with all mechanisms. They differ in what a turn of the loop costs,
     /// and `select` cannot watch descriptors with numbers from 1024 on; see [`selector`](crate::selector).
@@ -330,7 +331,7 @@ impl Builder {
         self
     }
 
-    /// Sets the duration from which on a poll is reported as slow, by a line on standard error. With `None`, no poll
+    /// Sets the minimum duration of a poll that is reported as slow, by a line on standard error. With `None`, no poll
     /// is reported.
     ///
     /// While one future is polled, nothing else runs on the thread. So a poll that makes a blocking call, or that
@@ -339,8 +340,8 @@ impl Builder {
     /// task was spawned.
     ///
     /// If it is not set here, the environment variable `RUNTIME_SLOW_POLL_MS` sets it, to a number of milliseconds or
-    /// to `off`. Without that, the default is 100 ms in debug builds; in release builds no poll is reported. With
-    /// `None`, the check costs nothing; otherwise the loop reads the clock twice for each poll.
+    /// to `off`. If neither is set, the threshold is 100 ms in debug builds, and no poll is reported in release builds.
+    /// With `None`, the check costs nothing; otherwise the loop reads the clock twice for each poll.
     ///
     /// # Examples
     ///
@@ -365,9 +366,10 @@ impl Builder {
     ///
     /// Returns an error
     ///
-    /// - if the kernel does not provide a selector, as when the process is out of descriptors (`EMFILE`, `ENFILE`);
-    /// - of the kind [`Unsupported`](io::ErrorKind::Unsupported) if the system does not have the selector that was
-    ///   asked for; the message lists those that it has;
+    /// - if the kernel does not provide a selector, for example because the process is out of descriptors (`EMFILE`,
+    ///   `ENFILE`);
+    /// - of the kind [`Unsupported`](io::ErrorKind::Unsupported) if the system does not have the requested selector;
+    ///   the message lists those that it has;
     /// - of the kind [`InvalidInput`](io::ErrorKind::InvalidInput) if `RUNTIME_SELECTOR` does not name a selector, or
     ///   if `RUNTIME_SLOW_POLL_MS` is neither a number of milliseconds nor `off`;
     /// - if the process has 65,535 runtimes already.

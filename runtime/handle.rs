@@ -21,9 +21,9 @@ use std::time::Duration;
 /// [`block_on`](Runtime::block_on) is called on that thread. Other threads reach it through its [`Handle`], whose
 /// documentation also shows how to keep a runtime in a `static`.
 ///
-/// Dropping the runtime drops all of its tasks, on this thread, and closes every descriptor that the runtime has
-/// opened for itself. It does not wait for blocking calls in progress. Handles and wakers that still exist have no
-/// effect any more.
+/// Dropping the runtime drops all of its tasks, on this thread, and closes every descriptor that the runtime has opened
+/// for itself. It does not wait for blocking calls in progress. After that, its wakers do nothing and its handles are
+/// [closed](Handle::is_closed).
 ///
 /// # After fork(2)
 ///
@@ -32,8 +32,9 @@ use std::time::Duration;
 /// follows:
 ///
 /// - [`block_on`](Runtime::block_on) panics when it has to wait, and [handles](Handle) are closed.
-/// - Join handles return an error for which [`is_cancelled`](crate::task::JoinError::is_cancelled) returns `true`,
-///   unless the result was sent to or from another thread before the fork.
+/// - Join handles return an error for which [`is_cancelled`](crate::task::JoinError::is_cancelled) returns `true`. Only
+///   handles from [`Handle::spawn`] and [`spawn_blocking`](crate::task::spawn_blocking) whose result had arrived before
+///   the fork return that result.
 /// - Sockets may be used in a runtime that the child makes, as long as the parent does not use them too.
 /// - Dropping the runtime, a socket, a timer, a waker, a join handle or an in-memory stream changes nothing for the
 ///   parent, and does not wait for a thread that does not exist in the child. A message that a thread of the parent
@@ -44,7 +45,7 @@ use std::time::Duration;
 ///
 /// These promises cover this library only. The destructors of the futures in the parent's tasks run in the child as
 /// well, and may wait for locks of their own. An object that another thread was using at the time of the fork, such as
-/// a shared listener, may stay locked for ever, and then a *use* of it in the child hangs. The same holds for objects
+/// a shared listener, may stay locked forever, and then a *use* of it in the child hangs. The same holds for objects
 /// outside this library: the standard streams of std, and so the message of a panic; name look-ups of the C library;
 /// the allocator, unless it supports fork, as glibc's does.
 ///
@@ -215,8 +216,8 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Returns the handle of the runtime that is entered on this thread, or whose
-    /// [blocking call](crate::task::spawn_blocking) this thread makes.
+    /// Returns the handle of the runtime that is entered on this thread. In a [blocking
+    /// call](crate::task::spawn_blocking), returns the handle of the runtime that the call belongs to.
     ///
     /// # Panics
     ///
@@ -268,7 +269,7 @@ impl Handle {
     /// Runs `future` on the runtime's thread, and blocks the calling thread until its output is available.
     ///
     /// The loop has to run meanwhile: if the runtime's thread does not call [`Runtime::block_on`], this method waits
-    /// until it does, possibly for ever.
+    /// until it does, possibly forever.
     ///
     /// Unlike in tokio, the future is sent to the runtime's thread, since only that thread can drive its sockets and
     /// timers. That is why it has to be `Send` and `'static`.
@@ -279,7 +280,7 @@ impl Handle {
     ///
     /// - if the future panics, with the same payload;
     /// - if the runtime has been dropped, or is dropped before the future is done;
-    /// - if the calling thread runs a runtime, since this call would stop its loop;
+    /// - if the calling thread runs a runtime, since this call would block its loop;
     /// - if the calling thread owns the runtime, since no other thread can run its loop.
     #[track_caller]
     pub fn block_on<F>(&self, future: F) -> F::Output

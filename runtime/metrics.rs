@@ -25,7 +25,7 @@ pub struct RuntimeMetrics {
     pub io_sources: usize,
 }
 
-/// The methods that tokio has for these counts.
+/// These methods have the names of tokio's.
 impl RuntimeMetrics {
     /// Returns the number of tasks that have not ended. It is the value of the field of the same name.
     pub fn num_alive_tasks(&self) -> usize {

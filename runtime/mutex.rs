@@ -1,9 +1,9 @@
-//! A mutex that never blocks a forked child for ever.
+//! A mutex that never blocks a forked child forever.
 //!
 //! After fork(2), the child has the mutexes of its parent, but only the thread that called fork: a mutex that another
-//! thread had locked at that moment stays locked in the child for ever. So the child only tries to lock a mutex that
-//! it has inherited. If that succeeds, the mutex is as good as a new one. If it does not, the value in it is lost to
-//! the child, and the caller has to do without it.
+//! thread had locked at that moment stays locked in the child forever. So the child only tries to lock a mutex that it
+//! has inherited. If that succeeds, the mutex is as good as a new one. If it does not, the value in it is lost to the
+//! child, and the caller has to do without it.
 
 use super::selector::Process;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};

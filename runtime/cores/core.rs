@@ -48,7 +48,7 @@ impl Core {
         self.cpu
     }
 
-    /// Returns the handles of the runtimes of all threads, by index: that of thread 2 is `handles()[2]`.
+    /// Returns the handles of the runtimes of all threads, by index: thread 2 has `handles()[2]`.
     ///
     /// All handles exist from the beginning. Work that is sent to a thread that has ended is dropped.
     pub fn handles(&self) -> &[Handle] {

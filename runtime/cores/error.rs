@@ -7,8 +7,8 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 
 /// The error returned by [`PerCore::run`](super::PerCore::run) and [`PerCore::try_run`](super::PerCore::try_run): a
-/// thread panicked, returned an error, or could not be started. It describes the first thread to do so. The other
-/// threads were stopped after that.
+/// thread panicked, returned an error, or could not be started. It describes the first failure. The other threads were
+/// stopped after it.
 ///
 /// # Examples
 ///

@@ -113,7 +113,7 @@ enum Cpus {
 }
 
 impl PerCore {
-    /// Returns a description of as many threads as can run at once (see [`threads`](PerCore::threads)), which are not
+    /// Creates a configuration with the default number of threads (see [`threads`](PerCore::threads)), which are not
     /// pinned.
     pub fn new() -> PerCore {
         PerCore {
@@ -142,16 +142,16 @@ impl PerCore {
         self
     }
 
-    /// Sets whether each thread is pinned to one CPU. The threads take the CPUs that the caller may run on in turn:
-    /// the first thread the first CPU, and so on. If there are more threads than CPUs, several threads share a CPU.
-    /// The default is `false`.
+    /// Sets whether each thread is pinned to one CPU. The CPUs that the caller may run on are assigned to the threads
+    /// in turn: the first thread gets the first CPU, and so on. If there are more threads than CPUs, several threads
+    /// share a CPU. The default is `false`.
     pub fn pin(&mut self, pin: bool) -> &mut PerCore {
         self.cpus = if pin { Cpus::Allowed } else { Cpus::Anywhere };
         self
     }
 
-    /// Pins each thread to one of the given CPUs, in turn. The CPUs are numbered as the system numbers them. Unlike
-    /// [`pin`](PerCore::pin), this does not choose from all the CPUs that the caller may run on.
+    /// Pins each thread to one of the given CPUs, in turn. The CPUs are numbered as the system numbers them. In
+    /// contrast, [`pin`](PerCore::pin) uses all the CPUs that the caller may run on.
     ///
     /// # Panics
     ///
@@ -217,7 +217,7 @@ impl PerCore {
     ///
     /// # Panics
     ///
-    /// Panics if the calling thread runs a runtime, since this call would stop its loop.
+    /// Panics if the calling thread runs a runtime, since this call would block its loop.
     #[track_caller]
     pub fn run<F, T>(&self, main: F) -> Result<Vec<T>, CoreError>
     where
@@ -227,8 +227,8 @@ impl PerCore {
         self.try_run(async |core| Ok::<_, Infallible>(main(core).await))
     }
 
-    /// Runs a function that returns a `Result` on each thread, otherwise in the same way as [`run`](PerCore::run). The
-    /// first error stops the other threads, just as a panic does.
+    /// Does the same as [`run`](PerCore::run) with a function that returns a `Result`. The first error stops the other
+    /// threads, just as a panic does.
     ///
     /// # Errors
     ///

@@ -77,8 +77,8 @@ impl fmt::Debug for Interest {
 
 /// The readiness of a descriptor, as far as it has been reported.
 ///
-/// It is a report from the past. Only an operation tells whether the descriptor is still ready, and the
-/// operation may find that it is not.
+/// It may be out of date by the time it is used: only an operation tells whether the descriptor is still
+/// ready.
 ///
 /// # Examples
 ///
@@ -102,8 +102,8 @@ impl Ready {
     /// A write may make progress.
     pub const WRITABLE: Ready = Ready(WRITE);
 
-    /// The end of reads is near: the peer has closed or shut down its side, or there is an error to collect.
-    /// Data may be left before the end.
+    /// Reads are about to reach the end of the stream or an error: the peer has closed or shut down its side,
+    /// or there is an error to collect. Data may be left before that.
     pub const READ_CLOSED: Ready = Ready(READ_CLOSED);
 
     /// Writes will fail: the connection is closed in both directions, or there is an error to collect.
@@ -127,7 +127,8 @@ impl Ready {
         self.0 & (WRITE | WRITE_CLOSED) != 0
     }
 
-    /// Returns true if the end of reads is near; see [`READ_CLOSED`](Ready::READ_CLOSED).
+    /// Returns true if reads are about to reach the end of the stream or an error; see
+    /// [`READ_CLOSED`](Ready::READ_CLOSED).
     pub const fn is_read_closed(self) -> bool {
         self.0 & READ_CLOSED != 0
     }

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// The error returned by a join handle whose task was aborted, or panicked, before it had an output.
 ///
-/// Its messages have the same words as those of tokio's `JoinError`.
+/// Its messages are worded like those of tokio's `JoinError`.
 ///
 /// In a program that is compiled with `panic = "abort"` there is no error for a panic: the first panic in any task
 /// ends the process.

@@ -20,8 +20,7 @@ pub(super) const BROKEN: u8 = READABLE | WRITABLE | READ_CLOSED | WRITE_CLOSED;
 
 /// The readiness of one descriptor, as the kernel reported it.
 ///
-/// It is a report from the past. Only an operation tells whether the descriptor is still ready, and the
-/// operation may find that it is not.
+/// It may be out of date by the time it is used: only an operation tells whether the descriptor is still ready.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Event {
     key: u64,
@@ -58,9 +57,9 @@ impl Event {
         self.flags & WRITABLE != 0
     }
 
-    /// Returns true if the end of reads is near: the peer has closed or shut down its side (data may be left
-    /// before the end of file), or there is an error to collect. A short read then does not mean that no data
-    /// is left.
+    /// Returns true if reads are about to reach the end of file or an error: the peer has closed or shut down its side,
+    /// or there is an error to collect. Data may be left before that, so a short read does not mean that no data is
+    /// left.
     ///
     /// This is a hint: on macOS and the BSDs `poll` and `select` do not report a half close.
     #[inline]
@@ -118,8 +117,8 @@ pub struct Events {
 }
 
 impl Events {
-    /// Creates a list with room for `capacity` events, or for one if `capacity` is zero. Events for which
-    /// there is no room come with later waits, in turn.
+    /// Creates a list with room for `capacity` events, or for one if `capacity` is zero. Later waits return the events
+    /// for which there is no room, so that no descriptor is left out.
     pub fn with_capacity(capacity: usize) -> Events {
         let room = capacity.max(1);
         Events { events: Vec::with_capacity(room), room }
@@ -135,7 +134,8 @@ impl Events {
         self.events.len()
     }
 
-    /// Returns true if the latest wait returned no events: its time was up, it was notified, or a signal arrived.
+    /// Returns true if the latest wait returned no events: its timeout had passed, it was notified, or a signal
+    /// arrived.
     pub fn is_empty(&self) -> bool {
         self.events.is_empty()
     }

@@ -46,20 +46,18 @@
 //! - Events may be spurious. Only an operation tells whether a descriptor is ready, so use non-blocking
 //!   descriptors. No event is missing: a direction of interest that becomes ready after an operation failed
 //!   with `EAGAIN` is reported.
-//! - Error and hang-up are reported with any interest, and count as both directions, as far as the system
-//!   call reports them.
-//! - A descriptor must be deregistered *before* it is closed. An event that was collected earlier may still
-//!   be returned afterwards, so do not use the key for another descriptor before the events of the batch are
-//!   handled.
-//! - A timeout is rounded up, never down, and limited to what the system call accepts. A wait with a timeout
-//!   beyond that limit (24 days at least) may end early. A signal ends a wait with no events, and so does the
-//!   [`Notifier`].
-//! - Lack of memory is not an error, and neither is a limit on descriptors that has been lowered in the
-//!   meantime. Until the kernel can report readiness again, waits end after 10 ms at most, and their events
-//!   may be spurious.
-//! - A selector belongs to the process that created it. In a child of fork(2) each of these calls fails. If
-//!   the child closes or drops a descriptor, the parent still receives the events of its own. The child may
-//!   create another selector.
+//! - Errors and hang-ups are reported whatever the interest is, as far as the system call reports them. They count as
+//!   readiness of both directions.
+//! - A descriptor must be deregistered *before* it is closed. [`Events`] that were filled before may still contain an
+//!   event of the descriptor, so do not use its key for another descriptor before all of them are handled.
+//! - A timeout is rounded up, never down, and limited to what the system call accepts. A wait with a timeout beyond
+//!   that limit (24 days at least) may end early. A signal ends a wait without events, and so does the [`Notifier`].
+//! - A wait does not fail if the kernel lacks memory, or if the limit on descriptors has been lowered below the number
+//!   of watched descriptors. Until the kernel can report readiness again, each wait ends after 10 ms at most, and its
+//!   events may be spurious.
+//! - A selector belongs to the process that created it. In a child of fork(2) every call of it fails and changes
+//!   nothing. If the child closes a descriptor that it has inherited, the parent still receives the events of that
+//!   descriptor. The child may create another selector.
 //!
 //! # Differences
 //!
@@ -67,15 +65,15 @@
 //! |---|---|---|---|---|---|
 //! | systems | Linux, Android | Linux, Android | macOS, iOS, BSDs | every Unix | every Unix |
 //! | reports | edge | level | edge | level | level |
-//! | a wait takes time by the number of | ready | ready | ready | watched | highest watched |
+//! | the time of a wait grows with | ready descriptors | ready descriptors | ready descriptors | watched descriptors | the highest watched number |
 //! | descriptors | any | any | any | any | below 1024 (NetBSD: 256), else refused |
 //! | both directions ready | one event | one event | two events | one event | one event |
 //! | events for a direction without interest | on hang-up, error | on hang-up, error | never | on hang-up, error | on hang-up, error |
 //! | `is_read_closed`, `is_write_closed` | yes | yes | yes | yes (half close: Linux) | yes (half close: Linux) |
 //! | `is_priority` | yes | no | no | no | no |
-//! | closed while registered, no `dup` left | no event | no event | no event | one event, closed; then removed | one event, closed; then removed |
-//! | …with a `dup` left | events continue, and cannot be stopped | as `epoll` | no event | as above | as above |
-//! | …and its number reused, deregistered | no event | no event | no event | watched under the old key | watched under the old key |
+//! | closed while registered, no duplicate open | no event | no event | no event | one event, closed; then removed | one event, closed; then removed |
+//! | closed while registered, a duplicate open | events continue, and cannot be stopped | as `epoll` | no event | as above | as above |
+//! | closed while registered, its number reused by a descriptor that is not registered | no event | no event | no event | watched under the old key | watched under the old key |
 //! | regular file, directory | `EPERM` | `EPERM` | `EPERM` | `EPERM` | `EPERM` |
 //! | `/dev/null` | `EPERM` | `EPERM` | depends on the system | always ready | always ready |
 //! | timeouts | nanoseconds (Linux 5.11), else milliseconds | as `epoll` | nanoseconds | nanoseconds (macOS: milliseconds) | nanoseconds |
@@ -268,7 +266,8 @@ impl Selector {
         self.register_for(fd.as_fd(), key, Some(interest))
     }
 
-    /// Changes the interest and the key of a registered descriptor. If it is ready, that is reported again.
+    /// Changes the interest and the key of a registered descriptor. If the descriptor is ready, the next wait reports
+    /// it again.
     ///
     /// # Errors
     ///
@@ -288,12 +287,12 @@ impl Selector {
         self.deregister_fd(fd.as_fd().as_raw_fd())
     }
 
-    /// Waits until a descriptor is ready, the time is up, or the notifier is used. Fills `events` with the
-    /// events. `None` waits without a limit.
+    /// Waits until a descriptor is ready, the timeout has passed, or the notifier is used, and fills `events`. A
+    /// timeout of `None` means no limit.
     ///
-    /// The wait may end with no events before the time is up: when it was notified, when a signal arrived,
-    /// when the timeout was longer than the system call accepts, or when the kernel lacks the memory to
-    /// report events. One wait returns at most 65,536 events, whatever the capacity of `events`.
+    /// The wait may end without events before the timeout has passed: when it was notified, when a signal arrived, when
+    /// the timeout was longer than the system call accepts, or when the kernel lacks the memory to report events. One
+    /// wait returns at most 65,536 events, whatever the capacity of `events`.
     ///
     /// # Errors
     ///
