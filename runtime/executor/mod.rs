@@ -1,4 +1,5 @@
-//! The executor: runs the loop. No other file polls futures, and no other wakes the wakers that a turn collects.
+//! The executor, which runs the loop. No other file polls futures, and no other file wakes the wakers that a turn
+//! collects.
 //!
 //! ```text
 //! 1  tasks, and in its turn the future of block_on: ready => return   a round: up to EVENT_INTERVAL polls,
@@ -43,15 +44,16 @@ use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-/// The number of polls between two checks of the inbox while tasks run. A check costs one load. A wake from another
-/// thread then need not wait for the end of the round.
+/// The number of polls between two checks of the inbox while tasks run. A check costs one load. Because of it, a wake
+/// from another thread need not wait for the end of the round.
 const INBOX_INTERVAL: usize = 16;
 
-/// The maximum number of wakes, and of calls, that the loop takes out of the inbox at once, however many there are.
-/// During a round it takes none while as many events are queued.
+/// The maximum number of wakes, and of calls, that the loop takes out of the inbox at once. During a round it takes
+/// none as long as at least as many events are queued.
 const INBOX_BATCH: usize = 64;
 
-/// The maximum number of passes in which a runtime that is dropped drops what the drops before have created.
+/// The maximum number of passes when a runtime is dropped. Each pass drops what the drops of the pass before have
+/// created.
 const SHUTDOWN_PASSES: usize = 64;
 
 /// The settings of the loop.
@@ -66,9 +68,9 @@ pub(crate) struct Config {
     /// Called before the loop sleeps, and after.
     pub(crate) on_park: Option<Hook>,
     pub(crate) on_unpark: Option<Hook>,
-    /// The duration from which on a poll is reported. `None` if no poll is reported.
+    /// The minimum duration of a poll that is reported. `None` if no poll is reported.
     pub(crate) slow_poll_threshold: Option<Duration>,
-    /// The number of wakers that a turn collects at most, as a rule.
+    /// The number of wakers that a turn usually does not exceed.
     pub(crate) wakers: usize,
 }
 
@@ -81,12 +83,13 @@ pub(crate) struct Executor {
     /// Counts the calls of `block_on`. The number tells the waker of an earlier call from that of the current one.
     mains: Cell<u16>,
     slice: RefCell<TimeSlice>,
-    /// Set when a whole batch of calls was made. No more calls are made until the tasks that they have spawned, and
-    /// everything that was queued before, have run. Otherwise tasks that live for more than one turn would accumulate.
+    /// Set after a full batch of calls. No more calls are made until everything that was queued by then has run,
+    /// including the tasks that the calls have spawned. Otherwise tasks that live for more than one turn would
+    /// accumulate.
     flooded: Cell<Option<QueuePosition>>,
     /// Set if another thread held the lock of the inbox at the latest check.
     is_inbox_locked: Cell<bool>,
-    /// The count of polls, and the time, when watched tasks last ran. If the count has grown when they run again, the
+    /// The count of polls and the time when watched tasks last ran. If the count has grown when they run again, the
     /// future of `block_on` was polled in between.
     watched: Cell<(u64, u64)>,
     pub(crate) turns: Cell<u64>,
@@ -98,7 +101,7 @@ impl Executor {
         Executor {
             context,
             batch: RefCell::default(),
-            // With room for all wakers that a turn collects as a rule, so that it is never reallocated.
+            // The list has room for all the wakers that a turn usually collects, so that it is seldom reallocated.
             wakers: RefCell::new(Vec::with_capacity(config.wakers)),
             slice: RefCell::new(TimeSlice::new(config.event_interval)),
             config,
@@ -207,7 +210,7 @@ impl Executor {
             let polled = if is_aborted { None } else { Some(self.poll(id, &mut task)) };
             let task = match polled {
                 Some(Ok(Poll::Pending)) => {
-                    // The end of this task's turn and the begin of the next one's share one borrow.
+                    // The end of this task's turn and the beginning of the next task's turn share one borrow.
                     tasks = context.tasks.borrow_mut();
                     tasks.park(id.slot(), task);
                     continue;
@@ -229,7 +232,7 @@ impl Executor {
     }
 
     /// Runs tasks one by one, otherwise like [`run_tasks`](Executor::run_tasks), and reports those that take long. It
-    /// is a function of its own, so that a loop that reports nothing pays for only one branch in each chunk.
+    /// is a separate function, so that a loop that reports nothing pays only for one branch in each chunk.
     #[cold]
     #[inline(never)]
     fn run_watched_tasks(&self, mut left: usize, threshold: Duration) -> (usize, bool) {
@@ -237,7 +240,7 @@ impl Executor {
         let context = &*self.context;
         let mut is_main_next = false;
         while left > 0 && !is_main_next {
-            // Read before the task runs: afterwards the task may have been removed together with its id.
+            // Read these before the task runs: after that, the task may have been removed together with its id.
             let (name, origin) = {
                 let mut tasks = context.tasks.borrow_mut();
                 let Some(id) = tasks.peek() else {
@@ -299,7 +302,7 @@ impl Executor {
             self.call_on_park();
         }
         if !may_sleep || self.is_runnable() {
-            // Either there is work, or the user's function has just produced some.
+            // There was work already, or the user's function has just produced some.
             self.poll_selector(&mut wakers);
         } else if self.context.time.is_paused() {
             self.sleep_paused(&mut wakers);
@@ -311,7 +314,7 @@ impl Executor {
         self.wakers.replace(wakers);
         self.context.tasks.borrow_mut().end_turn(self.config.event_interval.div_ceil(2));
         if may_sleep {
-            // Called last, since it may panic, and the events that have been collected are not reported again.
+            // This is called last, since it may panic, and the events that have been collected are not reported again.
             self.call_on_unpark();
         }
     }
@@ -346,7 +349,8 @@ impl Executor {
         }
     }
 
-    /// Collects events without waiting. If nothing is registered there can be none. The inbox is checked in any case.
+    /// Collects events without waiting. If no descriptor is registered, there can be no events. The inbox is checked in
+    /// any case.
     #[inline]
     fn poll_selector(&self, wakers: &mut Vec<Waker>) {
         if !self.context.reactor.borrow().is_empty() {
@@ -371,7 +375,7 @@ impl Executor {
         }
     }
 
-    /// Waits while the clock is paused. Real events come first. Only if there are none, the clock moves to the next
+    /// Waits while the clock is paused. Real events come first: only if there are none does the clock move to the next
     /// timer.
     fn sleep_paused(&self, wakers: &mut Vec<Waker>) {
         self.wait(Some(Duration::ZERO), wakers);
@@ -405,7 +409,7 @@ impl Executor {
         if let Err(error) = result {
             drop(tasks);
             self.wake(wakers);
-            // Unparked, so that the next call waits and fails as well, instead of finding messages that do not exist.
+            // Unpark, so that the next call also waits and fails, and does not look for messages that do not exist.
             context.remote.unpark();
             panic!("the selector failed, was its descriptor closed? {error}");
         }
@@ -457,8 +461,8 @@ impl Executor {
     }
 }
 
-/// Drops a task that has panicked or was aborted, and returns its failure, which takes its place. The reason is the
-/// panic of the poll, or else the panic of the drop, or else that the task was aborted.
+/// Drops a task that has panicked or was aborted, and returns the failure that takes its place. The failure contains
+/// the panic of the poll, or else the panic of the drop, or else says that the task was aborted.
 #[cold]
 fn replace(task: BoxedTask, id: TaskId, panic: Option<Box<dyn Any + Send>>) -> BoxedTask {
     let dropped = unwind::catch(|| drop(task));
@@ -472,8 +476,9 @@ fn replace(task: BoxedTask, id: TaskId, panic: Option<Box<dyn Any + Send>>) -> B
     })
 }
 
-/// A guard for a call of `block_on`, however the call ends. Its frame may also be unwound on the stack of a coroutine,
-/// after the runtime has been dropped with a thread-local. So the guard owns the context.
+/// A guard that exists during a call of `block_on`, and cleans up however the call ends. The frame of the call may be
+/// on the stack of a coroutine, and may be unwound after the runtime was dropped by the destructor of a thread-local.
+/// So the guard owns the context.
 struct Running {
     context: Rc<Context>,
 }
@@ -522,8 +527,8 @@ impl Drop for Executor {
         }
         drop(entered);
         context::deregister(&self.context);
-        // If drops have created wakers in every pass, the last ones are dropped here. They find no runtime any more in
-        // which they could create further ones.
+        // If drops have created wakers in every pass, the last ones are dropped here. Their drops no longer find a
+        // runtime in which they could create further wakers.
         context.time.clear(&mut wakers);
         context.reactor.borrow_mut().clear(&mut wakers);
         unwind::drop_each(wakers);

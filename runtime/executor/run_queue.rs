@@ -3,7 +3,7 @@
 //! It is a ring buffer whose size is a power of two, with two counters that only grow: the number of ids that were
 //! pushed, and the number that were popped. So a position in the queue is a number that can be remembered
 //! (`Tasks::position`). Pushing and popping an id takes 25 instructions less than with std's `VecDeque`, which is not
-//! inlined. That is a tenth of the cost of a task's turn, and the reason for this file.
+//! inlined. That is a tenth of the cost of a task's turn, and it is the reason for this file.
 
 use crate::runtime::id::Id;
 use crate::runtime::slots::KEPT;
@@ -12,7 +12,7 @@ use crate::runtime::slots::KEPT;
 const MIN_LEN: usize = 64;
 
 pub(crate) struct RunQueue {
-    /// Empty, or with a length that is a power of two.
+    /// The ring. It is empty, or its length is a power of two.
     ring: Box<[Id]>,
     popped: u64,
     pushed: u64,

@@ -1,4 +1,4 @@
-//! Slow polls: the threshold from which on a poll is reported, and the line that reports it.
+//! Slow polls: the threshold at which a poll is reported, and the line that reports it.
 //!
 //! The executor measures each poll if a threshold is set (`run_watched_tasks` in `executor/mod.rs`), and passes the
 //! time in.
@@ -10,15 +10,15 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-/// The default threshold in debug builds: a delay that people begin to notice. It is also the threshold of asyncio's
-/// debug mode.
+/// The default threshold in debug builds. Users begin to notice delays of this length, and asyncio's debug mode has the
+/// same threshold.
 const DEBUG_THRESHOLD: Duration = Duration::from_millis(100);
 
 /// The environment variable that sets the threshold of runtimes whose builder does not.
 const VARIABLE: &str = "RUNTIME_SLOW_POLL_MS";
 
-/// Returns the threshold of runtimes whose builder sets none: that in the environment variable, or else that of the
-/// kind of build.
+/// Returns the threshold of runtimes whose builder sets none: the value of the environment variable, or else the
+/// default for a debug or a release build.
 ///
 /// # Errors
 ///
@@ -66,7 +66,7 @@ impl fmt::Display for Polled {
     }
 }
 
-/// Reports a poll if it has taken as long as the threshold.
+/// Reports a poll if it has taken at least as long as the threshold.
 pub(crate) fn check(threshold: Duration, begin_ns: u64, end_ns: u64, polled: Polled) {
     let took_ns = end_ns.saturating_sub(begin_ns);
     if Duration::from_nanos(took_ns) >= threshold {

@@ -10,8 +10,8 @@
 //!
 //! The executor sees a task as `dyn Task`. The join handle knows the type of the output, and moves the output out by a
 //! downcast. The empty box may then be reused for another task (`free_lists.rs`): filling it drops nothing, so it runs
-//! no user code. A task that fails is replaced by a [`Failure`], so that the memory of its future is freed at once,
-//! and the reason costs nothing for tasks that do not fail.
+//! no user code. A task that fails is replaced by a [`Failure`]. So the memory of its future is freed at once, and
+//! tasks that do not fail need no memory for a reason.
 
 use crate::runtime::executor::free_lists::FreeLists;
 use crate::runtime::join::error::JoinError;
@@ -37,7 +37,7 @@ pub(crate) trait Task {
     /// Takes the reason why the task has failed.
     fn failure(self: Pin<&mut Self>) -> Option<JoinError>;
 
-    /// Drops the future or the output, so that the box is empty. A panic of that drop is caught.
+    /// Drops the future or the output, so that the box is empty. A panic in that drop is caught.
     fn clear(self: Pin<&mut Self>);
 
     /// Gives the box, which is empty, to `free_lists`.
@@ -45,7 +45,7 @@ pub(crate) trait Task {
 }
 
 pin_project! {
-    /// A spawned future, in the stages of its life.
+    /// A spawned future, in one of the stages of its life.
     #[project = StageProjection]
     pub(crate) enum Stage<F: Future> {
         Future { #[pin] future: F },
@@ -53,7 +53,7 @@ pin_project! {
     }
 }
 
-/// Moves a future into a box, which is a reused one if there is one of its type.
+/// Moves a future into a box. Reuses an empty box of its type if there is one.
 #[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) fn boxed<F>(future: F, free_lists: &mut FreeLists) -> BoxedTask
 where
@@ -88,7 +88,7 @@ where
         let output = output.downcast_mut::<Option<F::Output>>();
         debug_assert!(output.is_some(), "a join handle of another type");
         if let (StageProjection::Output { output: from }, Some(to)) = (self.as_mut().project(), output) {
-            // Forgotten, since there is nothing to drop.
+            // The earlier value is forgotten, since there is nothing to drop in it.
             mem::forget(mem::replace(to, from.take()));
         }
         free_lists.push(self);

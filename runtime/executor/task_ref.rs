@@ -1,4 +1,4 @@
-//! Task references, which handles hold: no other task of the process ever has the same reference.
+//! Task references, which handles hold. No two tasks of a process ever have the same reference.
 //!
 //! ```text
 //!  runtime_serial   epoch of the runtime 32 | its number 16 | serial number, upper 16
@@ -14,7 +14,7 @@ use std::num::NonZeroU64;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct TaskRef {
-    /// Not zero, so that an enum around it needs no more memory.
+    /// The upper word. It is never zero, so that an enum around it needs no more memory.
     runtime_serial: NonZeroU64,
     serial_slot: u64,
 }

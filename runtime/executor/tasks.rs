@@ -17,7 +17,8 @@
 //! at most. After that entries are taken from both queues in alternation: so an event waits for one poll, and not for
 //! all the busy tasks, and neither queue starves.
 //!
-//! The future of `block_on` has a position in these queues like any task, but the executor polls it.
+//! The future of `block_on` has a position in these queues like any task, but it is polled by the executor, and is not
+//! stored here.
 
 use crate::runtime::executor::free_lists::FreeLists;
 use crate::runtime::executor::run_queue::RunQueue;
@@ -50,18 +51,19 @@ pub(crate) struct Tasks {
     events_next: usize,
     /// The number of entries that had been taken from the local queue at the end of the latest turn of the loop.
     locals_popped: u64,
-    /// Set if neither an event nor the future of `block_on` is queued, so that the next entry is one of the local
+    /// Set if neither an event nor the future of `block_on` is queued, so that the next entry comes from the local
     /// queue.
     is_only_local: bool,
     /// Set while a turn of the loop collects events: tasks that are woken go to the event queue.
     is_collecting: bool,
     /// Set if the future of `block_on` is queued.
     is_main_queued: bool,
-    /// Set if an event has woken that future, so that its position is one in the event queue.
+    /// Set if an event has woken that future, so that its position counts in the event queue.
     is_main_event: bool,
     /// The position of that future: it is next when this many entries have been taken from its queue.
     main_position: u64,
-    /// Set if that future was the only local entry when the latest turn ended, and has not been polled since.
+    /// Set if that future was the only entry in the local queue when the latest turn ended, and has not been polled
+    /// since.
     is_main_overdue: bool,
     pub(crate) free_lists: FreeLists,
     last_serial: u64,
@@ -83,10 +85,10 @@ struct Slot {
     join_waker: Option<Waker>,
 }
 
-/// The number of bits of a serial number that count the tasks of one runtime: at thirty million tasks a second, they
-/// suffice for ten hours before the count reaches the bits above. Those initially hold the epoch of the runtime, so
-/// that runtimes with the same number begin with different serial numbers, and the ids that users see do not repeat
-/// soon. Nothing depends on that: see [`TaskRef`].
+/// The number of bits of a serial number that count the tasks of one runtime: with thirty million tasks a second, the
+/// count reaches the bits above after ten hours. The bits above initially hold the epoch of the runtime. So runtimes
+/// with the same number begin with different serial numbers, and it takes long until the ids that users see repeat.
+/// Nothing depends on that: see [`TaskRef`].
 const TASKS_BITS: u32 = 40;
 
 /// Set if the task is in a run queue, or is done, so that no wake queues it.
@@ -96,7 +98,7 @@ const ABORTED: u8 = 2;
 /// Set if there is a join handle.
 const JOINED: u8 = 4;
 
-// An entry that is done and queued cannot be woken, run or aborted.
+// An entry that is marked as done and as queued cannot be woken, run or aborted.
 impl Entry for Slot {
     const VACANT: Slot = Slot {
         serial_low: 0,
@@ -118,7 +120,7 @@ impl Slot {
     /// Puts a task into an empty slot.
     #[inline]
     fn put(&mut self, task: BoxedTask) {
-        // Forgotten, since there is nothing to drop.
+        // The earlier value is forgotten, since there is nothing to drop in it.
         std::mem::forget(self.task.replace(task));
     }
 }
@@ -249,8 +251,8 @@ impl Tasks {
         }
     }
 
-    /// Queues the future of a new call of `block_on`, ahead of everything. The call before may have left the queues in
-    /// the middle of a turn of the loop.
+    /// Queues the future of a new call of `block_on` ahead of everything else. The previous call may have ended in the
+    /// middle of a turn of the loop, and left the queues in that state.
     pub(crate) fn begin_main(&mut self) {
         self.is_collecting = false;
         self.is_only_local = false;
@@ -308,8 +310,8 @@ impl Tasks {
     }
 
     /// Ends the collection of a turn's events. Up to `max_events` of them run next. After that entries are taken from
-    /// both queues in alternation. But if no entry has been taken from the local queue since the turn before, one is
-    /// taken first.
+    /// both queues in alternation. But if no entry has been taken from the local queue since the turn before this one,
+    /// such an entry is taken first.
     pub(crate) fn end_turn(&mut self, max_events: usize) {
         self.is_collecting = false;
         let is_main_alone = self.is_main_queued && !self.is_main_event && self.local_queue.len() == 0;
@@ -329,7 +331,7 @@ impl Tasks {
         self.events_next = self.events_next.max(1);
     }
 
-    /// Takes entries from both queues in alternation from now on.
+    /// From now on, takes entries from both queues in alternation.
     pub(crate) fn alternate(&mut self) {
         self.events_next = self.events_next.min(1);
     }
@@ -363,8 +365,8 @@ impl Tasks {
 
     #[inline(always)]
     fn push(&mut self, id: Id) {
-        // Careful: if this chose one of two references, the processor would compute the address and wait for it. A
-        // branch is predicted. The same holds below.
+        // Careful: if this selected one of two references, the processor would have to wait for the computed address. A
+        // branch is predicted instead. The same holds below.
         if self.is_collecting {
             self.push_event(id);
         } else {
@@ -453,8 +455,8 @@ impl Tasks {
         }
     }
 
-    /// Ends a task. If it has a join handle, `task` is kept for that. Otherwise the slot is released. Returns what the
-    /// caller has to drop and to wake.
+    /// Ends a task. If it has a join handle, `task` is kept for the handle. Otherwise the slot is released. Returns
+    /// what the caller has to drop and to wake.
     #[inline]
     pub(crate) fn finish(&mut self, slot: u32, task: BoxedTask) -> Leftovers {
         let Some(entry) = self.slots.get_mut(slot) else {
@@ -566,7 +568,7 @@ impl Tasks {
         self.slots.iter().filter(|entry| !entry.done).count()
     }
 
-    /// Keeps the box of a task whose future and output have been dropped.
+    /// Keeps the empty box of a task, whose future and output have been dropped, for reuse.
     #[inline]
     pub(crate) fn recycle(&mut self, task: BoxedTask) {
         if !self.closed {
@@ -583,7 +585,7 @@ impl Tasks {
     }
 
     /// Closes the runtime's list of tasks: adds no more tasks, and returns all tasks that exist, with the outputs that
-    /// have not been taken. Their join handles find that they do not exist, which counts as aborted.
+    /// have not been taken. Their join handles then find no task, and report that it was aborted.
     pub(crate) fn close(&mut self) -> Vec<Leftovers> {
         self.closed = true;
         self.free_lists.clear();

@@ -1,9 +1,9 @@
 //! Time slices: how long tasks run before the loop checks timers and sockets again.
 //!
-//! A round of tasks takes half a millisecond and a few polls, however long the polls take, or ends earlier after a
+//! A round of tasks ends after half a millisecond plus a few polls, however long the polls take, or earlier after a
 //! maximum number of polls. Reading the clock costs about as much as a poll of a task that merely yields, so the clock
-//! is read after a *chunk* of polls. A chunk has as many polls as fit into a quarter of a millisecond, judged by the
-//! polls before, and [`MAX_CHUNK`] at most:
+//! is read after a *chunk* of polls. The number of polls in a chunk is how many fit into a quarter of a millisecond, as
+//! estimated from earlier polls, and at most [`MAX_CHUNK`]:
 //!
 //! ```text
 //!  round   ├────chunk────┼────chunk────┼────chunk────┤
@@ -11,11 +11,11 @@
 //!                  read the clock: over? more or fewer polls to the next?
 //! ```
 //!
-//! A chunk shrinks at once, and grows slowly: where some polls are slow and others are fast, it stays at one poll.
+//! Chunks shrink at once and grow slowly: while slow and fast polls alternate, a chunk stays at one poll.
 //!
-//! If fewer polls are queued than fit into a chunk, the clock is not read at all, except in one such round of
-//! [`ROUNDS_PER_READING`], since polls may have become slow. So slow polls may once hold up the loop for a full chunk,
-//! or for that many short rounds.
+//! If fewer polls are queued than fit into a chunk, the clock is read only in one of [`ROUNDS_PER_READING`] such
+//! rounds, to find out whether polls have become slow. So when polls become slow, they can once hold up the loop for a
+//! full chunk, or for that many short rounds.
 //!
 //! The caller passes in the time, and reads the clock only when it is asked to.
 
@@ -28,17 +28,17 @@ const CHUNK_NS: u64 = SLICE_NS / 2;
 /// The maximum number of polls in a chunk. Reading the clock takes some 100 instructions, a poll at least 170.
 const MAX_CHUNK: usize = 64;
 
-/// The number of rounds shorter than a chunk of which one is measured.
+/// One of so many rounds that are shorter than a chunk is measured.
 const ROUNDS_PER_READING: u32 = 32;
 
 pub(crate) struct TimeSlice {
     /// The maximum number of polls in a round.
     max_polls: usize,
-    /// The number of polls that are left in this round after those of the current chunk.
+    /// The number of polls that are left in this round after the current chunk.
     left: usize,
     /// The number of polls between two readings of the clock.
     chunk: usize,
-    /// The number of polls since the latest change of the chunk, in chunks that were short enough.
+    /// The number of polls since the size of a chunk last changed, in chunks that took a short enough time.
     proven: usize,
     /// The latest reading of the clock. `None` if the loop may have slept since.
     read_ns: Option<u64>,
@@ -83,8 +83,8 @@ impl TimeSlice {
         }
     }
 
-    /// Called when these polls have been made. Returns the number of polls that may be made before the next call, or
-    /// `None` if the round is over.
+    /// Decides whether the round continues. Called when the permitted polls have been made. Returns the number of polls
+    /// that may be made before the next call, or `None` if the round is over.
     #[inline(never)]
     pub(crate) fn check(&mut self, now_ns: impl FnOnce() -> u64) -> Option<usize> {
         if self.left == 0 && self.polls < self.chunk {
@@ -100,7 +100,7 @@ impl TimeSlice {
         Some(self.next_chunk())
     }
 
-    /// Returns whether half of the round's time or polls is over, as of the latest reading.
+    /// Returns whether half of the time or half of the polls of the round are used up, as of the latest reading.
     pub(crate) fn is_half_over(&self) -> bool {
         let passed_ns = self.read_ns.unwrap_or(0).saturating_sub(self.begin_ns.unwrap_or(0));
         passed_ns >= SLICE_NS / 2 || self.left < self.max_polls / 2
@@ -139,7 +139,7 @@ impl TimeSlice {
             (self.chunk, self.proven) = (fitting.max(1), 0);
             return;
         }
-        // Some polls among slow ones are fast, so it takes many fast polls in a row to make a chunk larger.
+        // Among slow polls there are some fast ones, so a chunk grows only after many fast polls in a row.
         self.proven += polls;
         if self.proven >= MAX_CHUNK && fitting >= 2 * self.chunk {
             (self.chunk, self.proven) = ((2 * self.chunk).min(MAX_CHUNK), 0);
