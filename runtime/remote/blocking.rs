@@ -1,4 +1,4 @@
-//! The blocking pool: the threads behind `spawn_blocking`, for calls that block, which would hold up the loop.
+//! The blocking pool: the threads of `spawn_blocking`, which run calls that would block the loop.
 //!
 //! A job is a call for a thread of the pool. No thread runs until there is a job. A new thread is started whenever
 //! more jobs wait than threads are idle, up to a limit, and a thread that has been idle for some time ends. When the
@@ -22,8 +22,8 @@ use std::time::{Duration, Instant};
 /// A call that sends its result itself. If it is dropped without being made, it reports a cancellation.
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
-/// A function of the user's that a thread of the pool calls when it starts and before it ends, or that the loop calls
-/// before and after it sleeps.
+/// A function of the user that a thread of the pool calls when it starts or before it ends, or that the loop calls
+/// before or after it sleeps.
 #[derive(Clone)]
 pub(crate) struct Hook(Arc<dyn Fn() + Send + Sync>);
 
@@ -58,8 +58,8 @@ pub(crate) struct Threads {
 /// by themselves, such as reading a file.
 const LOOK_UP_SHARE: usize = 4;
 
-/// The number of threads that look-ups may take in any case, as long as there is one more thread: a few slow look-ups
-/// then delay other look-ups less.
+/// The number of threads that look-ups may take in any case, as long as one more thread is left. With several threads,
+/// a few slow look-ups delay other look-ups less.
 const MIN_LOOK_UPS: usize = 4;
 
 /// Returns the maximum number of look-ups that run at once. If there is only one thread, it runs look-ups as well.
@@ -90,10 +90,11 @@ struct State {
     look_ups: VecDeque<Job>,
     /// The number of threads that may take a job.
     threads: usize,
-    /// The number of threads that take no more jobs, but have yet to call the function for their end.
+    /// The number of threads that take no more jobs, but have not yet called the function that the user has set for
+    /// their end.
     leaving: usize,
-    /// The number of threads that wait for a job. A thread that was notified counts as idle until it has taken its
-    /// job, which stays in `jobs` until then. So a new thread is needed exactly if there are more jobs than idle
+    /// The number of threads that wait for a job. A thread that was notified counts as idle until it has taken its job,
+    /// which stays in `jobs` until then. So a new thread is needed if and only if there are more jobs than idle
     /// threads.
     idle: usize,
     /// The number of jobs that are queued or in progress.
@@ -232,7 +233,7 @@ impl Pool {
             if state.closed {
                 break;
             }
-            // `None` means for ever.
+            // `None` means forever.
             let until = Instant::now().checked_add(self.keep_alive);
             state.idle += 1;
             while state.jobs.is_empty() && !state.closed {
@@ -362,7 +363,7 @@ mod tests {
     #[test]
     fn slow_look_ups_of_names_leave_threads_to_other_calls() {
         let cases: &[(usize, usize)] = &[(2, 1), (3, 2), (4, 3), (8, 4), (40, 10)];
-        // So many threads take an interpreter its time.
+        // An interpreter takes long for so many threads.
         for &(threads, at_once) in if cfg!(miri) { &cases[..3] } else { cases } {
             let pool = pool(threads, LONG);
             let (has_begun, answer) = slow_look_ups(&pool, threads + 5);

@@ -1,7 +1,7 @@
 //! The blocking call that a thread of the pool runs: the runtime that it belongs to, and its id.
 //!
-//! No runtime is entered on such a thread, which cannot run a loop. But code in the call may ask for the handle of its
-//! runtime and for its own id.
+//! No runtime is entered on such a thread, which does not run a loop. But code in the call may ask for the handle of
+//! its runtime and for the id of the call.
 
 use crate::runtime::remote::Remote;
 use crate::runtime::remote::blocking::Pool;

@@ -1,8 +1,8 @@
 //! The part of a runtime that other threads may use: its inbox, and the notifier that breaks a wait.
 //!
-//! A wake from another thread puts the slot number of the task into the inbox and, if the loop waits for events,
-//! breaks the wait. A loop that is awake checks its inbox once in each turn, so that it need not be notified: there is
-//! at most one write for each wait. `park_state.rs` says why no wake is lost.
+//! A wake from another thread puts the slot number of the task into the inbox and, if the loop waits for events, breaks
+//! the wait. A loop that is awake checks its inbox once in each turn and need not be notified, so there is at most one
+//! write to the notifier for each wait. `park_state.rs` says why no wake is lost.
 //!
 //! Other threads cannot flood the loop. The inbox holds each woken slot and each abort at most once. The loop takes a
 //! limited number of messages out at a time, and a thread that spawns tasks faster than the loop starts them has to
@@ -10,8 +10,8 @@
 //!
 //! A waker holds only the number of its runtime. It finds the `Remote` in the
 //! [registry](crate::runtime::remote::registry), and finds nothing there once the runtime has been dropped. The
-//! descriptors are closed with the runtime, although handles may keep the `Remote` alive. A thread that is just using
-//! them holds an `Arc` of them, so that it does not write to a descriptor number that has been reused.
+//! descriptors are closed with the runtime, although handles may keep the `Remote` alive. A thread that uses the
+//! descriptors holds an `Arc` of them meanwhile, so that it does not write to a descriptor number that has been reused.
 
 pub(crate) mod blocking;
 pub(crate) mod blocking_call;
@@ -49,10 +49,12 @@ pub(crate) struct Remote {
 /// The number of calls from which on the inbox is full for [senders that can wait](Remote::call_when_room).
 const CALLS_FULL: usize = 1024;
 
-/// The number of remaining calls at which waiting senders are woken. They are woken once for many calls.
+/// The number of remaining calls at which waiting senders are woken. It is well below [`CALLS_FULL`], so that they are
+/// woken once for many calls.
 const CALLS_RESUME: usize = CALLS_FULL / 2;
 
-/// The longest time that a sender waits. Limited, because the loop may be blocked by a lock that the sender holds.
+/// The longest time that a sender waits. It is limited, because the loop may be blocked by a lock that the sender
+/// holds.
 const MAX_SENDER_WAIT: Duration = Duration::from_millis(1);
 
 /// The messages from other threads. `descriptors` is `None` once the runtime has been dropped.
@@ -238,7 +240,7 @@ impl Remote {
         };
         inbox.take(limit, max_calls, batch);
         if !inbox.is_empty() {
-            // The loop is awake, so its wait need not be broken.
+            // The loop is awake, so there is no wait to break.
             self.park_state.notify();
         }
         let has_room = inbox.blocked_senders > 0 && inbox.calls.len() <= CALLS_RESUME;
@@ -296,7 +298,7 @@ impl Inbox {
 }
 
 /// The tasks to abort, each at most once: a list of their slots, and for each slot the serial number of the latest of
-/// its tasks, or zero if there is none. An earlier task of the slot has ended already.
+/// its tasks, or zero if there is none. Earlier tasks of that slot have ended already.
 #[derive(Default)]
 struct Aborts {
     slots: VecDeque<u32>,

@@ -17,7 +17,7 @@
 //! changes `PARKED` to `NOTIFIED` breaks the wait, so exactly one sender does. The model at the foot of this file is
 //! checked with loom.
 //!
-//! This file does not know the inbox, nor what breaks the wait.
+//! This file knows neither the inbox nor what breaks the wait.
 
 #[cfg(all(test, runtime_loom))]
 use loom::sync::atomic::{AtomicU8, Ordering};

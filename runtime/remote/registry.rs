@@ -1,16 +1,16 @@
 //! The list of all runtimes of the process, by number. A waker that is used on another thread finds its runtime here.
 //!
 //! Numbers are given out in turn, so that a number stays unused for as long as possible before it is reused: then the
-//! waker of a dropped runtime seldom finds another runtime under its number. The epoch of a runtime says how often its
-//! number has been reused.
+//! waker of a dropped runtime seldom finds another runtime under its number. The epoch of a runtime is the number of
+//! times that its number has been reused.
 //!
 //! # After fork(2)
 //!
-//! The child inherits the list in its state at the time of the fork, with locks that threads of the parent may hold.
-//! So there is no lock around the whole list, but one in each slot, next to the number of the process that took the
-//! slot. A runtime of the parent cannot be found in the child, where no thread runs it, and so the child never waits
-//! for the lock of its slot. Its number stays taken until the child drops the runtime, and the epochs continue: no
-//! runtime of the child has the same id as one that it has inherited.
+//! The child inherits the list in its state at the time of the fork, with locks that threads of the parent may hold. So
+//! there is no lock around the whole list, but one in each slot, next to the number of the process that took the slot.
+//! The child cannot find a runtime of its parent, since none of its threads runs that runtime. So it never waits for
+//! the lock of such a slot. The number of such a runtime stays taken until the child drops the runtime, and the epochs
+//! continue: no runtime of the child has the same id as one that it has inherited.
 
 use crate::runtime::id::{Id, RuntimeId};
 use crate::runtime::remote::Remote;
@@ -19,8 +19,8 @@ use std::io;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// The number of runtime numbers, which begin with 1. Miri keeps account of each reference into the list, and takes
-/// seconds to search a long one.
+/// The number of runtime numbers, which begin with 1. Under Miri there are fewer: it tracks each reference into the
+/// list, and takes seconds to search a long list.
 const NUMBERS: usize = if cfg!(miri) { 64 } else { u16::MAX as usize };
 
 /// The count of numbers that have been given out or skipped.
@@ -32,7 +32,7 @@ static SLOTS: [Slot<Remote>; NUMBERS] = [const { Slot::vacant() }; NUMBERS];
 struct Slot<T> {
     /// The [number](Process::number) of the process that took the slot, or zero if it is vacant.
     process: AtomicU32,
-    /// Locked for a moment when a runtime is made or dropped, and read by wakers on other threads.
+    /// The runtime. It is locked for a moment when a runtime is made or dropped, and read by wakers on other threads.
     runtime: RwLock<Option<Arc<T>>>,
 }
 
@@ -91,8 +91,8 @@ impl<T> Slot<T> {
             if taken.is_err() {
                 continue;
             }
-            // Another thread may be looking for a runtime that has been dropped. If it is a thread of the parent,
-            // which does not exist in the child, the number is skipped each time.
+            // Another thread may hold the lock because it looks for a runtime that has been dropped. If it was a thread
+            // of the parent, which does not exist in the child, the number is skipped each time.
             let Ok(mut runtime) = slot.runtime.try_write() else {
                 slot.process.store(0, Ordering::Release);
                 continue;
