@@ -1,8 +1,9 @@
-//! The pool of buffers and pipes: a buffer to read into, and a pipe for data that never leaves the kernel.
+//! The pool of buffers and pipes. Copies read into a buffer, or move data through a pipe so that it never
+//! leaves the kernel.
 //!
 //! A connection that waits needs neither, so thousands of connections share the few that are in use at once.
-//! A caller that takes a buffer or a pipe owns it, and may keep or drop it. So the pool is only a small free
-//! list, which is freed when the runtime ends.
+//! A caller that takes a buffer or a pipe owns it, and may also keep or drop it. So the pool is only a small
+//! free list, which is dropped with the runtime.
 
 use std::io::{self, PipeReader, PipeWriter};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 pub(crate) struct BufferPool {
     buffers: Vec<Box<[u8]>>,
     pipes: Vec<PooledPipe>,
-    /// Each pipe holds a clone of it, so that pipes are counted wherever they are dropped.
+    /// Each pipe holds a clone of this `Arc`, so its count is right wherever pipes are dropped.
     count: Arc<()>,
 }
 
@@ -24,11 +25,11 @@ pub(crate) struct PooledPipe {
 }
 
 impl BufferPool {
-    /// The length of a buffer in bytes: one record of TLS, and four pages.
+    /// The length of a buffer in bytes: that of the largest TLS record, and four pages.
     pub(crate) const BUFFER_SIZE: usize = 16 * 1024;
 
-    /// The maximum number of buffers that are kept. One is enough as long as everything that is read can be
-    /// written.
+    /// The maximum number of buffers that are kept. One buffer is enough as long as all data can be written
+    /// as soon as it has been read.
     const MAX_BUFFERS: usize = 4;
 
     /// The maximum number of pipes that are kept. Each has two descriptors.

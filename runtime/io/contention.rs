@@ -1,14 +1,14 @@
 //! Descriptors that another runtime has taken while a task of this runtime waited for them.
 //!
 //! A descriptor is registered with one runtime at a time. It moves to the runtime where an operation has to
-//! wait. The tasks that wait for it in the earlier runtime are woken, and try again. If the wait is over by
-//! then, nothing more happens: the descriptor has been handed over. If the wait continues, the retry takes
-//! the descriptor back at once. Then two runtimes wait for it at the same time, and would take it from each
-//! other forever.
+//! wait. The tasks that wait for it in the earlier runtime are woken, and try again. If they no longer wait
+//! for the descriptor, nothing more happens: it has been handed over. If a task continues to wait, its next
+//! attempt takes the descriptor back at once. Then two runtimes wait for it at the same time, and would take
+//! it from each other forever.
 //!
 //! So a loss is remembered until the tasks that it has woken have been polled. If the descriptor is taken
-//! back within that time, that is an *answer* to the loss. The loop learns of a loss some time after it. If
-//! the descriptor has come back by then, the loss has no answer any more.
+//! back within that time, that is an *answer* to the loss. The loop learns of a loss only some time after it
+//! has happened. If the descriptor has come back by then, the loss can no longer have an answer.
 //!
 //! The moves of a descriptor are numbered, so that their order is known.
 
@@ -47,7 +47,7 @@ impl Losses {
     }
 
     /// Records that a descriptor was taken away by the move with the number `moves`. If `has_woken` is true,
-    /// that has woken a task that waits for it here, and the task is in the run queue now.
+    /// the loss has woken a task that waits for the descriptor here, and the task is in the run queue now.
     pub(crate) fn lost(&mut self, fd: RawFd, moves: u16, has_woken: bool, tasks: &Tasks) {
         self.losses.retain(|(lost, until)| *lost != fd && !tasks.has_reached(*until));
         // Careful: the numbers wrap.
@@ -61,7 +61,7 @@ impl Losses {
         }
     }
 
-    /// Takes the loss of a descriptor that comes back. Returns true if that is an answer to its loss.
+    /// Takes the loss of a descriptor that comes back. Returns true if its return is an answer to the loss.
     #[inline]
     pub(crate) fn take(&mut self, fd: RawFd, tasks: &Tasks) -> bool {
         !self.losses.is_empty() && self.take_loss(fd, tasks)

@@ -1,9 +1,9 @@
-//! Timeouts of operations on a descriptor. Each side has a timeout, which costs one memory write per wait.
+//! Timeouts of operations on a descriptor. Each direction has a timeout, which costs one memory write per wait.
 //!
-//! Consider a server with ten thousand connections. Each has a timeout of half a minute, and now and then a
-//! message. A timer per wait would be set and removed with every message, and would need a reading of the
-//! clock. So instead each side has one *alarm*: a timer that stays in the wheel while messages arrive. A wait
-//! that begins only notes the number of the present turn of the loop:
+//! Consider a server with ten thousand connections. Each has a timeout of half a minute and receives a message now and
+//! then. A timer for each wait would be set and removed with every message, and would need a reading of the clock. So
+//! instead each direction has one *alarm*: a timer that stays in the wheel while messages arrive. A wait that begins
+//! only notes the number of the present turn of the loop:
 //!
 //! ```text
 //!  wait begins ──► turn 17 ── event ──► turn 52 ── event ──► turn 90 ...
@@ -12,19 +12,18 @@
 //!                                    since turn 90: not due ───┴──► fires again: due
 //! ```
 //!
-//! When the alarm fires, it reads the number. The [driver](crate::time::Driver) knows the time of that turn,
-//! never too early and only a little too late. If the timeout has not passed since then, the alarm is armed
-//! again for the rest of it. So a timeout never ends early, and it ends late by at most a 32nd of its
-//! duration. The alarm fires once per timeout and not once per message, and wakes no task before the timeout
-//! is due.
+//! When the alarm fires, it reads that number. The [driver](crate::time::Driver) returns a time for the turn, which is
+//! never too early and only a little too late. If the timeout has not passed since that time, the alarm is armed again
+//! for the rest of the timeout. So a timeout never fires early, and it fires late by at most a 32nd of its duration.
+//! The alarm fires once per timeout and not once per message, and wakes no task before the timeout is due.
 //!
-//! A wait ends with an [event](crate::runtime::io::readiness), not with the operation, because `poll_read`
-//! cannot know whether its latest caller has been dropped. A new caller in the same waiter continues the
-//! wait, as in a loop around `select`. When the alarm fires, it wakes the waiting task. A task that still
-//! waits is polled before the loop sleeps, and before all tasks that are queued later. That poll is the
-//! *answer*. If there is no answer in time, no task was waiting, and the next wait begins anew. (A future
-//! that is woken but not polled by its task looks the same as a dropped one, so its wait begins anew too. A
-//! late timeout is better than a timeout of a caller that has not waited.)
+//! A wait ends with an [event](crate::runtime::io::readiness), not with the operation, because `poll_read` cannot know
+//! whether its latest caller has been dropped. A new caller in the same waiter continues the wait, as in a loop around
+//! `select`. When the alarm fires, it wakes the waiting task. A task that still waits is polled before the loop sleeps,
+//! and before all tasks that are queued later. If it polls the operation then, that poll is the *answer*. If there is
+//! no answer in time, no task was waiting, and the next wait begins anew. (A future whose task was woken but did not
+//! poll it looks the same as a dropped future, so its wait begins anew too. A late timeout is better than a timeout for
+//! a caller that has not waited.)
 //!
 //! `async` functions have waiters of their own and know when they are dropped. Each call has a timer of its own.
 
@@ -48,14 +47,15 @@ pub(crate) struct IoTimeouts {
     write: Arc<Side>,
 }
 
-/// The timeout of one side. It is also the waker of the alarm.
+/// The timeout of one direction. It is also the waker of the alarm.
 struct Side {
     direction: Direction,
     /// The timeout in nanoseconds. Zero means no timeout.
     timeout_ns: AtomicU64,
     /// The number of times that the timeout has been set.
     settings: AtomicU32,
-    /// The beginning of the latest wait: the number of a turn, or with [`EXACT`] the nanoseconds of the clock.
+    /// The beginning of the latest wait: the number of a turn or, if the bit [`EXACT`] is set, a reading of the clock
+    /// in nanoseconds.
     since: AtomicU64,
     /// The bits of the source for which the alarm is armed, or zero if it is not armed. The source belongs to
     /// the descriptor's present registration.
@@ -104,7 +104,7 @@ impl IoTimeouts {
         }
     }
 
-    /// Returns true if a side's alarm is armed for `source`. When a wait begins, it then only has to be
+    /// Returns true if a direction's alarm is armed for `source`. When a wait begins, it then only has to be
     /// [noted](Self::note).
     #[inline]
     pub(crate) fn is_armed(&self, direction: Direction, source: SourceId) -> bool {
@@ -128,9 +128,9 @@ impl IoTimeouts {
         self.side(direction).since.store(context::with(|context| context.time.turn()), Relaxed);
     }
 
-    /// Arms the alarm for a caller that waits in the shared waiter of a side of `source`. Call this if there
-    /// is a timeout and no alarm is armed. `is_new` is true if there has been an event since the last call.
-    /// Returns `Ready` if the timeout has passed.
+    /// Arms the alarm for a caller that waits in the shared waiter of a direction of `source`. Call this if there is a
+    /// timeout and no alarm is armed. `is_new` is true if there has been an event since the last call. Returns `Ready`
+    /// if the timeout has passed.
     pub(crate) fn poll_unarmed(
         &self,
         direction: Direction,
@@ -233,8 +233,8 @@ impl Wake for Side {
     }
 }
 
-/// Wakes the tasks that wait for a side, on whichever thread they are. Wakers are user code, and run under no
-/// borrow.
+/// Wakes the tasks that wait for a direction, whatever thread they are on. Wakers may run user code, so they are woken
+/// under no borrow.
 pub(crate) fn wake_all(source: SourceId, direction: Direction) {
     if source.is_none() {
         return;

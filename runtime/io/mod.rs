@@ -6,7 +6,7 @@
 //!        └──► io_timeouts                   └──► reactor ──► selector
 //! ```
 //!
-//! The reactor does not know tasks. Both only know `Waker`.
+//! The reactor and the tasks do not know each other. Both know only `Waker`.
 
 // The pipes are for splice(2).
 #[cfg_attr(not(all(feature = "io-util", any(target_os = "linux", target_os = "android"))), allow(dead_code))]

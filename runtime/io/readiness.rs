@@ -1,22 +1,22 @@
-//! The readiness of a descriptor's two sides, as its owner has recorded it.
+//! The readiness of a descriptor's two directions, as its owner has recorded it.
 //!
 //! The reactor hands out each event once, to the caller that looks for it. From then on the owner records the
-//! readiness, because the owner reads and writes. So a usual transfer does not ask the reactor. A transfer
-//! that follows a short one asks the reactor once whether there has been an event since.
+//! readiness, because the owner reads and writes. So a transfer usually does not ask the reactor. A transfer that
+//! follows a short transfer asks the reactor once whether there has been an event in the meantime.
 //!
-//! The readiness of both sides is one word, which also names the registration that it belongs to: `[runtime
-//! 16 | generation 16 | write 16 | read 16]`. When the descriptor is registered again, with any runtime, the
-//! recorded readiness becomes void. The next operation is then simply tried.
+//! The readiness of both directions is one word, which also names the registration that it belongs to: `[runtime 16 |
+//! generation 16 | write 16 | read 16]`. When the descriptor is registered again, with any runtime, the recorded
+//! readiness becomes void. The next operation is then simply tried.
 
 use crate::runtime::id::{Id, SourceId};
 use crate::runtime::io::reactor::Direction;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// The recorded readiness of the two sides of a registration.
+/// The recorded readiness of the two directions of a registration.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Readiness(u64);
 
-/// An operation found that the side is not ready, or transferred all data there was.
+/// An operation found that the direction is not ready, or transferred all the data that was there.
 const DRAINED: u64 = 1;
 /// There has been an event.
 const EVENT_SEEN: u64 = 2;
@@ -28,7 +28,7 @@ const WAITED: u64 = 8;
 const FRESH: u64 = 16;
 /// The bits from here on count events, so that only a caller that has seen the latest event clears the readiness.
 const EVENT: u64 = 32;
-/// The bit into which the count overflows. It is cleared, so that it does not reach the other side's bits.
+/// The bit into which the count overflows. It is cleared, so that it does not reach the other direction's bits.
 const OVER: u64 = 1 << 15;
 
 const SIDE: u64 = 0xffff;
@@ -41,7 +41,7 @@ impl Readiness {
         self.0 & DRAINED << shift(direction) != 0
     }
 
-    /// Returns true if there has been an event since the side was last drained.
+    /// Returns true if there has been an event since the direction was last drained.
     pub(crate) fn is_ready(self, direction: Direction) -> bool {
         self.side(direction) & (DRAINED | EVENT_SEEN) == EVENT_SEEN
     }
@@ -52,13 +52,13 @@ impl Readiness {
         Readiness(self.0 | DRAINED << shift(direction))
     }
 
-    /// Records a short transfer: no data is left, unless the side is closed.
+    /// Records a short transfer, after which no data is left, unless the direction is closed.
     #[inline]
     pub(crate) fn short(self, direction: Direction) -> Readiness {
         if self.0 & CLOSED << shift(direction) == 0 { self.not_ready(direction) } else { self }
     }
 
-    /// Returns true if an error or a closed side has been reported for either direction.
+    /// Returns true if an error or a closure has been reported for either direction.
     pub(crate) fn is_closed(self) -> bool {
         self.0 & (CLOSED << shift(Direction::Read) | CLOSED << shift(Direction::Write)) != 0
     }
@@ -110,7 +110,7 @@ impl Readiness {
         self.0 & WAITED << shift(direction) != 0
     }
 
-    /// Returns true if the readiness of a side is the same, as of the same event.
+    /// Returns true if both have the same readiness for a direction, after the same event.
     pub(crate) fn is_same(self, other: Readiness, direction: Direction) -> bool {
         (self.0 ^ other.0) & (REGISTRATION | (SIDE & !(WAITED | FRESH)) << shift(direction)) == 0
     }
@@ -135,7 +135,7 @@ impl ReadinessCell {
         if (word ^ id.bits()) & REGISTRATION == 0 { Readiness(word) } else { nothing(id) }
     }
 
-    /// Resets the readiness for a new registration. Nothing is known of its sides.
+    /// Resets the readiness for a new registration. Nothing is known of its directions.
     pub(crate) fn reset(&self, id: Id) {
         self.set(nothing(id));
     }
@@ -149,8 +149,8 @@ impl ReadinessCell {
     }
 }
 
-/// Returns the readiness of a registration of which nothing is known. If the descriptor is split, both sides
-/// count as drained, so that no operation is tried before the cells of its sides are checked.
+/// Returns the readiness of a registration of which nothing is known. If the descriptor is split, both directions count
+/// as drained, so that no operation is tried before the cells of its directions are checked.
 #[cold]
 fn nothing(id: Id) -> Readiness {
     let readiness = Readiness(id.bits() & REGISTRATION);
@@ -224,12 +224,12 @@ mod tests {
             assert!(nothing.short(direction).is_drained(direction));
             let heard = nothing.not_ready(direction).event(direction, false);
             assert!(heard.is_ready(direction) && heard.short(direction).is_drained(direction));
-            // An event ends a wait. A wait does not change whether a side is ready.
+            // An event ends a wait. A wait does not change whether a direction is ready.
             let waited = heard.not_ready(direction).waited(direction);
             assert!(waited.is_waited(direction) && waited.is_same(waited.unwaited(direction), direction));
             assert!(!waited.unwaited(direction).is_waited(direction));
             assert!(!waited.event(direction, false).is_waited(direction));
-            // An event also ends the fresh mark, which does not change whether a side is ready either.
+            // An event also ends the fresh mark, which does not change whether a direction is ready either.
             let fresh = heard.fresh(direction);
             assert!(fresh.is_fresh(direction) && fresh.is_same(fresh.tried(direction), direction));
             assert!(!fresh.tried(direction).is_fresh(direction));

@@ -4,12 +4,12 @@
 //! are simply tried. So sockets can be created anywhere, and a socket that is ready at once costs no source.
 //! If the descriptor is used on the thread of another runtime later, it moves to that runtime.
 //!
-//! A descriptor may be handed from one runtime to the next any number of times. If a runtime takes it back
-//! because it still waits for it, that is an *answer* to the loss, see `contention.rs`. Then two runtimes
-//! wait for the descriptor at once, and would take it from each other forever. So the first answer splits the
-//! descriptor: the runtime that answers watches the direction that it waits for, and the other runtime keeps
-//! the other direction. This is enough for the halves of a stream on two threads. When both directions come
-//! to one runtime, there is one registration again.
+//! A descriptor may be handed from one runtime to the next any number of times. If a runtime loses a descriptor for
+//! which it still waits, it takes the descriptor back. That is an *answer* to the loss, see `contention.rs`. It means
+//! that two runtimes wait for the descriptor at once, and would take it from each other forever. So the first answer
+//! splits the descriptor: the runtime that answers watches the direction that it waits for, and the other runtime keeps
+//! the other direction. This is enough for the halves of a stream on two threads. When one runtime comes to wait for
+//! both directions, the descriptor has one registration again.
 //!
 //! Two runtimes that wait for the same direction continue to take it from each other. After [`MAX_ANSWERS`]
 //! answers in a row, the runtime that would answer next gets an error instead, and the other one continues to
@@ -17,9 +17,9 @@
 //! state.
 //!
 //! ```text
-//!            bind                  answer                       bind
-//!  unbound ───────► whole, here ──────────► a side here, ─────────────────► whole, there
-//!                     ▲    │ bind           the other there   the side that is here, there
+//!            bind                  answer                        bind the former there
+//!  unbound ───────► whole, here ──────────► one direction here, ───────────────────────► whole, there
+//!                     ▲    │ bind           the other one there
 //!                     └────┘ elsewhere
 //! ```
 
@@ -34,10 +34,10 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::rc::Rc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The maximum number of times in a row that a descriptor is taken back by a wait that has just lost it. A
-/// task may be handed a descriptor at the moment when its loop learns of the loss, and may have waited for it
-/// before. Such a task looks as if it had waited all the time, but that rarely happens several times in a
-/// row. Each move costs a wake of another thread.
+/// The maximum number of times in a row that a descriptor is taken back by a wait that has just lost it. It is more
+/// than one because a descriptor may also be handed to a task at the moment when the task's loop learns that it has
+/// lost the descriptor. If the task had waited for it before, it looks as if it had waited all the time. That rarely
+/// happens several times in a row. Each move costs a wake of another thread.
 const MAX_ANSWERS: u16 = 32;
 
 /// The registration of a descriptor. It must be dropped before the descriptor is closed, and so must its
@@ -50,7 +50,7 @@ pub(crate) struct Registration {
 }
 
 struct State {
-    /// The descriptor's number at its latest registration.
+    /// The number of the descriptor at its latest registration.
     fd: RawFd,
     /// The number of moves of the registration from one runtime to another. It wraps.
     moves: u16,
@@ -78,8 +78,8 @@ impl Registration {
         &self.whole
     }
 
-    /// Returns the source of the descriptor in its runtime, from the cell for both directions or from that of
-    /// a side.
+    /// Returns the source of the descriptor in its runtime, from the cell for both directions or from that of one
+    /// direction.
     #[inline]
     pub(crate) fn id(&self, cell: &SourceCell) -> SourceId {
         let source = cell.load();
@@ -122,10 +122,10 @@ impl Registration {
         })
     }
 
-    /// Binds to the runtime on this thread, for a caller that is about to wait for `direction`, if any. The
-    /// descriptor is taken from the runtime of `earlier`, if any. `sides` returns the sides of this
-    /// descriptor. `changes` is called before any other thread can see the new source, with `true` if both
-    /// directions move. It must not run user code.
+    /// Binds to the runtime on this thread, for a caller that is about to wait for `direction`, if any. The descriptor
+    /// is taken from the runtime of `earlier`, if any. `sides` returns the cells of the two directions, which are used
+    /// once the descriptor is split. `changes` is called before any other thread can see the new source, with `true` if
+    /// both directions move. It must not run user code.
     ///
     /// Returns `None` if another thread has changed the registration first, so that `earlier` is out of date.
     #[cold]
@@ -205,8 +205,8 @@ fn in_use() -> io::Error {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        // No task can wait for a descriptor whose owner is being dropped. Wakers left by earlier, cancelled
-        // calls are dropped with the source.
+        // No task can wait for a descriptor whose owner is being dropped. Wakers that cancelled calls have left are
+        // dropped with the source.
         self.release(Source::discard);
     }
 }
@@ -246,7 +246,7 @@ impl Moving<'_> {
         Ok(Moved { id, moves_both: true, left })
     }
 
-    /// Moves one direction here. The other one stays where both were.
+    /// Moves one direction here. The other direction stays where both were.
     fn split(mut self, direction: Direction, sides: &Sides) -> io::Result<Moved> {
         let id = self.context.reactor.borrow_mut().register_side(self.fd, direction)?;
         let id = SourceId { id, runtime: self.context.id };
@@ -259,7 +259,7 @@ impl Moving<'_> {
         Ok(Moved { id, moves_both: false, left })
     }
 
-    /// Moves one direction of a split descriptor here. If the other one is here already, both get one source
+    /// Moves one direction of a split descriptor here. If the other direction is here already, both share one source
     /// again.
     fn side(mut self, direction: Direction, sides: &Sides) -> io::Result<Moved> {
         let other = sides.of(direction.other()).load();
@@ -279,8 +279,8 @@ impl Moving<'_> {
         Ok(Moved { id, moves_both: false, left })
     }
 
-    /// Deregisters the descriptor where it was registered before. This is done under the lock, so that it can
-    /// be registered there again as soon as the lock is free.
+    /// Deregisters the descriptor from the runtime where it was registered before. This is done under the lock, so that
+    /// the descriptor can be registered there again as soon as the lock is free.
     fn arrive(&mut self) -> Left {
         let earlier_fd = self.count_move();
         give_up(self.earlier, earlier_fd, self.state.moves)
@@ -377,7 +377,7 @@ impl Left {
 fn lose(context: &Context, fd: RawFd, moves: u16, is_awaited: bool, wake: impl FnOnce()) {
     let queued = context.tasks.borrow().queued();
     wake();
-    // If the task was in the run queue already, it was woken for another reason: it may have been handed the
+    // If the task was in the run queue already, it was woken for another reason, for example because it was handed the
     // descriptor.
     let has_woken = is_awaited && context.tasks.borrow().queued() != queued;
     context.losses.borrow_mut().lost(fd, moves, has_woken, &context.tasks.borrow());

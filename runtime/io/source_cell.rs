@@ -19,8 +19,8 @@ use std::sync::atomic::{AtomicI32, AtomicU16, AtomicU64, Ordering};
 pub(crate) struct SourceCell {
     /// The bits of the source's [`Id`], or zero while there is no source.
     id: AtomicU64,
-    /// The bits of the source's [`RuntimeId`]. They are written after `id` and read before it, so a thread
-    /// that reads the runtime of the present registration also reads its id.
+    /// The bits of the source's [`RuntimeId`]. They are written after `id` and read before it. So a thread
+    /// that reads the runtime of the present registration also reads the id of that registration.
     runtime: AtomicU64,
     readiness_cell: ReadinessCell,
 }
@@ -88,7 +88,8 @@ impl SourceCell {
 pub(crate) struct Sides {
     read: SourceCell,
     write: SourceCell,
-    /// The number of the descriptor and that of its latest move, for the code that drops the cells.
+    /// The number of the descriptor, for the code that drops the cells. `moves` is the number of its latest
+    /// move.
     fd: AtomicI32,
     moves: AtomicU16,
 }

@@ -1,16 +1,15 @@
-//! The throttle of level-triggered selectors. It mutes a source whose reports lead to no progress.
+//! The throttle of level-triggered selectors. It mutes a source whose reports do not lead to progress.
 //!
-//! A task that waits for a side is woken when the side is closed or has an error. It finds the end or the
-//! error, and stops waiting. But no read or write clears some states: an error queue that no task reads
-//! (`IP_RECVERR`, `MSG_ZEROCOPY`, see ip(7)), or a datagram socket that is shut down for reading through a
-//! duplicate. In these states the operation fails with `EAGAIN`, and the next wait reports the same state
-//! again at once, so the loop would never sleep.
+//! A task that waits for a direction is woken when the direction is closed or has an error. It finds the end or the
+//! error, and stops waiting. But no read or write clears some states: an error queue that no task reads (`IP_RECVERR`,
+//! `MSG_ZEROCOPY`, see ip(7)), or a datagram socket that is shut down for reading through a duplicate. In these states
+//! the operation fails with `EAGAIN`, and the next wait reports the same state again at once, so the loop would never
+//! sleep.
 //!
-//! So such a source is *muted*: the selector does not watch it for a while. Then the waiting tasks try again,
-//! and the source is watched again. The longer no operation has succeeded, the longer the source is muted. An
-//! operation that succeeds ends that time, and the source is watched again at once. So an event of a muted
-//! source is reported at most about twice as late as without muting, and never later by more than
-//! [`LONGEST`].
+//! So such a source is *muted*: the selector does not watch it for a while. Then the waiting tasks try again, and the
+//! source is watched again. The longer no operation on the source has succeeded, the longer it is muted. When an
+//! operation succeeds, the source is watched again at once. So when an event of a muted source is reported, its task
+//! has waited at most about twice as long as without muting, and never longer by more than [`LONGEST`].
 //!
 //! This module does not know which tasks wait, and what an operation is. The owner of a descriptor reports
 //! successes, see `registered/operations.rs`.
@@ -20,8 +19,8 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::{Duration, Instant};
 
-/// The time without a success in which every report is passed on. It limits the cost of one success. A
-/// timeout of the kernel is hardly more accurate than this (see `PR_SET_TIMERSLACK` in prctl(2)).
+/// The time after a success in which every report is passed on. It limits how much time the loop can spend on reports
+/// for each success. A timeout of the kernel is hardly more accurate than this (see `PR_SET_TIMERSLACK` in prctl(2)).
 const GRACE: Duration = Duration::from_micros(100);
 
 /// The number of reports that are passed on in any case, for machines on which a turn takes longer than
@@ -31,19 +30,20 @@ const LEAST_REPORTS: u32 = 8;
 /// The longest time for which a source is muted. A hundred failing attempts per second cost little.
 const LONGEST: Duration = Duration::from_millis(10);
 
-/// After this time without a report, earlier reports are forgotten.
+/// If there is no report for this time, earlier reports are forgotten.
 const FORGOTTEN: Duration = Duration::from_millis(50);
 
-/// Counts the reports of closed sides and errors, and chooses the sources to mute.
+/// Counts the reports of closed directions and errors, and chooses the sources to mute.
 ///
-/// Sorted lists serve here, since such sources are few: the trees of std are 13 KB of code.
+/// The lists are sorted and searched, since such sources are few, and the trees of std would add 13 KB of code.
 #[derive(Default)]
 pub(crate) struct Throttle {
     /// The records, sorted by source.
     records: Vec<Record>,
     /// The sources that the selector has to stop watching.
     to_mute: Vec<Id>,
-    /// The muted sources, by the end of that time. An entry counts only if the record of its source names that time.
+    /// The muted sources, ordered by the time until which they are muted. An entry counts only if the record of its
+    /// source contains the same time.
     muted: BinaryHeap<Reverse<(Instant, u64)>>,
     /// The sources that were muted when an operation on them succeeded.
     to_unmute: Vec<Id>,
@@ -66,8 +66,8 @@ impl Record {
 }
 
 impl Throttle {
-    /// Records that a closed side or an error is reported to a waiting task. Returns true if the source has
-    /// to be muted instead.
+    /// Records that a closed direction or an error is reported to a waiting task. Returns true if the source has to be
+    /// muted instead.
     #[cold]
     pub(crate) fn needs_muting(&mut self, id: Id, now: Instant) -> bool {
         let index = self.find(id.bits()).unwrap_or_else(|index| {
@@ -116,7 +116,7 @@ impl Throttle {
         Some(self.records.remove(index))
     }
 
-    /// Returns where the record of a source is, or else where it would be.
+    /// Returns the index of the record of a source or, as an error, the index at which it belongs.
     fn find(&self, source: u64) -> Result<usize, usize> {
         self.records.binary_search_by_key(&source, |record| record.source)
     }
@@ -154,13 +154,13 @@ impl Throttle {
             let Reverse((until, source)) = *self.muted.peek()?;
             match self.find(source) {
                 Ok(index) if self.records[index].muted_until == Some(until) => return Some((until, index)),
-                // It has been forgotten, or was muted anew.
+                // The source has been forgotten, or was muted again.
                 _ => self.muted.pop(),
             };
         }
     }
 
-    /// Returns the timeout, shortened so that it ends when the next source is no longer muted.
+    /// Returns the timeout, shortened if necessary so that the wait ends when the next source must no longer be muted.
     #[inline(never)]
     pub(crate) fn limit(&mut self, timeout: Option<Duration>) -> Option<Duration> {
         if self.is_idle() { timeout } else { self.limit_by_muted(timeout) }

@@ -1,20 +1,21 @@
-//! The reactor: it turns the readiness that the kernel reports into wakers to wake.
+//! The reactor, which turns the readiness that the kernel reports into wakers to wake.
 //!
-//! Once per turn the executor calls [`Reactor::turn`]. It waits in the selector, and passes the wakers of
-//! every ready source to the caller. Wakers that may run user code go into the caller's list. The reactor
-//! wakes no task itself, because the executor decides the order. It knows neither tasks nor timers.
+//! Once per turn the executor calls [`Reactor::turn`]. This method waits in the selector, and passes the
+//! wakers of every ready source to the executor. Wakers that may run user code go into a list of the
+//! executor. The reactor wakes no task itself, because the executor decides the order. It knows neither tasks
+//! nor timers.
 //!
-//! A *source* is a registered descriptor with two sides, one per direction. The reactor keeps the event of a
-//! side until the owner looks for it. The owner then [records](crate::runtime::io::readiness) that the
-//! side is ready, and asks again only after an operation found that it is not. A caller that has to
-//! wait then leaves a waker in one of two kinds of waiters: the `poll_*` functions share one waiter per side,
-//! which holds the waker of the latest caller, and each `async` call has its own. An event empties all
-//! waiters of a side.
+//! A *source* is a registered descriptor. It has two directions, and the reactor keeps the event of a
+//! direction until the owner looks for it. The owner then [records](crate::runtime::io::readiness) that the
+//! direction is ready, and asks again only after an operation has found that it is not. A caller that has to
+//! wait then leaves a waker in one of two kinds of waiters: the `poll_*` functions share one waiter per
+//! direction, which holds the waker of the latest caller, and each `async` call has its own. An event empties
+//! all waiters of its direction.
 //!
-//! An edge-triggered selector watches both sides for the life of the source. A level-triggered selector would
-//! report a hang-up that no task reads in every turn. So it is *armed* for a side when a task first waits for
-//! that side, and disarmed when it reports a side for which no task waits. So it costs nothing to wait again
-//! for a side that was just read.
+//! An edge-triggered selector watches both directions for the life of the source. A level-triggered selector
+//! that did so would report a hang-up that no task reads in every turn. So it is *armed* for a direction when
+//! a task first waits for that direction, and disarmed when it reports a direction for which no task waits.
+//! Waiting again for a direction that was just read therefore costs nothing.
 
 mod source;
 mod waiters;
@@ -33,10 +34,10 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-/// The result of looking at a side.
+/// The result of looking at a direction.
 pub(crate) enum Look {
-    /// There has been an event since the last look. If `closed` is true, a short transfer does not mean that
-    /// no data is left: see [`Event::is_read_closed`].
+    /// There has been an event since the last look. If `closed` is true, data may be left after a short
+    /// transfer: see [`Event::is_read_closed`].
     Event { closed: bool },
     /// There has been no event, and the waker is already in its waiter.
     WakerSet,
@@ -64,7 +65,7 @@ struct LevelTriggered {
 }
 
 impl LevelTriggered {
-    /// Returns true if the event is passed on to the waiters. It is not if its source has to be muted.
+    /// Returns true if the event is passed on to the waiters, and false if its source has to be muted.
     #[inline(never)]
     fn passes_on(&mut self, id: Id, source: &Source, event: Event) -> bool {
         let awaited = source.awaited();
@@ -100,12 +101,12 @@ impl Reactor {
         wakers: &mut Vec<Waker>,
     ) -> io::Result<()> {
         let sources = &mut self.sources;
-        // An edge-triggered selector watches both sides, even if no task waits.
+        // An edge-triggered selector watches both directions, even if no task waits.
         let is_edge = self.selector.kind().is_edge();
         let timeout = if is_edge { timeout } else { self.level.throttle.limit(timeout) };
         let level = &mut self.level;
         self.selector.wait_for_each(timeout, |event| {
-            // Ignore an event for a source that is gone, even if its slot is in use again.
+            // Ignore an event for a source that does not exist any more, even if its slot is in use again.
             let id = Id::from_bits(event.key());
             if let Some(source) = find(sources, id)
                 && (is_edge || level.passes_on(id, source, event))
@@ -116,8 +117,9 @@ impl Reactor {
         if is_edge { Ok(()) } else { self.settle_level(wakers) }
     }
 
-    /// Stops watching the sides for which no task waits, and the sources that have to be muted. The waiters
-    /// of a source that has been muted for long enough try again, which makes the selector watch it again.
+    /// Stops watching the directions for which no task waits, and the sources that have to be muted. The
+    /// waiters of a source that has been muted for long enough try again, which makes the selector watch it
+    /// again.
     #[inline(never)]
     fn settle_level(&mut self, wakers: &mut Vec<Waker>) -> io::Result<()> {
         while let Some(id) = self.level.unwanted.pop() {
@@ -169,8 +171,8 @@ impl Reactor {
         Ok(id)
     }
 
-    /// Makes the selector watch one more side. This is needed for level-triggered selectors, and for
-    /// edge-triggered ones after another runtime has watched that side.
+    /// Makes the selector watch one more direction. This is needed for level-triggered selectors, and for
+    /// edge-triggered ones after another runtime has watched that direction.
     #[cold]
     fn arm(&mut self, id: Id, direction: Direction) -> io::Result<()> {
         let Some(source) = find(&mut self.sources, id) else { return Ok(()) };
@@ -180,13 +182,13 @@ impl Reactor {
         Ok(())
     }
 
-    /// Makes a level-triggered selector watch no other sides than those that `but` returns.
+    /// Makes a level-triggered selector watch only the directions that `but` returns.
     #[cold]
     fn disarm(&mut self, id: Id, but: fn(&Source) -> u8) -> io::Result<()> {
         let Some(source) = find(&mut self.sources, id) else { return Ok(()) };
         source.flags &= !(READINESS << ARMED) | but(source) << ARMED;
         match self.selector.modify_for(source.fd, id.bits(), interest(source.flags >> ARMED)) {
-            // The descriptor was closed without the owner's knowledge, so no events follow.
+            // The descriptor was closed without the owner's knowledge, so no further events are reported.
             Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EBADF)) => Ok(()),
             result => result,
         }
@@ -214,8 +216,8 @@ impl Reactor {
         self.level.throttle.succeeded(id);
     }
 
-    /// Takes the event that has arrived for a side since the last look. If there is none, tells whether the
-    /// waker is in its waiter.
+    /// Takes the event that has arrived for a direction since the last look. If there is none, tells whether
+    /// the waker is in its waiter.
     #[inline(always)]
     pub(crate) fn look(&mut self, id: Id, direction: Direction, waiter: &Waiter, waker: &Waker) -> Look {
         let Some(source) = find(&mut self.sources, id) else {
@@ -234,13 +236,13 @@ impl Reactor {
         }
     }
 
-    /// Takes the event that has arrived for a side since the last look. If there is one, returns whether a
-    /// short transfer does not mean that no data is left.
+    /// Takes the event that has arrived for a direction since the last look. If there is one, returns whether
+    /// data may be left after a short transfer.
     pub(crate) fn take_event(&mut self, id: Id, direction: Direction) -> Option<bool> {
         find(&mut self.sources, id)?.take_event(direction)
     }
 
-    /// Returns true if the selector watches a side. An edge-triggered selector always does.
+    /// Returns true if the selector watches a direction. An edge-triggered selector always does.
     pub(crate) fn is_armed(&mut self, id: Id, direction: Direction) -> bool {
         find(&mut self.sources, id).is_some_and(|source| source.is_armed(direction))
     }
@@ -255,8 +257,8 @@ impl Reactor {
     ///
     /// # Errors
     ///
-    /// Returns an error if a level-triggered selector cannot watch the side. The waker may be in the waiter
-    /// even then.
+    /// Returns an error if a level-triggered selector cannot watch the direction. The waker may be in the
+    /// waiter even then.
     pub(crate) fn set_waker(
         &mut self,
         id: Id,
@@ -278,15 +280,15 @@ impl Reactor {
         (earlier, armed)
     }
 
-    /// Empties all waiters of a side, so that their tasks look again, although there has been no event.
+    /// Empties all waiters of a direction, so that their tasks look again, although there has been no event.
     pub(crate) fn wake_all(&mut self, id: Id, direction: Direction, wakers: &mut Vec<Waker>) {
         let Some(source) = find(&mut self.sources, id) else { return };
         source.waits &= !(direction.readiness() | direction.readiness() << OWN);
         source.waiters(direction).take_all(wakers);
     }
 
-    /// Stops watching a side that another runtime watches from now on, and empties its waiters, so that their
-    /// tasks look again. Returns true if a task was waiting.
+    /// Stops watching a direction that another runtime watches from now on, and empties its waiters, so that
+    /// their tasks look again. Returns true if a task was waiting.
     pub(crate) fn give_up(&mut self, id: Id, direction: Direction, wakers: &mut Vec<Waker>) -> bool {
         let Some(source) = find(&mut self.sources, id) else { return false };
         let is_awaited = source.awaited() & direction.readiness() != 0;
@@ -342,7 +344,7 @@ fn find(sources: &mut Slots<Source>, id: Id) -> Option<&mut Source> {
     sources.get_mut(id.slot()).filter(|source| source.generation == u32::from(id.generation()))
 }
 
-/// Returns the interest for the armed sides.
+/// Returns the interest for the armed directions.
 fn interest(armed: u8) -> Option<Interest> {
     match (armed & READABLE != 0, armed & WRITABLE != 0) {
         (true, true) => Some(Interest::READABLE | Interest::WRITABLE),

@@ -1,7 +1,7 @@
-//! A source: a registered descriptor, its two sides, and their waiters.
+//! A source: a registered descriptor, its two directions, and their waiters.
 //!
 //! A reported event stays in the flags until the owner looks for it. A waker that was woken without being
-//! taken out stays in its waiter. `waits` tells whether it still has to be woken.
+//! taken out stays in its waiter. The bits of `waits` tell which wakers still have to be woken.
 
 use super::waiters::{WaiterKey, WaiterList};
 use crate::runtime::selector::{Event, READ_END, READ_MORE, READABLE, WRITABLE, WRITE_CLOSED};
@@ -28,14 +28,14 @@ pub(crate) enum Waiter {
 
 /// A registered descriptor. Its owner deregisters it before the descriptor is closed.
 pub(crate) struct Source {
-    /// The generation, which has 16 bits. A larger number means that the slot is vacant.
+    /// The generation, which has 16 bits. A number of more than 16 bits means that the slot is vacant.
     pub(super) generation: u32,
     /// The reported flags of [`Event`]. Those of readiness are cleared when the owner takes the event. Above
-    /// them, at [`ARMED`], are the readiness flags of the sides that the selector watches. An edge-triggered
-    /// selector always watches both.
+    /// them, at [`ARMED`], are the readiness flags of the directions that the selector watches. An
+    /// edge-triggered selector always watches both.
     pub(super) flags: u8,
-    /// The waiters that may have to be woken: two bits, for reads and writes, for the shared waiters, then
-    /// two for the waiters of `async` calls.
+    /// The waiters that may have to be woken: two bits for the shared waiters of reads and writes, and then
+    /// two bits for the waiters of `async` calls.
     pub(super) waits: u8,
     pub(super) fd: RawFd,
     pub(super) read: Waiters,
@@ -45,11 +45,11 @@ pub(crate) struct Source {
 #[derive(Default)]
 pub(super) struct Waiters {
     shared: Option<Waker>,
-    // Boxed, since most sources never have any.
+    // This list is boxed, since most sources never have such waiters.
     own: Option<Box<WaiterList>>,
 }
 
-// To drop a source is to drop several wakers, and each of them may panic.
+// Dropping a source drops several wakers, and each of these drops may panic.
 impl Drop for Waiters {
     fn drop(&mut self) {
         self.drain(unwind::drop);
@@ -61,7 +61,7 @@ pub(super) const OWN: u32 = 2;
 /// The shift from the flags of readiness to those of closure in an event.
 pub(super) const CLOSURE: u32 = 2;
 const _: () = assert!(READ_MORE >> CLOSURE == READABLE && WRITE_CLOSED >> CLOSURE == WRITABLE);
-/// The shift of the flags of armed sides in `flags`.
+/// The shift of the flags of armed directions in `flags`.
 pub(super) const ARMED: u32 = 4;
 pub(super) const READINESS: u8 = READABLE | WRITABLE;
 
@@ -82,7 +82,7 @@ impl Direction {
         }
     }
 
-    /// Returns the flag which tells that the side is closed or has an error.
+    /// Returns the flag which tells that the direction is closed or that there is an error.
     #[inline]
     pub(super) fn closure(self) -> u8 {
         match self {
@@ -133,12 +133,12 @@ impl Source {
         self.flags >> ARMED & direction.readiness() != 0
     }
 
-    /// Returns the sides for which a task may wait, as flags of readiness.
+    /// Returns the directions for which a task may wait, as flags of readiness.
     pub(super) fn awaited(&self) -> u8 {
         (self.waits | self.waits >> OWN) & READINESS
     }
 
-    /// Returns true if a task may wait for one of the sides.
+    /// Returns true if a task may wait for one of the directions.
     pub(crate) fn is_awaited(&self) -> bool {
         self.waits != 0
     }
@@ -218,7 +218,7 @@ impl Waiters {
         }
     }
 
-    /// Empties all waiters of this side into a list.
+    /// Empties all waiters of this direction into a list.
     pub(super) fn take_all(&mut self, wakers: &mut Vec<Waker>) {
         wakers.extend(self.shared.take());
         self.take_own(wakers);

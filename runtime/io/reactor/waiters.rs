@@ -13,7 +13,7 @@ pub(crate) struct WaiterKey {
     number: u64,
 }
 
-/// The number of entries that may be empty, in addition to as many as there are waiters.
+/// The number of entries that may be empty, beyond one empty entry for each waiter.
 const FEW: usize = 8;
 
 #[derive(Default)]
@@ -92,7 +92,7 @@ mod tests {
         Waker::from(Arc::new(Count(AtomicUsize::new(0))))
     }
 
-    /// Compares two wakers. `will_wake` does not serve here, because under Miri a vtable may have a different
+    /// Compares two wakers. `will_wake` cannot be used here, because under Miri a vtable may have a different
     /// address for each use.
     fn is_same(one: &Waker, other: &Waker) -> bool {
         one.data() == other.data()

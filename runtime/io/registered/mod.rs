@@ -1,7 +1,7 @@
 //! A descriptor, and the way in which operations on it wait.
 //!
-//! Every operation follows the same steps. It is tried, unless the side is recorded as drained. If it fails
-//! with `EAGAIN`, the reactor is asked for an event, and if there is none, a waker is left. The
+//! Every operation follows the same steps. It is tried, unless the direction is recorded as drained. If it
+//! fails with `EAGAIN`, the reactor is asked for an event, and if there is none, a waker is left. The
 //! [`Registration`] knows where the descriptor is registered, and the readiness recorded for that source. The
 //! operations are in `operations.rs`, the waits in `waiting.rs`, and the timeouts in `timeouts.rs`.
 //!
@@ -102,14 +102,14 @@ impl<T: AsFd> Registered<T> {
         closed.unwrap_or(false)
     }
 
-    /// Records that a side is not ready before any event, so that the first operation on it waits for an
-    /// event and is not tried in vain.
+    /// Records that a direction is not ready before any event, so that the first operation waits for an event
+    /// instead of being tried in vain.
     pub(crate) fn assume_not_ready(&self, direction: Direction) {
         self.store(direction, self.ready_event_of(direction).readiness.not_ready(direction));
     }
 
-    /// Clears the recorded readiness, because it turned out to be wrong. An event that has arrived since
-    /// `event` keeps it.
+    /// Clears the recorded readiness, because it turned out to be wrong. If an event has arrived since
+    /// `event`, the readiness is kept.
     pub(crate) fn clear_readiness(&self, direction: Direction, event: ReadyEvent) {
         let cell = self.cell(direction);
         let now = cell.readiness(event.id);
@@ -141,8 +141,8 @@ impl<T: AsFd> Registered<T> {
         ReadyEvent { id, readiness: cell.readiness(id) }
     }
 
-    /// Returns the cell of a direction. By the time it is used the descriptor may have been registered with
-    /// another runtime. What is recorded in the cell then is void.
+    /// Returns the cell of a direction. By the time the caller uses the cell, the descriptor may have been
+    /// registered with another runtime. Readiness that the caller then records in it is void.
     #[inline]
     fn cell(&self, direction: Direction) -> &SourceCell {
         let whole = self.registration.whole();
@@ -176,7 +176,7 @@ impl<T: AsFd> Registered<T> {
                 }
             });
         }
-        // Armed alarms belong to the earlier source.
+        // Alarms that are armed belong to the earlier source.
         let disarm = |moves_both: bool| match (self.timeouts(), direction) {
             (Some(timeouts), Some(direction)) if !moves_both => timeouts.disarm_side(direction),
             (Some(timeouts), _) => timeouts.disarm(),
@@ -196,14 +196,14 @@ impl<T: AsFd> Registered<T> {
         Ok(Some(ReadyEvent { id, readiness }))
     }
 
-    /// Returns true if the selector watches a side of the source on this thread.
+    /// Returns true if the selector watches a direction of the source on this thread.
     fn is_armed(&self, id: SourceId, direction: Direction) -> bool {
         context::with_entered(id.runtime, |context| context.reactor.borrow_mut().is_armed(id.id, direction))
             .unwrap_or(false)
     }
 
-    /// Takes the event of a side. The outer `Option` is `None` if the descriptor is not registered with this
-    /// thread's runtime.
+    /// Takes the event of a direction. The outer `Option` is `None` if the descriptor is not registered with
+    /// this thread's runtime.
     fn take_event(&self, id: SourceId, direction: Direction) -> Option<Option<bool>> {
         context::with_entered(id.runtime, |context| context.reactor.borrow_mut().take_event(id.id, direction))
     }
@@ -216,9 +216,9 @@ impl<T: AsFd> Registered<T> {
         ReadyEvent { readiness, ..event }
     }
 
-    /// Notes that an operation has succeeded since the event. Call this if a side was recorded as ready by an
-    /// earlier call, and an operation has now found nothing to do, or a caller asks for readiness again. The
-    /// report of the event then did lead to progress, which matters to the throttle.
+    /// Notes that an operation has succeeded since the event. Call this if an earlier call recorded the
+    /// direction as ready, and now either an operation has found nothing to do or a caller asks for readiness
+    /// again. This shows that the report of the event has led to progress, which the throttle has to know.
     #[inline]
     fn note_earlier_success(&self, event: ReadyEvent) {
         if event.readiness.is_closed() {
@@ -232,9 +232,10 @@ impl<T: AsFd> Registered<T> {
         context::with_entered(id.runtime, |context| context.reactor.borrow_mut().succeeded(id.id));
     }
 
-    /// Records that an operation which was just tried has drained a side. The operation has seen everything
-    /// that was reported until now. `cell` and `id` are the cell and the source from which the readiness was
-    /// read. `None` stands for the cell for both directions, so that the usual path need not look it up.
+    /// Records that an operation which was just tried has drained a direction. The operation has seen
+    /// everything that was reported until now. `cell` and `id` are the cell and the source from which the
+    /// readiness was read. `None` stands for the cell for both directions, so that the usual path need not
+    /// look it up.
     #[inline(never)]
     fn drained(
         &self,

@@ -1,4 +1,4 @@
-//! Operations: they are tried once, or in a loop with waits in between.
+//! Operations, which are tried once, or in a loop with waits in between.
 
 use super::waiting::WaitState;
 use super::{ReadyEvent, Registered};
@@ -75,8 +75,8 @@ impl<T: AsFd> Registered<T> {
         }
     }
 
-    /// Does the rest of the transfer. The closures are passed by value, so that buffers stay in registers up
-    /// to here.
+    /// Does the rest of the transfer. The closures are passed by value, so that buffers can stay in registers
+    /// until this call.
     #[cold]
     #[inline(never)]
     pub(super) fn poll_transfer_apart(
@@ -132,7 +132,7 @@ impl<T: AsFd> Registered<T> {
         poll_fn(|cx| waiting.poll_io(cx, &mut operation)).await
     }
 
-    /// Tries an operation once, unless the side is recorded as not ready.
+    /// Tries an operation once, unless the direction is recorded as not ready.
     pub(crate) fn try_io<R>(
         &self,
         direction: Direction,
@@ -146,7 +146,7 @@ impl<T: AsFd> Registered<T> {
                 Some(None) if self.is_armed(event.id, direction) => {
                     return Err(io::ErrorKind::WouldBlock.into());
                 }
-                // A level-triggered selector does not watch a side for which no task waits, so only the
+                // A level-triggered selector does not watch a direction for which no task waits, so only the
                 // operation can tell.
                 _ => {}
             }
@@ -159,8 +159,8 @@ impl<T: AsFd> Registered<T> {
                 }
                 self.drained(Some(self.cell(direction)), event.id, direction, Readiness::not_ready);
             }
-            // The operation was tried without an event on a side that is not watched, or it is the first
-            // since an event.
+            // Either the direction is not watched and the operation was tried without an event, or this is
+            // the first operation since an event.
             Ok(_) if event.readiness.is_waited_or_fresh(direction) => self.end_wait(direction),
             _ => {}
         }
@@ -193,9 +193,9 @@ impl<T: AsFd> Registered<T> {
         }
     }
 
-    /// Decides what follows the error of an operation: a wait, another try, or the return of the error. If
-    /// the descriptor has been registered here for the wait, returns its event. `has_looked` is true if the
-    /// event was taken by this call.
+    /// Decides what follows the error of an operation: waiting, trying again, or returning the error. If the
+    /// descriptor has been registered here for the wait, returns its event. `has_looked` is true if the event
+    /// was taken by this call.
     #[cold]
     pub(super) fn failed(
         &self,

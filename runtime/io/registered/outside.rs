@@ -6,7 +6,7 @@ use crate::runtime::io::reactor::Direction;
 use crate::task::outside;
 use std::os::fd::AsFd;
 
-/// The type of the public interface that has a descriptor. Messages name it.
+/// The public type that owns a descriptor, as the messages name it.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(
     not(all(feature = "io-std", feature = "udp", feature = "unix")),
@@ -30,7 +30,7 @@ pub(crate) enum Owner {
 pub(super) enum Aim {
     /// A system call that succeeds.
     Operation,
-    /// The readiness of a side.
+    /// The readiness of a direction.
     Readiness,
 }
 

@@ -26,7 +26,7 @@ impl<T: AsFd> Registered<T> {
         }
         if timeout.is_some() || self.timeouts().is_some() {
             self.rare().timeouts.set(direction, timeout);
-            // The woken tasks try again, and so begin to count the new timeout.
+            // The woken tasks try again. Their waits then begin anew, with the new timeout.
             io_timeouts::wake_all(self.ready_event_of(direction).id, direction);
         }
         Ok(())
@@ -37,7 +37,8 @@ impl<T: AsFd> Registered<T> {
         self.timeouts()?.get(direction)
     }
 
-    /// Returns `Pending`, unless the caller's wait in the shared waiter of a side has reached its timeout.
+    /// Returns `Pending`, unless the caller's wait in the shared waiter of a direction has reached its
+    /// timeout.
     #[inline]
     pub(super) fn poll_overdue<R>(
         &self,
@@ -93,7 +94,7 @@ impl<T: AsFd> Registered<T> {
         polled
     }
 
-    /// Ends the wait of a side, so that the next caller's wait begins anew.
+    /// Ends the wait of a direction, so that the next caller's wait begins anew.
     #[cold]
     pub(super) fn end_wait(&self, direction: Direction) {
         let ReadyEvent { id, readiness } = self.ready_event_of(direction);

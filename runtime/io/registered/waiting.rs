@@ -1,4 +1,4 @@
-//! Waits for an event of a side, in a waiter that the reactor keeps.
+//! Waits for an event of a direction, in a waiter that the reactor keeps.
 
 use super::outside::Aim;
 use super::{ReadyEvent, Registered};
@@ -18,7 +18,7 @@ impl<T: AsFd> Registered<T> {
         Waiting { registered: self, direction, wait: WaitState::own() }
     }
 
-    /// Waits until a side is recorded as ready, in the shared waiter: only the waker of the latest call is woken.
+    /// Waits until a direction is recorded as ready, in the shared waiter: only the waker of the latest call is woken.
     pub(crate) fn poll_ready(
         &self,
         cx: &mut Context<'_>,
@@ -30,7 +30,7 @@ impl<T: AsFd> Registered<T> {
         Poll::Ready(Ok(event))
     }
 
-    /// Waits until a side is recorded as ready, in a waiter of its own. This method is cancel safe.
+    /// Waits until a direction is recorded as ready, in a waiter of its own. This method is cancel safe.
     pub(crate) async fn ready(&self, direction: Direction) -> io::Result<ReadyEvent> {
         let mut waiting = self.waiting(direction);
         poll_fn(|cx| {
@@ -42,8 +42,8 @@ impl<T: AsFd> Registered<T> {
         .await
     }
 
-    /// Waits until any of the given sides is recorded as ready, and returns their events. This method is
-    /// cancel safe.
+    /// Waits until any of the given directions is recorded as ready, and returns their events. This method is cancel
+    /// safe.
     pub(crate) async fn ready_any(
         &self,
         wants_read: bool,
@@ -76,9 +76,9 @@ impl<T: AsFd> Registered<T> {
     /// Returns `Ready` if there has been an event. Otherwise leaves the waker in the runtime on this thread,
     /// and registers the descriptor there first if needed.
     ///
-    /// If the caller has just registered the descriptor and `event` belongs to that registration, this waits
-    /// for that source, even if another runtime has taken the descriptor in the meantime: the loop is about
-    /// to learn of that, and wakes the caller.
+    /// If the caller has just registered the descriptor and `event` belongs to that registration, this method waits for
+    /// that source, even if another runtime has taken the descriptor in the meantime. The loop is about to learn of the
+    /// loss, and then wakes the caller.
     pub(super) fn poll_drained(
         &self,
         cx: &mut Context<'_>,
@@ -143,8 +143,8 @@ impl<T: AsFd> Registered<T> {
         Poll::Ready(Ok(self.mark_fresh(event, direction)))
     }
 
-    /// Marks an event as returned to a caller that will try an operation of its own. The mark is read only if
-    /// an error or a closed side has been reported.
+    /// Marks an event as returned to a caller that will try an operation of its own. The mark is read only if an error
+    /// or a closed direction has been reported.
     fn mark_fresh(&self, event: ReadyEvent, direction: Direction) -> ReadyEvent {
         if !event.readiness.is_closed() {
             return event;
@@ -154,8 +154,8 @@ impl<T: AsFd> Registered<T> {
         ReadyEvent { readiness, ..event }
     }
 
-    /// Leaves a waker. The waker is cloned, and an earlier one dropped, under no borrow, because both may run
-    /// user code.
+    /// Leaves a waker. Cloning the waker and dropping an earlier one may run user code, so both are done under no
+    /// borrow.
     pub(super) fn set_waker(
         &self,
         id: SourceId,
@@ -197,8 +197,8 @@ impl WaitState {
         WaitState { waiter: Waiter::Own(None), ..WaitState::shared() }
     }
 
-    /// Notes that the descriptor is registered as `source` now. A waiter in an earlier source has gone with
-    /// that source.
+    /// Notes that the descriptor is registered as `source` now. If there was a waiter in an earlier source, it was
+    /// removed with that source.
     fn move_to(&mut self, source: SourceId) {
         if let Waiter::Own(key) = &mut self.waiter
             && self.source != source
