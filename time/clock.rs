@@ -1,16 +1,16 @@
 //! The clock of a driver: the system's monotonic clock, or a clock that is moved by hand.
 //!
-//! Its readings never go back. The system's clock should not go back either, but on a virtual machine that
-//! has been moved to another host it may be some milliseconds behind, and so may the clock of another
-//! processor. This clock then stands still until the system's has caught up, so that no timer fires early. If
-//! the system's clock goes back by more than [`MAX_STANDSTILL_NS`], this clock does not wait: it goes on from
-//! its latest reading, so that no timer hangs for an hour.
+//! Its readings never go back. The system's clock should not go back either. But after a virtual machine has been moved
+//! to another host, or a thread to another processor, the system's clock may be some milliseconds behind. This clock
+//! then stands still until the system's clock has caught up, so that no timer fires early. If the system's clock goes
+//! back by more than [`MAX_STANDSTILL_NS`], this clock does not wait: it goes on from its latest reading, so that no
+//! timer hangs for an hour.
 //!
-//! A reading costs as much as everything else in a poll of a sleep, and most sleeps are far from their
-//! deadline when they are polled. So for a deadline more than [`FAR_NS`] after the latest reading the clock
-//! is not read again, unless the loop has slept or turned since then, or that reading has been trusted
-//! [`TRUSTED`] times. This is wrong only while a poll of a task blocks the loop for longer than that, and
-//! then only until the next turn.
+//! A reading costs as much as everything else in a poll of a sleep, and most sleeps are far from their deadline when
+//! they are polled. So if a deadline is more than [`FAR_NS`] after the latest reading, the clock is not read again,
+//! unless the loop has slept or begun a turn since that reading, or the reading has been trusted [`TRUSTED`] times. The
+//! answer is wrong only if a poll of a task has blocked the loop for longer than [`FAR_NS`], and only until the next
+//! turn.
 
 use super::instant::Instant;
 use std::cell::Cell;
@@ -102,7 +102,7 @@ impl Clock {
         is_far
     }
 
-    /// Stops trusting the latest reading, because the loop turns or sleeps.
+    /// Stops trusting the latest reading, because the loop begins a turn or sleeps.
     #[inline]
     pub(crate) fn forget(&self) {
         self.trusted.set(0);

@@ -33,7 +33,7 @@ pub(crate) struct Driver {
     turn: Cell<u64>,
     /// The times of past turns. It is kept only once a caller has asked for one.
     log: RefCell<Option<Box<TurnLog>>>,
-    /// The reading of the clock when timers last fired.
+    /// The reading of the clock at which timers last fired.
     fired_ns: Cell<Option<u64>>,
     inhibitors: Cell<usize>,
 }
@@ -92,15 +92,15 @@ enum Check {
     LeaveWaker,
 }
 
-// Neither has a destructor, because the destructors of other thread-locals use them.
+// Neither of these has a destructor, because the destructors of other thread-locals use them.
 thread_local! {
     static CURRENT: RefCell<ManuallyDrop<Option<Rc<Driver>>>> = const { RefCell::new(ManuallyDrop::new(None)) };
     /// The drivers that were created on this thread, for timers that change while their driver is not current.
     static LOCALS: RefCell<ManuallyDrop<Locals>> = const { RefCell::new(ManuallyDrop::new(Vec::new())) };
 }
 
-/// Drops a waker, which may run user code. If that panics, the panic hook reports the panic, and it goes no
-/// further.
+/// Drops a waker, which may run user code. If that code panics, the panic hook reports the panic, and the panic is
+/// caught here.
 #[inline]
 pub(super) fn drop_waker(waker: Option<Waker>) {
     let discard = |payload| {
@@ -164,7 +164,7 @@ impl Driver {
 
     /// Makes `driver` the driver of this thread, or none.
     pub(crate) fn set_current(driver: Option<Rc<Driver>>) {
-        // End the turn, so that moments noted in it are not dated to the time when the driver turns again.
+        // End the turn. Otherwise the moments noted in it would get the time at which the driver next begins a turn.
         try_current(|driver| driver.end_noted_turn());
         match &driver {
             Some(driver) => moment::enter(driver.id, driver.noted_turn()),
@@ -223,7 +223,7 @@ impl Driver {
         self.show_turn();
     }
 
-    /// Begins a turn if a [`Moment`] has been noted in the present one. Returns true if so.
+    /// If a [`Moment`] has been noted in the present turn, begins a new turn and returns true.
     #[inline]
     fn end_noted_turn(&self) -> bool {
         let is_noted = moment::is_entered(self.id) && moment::take_noted();
@@ -234,15 +234,14 @@ impl Driver {
         is_noted
     }
 
-    /// Makes the present turn the one by which moments are noted.
+    /// Makes the present turn the one that new moments note.
     fn show_turn(&self) {
         if moment::is_entered(self.id) {
             moment::enter(self.id, self.noted_turn());
         }
     }
 
-    /// Returns the turn by which moments are noted, or `None` if the clock is paused: it is then read for
-    /// each moment.
+    /// Returns the turn that new moments note, or `None` if the clock is paused: then it is read for each moment.
     fn noted_turn(&self) -> Option<u64> {
         (!self.is_paused()).then(|| self.turn.get())
     }
@@ -274,8 +273,8 @@ impl Driver {
         Some(Duration::from_nanos(next_ns.max(quiet_ns) - now_ns))
     }
 
-    /// Returns the number of the latest turn that needed the time. Callers note it instead of the time, which
-    /// is not later than now.
+    /// Returns the number of the latest turn that needed the time. Callers note it instead of reading the clock. The
+    /// reading in that turn is not later than now.
     #[inline]
     pub(crate) fn turn(&self) -> u64 {
         self.turn.get()
@@ -304,9 +303,9 @@ impl Driver {
             .get_or_insert_with(|| Box::new(TurnLog::new(self.turn.get(), self.now_ns.get())));
     }
 
-    /// Returns the time of something that happened after the reading of a turn and before the next reading.
-    /// The result is not earlier than it was, and later by at most a small part of the time since. Call this
-    /// only while there are timers.
+    /// Returns a time for an event that happened after the clock was read in a turn, and before it was read again. The
+    /// returned time is not earlier than the event, and later by at most a small part of the time that has passed
+    /// since. Call this only while there are timers.
     #[inline(never)]
     pub(crate) fn after_turn_ns(&self, turn: u64) -> u64 {
         match self.log.borrow().as_ref() {
@@ -438,7 +437,8 @@ impl Driver {
         waker: &mut Option<Waker>,
     ) -> (Instant, Poll<()>) {
         let mut since = self.clock.now();
-        // If the moment is of this very turn, or of another runtime, the present time is the best that is known.
+        // If the moment belongs to the current turn, or to another runtime, no better time is known than the present
+        // one.
         if let Some(turn) = moment.turn_of(self.id).filter(|turn| *turn < self.turn.get()) {
             since = since.min(self.clock.at(self.after_turn_ns(turn)));
         }

@@ -133,7 +133,7 @@ fn a_sleep_whose_deadline_has_passed_is_ready_when_it_is_polled() {
             Pin::new(&mut one).reset(deadline);
             check(&mut one, &waker);
         }
-        // The timer would have fired, but for a limit on the number of timers that fire at once.
+        // The timer is due, but the limit on the number of timers that fire at once has kept it from firing.
         let mut sleeps = [sleep(length), sleep(length)];
         assert!(sleeps.iter_mut().all(|sleep| !poll(sleep, &waker)));
         advance(length);
@@ -406,7 +406,7 @@ fn a_driver_without_timers_reads_its_clock_only_for_moments() {
     drop(polled);
     assert!(pin!(time::timeout(ms(1), async {})).poll(&mut cx).is_ready());
     assert_eq!(readings(), 0);
-    // So that it is not dated to the time when the driver is current again.
+    // Its moment must not get the time at which the driver becomes current again.
     drop(time::timeout(ms(1), std::future::pending::<()>()));
     let before = driver.turn();
     {

@@ -29,11 +29,11 @@ fn origin() -> std::time::Instant {
 }
 
 impl Instant {
-    /// Returns the present instant. It is read from the clock of this thread's runtime if that is paused, or
-    /// has been.
+    /// Returns the current instant. If the clock of this thread's runtime is paused, or has been paused
+    /// before, the instant is read from that clock.
     ///
     /// Within a runtime the result never goes back. If the system's clock goes back, the runtime's clock
-    /// stands still, for at most a second.
+    /// stands still until the system's clock has caught up, but for at most a second.
     #[inline]
     #[must_use]
     pub fn now() -> Instant {

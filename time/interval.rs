@@ -129,22 +129,22 @@ impl Interval {
         }
     }
 
-    /// Schedules the next tick one period from now.
+    /// Makes the next tick due one period from now.
     pub fn reset(&mut self) {
         self.reset_after(self.period);
     }
 
-    /// Schedules the next tick for now.
+    /// Makes the next tick due at once.
     pub fn reset_immediately(&mut self) {
         self.reset_at(Instant::now());
     }
 
-    /// Schedules the next tick for `after` from now.
+    /// Makes the next tick due when the duration `after` has passed from now on.
     pub fn reset_after(&mut self, after: Duration) {
         self.reset_at(Instant::now().saturating_add(after));
     }
 
-    /// Schedules the next tick for `deadline`.
+    /// Makes the next tick due at `deadline`.
     pub fn reset_at(&mut self, deadline: Instant) {
         Pin::new(&mut self.sleep).reset(deadline);
     }

@@ -1,12 +1,12 @@
-//! Moments: points in time that are noted without a reading of the clock.
+//! Moments: points in time that are noted without reading the clock.
 //!
 //! A driver keeps the number of the loop's present turn in a thread-local. A moment is a copy of it. When the
 //! time is needed later, the driver looks up the reading of the clock that followed in its
-//! [log](super::turn_log). That reading is not before the moment. It is later by no more than the rest of
-//! that turn, or by a small part of the time since.
+//! [log](super::turn_log). That reading is not before the moment. It is later than the moment by no more than
+//! the rest of that turn, plus a small part of the time that has passed since.
 //!
-//! Without need a driver keeps no log, and without timers it does not read its clock. A counter tells it
-//! whether the time of moments of this turn may be needed later. A `timeout` that is polled right away
+//! A driver keeps no log until it is needed, and does not read its clock while it has no timers. A counter
+//! tells it how many moments of the present turn may be needed later. A `timeout` that is polled right away
 //! removes its own moment from that count.
 //!
 //! This file knows neither clocks nor timers.
@@ -41,8 +41,8 @@ impl Moment {
     const NONE: Moment = Moment(0);
 
     /// Creates a moment. A driver's number is unique while the driver lives. The moment of a driver that was
-    /// dropped may be taken for one of another driver. That driver did not read its clock before, so the
-    /// result is only too late.
+    /// dropped may be mistaken for a moment of another driver. The times that the other driver looks up are
+    /// later than that moment, so the timeout fires late and not early.
     #[inline]
     fn new(driver: u64, turn: u64) -> Moment {
         Moment(driver << TURN_BITS | turn & LAST_TURN)

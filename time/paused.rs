@@ -66,7 +66,7 @@ pub fn resume() {
 ///
 /// # Cancel safety
 ///
-/// If the future is dropped before it is ready, it has moved the clock, unless it has never been polled.
+/// The first poll moves the clock. Dropping the future after that does not move the clock back.
 ///
 /// # Panics
 ///

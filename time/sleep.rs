@@ -42,7 +42,7 @@ pub fn sleep(duration: Duration) -> Sleep {
 
 /// Waits until `deadline`. If the deadline has passed, the sleep completes at its first poll.
 ///
-/// Accuracy, cancel safety and panics are those of [`sleep`].
+/// The accuracy, the cancel safety and the panics are the same as those of [`sleep`].
 ///
 /// # Examples
 ///
@@ -62,7 +62,7 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
 
 /// The future returned by [`sleep`] and [`sleep_until`].
 ///
-/// It is `Unpin`. It may be polled again after it has completed, and is then ready again.
+/// A sleep is `Unpin`. It may be polled again after it has completed, and is then ready again.
 ///
 /// Once its deadline has passed, a poll of it is ready, even if the loop has had no turn since. There is one
 /// exception: if a task has just blocked the thread for more than a second, a poll may not notice that the

@@ -1,4 +1,4 @@
-//! A limit on the time that a future may take.
+//! Timeouts: limits on the time that a future may take.
 
 use super::instant::Instant;
 use super::moment::Moment;
@@ -13,15 +13,16 @@ use std::time::Duration;
 
 /// Awaits `future` for at most `duration`.
 ///
-/// The time counts from this call, and the limit never ends early. A future that is ready at its first poll costs
-/// neither a timer nor a reading of the clock. If the future is pending, the time counts from the end of the
-/// turn of the loop in which the call was made, at the latest. (If the first poll comes much later than the
-/// call, the loop knows the end of that turn with an error of up to a 32nd of the time since. If the first
-/// poll happens in another runtime, the time counts from that poll.)
+/// The time counts from this call, and the timeout never fires early. A future that is ready at its first poll costs
+/// neither a timer nor a reading of the clock. If the future is pending, the time may count from a later moment than
+/// the call, but at the latest from the end of the turn of the loop in which the call was made. If the first poll comes
+/// much later than the call, the end of that turn is known only approximately, and the timeout may fire later by up to
+/// a 32nd of the time between the call and the poll. If the first poll happens in another runtime, the time counts from
+/// that poll.
 ///
-/// The future is polled before the time is checked, so its output is returned if it is ready when the time is
-/// up. When the time is up, the future is not polled again. It is dropped with the [`Timeout`].
-/// [`Duration::MAX`] means no limit.
+/// Each poll polls the future before it checks the time, so a future that is ready when the time is up still returns
+/// its output. After that, the future is not polled again. It is dropped with the [`Timeout`]. [`Duration::MAX`] means
+/// no limit.
 ///
 /// # Cancel safety
 ///
@@ -60,7 +61,7 @@ pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoF
 
 /// Awaits `future` until `deadline` at most.
 ///
-/// The order of polls, cancel safety, errors and panics are those of [`timeout`].
+/// The order of polls, the cancel safety, the errors and the panics are the same as those of [`timeout`].
 ///
 /// # Examples
 ///

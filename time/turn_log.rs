@@ -1,9 +1,9 @@
 //! The times of past turns: a log of the clock's readings, which becomes less dense with age.
 //!
 //! The loop reads its clock once per turn while a timer is armed. A caller that may need the time of an event
-//! later, and does not want to pay for a reading of its own, notes the number of the turn. At the next
-//! reading, the event had happened. The log returns that reading, or one that is later by no more than a
-//! [`SHARE`] of the time that has passed since, or by [`GRAIN_NS`].
+//! later, and does not want to pay for a reading of its own, notes the number of the turn. The next reading
+//! of the clock is then the first one after the event. The log returns that reading, or one that is later
+//! than it by no more than [`GRAIN_NS`], or by a 32nd ([`SHARE`]) of the time that has passed since.
 //!
 //! So the log keeps some 20 entries for each doubling of its age: a few hundred readings cover an hour.
 
@@ -26,7 +26,7 @@ pub(super) struct TurnLog {
     /// The readings in order, without the latest.
     kept: Vec<Reading>,
     latest: Reading,
-    /// The time since which `latest` stands for all readings.
+    /// The time of the first of the readings that `latest` stands for.
     since_ns: u64,
     full: usize,
 }
@@ -63,13 +63,15 @@ impl TurnLog {
         self.kept.get(index).unwrap_or(&self.latest).ns
     }
 
-    /// Removes each reading without which the next one is still close enough, for its age.
+    /// Removes each reading whose successor can replace it: the error that this causes is small enough for
+    /// its age.
     fn thin(&mut self, now_ns: u64) {
         let mut next = self.latest;
         let mut kept = Vec::with_capacity(self.full / 2);
         for (index, reading) in self.kept.iter().enumerate().rev() {
             let before = index.checked_sub(1).map(|index| self.kept[index]);
-            // Without this reading, a caller that asks for the first reading after `before` gets `next`.
+            // If this reading is removed, a caller that asks for the first reading after `before` gets `next`
+            // instead.
             let gap_ns = before.map_or(u64::MAX, |before| next.ns.saturating_sub(before.ns));
             if gap_ns > now_ns.saturating_sub(next.ns) / SHARE {
                 kept.push(*reading);

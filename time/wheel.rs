@@ -1,8 +1,8 @@
 //! The timer wheel: it finds the next deadline and the wakers of the timers that are due.
 //!
-//! It is hierarchical and hashed, after Varghese and Lauck ("Hashed and hierarchical timing wheels", 1987).
-//! There are nine levels of 64 slots each. A slot of level 0 is one tick, and a slot of level *n* covers
-//! 64^*n* ticks. A timer is on the level of the highest base-64 digit in which its tick differs from
+//! It is a hierarchical timing wheel, after Varghese and Lauck ("Hashed and hierarchical timing wheels",
+//! 1987). There are nine levels of 64 slots each. A slot of level 0 is one tick, and a slot of level *n*
+//! covers 64^*n* ticks. A timer is on the level of the highest base-64 digit in which its tick differs from
 //! `elapsed`, in the slot of its own digit there. So all timers of a level are due before any of the next
 //! level, and the slots of a level are due in order. When `elapsed` enters a slot of a higher level, the
 //! timers of that slot are inserted again on lower levels ("cascade"). Nine levels cover all possible ticks,
@@ -45,7 +45,8 @@ pub(crate) struct Wheel {
     occupied: u16,
     /// A lower bound: no timer is due before this tick. `None` if it has to be computed.
     bound: Option<u64>,
-    /// The slot of a higher level whose cascade is not finished. It comes before all others.
+    /// The slot of a higher level whose cascade is not finished. Its timers are due before those of all other
+    /// slots.
     cascading: Option<(u8, u8)>,
     last_generation: u16,
 }
@@ -177,9 +178,9 @@ impl Wheel {
     fn cascade(&mut self, level: usize, slot: usize, filed: &mut usize) -> bool {
         let List { head: mut index, tail } =
             std::mem::replace(&mut self.levels[level].slots[slot], List::EMPTY);
-        // The entries are scattered in memory, and only its neighbours in the list know where an entry is, so
-        // a walk waits for each of them. A second walk from the tail to the meeting point fetches half of the
-        // entries in the meantime.
+        // The entries are scattered in memory, and only its neighbours in the list know where an entry is. So
+        // a walk through the list waits for the memory of each entry. A second walk, which starts from the
+        // tail and ends where the two meet, fetches half of the entries in the meantime.
         let mut fetched = tail;
         while index != NONE && *filed < CASCADE_LIMIT {
             let next = self.entries[index].next;
@@ -204,8 +205,8 @@ impl Wheel {
     }
 
     /// Returns a tick before which no timer is due. It is the tick of the next timer, unless that timer has
-    /// been removed in the meantime. Then the loop may wake once without need, which costs less than a search
-    /// for the minimum each time that one of ten thousand timeouts is set again.
+    /// been removed in the meantime. In that case the loop may wake once without need. That costs less than a
+    /// search for the minimum each time that one of ten thousand timeouts is reset.
     pub(crate) fn next_tick(&mut self) -> Option<u64> {
         let (level, slot, start) = self.first_slot()?;
         if level == 0 || self.cascading.is_some() {
