@@ -5,7 +5,7 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// An identifier of a task. No two tasks of a process have the same id while their runtimes live. The id is
+/// An identifier of a task. Two tasks of a process have different ids as long as the runtimes of both exist. The id is
 /// displayed as a number, which does not tell the order in which tasks were spawned.
 ///
 /// # Examples
@@ -87,7 +87,7 @@ impl fmt::Debug for Id {
 ///
 /// # Panics
 ///
-/// Panics outside of both. The future of `block_on` is not a task.
+/// Panics outside of a task and of a blocking call. The future of `block_on` is not a task.
 #[track_caller]
 pub fn id() -> Id {
     match try_id() {
@@ -96,8 +96,8 @@ pub fn id() -> Id {
     }
 }
 
-/// Returns the id of the task, or of the [blocking call](crate::task::spawn_blocking), that runs on this
-/// thread. Returns `None` outside of both. The future of `block_on` is not a task.
+/// Returns the id of the task, or of the [blocking call](crate::task::spawn_blocking), that runs on this thread.
+/// Returns `None` outside of a task and of a blocking call. The future of `block_on` is not a task.
 pub fn try_id() -> Option<Id> {
     context::running()
 }
