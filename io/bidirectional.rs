@@ -75,7 +75,7 @@ impl<'a> BidirectionalOptions<'a> {
         BidirectionalOptions { a_to_b_buf_size: a_to_b, b_to_a_buf_size: b_to_a, ..self }
     }
 
-    /// Sets how long the whole connection may be idle. `None`, the default, means without limit.
+    /// Sets how long the whole connection may be idle. `None`, the default, means no limit.
     ///
     /// The copy fails with [`TimedOut`](io::ErrorKind::TimedOut) once no byte has been read or written in *either*
     /// direction for this time. A client that is silent during a long download is not disconnected, unlike with
@@ -233,7 +233,7 @@ impl Idle {
         Idle { timeout, moved: 0, since, sleep: sleep_until(since.saturating_add(timeout)) }
     }
 
-    /// Ready with an error when no byte has moved for the duration of the timeout.
+    /// Returns `Ready` with an error when no byte has moved for the duration of the timeout.
     fn poll(&mut self, cx: &mut Context<'_>, moved: u64) -> Poll<io::Error> {
         if self.moved != moved {
             self.moved = moved;
@@ -258,7 +258,8 @@ impl Idle {
 
 /// A type that copies the bytes of one direction.
 pub(super) trait Mover<R: ?Sized, W: ?Sized> {
-    /// Copies until the end of the reader. Ready when all bytes have been written and the writer has been flushed.
+    /// Copies until the end of the reader. Returns `Ready` when all bytes have been written and the writer has been
+    /// flushed.
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -312,7 +313,8 @@ impl<R: AsyncReadFd + ?Sized, W: AsyncWriteFd + ?Sized> Mover<R, W> for SplicePu
 }
 
 /// The future of a copy in both directions, with one mover for each direction.
-// This is a named future because an `async` function would store its arguments twice: as arguments, and in use.
+// This is a named future because the future of an `async` function would store its arguments twice: once as arguments,
+// and once where they are used.
 pub(super) struct Both<'a, A: ?Sized, B: ?Sized, M> {
     a: &'a mut A,
     b: &'a mut B,
@@ -341,7 +343,7 @@ impl<'a, A: ?Sized, B: ?Sized, M> Both<'a, A, B, M> {
         M: Mover<A, B> + Mover<B, A>,
     {
         let (there, back) = self.copied();
-        // Each written byte has also been read, so it counts twice.
+        // A byte that has been written has also been read, so it counts twice.
         let held = Mover::<A, B>::held(&self.a_to_b.mover) + Mover::<B, A>::held(&self.b_to_a.mover);
         there.wrapping_add(back).wrapping_mul(2).wrapping_add(held as u64)
     }

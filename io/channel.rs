@@ -43,7 +43,7 @@ impl Channel {
         Channel { capacity, state: Mutex::default() }
     }
 
-    /// Reads the bytes that are in the queue. Ready with 0 if the channel is closed and empty.
+    /// Reads the bytes that are in the queue. Returns `Ready` with 0 if the channel is closed and empty.
     pub(super) fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         if buffer.is_empty() {
             return Poll::Ready(Ok(0));
@@ -96,7 +96,7 @@ impl Channel {
     pub(super) fn close_writing(&self) {
         let Some(mut state) = self.state.lock() else { return };
         state.is_closed = true;
-        // Wake the writer as well: `DuplexStream::shutdown` takes `&self`, so a write may be waiting during it.
+        // Wake the writer as well: `DuplexStream::shutdown` takes `&self`, so it may be called while a write waits.
         let wakers = (state.reader.take(), state.writer.take());
         drop(state);
         wakers.0.into_iter().chain(wakers.1).for_each(waker::wake);
@@ -114,8 +114,9 @@ impl Channel {
         writer.into_iter().for_each(waker::wake);
     }
 
-    /// Runs `operation` under the lock. If it returns a result and the waker of the other side, wakes that waker and is
-    /// ready with the result. If it returns `None`, stores the waker of `cx` in `slot` and is pending.
+    /// Runs `operation` under the lock. If `operation` returns a result and the waker of the other side, wakes that
+    /// waker and returns `Ready` with the result. If it returns `None`, stores the waker of `cx` in `slot` and returns
+    /// `Pending`.
     fn poll_state<T>(
         &self,
         cx: &mut Context<'_>,

@@ -10,8 +10,7 @@ use std::io;
 /// numbers of bytes copied from `a` to `b` and from `b` to `a`.
 ///
 /// When one stream reaches its end, the copy closes the other stream for writing. It does that with
-/// [`AsyncWrite::poll_close`], which shuts down the write direction of a socket. The other stream can continue to
-/// answer.
+/// `AsyncWrite::poll_close`, which shuts down the write direction of a socket. The other stream can continue to answer.
 ///
 /// While there is nothing to copy, the copy holds no buffer. While a writer is pending, the copy continues to read
 /// until its buffer is full.

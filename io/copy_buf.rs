@@ -57,7 +57,8 @@ fn poll_copy<R: AsyncBufRead + ?Sized, W: AsyncWrite + ?Sized>(
     copied: &mut u64,
 ) -> Poll<io::Result<u64>> {
     loop {
-        // The reader and the writer may be of other crates, which do not spend the budget, and may always be ready.
+        // The reader and the writer may come from other crates, which do not spend the budget, and may be ready all the
+        // time.
         ready!(coop::poll_budget(cx));
         let Poll::Ready(bytes) = reader.as_mut().poll_fill_buf(cx)? else {
             ready!(writer.as_mut().poll_flush(cx))?;

@@ -69,7 +69,7 @@ pub const fn sink() -> Sink {
     Sink(())
 }
 
-/// Spends the budget of one operation, and then returns the result. Pending if the task has no budget left.
+/// Spends the budget of one operation, and then returns the result. Returns `Pending` if the task has no budget left.
 fn poll_ready<T>(cx: &mut Context<'_>, result: T) -> Poll<io::Result<T>> {
     ready!(coop::poll_spend(cx));
     Poll::Ready(Ok(result))

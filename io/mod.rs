@@ -7,7 +7,7 @@
 //!
 //! This crate adds:
 //!
-//! - [`copy`] and its relatives, which hold no buffer while there is nothing to copy;
+//! - [`copy`] and similar functions, which hold no buffer while there is nothing to copy;
 //! - `splice` and `send_file` (feature `io-util`), with which the kernel moves large amounts of data between sockets,
 //!   or from a file to a socket;
 //! - `duplex` and `simplex` (feature `io-util`), which are streams within the process;

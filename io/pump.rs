@@ -54,7 +54,8 @@ impl Pump {
         self.held.as_ref().map_or(0, |(_, held)| held.len())
     }
 
-    /// Copies until the end of the reader. Ready when all bytes have been written and the writer has been flushed.
+    /// Copies until the end of the reader. Returns `Ready` when all bytes have been written and the writer has been
+    /// flushed.
     pub(super) fn poll<R: AsyncRead + ?Sized, W: AsyncWrite + ?Sized>(
         &mut self,
         cx: &mut Context<'_>,
@@ -70,7 +71,8 @@ impl Pump {
         }
     }
 
-    /// Writes the held bytes, and continues to read while the writer is pending. Ready when no bytes are held.
+    /// Writes the held bytes, and continues to read while the writer is pending. Returns `Ready` when no bytes are
+    /// held.
     pub(super) fn poll_deliver<R: AsyncRead + ?Sized, W: AsyncWrite + ?Sized>(
         &mut self,
         cx: &mut Context<'_>,
@@ -83,8 +85,8 @@ impl Pump {
         Poll::Ready(self.error.take().map_or(Ok(()), Err))
     }
 
-    /// Reads into an empty buffer; the caller has made sure that no bytes are held. Ready with the number of bytes that
-    /// are held then, which is 0 at the end of the reader.
+    /// Reads into an empty buffer; the caller has made sure that no bytes are held. Returns `Ready` with the number of
+    /// bytes that are held then, which is 0 at the end of the reader.
     pub(super) fn poll_fetch<R: AsyncRead + ?Sized, W: AsyncWrite + ?Sized>(
         &mut self,
         cx: &mut Context<'_>,
@@ -92,7 +94,8 @@ impl Pump {
         writer: Pin<&mut W>,
     ) -> Poll<io::Result<usize>> {
         let Poll::Ready(count) = self.poll_read(cx, reader)? else {
-            // There is nothing to write for now, so bytes that the writer buffers must not wait for the next read.
+            // There is nothing to write for now. Flush the writer, so that the bytes in its buffer do not wait for the
+            // next read.
             if self.unflushed {
                 ready!(writer.poll_flush(cx))?;
                 self.unflushed = false;
@@ -126,7 +129,7 @@ impl Pump {
         Ok(())
     }
 
-    /// Writes the held bytes. Ready when no bytes are held.
+    /// Writes the held bytes. Returns `Ready` when no bytes are held.
     fn poll_write<W: AsyncWrite + ?Sized>(
         &mut self,
         cx: &mut Context<'_>,
@@ -147,13 +150,14 @@ impl Pump {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads into a new buffer. Ready with the number of bytes, which is 0 at the end of the reader.
+    /// Reads into a new buffer. Returns `Ready` with the number of bytes, which is 0 at the end of the reader.
     fn poll_read<R: AsyncRead + ?Sized>(
         &mut self,
         cx: &mut Context<'_>,
         reader: Pin<&mut R>,
     ) -> Poll<io::Result<usize>> {
-        // The reader and the writer may be of other crates, which do not spend the budget, and may always be ready.
+        // The reader and the writer may come from other crates, which do not spend the budget, and may be ready all the
+        // time.
         ready!(coop::poll_budget(cx));
         let mut buffer = Buffer::take(self.size);
         let count = ready!(poll_read(cx, reader, &mut buffer))?;
@@ -164,8 +168,9 @@ impl Pump {
         Poll::Ready(Ok(count))
     }
 
-    /// Reads behind the held bytes, if the buffer has room, while the writer is pending. Ready when the reader had more
-    /// bytes, its end or an error. The caller then tries the writer again, since the read may have unblocked it.
+    /// Reads behind the held bytes, if the buffer has room, while the writer is pending. Returns `Ready` when the
+    /// reader had more bytes, its end or an error. The caller then tries the writer again, since the read may have
+    /// unblocked it.
     fn poll_read_on<R: AsyncRead + ?Sized>(&mut self, cx: &mut Context<'_>, reader: Pin<&mut R>) -> Poll<()> {
         let Some((buffer, held)) = &mut self.held else { return Poll::Pending };
         if held.end == buffer.len() || self.ended || self.error.is_some() {

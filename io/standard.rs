@@ -153,12 +153,12 @@ macro_rules! impl_write {
                 self.stream.poll_write(cx, buffer)
             }
 
-            /// Does nothing: there is no buffer.
+            /// Does nothing, since there is no buffer.
             fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
                 Poll::Ready(Ok(()))
             }
 
-            /// Does nothing: the descriptor stays open until the end of the process.
+            /// Does nothing, since the descriptor stays open until the end of the process.
             fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
                 Poll::Ready(Ok(()))
             }

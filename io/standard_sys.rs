@@ -2,10 +2,10 @@
 //!
 //! `O_NONBLOCK` is not a property of the descriptor but of the open file behind it, see open(2). The open file is
 //! shared with the shell, with programs that run at the same time and with programs that run later, and all of them
-//! would find the flag set. So each call asks for itself not to block: on a socket by `MSG_DONTWAIT`, and on Linux by
-//! `RWF_NOWAIT`, which pipes support, see preadv2(2). If the system does not support the flag, poll(2) is called
-//! right before the read or the write. The call can then only block if another process takes the bytes or the room at
-//! that moment. A write after poll(2) is no longer than the room that poll(2) guarantees for a pipe.
+//! would find the flag set. So each single call is made with a flag that keeps it from blocking: `MSG_DONTWAIT` on a
+//! socket and, on Linux, `RWF_NOWAIT`, which pipes support, see preadv2(2). If the system does not support the flag,
+//! poll(2) is called right before the read or the write. The call can then block only if another process takes the
+//! bytes or the room in between. A write after poll(2) is limited to the room that poll(2) guarantees in a pipe.
 //!
 //! A terminal supports neither flag, and a write to it blocks until all bytes are written, whatever poll(2) has
 //! reported. But a terminal can be opened again. This makes a new open file, which no other program shares and which
@@ -36,8 +36,7 @@ pub(super) enum Access {
 }
 
 impl Access {
-    /// Returns the file through which a descriptor is to be used, and the way to use it. `is_read` says whether it is
-    /// read or written.
+    /// Returns the file through which a descriptor is read (if `is_read` is true) or written, and the way to do that.
     pub(super) fn of(file: File, is_read: bool) -> (File, Access) {
         if file.is_terminal()
             && let Ok(own) = reopen(&file, is_read)
@@ -103,7 +102,8 @@ fn reopen(terminal: &File, is_read: bool) -> io::Result<File> {
     }
 }
 
-/// Makes a call with `RWF_NOWAIT`. Returns `None` if that is not supported, and then also on all later calls.
+/// Makes a call with `RWF_NOWAIT`. Returns `None` if the flag is not supported. All later calls then return `None` at
+/// once.
 fn try_nowait(
     has_nowait: &AtomicBool,
     call: impl FnOnce() -> io::Result<usize>,
@@ -140,7 +140,8 @@ fn poll(fd: BorrowedFd<'_>, events: i16) -> io::Result<()> {
 
 /// Borrows a standard descriptor, which is open until the end of the program.
 pub(super) fn standard(fd: RawFd) -> BorrowedFd<'static> {
-    // SAFETY: std opens those standard descriptors that are closed at the start, and relies itself on their being open.
+    // SAFETY: if a standard descriptor is closed at the start, std opens it. std itself relies on these descriptors
+    // being open.
     unsafe { BorrowedFd::borrow_raw(fd) }
 }
 

@@ -1,8 +1,8 @@
 //! The traits of `tokio::io` for streams without a descriptor, on top of the traits of futures-io (feature `tokio-io`).
 //!
 //! A read initializes the buffer of the caller first. That happens once for each buffer, since a
-//! [`ReadBuf`](tokio::io::ReadBuf) remembers how much of it is initialized. Descriptors are read into uninitialized
-//! buffers, see `net/tokio_traits.rs`.
+//! [`ReadBuf`](tokio::io::ReadBuf) remembers how much of it is initialized. Streams with a descriptor read into
+//! uninitialized buffers, see `net/tokio_traits.rs`.
 //!
 //! Without the feature, `tokio_traits_disabled.rs` replaces this file.
 

@@ -30,7 +30,8 @@ enum Way {
     Buffer,
     /// Through the buffer, until a read fills it.
     Either,
-    /// Through a pipe. The number is how many bytes have moved through it since the reader last had nothing to move.
+    /// Through a pipe. The number counts the bytes that have moved through it since the reader last had nothing to
+    /// move.
     Pipe(usize),
 }
 
@@ -39,7 +40,7 @@ enum Filled {
     /// There are bytes in the pipe.
     With(Pipe),
     /// The kernel has nothing to move. Only a read can tell whether the reader has no more bytes for now or is at its
-    /// end: in front of urgent data, splice(2) may report either of these for a socket that has more bytes.
+    /// end: before urgent data, splice(2) may report either of these although the socket has more bytes.
     Nothing,
     /// All pipes are in use.
     NoPipe,
@@ -63,7 +64,7 @@ impl SplicePump {
         self.by_buffer.held() + self.pipe.as_ref().map_or(0, Pipe::level)
     }
 
-    /// Copies until the end of the reader. Ready when all bytes have been written.
+    /// Copies until the end of the reader. Returns `Ready` when all bytes have been written.
     pub(in crate::io) fn poll<R: AsyncReadFd + ?Sized, W: AsyncWriteFd + ?Sized>(
         &mut self,
         cx: &mut Context<'_>,
@@ -80,7 +81,8 @@ impl SplicePump {
         }
     }
 
-    /// Reads into the buffer, or fills a pipe. Ready when there are bytes to write, or the reader is at its end.
+    /// Reads into the buffer, or fills a pipe. Returns `Ready` when there are bytes to write, or the reader is at its
+    /// end.
     fn poll_fetch<R: AsyncReadFd + ?Sized, W: AsyncWriteFd + ?Sized>(
         &mut self,
         cx: &mut Context<'_>,
@@ -88,7 +90,7 @@ impl SplicePump {
         writer: Pin<&mut W>,
     ) -> Poll<io::Result<()>> {
         if let Way::Pipe(moved) = self.way {
-            // Both streams may always be ready.
+            // Both streams may be ready all the time.
             ready!(coop::poll_budget(cx));
             let Poll::Ready(filled) = poll_fill(cx, &*reader)? else {
                 // The writer need not be flushed here: no stream with a descriptor buffers bytes.
@@ -113,8 +115,8 @@ impl SplicePump {
         Poll::Ready(Ok(()))
     }
 
-    /// Writes the bytes in the pipe. Ready when the pipe is empty, or when its bytes have been moved into the buffer
-    /// because the kernel cannot splice to this writer.
+    /// Writes the bytes in the pipe. Returns `Ready` when the pipe is empty, or when its bytes have been moved into the
+    /// buffer because the kernel cannot splice to this writer.
     fn poll_drain<W: AsyncWriteFd + ?Sized>(
         &mut self,
         cx: &mut Context<'_>,
@@ -146,7 +148,7 @@ impl SplicePump {
     }
 
     /// Returns the way of the next bytes, after `moved` bytes have gone through a pipe and the reader has no more. If
-    /// it was a large amount of data, the next bytes are likely to be one too, and go through a pipe at once.
+    /// that was a large amount of data, another one is likely to follow, so the next bytes go through a pipe at once.
     fn way_after(&self, moved: usize) -> Way {
         if moved < 4 * self.by_buffer.size() { Way::Either } else { Way::Pipe(0) }
     }

@@ -119,8 +119,8 @@ struct Sending<'a> {
 }
 
 impl Sending<'_> {
-    /// Sends the bytes by sendfile(2). Ready with `true` when no bytes are left or the file is at its end, and with
-    /// `false` if the kernel refuses.
+    /// Sends the bytes by sendfile(2). Returns `true` when no bytes are left or the file is at its end, and `false` if
+    /// the kernel refuses.
     fn poll_by_kernel<W: AsyncWriteFd + ?Sized>(
         &mut self,
         cx: &mut Context<'_>,
@@ -146,7 +146,7 @@ impl Sending<'_> {
         Poll::Ready(Ok(true))
     }
 
-    /// Writes the bytes through a buffer. Ready when no bytes are left, or the file is at its end.
+    /// Writes the bytes through a buffer. Returns `Ready` when no bytes are left, or the file is at its end.
     fn poll_by_buffer<W: AsyncWrite + ?Sized>(
         &mut self,
         cx: &mut Context<'_>,
@@ -162,8 +162,8 @@ impl Sending<'_> {
         Poll::Ready(Ok(()))
     }
 
-    /// Writes the held bytes, or reads some if there are none. Ready with the number of bytes written, which is 0 at
-    /// the end of the file.
+    /// Writes the held bytes, or reads some if there are none. Returns `Ready` with the number of bytes written, which
+    /// is 0 at the end of the file.
     fn poll_piece<W: AsyncWrite + ?Sized>(
         &mut self,
         cx: &mut Context<'_>,

@@ -56,8 +56,8 @@ impl Pipe {
     pub(super) fn drain(&mut self, sink: BorrowedFd<'_>) -> io::Result<usize> {
         debug_assert_ne!(self.level, 0, "splice(2) from an empty pipe fails with WouldBlock");
         let level = self.level;
-        // Careful: ask for exactly the bytes that are there. If more are asked for, a socket delays the last segment
-        // and waits for the rest, as it does with MSG_MORE.
+        // Careful: ask for exactly the number of bytes in the pipe. If the call asks for more, the socket delays the
+        // last segment and waits for the rest, as it does with MSG_MORE.
         let count = splice(self.ends().reader.as_fd(), sink, level)?;
         self.level -= count;
         Ok(count)
