@@ -57,7 +57,7 @@ macro_rules! datagram_methods {
             ///
             /// # Errors
             ///
-            /// Currently always returns `Ok`.
+            /// Currently this method returns no errors.
             pub fn into_std(self) -> ::std::io::Result<$std> {
                 Ok($crate::net::datagram::Packets::into_std(self.io.into_inner()))
             }
@@ -70,7 +70,7 @@ macro_rules! datagram_methods {
             ///
             /// # Cancel safety
             ///
-            /// This method is cancel safe: the readiness is still there.
+            /// This method is cancel safe: a call that is dropped does not take the readiness away.
             ///
             /// # Errors
             ///
@@ -107,7 +107,7 @@ macro_rules! datagram_methods {
             ///
             /// # Cancel safety
             ///
-            /// This method is cancel safe: the readiness is still there.
+            /// This method is cancel safe: a call that is dropped does not take the readiness away.
             ///
             /// # Errors
             ///

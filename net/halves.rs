@@ -163,7 +163,7 @@ macro_rules! read_half {
             ///
             /// # Cancel safety
             ///
-            /// This method is cancel safe: the readiness is still there.
+            /// This method is cancel safe: a call that is dropped does not take the readiness away.
             ///
             /// # Errors
             ///
@@ -221,7 +221,7 @@ macro_rules! write_half {
             ///
             /// # Cancel safety
             ///
-            /// This method is cancel safe: the readiness is still there.
+            /// This method is cancel safe: a call that is dropped does not take the readiness away.
             ///
             /// # Errors
             ///
@@ -263,7 +263,7 @@ macro_rules! either_half {
             ///
             /// # Cancel safety
             ///
-            /// This method is cancel safe: the readiness is still there.
+            /// This method is cancel safe: a call that is dropped does not take the readiness away.
             ///
             /// # Errors
             ///

@@ -14,7 +14,7 @@ macro_rules! read_methods {
             ///
             /// # Cancel safety
             ///
-            /// This method is cancel safe: the readiness is still there.
+            /// This method is cancel safe: a call that is dropped does not take the readiness away.
             ///
             /// # Errors
             ///
@@ -76,7 +76,7 @@ macro_rules! write_methods {
             ///
             /// # Cancel safety
             ///
-            /// This method is cancel safe: the readiness is still there.
+            /// This method is cancel safe: a call that is dropped does not take the readiness away.
             ///
             /// # Errors
             ///
@@ -131,12 +131,12 @@ macro_rules! write_methods {
 macro_rules! ready_method {
     ($(#[$example:meta])* $type:ty) => {
         impl $type {
-            /// Waits until at least one direction of interest is ready, and returns which are. Several calls may wait
-            /// at once, and another call may use the readiness first.
+            /// Waits until at least one direction of interest is ready, and returns the readiness that was found.
+            /// Several calls may wait at once, and another call may use the readiness first.
             ///
             /// # Cancel safety
             ///
-            /// This method is cancel safe: the readiness is still there.
+            /// This method is cancel safe: a call that is dropped does not take the readiness away.
             ///
             /// # Errors
             ///
@@ -208,24 +208,23 @@ macro_rules! deadline_methods {
             ///
             /// After this time, a read that waits fails with [`TimedOut`](std::io::ErrorKind::TimedOut), and so do
             /// [`readable`](Self::readable) and similar methods. No data is lost: the next read may wait for the whole
-            /// time again. The timeout never fires early. It fires late by at most a 32nd of the time plus 0.1 ms, plus
-            /// the delay of a timer.
+            /// time again. The timeout never fires early. It may fire late, by at most a 32nd of its duration plus 0.1
+            /// ms, plus the usual delay of a timer.
             ///
-            /// The timeout is cheap enough to be set on every connection of a server. With it, a read that waits takes
-            /// one more memory write, for any number of connections, and no timer; a read that does not wait costs
-            /// nothing more. (Only `async` methods of this type, such as `readable`, set a timer when they have to
-            /// wait.)
+            /// The timeout is cheap enough to be set on every connection of a server. A read that has to wait then
+            /// costs one more memory write, but no timer, and a read that does not have to wait costs nothing more.
+            /// (Only the `async` methods of this type, such as `readable`, use a timer when they have to wait.)
             ///
             /// The time begins when a read first waits, and runs until there is something to read. So a read that is
             /// dropped early and the read that replaces it, as in a loop around `select`, share one timeout. If no read
-            /// is waiting when that time ends, the next read starts a new one. A read that is waiting when this method
-            /// is called starts a new one, too. A `read_exact`, or a request that arrives in pieces, may wait this long
+            /// is waiting when that time ends, the next read starts a new timeout. This method starts a new timeout for
+            /// a read that is waiting already. A `read_exact`, or a request that arrives in pieces, may wait this long
             /// for each piece: to limit the whole, put a [`timeout`](crate::time::timeout) around it.
             ///
-            /// At the end of its time, a waiting read is woken. If the read is not polled then, it no longer counts as
-            /// waiting. This can happen to one of many reads in a `FuturesUnordered` whose owner is busy with the
-            /// result of another. Run such reads in a task each, or put a [`timeout`](crate::time::timeout) around each
-            /// of them.
+            /// When the time ends, the task of the waiting read is woken. If the task does not poll the read then, the
+            /// read no longer counts as waiting, and does not time out. This can happen to one of many reads in a
+            /// `FuturesUnordered` while the owner of that collection handles the result of another read. Run each of
+            /// these reads in a task of its own, or put a [`timeout`](crate::time::timeout) around each of them.
             ///
             /// Careful: this is not an idle timeout of a connection, since it does not take writes into account. In a
             /// proxy it cuts off a client that is silent in the middle of a long download. The timeout for a whole
@@ -257,8 +256,9 @@ macro_rules! deadline_methods {
             /// send(2).) To limit the whole, put a [`timeout`](crate::time::timeout) around it: `timeout(limit,
             /// stream.write_all(&bytes)).await??`.
             ///
-            /// Careful: in a proxy it cuts off a client that takes nothing for a while in the middle of a long upload,
-            /// since it does not take reads into account. The timeout for a whole proxied connection is
+            /// Careful: this is not an idle timeout of a connection, since it does not take reads into account. In a
+            /// proxy it cuts off a client that does not read for a while in the middle of a long upload. The timeout
+            /// for a whole proxied connection is
             #[cfg_attr(
                 feature = "io-util",
                 doc = "[`BidirectionalOptions::idle_timeout`](crate::io::BidirectionalOptions::idle_timeout)."
@@ -279,7 +279,7 @@ macro_rules! deadline_methods {
             ///
             /// # Errors
             ///
-            /// Currently always returns `Ok`.
+            /// Currently this method returns no errors.
             pub fn read_timeout(&self) -> ::std::io::Result<Option<::std::time::Duration>> {
                 Ok(self.io.timeout($crate::runtime::io::reactor::Direction::Read))
             }
@@ -288,7 +288,7 @@ macro_rules! deadline_methods {
             ///
             /// # Errors
             ///
-            /// Currently always returns `Ok`.
+            /// Currently this method returns no errors.
             pub fn write_timeout(&self) -> ::std::io::Result<Option<::std::time::Duration>> {
                 Ok(self.io.timeout($crate::runtime::io::reactor::Direction::Write))
             }

@@ -1,10 +1,10 @@
-//! Sockets, and any other descriptor that the kernel can report on.
+//! Sockets, and any other descriptor whose readiness the kernel can report.
 //!
 //! [`TcpListener`] and [`TcpStream`] correspond to the types of the same names in std and in tokio. [`TcpSocket`] sets
 //! options before a socket is connected or listens, and [`serve`] runs the loop that accepts connections. Features add
 //! UDP and Unix sockets. [`AsyncFd`] makes any other descriptor usable in the same way. Each of these types owns its
-//! descriptor and a registration with the runtime that uses it. Operations are the usual system calls of the
-//! descriptor, which are tried unless it is known not to be ready.
+//! descriptor and a registration with the runtime that uses it. An operation makes the usual system call on the
+//! descriptor, and waits while the descriptor is not ready.
 //!
 //! A socket can be created on any thread. It *binds* to the runtime on whose thread it first has to wait, and if it is
 //! used on the thread of another runtime later, it moves there. Two runtimes may use a socket at once if one of them

@@ -48,7 +48,7 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Cancel safety
     ///
-    /// This method is cancel safe: the readiness is still there.
+    /// This method is cancel safe: a call that is dropped does not take the readiness away.
     ///
     /// # Errors
     ///
@@ -88,7 +88,7 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Cancel safety
     ///
-    /// This method is cancel safe: the readiness is still there.
+    /// This method is cancel safe: a call that is dropped does not take the readiness away.
     ///
     /// # Errors
     ///
@@ -106,7 +106,7 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Cancel safety
     ///
-    /// This method is cancel safe: the readiness is still there.
+    /// This method is cancel safe: a call that is dropped does not take the readiness away.
     ///
     /// # Errors
     ///

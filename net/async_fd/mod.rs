@@ -1,4 +1,4 @@
-//! Any descriptor that the kernel can report on, made awaitable.
+//! `AsyncFd` makes any descriptor awaitable whose readiness the kernel can report.
 //!
 //! This file has the methods that take a shared reference. They should be preferred, since the descriptor then stays
 //! registered. The methods that take an exclusive reference are in `exclusive.rs`.
@@ -20,25 +20,28 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::task::{Context, Poll, ready};
 
-/// A wrapper for any descriptor that the kernel can report on, which makes it awaitable: a socket of another library, a
+/// A wrapper that makes any descriptor awaitable whose readiness the kernel can report: a socket of another library, a
 /// pipe, an eventfd, a pidfd, an inotify queue, a device.
 ///
 /// If the descriptor is read or written, it must be in non-blocking mode already. This type does not change the mode,
-/// since the descriptor may be shared. While it is registered, the descriptor must stay the same, too: so
-/// [`get_mut`](AsyncFd::get_mut) deregisters it first, and the next wait registers it anew. Use `&T` where that is
-/// enough: `Read` and `Write` are implemented for references to std's files and sockets, such as `&File`. A manual
-/// implementation of [`AsFd`] must always return the same descriptor.
+/// since the descriptor may be shared. A registered descriptor must not be replaced by another one, so
+/// [`get_mut`](AsyncFd::get_mut) deregisters it first, and the next wait registers it again. Use
+/// [`get_ref`](AsyncFd::get_ref) where a shared reference is enough: `Read` and `Write` are implemented for references
+/// to std's files and sockets, such as `&File`. A manual implementation of [`AsFd`] must always return the same
+/// descriptor.
 ///
 /// There are two ways to wait for readiness and then make a system call. [`async_io`] does both. [`readable`] and
 /// [`writable`] return a *guard*: either [`try_io`](AsyncFdReadyGuard::try_io) on this guard makes the call, or the
-/// caller [clears](AsyncFdReadyGuard::clear_ready) the guard after it has found nothing. Without either, the descriptor
-/// counts as ready from its first event on.
+/// caller [clears](AsyncFdReadyGuard::clear_ready) the guard after it has found nothing. If neither is done, the
+/// descriptor counts as ready from its first event on, and later waits return at once.
 ///
-/// An error counts as readiness of both directions. If no read or write takes the error away, as with a socket's queue
-/// of errors (`IP_RECVERR`, see ip(7)), `operation` should do so. Otherwise an error that stays there wakes the waiting
-/// tasks with each new error if the [selector](crate::selector) is edge-triggered. If it is level-triggered, the error
-/// wakes them again and again while they wait: continuously for 0.1 ms, then at growing intervals of up to 10 ms. Other
-/// events then reach them late, by at most the time that they have waited already, and at most 10 ms.
+/// An error counts as readiness of both directions. Some errors are not taken away by a read or a write, for example
+/// those in the error queue of a socket (`IP_RECVERR`, see ip(7)). The `operation` that the caller passes to `async_io`
+/// or `try_io` should take them away. If it leaves such an error there and the [selector](crate::selector) is
+/// edge-triggered, the waiting tasks are woken once for each new error. If the selector is level-triggered, they are
+/// woken again and again while they wait: continuously for 0.1 ms, and then at growing intervals of up to 10 ms. Other
+/// events of the descriptor then reach them late, by at most the time that they have waited already, and by at most 10
+/// ms.
 ///
 /// [`async_io`]: AsyncFd::async_io
 /// [`readable`]: AsyncFd::readable
@@ -180,12 +183,12 @@ impl<T: AsFd> AsyncFd<T> {
     /// Waits until there is something to read, the other end is closed, or there is an error.
     ///
     /// Several calls may wait at once. The descriptor does not count as ready before the first event, so a pidfd is
-    /// readable when its process has ended, and not sooner. Another caller may use the readiness first: only the system
-    /// call shows if there is something left.
+    /// readable only when its process has ended. Another caller may use the readiness first: only the system call shows
+    /// whether something is left.
     ///
     /// # Cancel safety
     ///
-    /// This method is cancel safe: the readiness is still there.
+    /// This method is cancel safe: a call that is dropped does not take the readiness away.
     ///
     /// # Errors
     ///
@@ -225,7 +228,7 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Cancel safety
     ///
-    /// This method is cancel safe: the readiness is still there.
+    /// This method is cancel safe: a call that is dropped does not take the readiness away.
     ///
     /// # Errors
     ///
@@ -243,7 +246,7 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Cancel safety
     ///
-    /// This method is cancel safe: the readiness is still there.
+    /// This method is cancel safe: a call that is dropped does not take the readiness away.
     ///
     /// # Errors
     ///
@@ -287,7 +290,7 @@ impl<T: AsFd> AsyncFd<T> {
         Poll::Ready(Ok(AsyncFdReadyGuard::new(self, self.io.found(None, Some(event)))))
     }
 
-    /// Tries a system call once, without waiting.
+    /// Tries a system call of the caller once, without waiting.
     ///
     /// `operation` is not called while all directions of interest are known not to be ready. If it returns
     /// [`WouldBlock`](io::ErrorKind::WouldBlock), the readiness is cleared, so it must return this error only if the
@@ -305,8 +308,8 @@ impl<T: AsFd> AsyncFd<T> {
     }
 
     /// Repeats a system call until it returns anything but [`WouldBlock`](io::ErrorKind::WouldBlock), and waits for
-    /// readiness in between. `operation` must return this error only if the system call did. It is called at once: this
-    /// is the fastest way if there is often something ready.
+    /// readiness in between. `operation` must return this error only if the system call did. The first call is made at
+    /// once, so this is the fastest method if the descriptor is often ready.
     ///
     /// # Cancel safety
     ///

@@ -4,7 +4,7 @@ use crate::net::{TcpListener, TcpStream};
 use std::io;
 use std::net::SocketAddr;
 
-/// A listener that accepts one connection after the other.
+/// A listener that accepts connections, one after the other.
 ///
 /// Implement it for a listener that does more than accept, such as one that makes a TLS stream of each connection.
 ///

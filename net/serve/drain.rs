@@ -11,7 +11,8 @@ use std::task::{Context, Poll, Waker};
 /// A handle that tells handlers that the shutdown has begun: no more connections are accepted, and the grace period is
 /// running. Returned by [`Serve::drain`](super::Serve::drain).
 ///
-/// A handler whose client may be silent for long waits for both, the next request and the drain:
+/// If a client may be silent for a long time, its handler should wait for the next request and for the drain at the
+/// same time:
 ///
 /// ```
 /// use futures_lite::future::or;

@@ -38,8 +38,8 @@ use std::rc::Rc;
 
 /// Serves the connections of a listener, each in its own task.
 ///
-/// If a handler panics, its own connection ends, and the others go on. This is different in a program that is compiled
-/// with `panic = "abort"`: there the first panic of a handler ends the process, with all connections.
+/// If a handler panics, only its own connection ends. This is different in a program that is compiled with `panic =
+/// "abort"`: there the first panic of a handler ends the process, with all connections.
 ///
 /// # Examples
 ///
@@ -112,21 +112,21 @@ impl<L: Accept, S: Future> Serve<L, S> {
     /// Shuts down when `shutdown` is ready. Then the listener is closed, and the handlers have the time `grace` to
     /// finish. Those that have not finished by then are aborted. [`Duration::MAX`] waits for all of them.
     ///
-    /// Connections that are established by then, but are not accepted yet, are still served, unless
-    /// [`serve_queued`](Serve::serve_queued) is set to `false`.
+    /// Connections that the system has established by then, and that have not been accepted yet, are still served,
+    /// unless [`serve_queued`](Serve::serve_queued) is set to `false`.
     pub fn graceful<T: Future>(self, shutdown: T, grace: Duration) -> Serve<L, T> {
         let Serve { listener, max_connections, on_error, drain, serves_queued, .. } = self;
         Serve { listener, max_connections, shutdown, grace, on_error, drain, serves_queued }
     }
 
-    /// Sets whether connections are served that wait in the accept queue when the shutdown begins. The default is
+    /// Sets whether connections that wait in the accept queue when the shutdown begins are still served. The default is
     /// `true`.
     ///
-    /// The system has established these connections, and their clients may have sent a request already. They are
-    /// accepted before the listener is closed, 4,096 at most, as long as there are descriptors. They are then served in
-    /// their order, within the maximum number of connections and the grace period, and their handlers find the
-    /// [drain](Serve::drain) started. If this is `false`, or if there is no room for a connection in time, its client
-    /// finds it closed or reset.
+    /// The system has established these connections, and their clients may have sent a request already. At most 4,096
+    /// of them are accepted before the listener is closed, as long as descriptors are left. They are then served in
+    /// order, within the maximum number of connections and the grace period. When their handlers are called, the
+    /// [drain](Serve::drain) has already started. If this option is `false`, or if the server has no room for a
+    /// connection in time, the client finds the connection closed or reset.
     pub fn serve_queued(mut self, on: bool) -> Serve<L, S> {
         self.serves_queued = on;
         self

@@ -24,11 +24,11 @@ const BACKLOG: i32 = 4096;
 ///
 /// # Errors, and the loop that accepts
 ///
-/// A connection that breaks while it waits to be accepted is passed over. Any other error is returned by
-/// [`accept`](TcpListener::accept). Such errors last for a while (no descriptors left, no memory), so the listener then
-/// backs off: the next call tries only after 5 ms, and as long as calls fail, this time is doubled with each of them,
-/// up to 100 ms. So a plain loop that logs errors and goes on is right: it takes no CPU time from the tasks that are
-/// going to close their connections, and accepts again soon after they have done so.
+/// The listener skips a connection that breaks while it waits to be accepted. [`accept`](TcpListener::accept) returns
+/// any other error. Such errors usually last for a while, because no descriptors or no memory are left, so the listener
+/// then backs off: the next call makes its attempt only after 5 ms, and this time is doubled with each further error,
+/// up to 100 ms. So a plain loop may log an error and continue. It takes no CPU time from the tasks that are going to
+/// close their connections, and accepts again soon after they have done so.
 ///
 /// # Examples
 ///
@@ -58,8 +58,8 @@ impl TcpListener {
     /// Creates a listener on the first of the addresses that can be bound. With port 0, the system chooses a port; see
     /// [`local_addr`](TcpListener::local_addr).
     ///
-    /// The address can be bound even if old connections of it linger (`SO_REUSEADDR`). Up to 4096 connections, or as
-    /// many as the system allows, wait to be accepted.
+    /// The address can be bound even if earlier connections to it have not ended completely (`SO_REUSEADDR`). Up to
+    /// 4096 connections can wait to be accepted, or fewer if the system has a lower limit.
     ///
     /// # Cancel safety
     ///
@@ -84,7 +84,7 @@ impl TcpListener {
 
     /// Waits for the next connection, and accepts it.
     ///
-    /// Several calls may wait at once, on one thread. Each connection is returned by one of them.
+    /// Several calls may wait at once in one runtime. Each connection is returned by one of them.
     ///
     /// # Cancel safety
     ///
@@ -157,8 +157,8 @@ impl TcpListener {
         self.io.get().ttl()
     }
 
-    /// Sets the TTL of packets on connections accepted later: the number of routers that a packet may pass. For IPv4
-    /// only.
+    /// Sets the TTL of packets on connections accepted later: the number of routers that a packet may pass. This
+    /// applies to IPv4 only.
     ///
     /// # Errors
     ///
@@ -178,7 +178,7 @@ impl TcpListener {
 
     /// Wraps a listener of std. It is set to non-blocking mode, which it shares with all of its clones.
     ///
-    /// Do not set a clone to blocking mode again: accept(2) has no flag to override the mode, and would block the
+    /// Do not set a clone to blocking mode again: accept(2) has no flag that overrides the mode, so it would block the
     /// loop until there is a connection.
     ///
     /// # Errors
@@ -192,11 +192,11 @@ impl TcpListener {
         Ok(listener)
     }
 
-    /// Deregisters the listener and returns it as std's type. It is still in non-blocking mode.
+    /// Deregisters the listener and returns it as std's type. The listener stays in non-blocking mode.
     ///
     /// # Errors
     ///
-    /// Currently always returns `Ok`.
+    /// Currently this method returns no errors.
     pub fn into_std(self) -> io::Result<std::net::TcpListener> {
         Ok(self.io.into_inner())
     }

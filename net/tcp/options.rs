@@ -70,7 +70,8 @@ impl TcpStream {
         self.io.get().ttl()
     }
 
-    /// Sets the TTL of sent packets: the number of routers that a packet may pass (`IP_TTL`). For IPv4 only.
+    /// Sets the TTL of sent packets: the number of routers that a packet may pass (`IP_TTL`). This applies to IPv4
+    /// only.
     ///
     /// # Errors
     ///

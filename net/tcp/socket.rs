@@ -13,9 +13,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 
 /// A TCP socket that is neither connected nor listening yet.
 ///
-/// It is meant for options that have to be set early: to bind a client to an address, to share a port, to size the
-/// buffers before the handshake. If none of these are needed, [`TcpStream::connect`] and [`TcpListener::bind`] do the
-/// same in one call.
+/// Use it for settings that have to be made early: to bind a client to an address, to share a port, or to set the sizes
+/// of the buffers before the handshake. If none of this is needed, [`TcpStream::connect`] and [`TcpListener::bind`] do
+/// the same in one call.
 ///
 /// # Examples
 ///
@@ -59,8 +59,8 @@ impl TcpSocket {
     }
 
     /// Wraps a socket of std, which need not be connected in spite of its type. It is set to non-blocking mode, which
-    /// it shares with all of its clones. Until [`connect`](TcpSocket::connect) returns, no clone must be set to
-    /// blocking mode again, since that would block the loop.
+    /// it shares with all of its clones. Do not set a clone to blocking mode again before
+    /// [`connect`](TcpSocket::connect) has returned, since the call would then block the loop.
     ///
     /// It is meant for sockets with options that this type does not have, made by `socket2`.
     ///

@@ -17,7 +17,7 @@ impl TcpSocket {
     }
 
     /// Sets whether the system sends keepalive probes to a silent peer (`SO_KEEPALIVE`). The system decides when and
-    /// how often it does, on Linux after two hours, unless these are set, too.
+    /// how often it sends them (on Linux first after two hours), unless the times for this are set, too.
     ///
     /// # Errors
     ///
@@ -26,7 +26,7 @@ impl TcpSocket {
         self.socket.set_keepalive(keepalive)
     }
 
-    /// Returns `true` if an address can be bound even if old connections of it linger.
+    /// Returns `true` if an address can be bound even if earlier connections to it have not ended completely.
     ///
     /// # Errors
     ///
@@ -35,7 +35,8 @@ impl TcpSocket {
         self.socket.reuse_address()
     }
 
-    /// Sets whether an address can be bound even if old connections of it linger (`SO_REUSEADDR`).
+    /// Sets whether an address can be bound even if earlier connections to it have not ended completely
+    /// (`SO_REUSEADDR`).
     ///
     /// # Errors
     ///

@@ -20,12 +20,12 @@ use std::time::Duration;
 /// A TCP connection.
 ///
 /// Read and write it with [`AsyncReadExt`](crate::io::AsyncReadExt) and [`AsyncWriteExt`](crate::io::AsyncWriteExt),
-/// also by shared reference. Reads and writes are system calls on the socket itself: nothing is buffered here, so
+/// also by shared reference. Reads and writes are system calls on the socket itself: this type has no buffer, so
 /// flushing does nothing. One read and one write may wait at a time; for several readers, see
 /// [`readable`](TcpStream::readable) and [`try_read`](TcpStream::try_read).
 ///
 /// The connection may be moved to the thread of another runtime at any time, and is used there from then on. It may
-/// also be read on one thread and written on another one. Dropping it closes it, on any thread.
+/// also be read on one thread and written on another one. Dropping the stream closes the connection, on any thread.
 ///
 /// # Examples
 ///
@@ -67,10 +67,10 @@ impl TcpStream {
     /// # Errors
     ///
     /// Returns the error of the first address that was tried, such as
-    /// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused). But if another error is more useful, it does not return
-    /// one that says only that there is no route from this host, such as
-    /// [`NetworkUnreachable`](io::ErrorKind::NetworkUnreachable) for a family that this host does not have. Returns
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if there is no address, and the errors of [`lookup_host`].
+    /// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused). But errors that only say that this host has no route to
+    /// an address, such as [`NetworkUnreachable`](io::ErrorKind::NetworkUnreachable), are returned only if there is no
+    /// other error. Returns [`InvalidInput`](io::ErrorKind::InvalidInput) if there is no address, and the errors of
+    /// [`lookup_host`].
     ///
     /// # Panics
     ///
@@ -92,7 +92,7 @@ impl TcpStream {
     /// # Errors
     ///
     /// Returns [`TimedOut`](io::ErrorKind::TimedOut) if the time is over first, and the errors of
-    /// [`connect`](TcpStream::connect). A `TimedOut` with an errno means that the system itself has given up.
+    /// [`connect`](TcpStream::connect). If a `TimedOut` error has an errno, the system itself has given up.
     ///
     /// # Panics
     ///
@@ -138,7 +138,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// Currently always returns `Ok`.
+    /// Currently this method returns no errors.
     ///
     /// # Examples
     ///
@@ -173,8 +173,8 @@ impl TcpStream {
         self.io.get().peer_addr()
     }
 
-    /// Returns the error that is pending on the socket (`SO_ERROR`), and clears it: a read or write that would have
-    /// failed with it then does not.
+    /// Returns the error that is pending on the socket (`SO_ERROR`), and clears it. Reads and writes then no longer
+    /// fail with this error.
     ///
     /// # Errors
     ///

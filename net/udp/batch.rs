@@ -177,9 +177,9 @@ impl<'a> Received<'a> {
 
     /// Returns `true` if the datagram was longer than its room in the batch, and has been cut off.
     ///
-    /// It is also `true` if the datagram may consist of several ones, and the system had no room to report where each
-    /// of them ends. Such a datagram is lost: it has no [segments](Received::segments). This does not happen on Linux
-    /// as long as the kernel sends no more control messages with a datagram than Linux 6.18 does.
+    /// It is also `true` if this may be several datagrams that were received as one, and the system had no room to
+    /// report where each of them ends. Such a datagram is lost: it has no [segments](Received::segments). This does not
+    /// happen on Linux as long as the kernel sends no more control messages with a datagram than Linux 6.18 does.
     pub fn is_truncated(&self) -> bool {
         self.arrival.is_truncated || self.arrival.is_unclear
     }

@@ -98,8 +98,9 @@ impl UdpSocket {
     /// # Errors
     ///
     /// Returns the same errors as [`send_to`](UdpSocket::send_to), for the first datagram. If a later datagram fails,
-    /// the call ends without an error; this datagram is the first one of the next call, and fails again. But a
-    /// [refusal](UdpSocket#errors-of-the-peer) that arrives during the call is lost on Linux.
+    /// the call returns the number of datagrams before it and no error. When the next call begins with that datagram,
+    /// it fails again. There is one exception: on Linux, a [`ConnectionRefused`](UdpSocket#errors-of-the-peer) error of
+    /// the peer that arrives during the call is lost.
     ///
     /// # Panics
     ///

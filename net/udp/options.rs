@@ -43,29 +43,29 @@ options! {
         socket => socket.broadcast(), socket.set_broadcast(on);
     multicast_loop_v4, set_multicast_loop_v4(on: bool):
         "whether datagrams to a group are also delivered to its members on this host (`IP_MULTICAST_LOOP`)",
-        "The default is `true`. For IPv4 only.";
+        "The default is `true`. This applies to IPv4 only.";
         socket => socket.multicast_loop_v4(), socket.set_multicast_loop_v4(on);
     multicast_ttl_v4, set_multicast_ttl_v4(ttl: u32):
         "the number of routers that a datagram to a group may pass (`IP_MULTICAST_TTL`)",
-        "The default is 1, which means the local network, and the maximum is 255. For IPv4 only.";
+        "The default is 1, which means the local network, and the maximum is 255. This applies to IPv4 only.";
         socket => socket.multicast_ttl_v4(), socket.set_multicast_ttl_v4(field(ttl)?);
     multicast_loop_v6, set_multicast_loop_v6(on: bool):
         "whether datagrams to a group are also delivered to its members on this host (`IPV6_MULTICAST_LOOP`)",
-        "The default is `true`. For IPv6 only.";
+        "The default is `true`. This applies to IPv6 only.";
         socket => socket.multicast_loop_v6(), socket.set_multicast_loop_v6(on);
     multicast_hops_v6, set_multicast_hops_v6(hops: u32):
         "the number of routers that a datagram to a group may pass (`IPV6_MULTICAST_HOPS`)",
-        "The default is 1, which means the local network, and the maximum is 255. For IPv6 only.";
+        "The default is 1, which means the local network, and the maximum is 255. This applies to IPv6 only.";
         socket => SockRef::from(socket).multicast_hops_v6(),
             SockRef::from(socket).set_multicast_hops_v6(field(hops)?);
     ttl, set_ttl(ttl: u32):
         "the TTL: the number of routers that a datagram may pass (`IP_TTL`)",
-        "It is between 1 and 255. For IPv4 only.";
+        "It is between 1 and 255. This applies to IPv4 only.";
         socket => socket.ttl(), socket.set_ttl(field(ttl)?);
     tos_v4, set_tos_v4(tos: u32):
         "the type of service of sent datagrams (`IP_TOS`)",
         "The upper six bits are the differentiated services field of RFC 2474, the lower two are \
-         congestion notification. For IPv4 only.";
+         congestion notification. This applies to IPv4 only.";
         socket => SockRef::from(socket).tos_v4(), SockRef::from(socket).set_tos_v4(field(tos)?);
 }
 

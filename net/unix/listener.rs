@@ -104,7 +104,7 @@ impl UnixListener {
 
     /// Waits for the next connection, and accepts it. The address is that of the client, which seldom has a name.
     ///
-    /// Several calls may wait at once, on one thread. Each connection is returned by one of them.
+    /// Several calls may wait at once in one runtime. Each connection is returned by one of them.
     ///
     /// # Cancel safety
     ///
@@ -179,7 +179,7 @@ impl UnixListener {
     ///
     /// # Errors
     ///
-    /// Currently always returns `Ok`.
+    /// Currently this method returns no errors.
     pub fn into_std(self) -> io::Result<net::UnixListener> {
         Ok(self.io.into_inner())
     }

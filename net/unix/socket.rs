@@ -11,8 +11,8 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::path::Path;
 
-/// A Unix socket that is neither connected nor listening yet. Use it for a client that needs a name, for a queue of
-/// another length, and for options, which are set through its descriptor.
+/// A Unix socket that is neither connected nor listening yet. Use it to bind a client to a path, to set the length of a
+/// listener's queue, or to set options through the descriptor before the socket is used.
 ///
 /// On Linux, a path that begins with a zero byte is an abstract name.
 ///

@@ -22,13 +22,13 @@ use std::path::Path;
 /// A connection between two processes of one host, or within one process.
 ///
 /// Read and write it with [`AsyncReadExt`](crate::io::AsyncReadExt) and [`AsyncWriteExt`](crate::io::AsyncWriteExt),
-/// also by shared reference. Reads and writes are system calls on the socket itself: nothing is buffered here, so
+/// also by shared reference. Reads and writes are system calls on the socket itself: this type has no buffer, so
 /// flushing does nothing. One read and one write may wait at a time; for several readers, see
 /// [`readable`](UnixStream::readable) and [`try_read`](UnixStream::try_read).
 ///
 /// The connection may be moved to the thread of another runtime at any time, and is used there from then on. Dropping
-/// it closes it, on any thread. On Linux, if there are unread bytes then, the peer's next read fails with
-/// [`ConnectionReset`](io::ErrorKind::ConnectionReset).
+/// the stream closes the connection, on any thread. If there are unread bytes at that time, on Linux the peer's next
+/// read fails with [`ConnectionReset`](io::ErrorKind::ConnectionReset).
 ///
 /// # Examples
 ///
@@ -156,7 +156,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// Currently always returns `Ok`.
+    /// Currently this method returns no errors.
     pub fn into_std(self) -> io::Result<net::UnixStream> {
         Ok(self.io.into_inner().socket)
     }

@@ -48,7 +48,7 @@ macro_rules! end_methods {
             ///
             /// # Errors
             ///
-            /// Currently always returns `Ok`.
+            /// Currently this method returns no errors.
             #[cfg_attr(debug_assertions, track_caller)]
             pub fn from_file_unchecked(file: ::std::fs::File) -> ::std::io::Result<$type> {
                 $type::from_owned_fd_unchecked(file.into())
@@ -58,7 +58,7 @@ macro_rules! end_methods {
             ///
             /// # Errors
             ///
-            /// Currently always returns `Ok`.
+            /// Currently this method returns no errors.
             #[cfg_attr(debug_assertions, track_caller)]
             pub fn from_owned_fd_unchecked(fd: ::std::os::fd::OwnedFd) -> ::std::io::Result<$type> {
                 Ok($type::of(fd.into(), false))
@@ -97,7 +97,7 @@ macro_rules! end_methods {
             ///
             /// # Errors
             ///
-            /// Currently always returns `Ok`.
+            /// Currently this method returns no errors.
             pub fn into_nonblocking_fd(self) -> ::std::io::Result<::std::os::fd::OwnedFd> {
                 Ok(self.io.into_inner().pipe.into())
             }

@@ -7,8 +7,8 @@
 //! # The signal
 //!
 //! Writing to a pipe that has no reader any more fails with [`BrokenPipe`](std::io::ErrorKind::BrokenPipe), and also
-//! raises `SIGPIPE`, which no write to a pipe can prevent. A Rust program ignores that signal from its start. But it
-//! ends a program whose `main` is in another language, or that has restored the default.
+//! raises `SIGPIPE`. There is no flag for writes to a pipe that prevents this. A Rust program ignores that signal from
+//! its start. But it ends a program whose `main` is in another language, or that has restored the default.
 //!
 //! # Examples
 //!
