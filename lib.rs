@@ -1,9 +1,9 @@
 //! A single-threaded async runtime: one thread turns one loop.
 //!
-//! An executor runs tasks, a reactor over epoll, kqueue, poll or select wakes the tasks whose sockets are ready, and a timer
-//! wheel supplies sleeps and timeouts. Tasks need not be `Send`, so they share state by `Rc` and `RefCell`, without
-//! locks. The crate is for servers, proxies and tools that want the most out of one core, and for programs that run one
-//! such loop on each core.
+//! An executor runs tasks, a reactor over epoll, kqueue, poll or select wakes the tasks whose sockets are ready, and a
+//! timer wheel supplies sleeps and timeouts. Tasks need not be `Send`, so they can share state through `Rc` and
+//! `RefCell`, without locks. The crate is for servers, proxies and tools that want the most out of one core, and for
+//! programs that run one such loop on each core.
 //!
 //! ```no_run
 //! use runtime::io::{AsyncReadExt, AsyncWriteExt};
@@ -30,16 +30,17 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`runtime`] | [`Runtime`], [`Builder`] and [`Handle`]: makes a loop, and reaches it from other threads |
+//! | [`runtime`] | [`Runtime`] and [`Builder`], which make and run a loop, and [`Handle`], which reaches it from other threads |
 //! | [`task`] | [`spawn`], join handles, `yield_now`, `spawn_blocking` |
 //! | [`net`] | TCP, UDP, Unix sockets, pipes, and [`AsyncFd`](net::AsyncFd) for any other descriptor |
 //! | [`time`] | sleeps, timeouts, intervals, and a clock that tests can pause |
 //! | [`io`] | the traits of streams, with helpers to read, write and copy |
-//! | `cores` | runs one async function on several threads, with a runtime on each |
-//! | [`selector`] | the multiplexers without async, for programs with a loop of their own |
+//! | `cores` | `PerCore`, which runs one async function on several threads, with a runtime on each |
+//! | [`selector`] | epoll, kqueue, poll and select without async, for programs with a loop of their own |
 //!
-//! Names and signatures are tokio's wherever they fit, so that porting is a rename; [`spawn`] drops its `Send` bound.
-//! `docs/porting-from-tokio.md` in the repository has every item. Streams implement the traits of futures-io, and with the
+//! Names and signatures are those of tokio wherever they fit, so a program can often be ported by renaming. Unlike in
+//! tokio, [`spawn`] does not need `Send`. `docs/porting-from-tokio.md` in the repository lists every item of tokio and
+//! its counterpart here. Streams implement the traits of futures-io, and with the
 //! feature `tokio-io` those of tokio. Channels, locks, signals, processes and files are not there yet. The
 //! channels and locks of `tokio::sync`, and of other crates that rely on wakers alone, work on this runtime.
 //!
@@ -49,21 +50,21 @@
 //! |---|---|---|
 //! | `macros` | `#[runtime::main]` and `#[runtime::test]` | yes |
 //! | `net` | TCP, and `AsyncFd` | yes |
-//! | `time` | the module of that name | yes |
+//! | `time` | the module `time` | yes |
 //! | `udp` | `net::UdpSocket` | |
 //! | `unix` | Unix sockets, and pipes | |
-//! | `io-util` | `io::copy_bidirectional`, `duplex`, and `splice` and `send_file`, by which the kernel moves the bytes | |
+//! | `io-util` | `io::copy_bidirectional` and `duplex`; `splice` and `send_file`, with which the kernel moves the bytes | |
 //! | `io-std` | `io::stdin`, `stdout`, `stderr` | |
-//! | `cores` | the module of that name | |
-//! | `tokio-io` | the traits of tokio's `io`, beside those of futures-io; methods with `bytes::BufMut` | |
+//! | `cores` | the module `cores` | |
+//! | `tokio-io` | the traits of `tokio::io`, in addition to those of futures-io; methods that read into a `bytes::BufMut` | |
 //! | `full` | all of these | |
 //!
 //! # One thread
 //!
-//! A runtime belongs to the thread that made it. It starts another thread only for
-//! [`spawn_blocking`](task::spawn_blocking) and to look up a name. A program that uses more cores makes a runtime on each,
-//! as `cores` does. Sockets, timers and join handles are `Send` and may be made on any thread: a socket is registered with
-//! the runtime in which it first has to wait.
+//! A runtime belongs to the thread that made it. It starts other threads only for
+//! [`spawn_blocking`](task::spawn_blocking) and for looking up host names. A program that uses several cores makes a
+//! runtime on each of several threads, as `cores` does. Sockets, timers and join handles are `Send`. Sockets and timers
+//! may also be created on any thread: a socket is registered with the runtime in which it first has to wait.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -90,7 +91,7 @@ pub mod runtime;
 pub mod task;
 #[cfg(feature = "time")]
 pub mod time;
-// The loop cannot do without deadlines; only the module's door is closed.
+// The loop itself needs timers, so without the feature the module is only private.
 #[cfg(not(feature = "time"))]
 #[allow(dead_code, unused_imports, unreachable_pub)]
 mod time;

@@ -9,7 +9,7 @@ use super::scale::{Curve, SIZES};
 use super::servers::Layer;
 use crate::common::stats::Samples;
 
-/// The mark: what an echo among many idle sockets may cost, as a multiple of one among few.
+/// The target: the maximum cost of an echo among many idle sockets, as a multiple of the cost among few.
 const FEW: usize = 10;
 const MANY: usize = 10_000;
 const MOST_GROWTH: f64 = 1.3;
@@ -56,7 +56,7 @@ impl Report {
         Ok(())
     }
 
-    /// Whether the two epolls keep the mark, in a sentence.
+    /// Returns a sentence that says whether both kinds of epoll meet the target.
     fn verdict(&self) -> String {
         let mut over = Vec::new();
         let mut measured = false;
@@ -71,12 +71,12 @@ impl Report {
                 over.push(format!("`{}` through {place}: {growth:.2}", curve.kind));
             }
         }
-        let mark =
+        let target =
             format!("at most {MOST_GROWTH} times the cost of {FEW} at {} sockets", thousands(MANY as f64));
         match (measured, over.is_empty()) {
-            (false, _) => format!("The mark ({mark}) was not measured."),
-            (true, true) => format!("The mark for epoll, {mark}, is kept."),
-            (true, false) => format!("The mark for epoll, {mark}, is **not kept**: {}.", over.join(", ")),
+            (false, _) => format!("The target ({target}) was not measured."),
+            (true, true) => format!("epoll meets its target of {target}."),
+            (true, false) => format!("epoll does **not** meet its target of {target}: {}.", over.join(", ")),
         }
     }
 
@@ -112,25 +112,28 @@ impl Report {
             f,
             "![CPU time of an echo against the number of idle sockets](selectors.svg)\n\n\
              ## One active connection among many idle ones\n\n\
-             A client plays ping-pong with 64 bytes on one connection, while N others are open and silent. The \
-             numbers are the server's CPU time for one echo, in user space and in the kernel: one wait that \
-             reports one socket, one read, one write. Median of {} rounds, in brackets the interquartile \
-             range; all servers are open at the same time, and each round asks every one of them. Server and \
-             client share a core, for to be woken from another costs more than the request. `select` ends at \
-             descriptor 1024.\n\n\
-             Through the whole runtime, a task for each connection:\n",
+             A client sends 64 bytes on one connection and waits for their echo, again and again, while N other \
+             connections are open and silent. The numbers are the server's CPU time for one echo, in user space \
+             and in the kernel: one wait that reports one socket, one read, and one write. They are medians of \
+             {} rounds, with the interquartile range in brackets. All servers run at the same time, and each \
+             round uses every one of them. The server and the client share a core, because a wake from another \
+             core costs more than the request. `select` cannot watch descriptors from 1024 on.\n\n\
+             Measured with the whole runtime, with a task for each connection:\n",
             self.rounds,
         )?;
         self.scale(f, Layer::Runtime)?;
-        writeln!(f, "\nThrough the bare selector layer (`runtime::selector`), a loop by hand:\n")?;
+        writeln!(
+            f,
+            "\nMeasured with the selector layer alone (`runtime::selector`) and a hand-written loop:\n"
+        )?;
         self.scale(f, Layer::Bare)?;
         writeln!(
             f,
             "\n{}\n\n\
-             epoll keeps its list of watched sockets in the kernel, and a wait looks at the ready ones alone. \
-             poll and select are handed the whole list with every wait and look at each socket in it: their \
-             cost is a constant and a multiple of N, and the multiple itself grows once the caches no longer \
-             hold that many sockets.",
+             epoll keeps its list of watched sockets in the kernel, and a wait looks only at the ready ones. \
+             poll and select get the whole list with every wait, and look at each socket in it. So their cost \
+             is a constant plus an amount for each of the N sockets, and this amount grows when the caches \
+             can no longer hold that many sockets.",
             self.verdict(),
         )
     }
@@ -139,12 +142,13 @@ impl Report {
         writeln!(
             f,
             "## Ten thousand active connections\n\n\
-             {} connections to one server on the whole runtime, which has a core; the clients have the other. \
-             *Flat out* each connection has a message of 64 bytes under way all the time: latency is then \
-             mostly the queue of the {} others. *Paced*, {} messages a second go over all connections in \
-             turn, and latency counts from when a message was due. Medians of up to {} runs of {} s of each \
-             sort; a run in which other programs took more than 5 % of a core is made again. A message that \
-             did not come back unchanged would have ended the bench.\n",
+             {} connections lead to one server on the whole runtime, which has one core. The clients have the \
+             other core. In the runs called *flat out*, each connection always has a message of 64 bytes on its \
+             way, so the latency is mostly the time in the queue behind the {} others. In the runs called \
+             *paced*, {} messages a second are sent over all connections in turn, and the latency counts from \
+             the time at which a message was due. The numbers are medians of up to {} runs of {} s of each \
+             kind. A run in which other programs took more than 5 % of a core is repeated. If a message had not \
+             come back unchanged, the bench would have failed.\n",
             thousands(crowd::CONNECTIONS as f64),
             thousands(crowd::CONNECTIONS as f64 - 1.0),
             thousands(crowd::RATE as f64),
@@ -154,8 +158,9 @@ impl Report {
         self.crowds(f)?;
         writeln!(
             f,
-            "\nWhere thousands are ready at once, poll's scan finds something in many places, and costs each \
-             of them little. It is the usual case, a few ready among many, that it is slow for.",
+            "\nIf thousands of sockets are ready at once, the scan of poll finds many of them, and its cost for \
+             each of them is small. poll is slow in the usual case, in which only a few of many sockets are \
+             ready.",
         )
     }
 }
@@ -164,7 +169,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "# What watching costs\n\nWritten by `cargo bench --bench selectors` on {}: {}.",
+            "# What watching sockets costs\n\nThis page was written by `cargo bench --bench selectors` on {}. The machine: {}.",
             self.date, self.machine,
         )?;
         if !self.curves.is_empty() {
