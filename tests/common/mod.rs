@@ -1,11 +1,12 @@
 //! What the tests of the laws share: a watchdog instead of patience, traces, and futures that do as
 //! they are told.
-#![allow(dead_code, unused_imports, reason = "each test file uses a part")]
+#![allow(dead_code, unused_imports, unused_macros, reason = "each test file uses a part")]
 
 pub(crate) mod adversary;
 pub(crate) mod guards;
 pub(crate) mod heap;
 pub(crate) mod process;
+pub(crate) mod selectors;
 pub(crate) mod subjects;
 pub(crate) mod temp_path;
 mod watchdog;
