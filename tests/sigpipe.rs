@@ -1,7 +1,7 @@
 //! No write to a socket raises `SIGPIPE`, by whichever call, in a program that has not been told to ignore
 //! it: one that is not Rust's own, or has given the signal its default action back.
 //!
-//! The streams themselves are in `net_faults.rs`, `net_unix.rs` and `io_copy.rs`; a pipe does raise it, as
+//! The streams themselves are in `net_faults.rs`, `net_unix_streams.rs` and `io_copy.rs`; a pipe does raise it, as
 //! documented: `net_pipe.rs`.
 #![cfg(not(miri))] // Signals.
 #![expect(unsafe_code, reason = "signal, in a process of its own")]

@@ -2,10 +2,15 @@
 //! for what concerns the whole process.
 #![allow(dead_code, unused_imports, reason = "each test file uses a part")]
 
+pub(crate) mod copies;
+pub(crate) mod deadlines;
+pub(crate) mod place;
+pub(crate) mod udp;
 #[path = "../common/watchdog.rs"]
 mod watchdog;
 
 use runtime::net::{TcpListener, TcpStream};
+use runtime::task::yield_now;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::FileExt;
@@ -181,4 +186,32 @@ pub(crate) fn hundred_connections() -> usize {
         }
         errors
     })
+}
+
+pub(crate) const MIB: usize = 1 << 20;
+
+/// Bytes that show when one is missing or in the wrong place. Doubled, since one by one they take
+/// longer than all that is done with them.
+pub(crate) fn pattern(length: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(length);
+    bytes.extend((0..251).take(length));
+    while bytes.len() < length {
+        bytes.extend_from_within(..bytes.len().min(length - bytes.len()));
+    }
+    bytes
+}
+
+/// Numbers without rhyme, the same ones in each run.
+pub(crate) fn numbers() -> impl FnMut(usize) -> usize {
+    let mut state = 1u64;
+    move |below| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) as usize % below
+    }
+}
+
+pub(crate) async fn yields(count: usize) {
+    for _ in 0..count {
+        yield_now().await;
+    }
 }

@@ -1,0 +1,36 @@
+//! What the tests of the timeouts of streams share.
+
+use super::run;
+use runtime::io::AsyncReadExt;
+use runtime::net::TcpStream;
+use runtime::time::{self, Instant};
+use std::io::ErrorKind;
+use std::time::Duration;
+
+pub(crate) const LIMIT: Duration = Duration::from_secs(32);
+pub(crate) const NEVER: Duration = Duration::from_secs(1 << 40);
+
+pub(crate) fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+/// Runs with the clock stopped: it moves by itself when nothing is left to do.
+pub(crate) fn run_paused<T>(future: impl Future<Output = T>) -> T {
+    run(async {
+        time::pause();
+        future.await
+    })
+}
+
+/// A read that is to time out: how long that takes.
+pub(crate) async fn silence(stream: &TcpStream) -> Duration {
+    let start = Instant::now();
+    let error = (&*stream).read(&mut [0; 64]).await.expect_err("nothing has come");
+    assert_eq!((error.kind(), error.raw_os_error()), (ErrorKind::TimedOut, None));
+    start.elapsed()
+}
+
+/// The least it may take, and the most that it should.
+pub(crate) fn is_in_time(took: Duration, limit: Duration) -> bool {
+    took >= limit && took <= limit + limit / 32 + Duration::from_millis(1)
+}
