@@ -1,4 +1,5 @@
-//! What holds of every stream of bytes: one table of laws, for each kind that there is.
+//! What holds of every stream of bytes while both ends are there: transfers, wakes, halves, and operations that are
+//! dropped. Each law is a test of each kind of stream. How a stream ends is in `stream_ends.rs`.
 //!
 //! The kinds, and how to add one, are in `stream_kinds/mod.rs`. The selector is the one that
 //! `RUNTIME_SELECTOR` names.
@@ -8,35 +9,17 @@ mod net_support;
 mod stream_kinds;
 
 use futures_lite::future::{try_zip, zip};
-use net_support::{poll_once, run, until};
+use net_support::{MIB, pattern, poll_once, until};
 use runtime::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use runtime::spawn;
 use runtime::task::yield_now;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
-use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
-use stream_kinds::Kind;
-
-/// Every law as a test of every kind.
-macro_rules! laws {
-    ($($law:ident)*) => {
-        laws! { @of Tcp tcp ($($law)*) }
-        laws! { @of Unix unix ($($law)*) }
-        laws! { @of Pipe pipe ($($law)*) }
-        laws! { @of Duplex duplex ($($law)*) }
-    };
-    (@of $kind:ident $module:ident ($($law:ident)*)) => {
-        mod $module {
-            $(#[test]
-            fn $law() {
-                super::run(super::$law::<super::stream_kinds::$kind>()).unwrap();
-            })*
-        }
-    };
-}
+use stream_kinds::{Kind, fill, laws, skip, turns};
 
 laws! {
     a_read_takes_what_there_is
@@ -45,13 +28,6 @@ laws! {
     empty_operations_neither_wait_nor_end_anything
     many_buffers_are_as_one
     many_buffers_in_pieces
-    each_direction_ends_by_itself
-    data_and_end_in_one_event_are_both_seen
-    the_end_stays
-    a_peer_that_was_gone_before
-    a_peer_that_goes_during_a_read
-    a_peer_that_goes_during_a_write
-    a_peer_that_goes_wakes_both_sides
     one_event_wakes_both_sides
     floods_in_a_task_each
     floods_in_one_task
@@ -63,13 +39,6 @@ laws! {
     halves_that_are_owned
 }
 
-const MIB: usize = 1 << 20;
-
-/// Bytes that show when one is missing or in the wrong place.
-fn pattern(length: usize) -> Vec<u8> {
-    (0..length).map(|n| (n % 251) as u8).collect()
-}
-
 /// Numbers without rhyme, the same ones in each run.
 fn numbers() -> impl FnMut(usize) -> usize {
     let mut state = 1u64;
@@ -77,43 +46,6 @@ fn numbers() -> impl FnMut(usize) -> usize {
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         (state >> 33) as usize % below
     }
-}
-
-/// Some turns of the loop.
-async fn turns() {
-    for _ in 0..20 {
-        yield_now().await;
-    }
-}
-
-/// Writes until there is no room, not even when asked again with a fresh budget.
-async fn fill(stream: &mut (impl AsyncWrite + Unpin)) -> io::Result<usize> {
-    let (block, mut sent, mut refused) = (vec![7; 65536], 0, 0);
-    while refused < 3 {
-        match poll_once(stream.write(&block)).await {
-            Some(count) => {
-                sent += count?;
-                refused = 0;
-            }
-            None => {
-                refused += 1;
-                turns().await;
-            }
-        }
-    }
-    Ok(sent)
-}
-
-async fn skip(stream: &mut (impl AsyncRead + Unpin), mut bytes: usize) -> io::Result<()> {
-    let mut buffer = vec![0; 65536];
-    while bytes > 0 {
-        let most = bytes.min(buffer.len());
-        bytes -= match stream.read(&mut buffer[..most]).await? {
-            0 => return Err(ErrorKind::UnexpectedEof.into()),
-            count => count,
-        };
-    }
-    Ok(())
 }
 
 async fn a_read_takes_what_there_is<K: Kind>() -> io::Result<()> {
@@ -242,182 +174,6 @@ async fn many_buffers_in_pieces<K: Kind>() -> io::Result<()> {
     };
     let ((), received) = try_zip(writer, reader).await?;
     assert!(received == data);
-    Ok(())
-}
-
-async fn each_direction_ends_by_itself<K: Kind>() -> io::Result<()> {
-    let data = pattern(MIB);
-    for swap in [false, true] {
-        let (a, b) = K::pair().await?;
-        let (mut first, mut second) = if swap { (b, a) } else { (a, b) };
-        let asks = async {
-            first.write_all(&data).await?;
-            first.close().await?;
-            let mut back = Vec::new();
-            first.read_to_end(&mut back).await?;
-            io::Result::Ok(back)
-        };
-        let answers = async {
-            let mut received = Vec::new();
-            second.read_to_end(&mut received).await?;
-            second.write_all(&received).await?;
-            second.close().await?;
-            io::Result::Ok(received)
-        };
-        let (back, received) = try_zip(asks, answers).await?;
-        assert!(received == data && back == data);
-    }
-    Ok(())
-}
-
-async fn data_and_end_in_one_event_are_both_seen<K: Kind>() -> io::Result<()> {
-    for (is_registered, is_dropped) in [(false, false), (false, true), (true, false), (true, true)] {
-        let (mut a, mut b) = K::pair().await?;
-        let mut buffer = [0; 64];
-        if is_registered {
-            assert!(poll_once(b.read(&mut buffer)).await.is_none());
-        }
-        a.write_all(b"hello").await?;
-        a.close().await?;
-        let kept = if is_dropped { None } else { Some(a) };
-        assert_eq!(b.read(&mut buffer).await?, 5);
-        assert_eq!(b.read(&mut buffer).await?, 0);
-        drop(kept);
-    }
-    Ok(())
-}
-
-async fn the_end_stays<K: Kind>() -> io::Result<()> {
-    let (mut a, mut b) = K::pair().await?;
-    a.close().await?;
-    a.close().await?;
-    assert_eq!(a.write(b"no more").await.unwrap_err().kind(), ErrorKind::BrokenPipe);
-    for _ in 0..3 {
-        assert_eq!(b.read(&mut [0; 8]).await?, 0);
-        assert_eq!(b.read_vectored(&mut [IoSliceMut::new(&mut [0; 8])]).await?, 0);
-    }
-    // The other direction goes on, also after the end was seen.
-    b.write_all(b"still").await?;
-    assert_eq!(a.read(&mut [0; 8]).await?, 5);
-    drop(a);
-    b.close().await?;
-    b.close().await
-}
-
-/// A way to go, and what a read comes to then: an error, or the end.
-type Way<K> = (fn(<K as Kind>::Stream), Option<ErrorKind>);
-
-fn ways_to_go<K: Kind>() -> [Way<K>; 2] {
-    [(drop, None), (K::reset, K::AFTER_RESET)]
-}
-
-fn assert_gone(error: &io::Error) {
-    assert!(matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset), "{error:?}");
-}
-
-/// Reads come to the end, perhaps after one error, and stay there; writes fail.
-async fn is_gone(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<()> {
-    // TCP learns of it by the answer to the first.
-    let mut writes = 0;
-    let error = loop {
-        assert!(writes < 1000, "nobody is there, and it goes on");
-        writes += 1;
-        match stream.write(b"hello?").await {
-            Ok(_) => turns().await,
-            Err(error) => break error,
-        }
-    };
-    assert_gone(&error);
-    assert_gone(&stream.write(b"hello?").await.unwrap_err());
-    if let Err(error) = stream.read(&mut [0; 8]).await {
-        assert_gone(&error);
-    }
-    assert_eq!(stream.read(&mut [0; 8]).await?, 0);
-    stream.close().await?;
-    assert_eq!(stream.read(&mut [0; 8]).await?, 0);
-    Ok(())
-}
-
-async fn a_peer_that_was_gone_before<K: Kind>() -> io::Result<()> {
-    for is_registered in [false, true] {
-        for (go, found) in ways_to_go::<K>() {
-            let (a, mut b) = K::pair().await?;
-            if is_registered {
-                assert!(poll_once(b.read(&mut [0])).await.is_none());
-            }
-            go(a);
-            assert_eq!(b.read(&mut [0; 8]).await.map_err(|error| error.kind()), found.map_or(Ok(0), Err));
-            is_gone(&mut b).await?;
-            // Writing first.
-            let (a, mut b) = K::pair().await?;
-            go(a);
-            is_gone(&mut b).await?;
-        }
-        // It has left some of ours unread.
-        let (mut a, mut b) = K::pair().await?;
-        if is_registered {
-            assert!(poll_once(b.read(&mut [0])).await.is_none());
-        }
-        b.write_all(b"to whom").await?;
-        a.read_exact(&mut [0; 2]).await?;
-        drop(a);
-        let read = b.read(&mut [0; 8]).await.map_err(|error| error.kind());
-        assert_eq!(read, K::AFTER_UNREAD.map_or(Ok(0), Err));
-        is_gone(&mut b).await?;
-    }
-    Ok(())
-}
-
-async fn a_peer_that_goes_during_a_read<K: Kind>() -> io::Result<()> {
-    for (go, found) in ways_to_go::<K>() {
-        let (a, mut b) = K::pair().await?;
-        let reader = spawn(async move {
-            let read = b.read(&mut [0; 8]).await;
-            (b, read)
-        });
-        turns().await;
-        assert!(!reader.is_finished());
-        go(a);
-        let (mut b, read) = reader.await.unwrap();
-        assert_eq!(read.map_err(|error| error.kind()), found.map_or(Ok(0), Err));
-        is_gone(&mut b).await?;
-    }
-    Ok(())
-}
-
-async fn a_peer_that_goes_during_a_write<K: Kind>() -> io::Result<()> {
-    for (go, _) in ways_to_go::<K>() {
-        let (a, mut b) = K::pair().await?;
-        fill(&mut b).await?;
-        let writer = spawn(async move {
-            let written = b.write_all(&[7; MIB]).await;
-            (b, written)
-        });
-        turns().await;
-        assert!(!writer.is_finished());
-        go(a);
-        let (mut b, written) = writer.await.unwrap();
-        assert_gone(&written.unwrap_err());
-        is_gone(&mut b).await?;
-    }
-    Ok(())
-}
-
-async fn a_peer_that_goes_wakes_both_sides<K: Kind>() -> io::Result<()> {
-    for (go, _) in ways_to_go::<K>() {
-        let (a, b) = K::pair().await?;
-        let (mut reader, mut writer) = K::into_split(b);
-        fill(&mut writer).await?;
-        let read = spawn(async move { reader.read(&mut [0; 8]).await });
-        let write = spawn(async move { writer.write_all(&[7; MIB]).await });
-        turns().await;
-        assert!(!read.is_finished() && !write.is_finished());
-        go(a);
-        if let Err(error) = read.await.unwrap() {
-            assert_gone(&error);
-        }
-        assert_gone(&write.await.unwrap().unwrap_err());
-    }
     Ok(())
 }
 

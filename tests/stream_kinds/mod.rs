@@ -1,13 +1,36 @@
-//! The kinds of streams that `tests/stream_laws.rs` is about. A new one is a type with [`Kind`], here, and
-//! a row of the macro there.
+//! The kinds of streams that `tests/stream_laws.rs` and `tests/stream_ends.rs` are about, the macro that makes a test of
+//! each kind, and helpers. A new kind is a type with [`Kind`], and a row of the macro.
+#![allow(dead_code, reason = "each test file uses a part")]
 
-use runtime::io::{self as async_io, AsyncRead, AsyncWrite, DuplexStream};
+use crate::net_support::poll_once;
+use runtime::io::{self as async_io, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use runtime::net::unix::{self, pipe};
 use runtime::net::{TcpListener, TcpStream, UnixStream, tcp};
+use runtime::task::yield_now;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
+
+/// Makes each of the functions that are named here a test of each kind of stream.
+macro_rules! laws {
+    ($($law:ident)*) => {
+        laws! { @of Tcp tcp ($($law)*) }
+        laws! { @of Unix unix ($($law)*) }
+        laws! { @of Pipe pipe ($($law)*) }
+        laws! { @of Duplex duplex ($($law)*) }
+    };
+    (@of $kind:ident $module:ident ($($law:ident)*)) => {
+        mod $module {
+            $(#[test]
+            fn $law() {
+                crate::net_support::run(super::$law::<crate::stream_kinds::$kind>()).unwrap();
+            })*
+        }
+    };
+}
+
+pub(crate) use laws;
 
 /// How two connected streams come to be, and what they are peculiar in.
 pub(crate) trait Kind: 'static {
@@ -226,4 +249,41 @@ impl AsyncWrite for PipeWriter {
         }
         Poll::Ready(Ok(()))
     }
+}
+
+/// Some turns of the loop.
+pub(crate) async fn turns() {
+    for _ in 0..20 {
+        yield_now().await;
+    }
+}
+
+/// Writes until there is no room, not even when asked again with a fresh budget.
+pub(crate) async fn fill(stream: &mut (impl AsyncWrite + Unpin)) -> io::Result<usize> {
+    let (block, mut sent, mut refused) = (vec![7; 65536], 0, 0);
+    while refused < 3 {
+        match poll_once(stream.write(&block)).await {
+            Some(count) => {
+                sent += count?;
+                refused = 0;
+            }
+            None => {
+                refused += 1;
+                turns().await;
+            }
+        }
+    }
+    Ok(sent)
+}
+
+pub(crate) async fn skip(stream: &mut (impl AsyncRead + Unpin), mut bytes: usize) -> io::Result<()> {
+    let mut buffer = vec![0; 65536];
+    while bytes > 0 {
+        let most = bytes.min(buffer.len());
+        bytes -= match stream.read(&mut buffer[..most]).await? {
+            0 => return Err(ErrorKind::UnexpectedEof.into()),
+            count => count,
+        };
+    }
+    Ok(())
 }
