@@ -17,6 +17,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 pub(crate) use watchdog::{run, watchdog};
 
@@ -29,6 +30,16 @@ pub(crate) const fn rounds(release: usize, debug: usize, miri: usize) -> usize {
     } else {
         release
     }
+}
+
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+
+pub(crate) fn us(us: u64) -> Duration {
+    Duration::from_micros(us)
+}
+
+pub(crate) fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
 }
 
 /// As [`run`], with the clock stopped.
