@@ -318,13 +318,13 @@ impl<R: AsyncReadFd + ?Sized, W: AsyncWriteFd + ?Sized> Mover<R, W> for SplicePu
 pub(super) struct Both<'a, A: ?Sized, B: ?Sized, M> {
     a: &'a mut A,
     b: &'a mut B,
-    a_to_b: Direction<M>,
-    b_to_a: Direction<M>,
+    a_to_b: OneWayCopy<M>,
+    b_to_a: OneWayCopy<M>,
 }
 
 impl<'a, A: ?Sized, B: ?Sized, M> Both<'a, A, B, M> {
     pub(super) fn new(a: &'a mut A, b: &'a mut B, a_to_b: M, b_to_a: M) -> Both<'a, A, B, M> {
-        let [a_to_b, b_to_a] = [a_to_b, b_to_a].map(|mover| Direction { mover, state: State::Open });
+        let [a_to_b, b_to_a] = [a_to_b, b_to_a].map(|mover| OneWayCopy { mover, state: State::Open });
         Both { a, b, a_to_b, b_to_a }
     }
 
@@ -368,8 +368,8 @@ where
     }
 }
 
-/// One direction of the copy, and its state.
-struct Direction<M> {
+/// One direction of the copy: what moves the bytes, and how far the copy is.
+struct OneWayCopy<M> {
     mover: M,
     state: State,
 }
@@ -381,7 +381,7 @@ enum State {
     Closed,
 }
 
-impl<M> Direction<M> {
+impl<M> OneWayCopy<M> {
     fn poll<R, W>(&mut self, cx: &mut Context<'_>, reader: &mut R, writer: &mut W) -> Poll<io::Result<()>>
     where
         R: AsyncRead + Unpin + ?Sized,
