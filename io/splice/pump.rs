@@ -6,7 +6,7 @@
 //! `io/pump.rs` moves all bytes that go through the buffer. It also keeps the end of the reader, an error that follows
 //! bytes, and the count.
 
-use super::sys::{self, Pipe};
+use super::sys::{self, SplicePipe};
 use crate::io::pump::Pump;
 use crate::net::fd_traits::{AsyncReadFd, AsyncWriteFd};
 use crate::task::coop;
@@ -19,7 +19,7 @@ use std::task::{Context, Poll, ready};
 pub(in crate::io) struct SplicePump {
     by_buffer: Pump,
     /// A pipe with bytes in it. They are written before the bytes in the buffer.
-    pipe: Option<Pipe>,
+    pipe: Option<SplicePipe>,
     way: Way,
 }
 
@@ -38,7 +38,7 @@ enum Way {
 /// The outcome of an attempt to fill a pipe.
 enum Filled {
     /// There are bytes in the pipe.
-    With(Pipe),
+    With(SplicePipe),
     /// The kernel has nothing to move. Only a read can tell whether the reader has no more bytes for now or is at its
     /// end: before urgent data, splice(2) may report either of these although the socket has more bytes.
     Nothing,
@@ -61,7 +61,7 @@ impl SplicePump {
 
     /// Returns the number of bytes that have been read and not been written.
     pub(in crate::io) fn held(&self) -> usize {
-        self.by_buffer.held() + self.pipe.as_ref().map_or(0, Pipe::level)
+        self.by_buffer.held() + self.pipe.as_ref().map_or(0, SplicePipe::level)
     }
 
     /// Copies until the end of the reader. Returns `Ready` when all bytes have been written.
@@ -164,7 +164,7 @@ fn poll_fill<R: AsyncReadFd + ?Sized>(cx: &mut Context<'_>, reader: &R) -> Poll<
 }
 
 fn fill(reader: BorrowedFd<'_>) -> io::Result<Filled> {
-    let Some(mut pipe) = Pipe::take() else { return Ok(Filled::NoPipe) };
+    let Some(mut pipe) = SplicePipe::take() else { return Ok(Filled::NoPipe) };
     match pipe.fill(reader) {
         Ok(0) => Ok(Filled::Nothing),
         Ok(count) => {

@@ -20,17 +20,17 @@ const PIPE_SIZE: i32 = 1 << 20;
 const MAX_COUNT: usize = 1 << 20;
 
 /// A pipe from the buffer pool of the loop. On drop it returns to the pool if it is empty, and is closed otherwise.
-pub(super) struct Pipe {
+pub(super) struct SplicePipe {
     ends: Option<buffer_pool::PooledPipe>,
     /// The number of bytes in the pipe.
     level: usize,
 }
 
-impl Pipe {
+impl SplicePipe {
     /// Takes a pipe of the pool. Returns `None` if all pipes are in use, or if the process has no more descriptors.
-    pub(super) fn take() -> Option<Pipe> {
+    pub(super) fn take() -> Option<SplicePipe> {
         let lent = context::try_with(|context| context.buffer_pool.borrow_mut().get_pipe(make)).flatten();
-        lent.map(|ends| Pipe { ends: Some(ends), level: 0 })
+        lent.map(|ends| SplicePipe { ends: Some(ends), level: 0 })
     }
 
     fn ends(&mut self) -> &mut buffer_pool::PooledPipe {
@@ -72,7 +72,7 @@ impl Pipe {
     }
 }
 
-impl Drop for Pipe {
+impl Drop for SplicePipe {
     fn drop(&mut self) {
         if let (Some(ends), 0) = (self.ends.take(), self.level) {
             context::try_with(|context| context.buffer_pool.borrow_mut().put_pipe(ends));
@@ -135,8 +135,8 @@ mod tests {
     use std::io::Write;
 
     /// Runs a test with a pipe inside of a runtime, since the pipe comes from its buffer pool.
-    fn in_a_loop(test: impl FnOnce(Pipe)) {
-        crate::block_on(async { test(Pipe::take().unwrap()) });
+    fn in_a_loop(test: impl FnOnce(SplicePipe)) {
+        crate::block_on(async { test(SplicePipe::take().unwrap()) });
     }
 
     #[test]

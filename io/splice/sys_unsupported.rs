@@ -6,10 +6,10 @@ use std::io;
 use std::os::fd::BorrowedFd;
 
 /// A pipe to splice through. No value of this type can exist, since the system has no splice(2).
-pub(super) struct Pipe(Infallible);
+pub(super) struct SplicePipe(Infallible);
 
-impl Pipe {
-    pub(super) fn take() -> Option<Pipe> {
+impl SplicePipe {
+    pub(super) fn take() -> Option<SplicePipe> {
         None
     }
 
