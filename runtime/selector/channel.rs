@@ -3,20 +3,20 @@
 
 use super::eventfd::EventFd;
 use super::is_refused;
-use super::pipe::Pipe;
+use super::pipe::NotifierPipe;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 pub(crate) enum Channel {
     EventFd(EventFd),
-    Pipe(Pipe),
+    Pipe(NotifierPipe),
 }
 
 impl Channel {
     pub(super) fn new() -> io::Result<Channel> {
         match EventFd::new() {
             Ok(eventfd) => Ok(Channel::EventFd(eventfd)),
-            Err(error) if is_refused(&error) => Pipe::new().map(Channel::Pipe),
+            Err(error) if is_refused(&error) => NotifierPipe::new().map(Channel::Pipe),
             // The process is out of descriptors, and a pipe would need two.
             Err(error) => Err(error),
         }
@@ -68,7 +68,7 @@ mod tests {
     #[test]
     #[cfg_attr(miri, ignore = "Miri has no poll")]
     fn a_pipe_in_the_place_of_an_eventfd_loses_no_notification() {
-        let mut epoll = Epoll::watching(Channel::Pipe(Pipe::new().unwrap()), 8, None).unwrap();
+        let mut epoll = Epoll::watching(Channel::Pipe(NotifierPipe::new().unwrap()), 8, None).unwrap();
         let (channel, notifier) = (epoll.channel.clone(), epoll.notifier());
         // With epoll it depends on the kernel if a second write without a read causes an event. So this test also asks
         // poll(2).

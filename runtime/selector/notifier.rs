@@ -7,7 +7,7 @@
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) use super::channel::Channel;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(super) use super::pipe::Pipe as Channel;
+pub(super) use super::pipe::NotifierPipe as Channel;
 
 use super::KqueueFd;
 use std::fmt;

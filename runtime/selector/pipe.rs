@@ -9,19 +9,19 @@ use super::syscall;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
-pub(crate) struct Pipe {
+pub(crate) struct NotifierPipe {
     reader: PipeReader,
     writer: PipeWriter,
 }
 
-impl Pipe {
-    pub(super) fn new() -> io::Result<Pipe> {
+impl NotifierPipe {
+    pub(super) fn new() -> io::Result<NotifierPipe> {
         let (reader, writer) = io::pipe()?;
         for fd in [reader.as_fd(), writer.as_fd()] {
             // Only numbers are passed. A new pipe has no other flags that must be kept.
             syscall!(fcntl(fd.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK))?;
         }
-        Ok(Pipe { reader, writer })
+        Ok(NotifierPipe { reader, writer })
     }
 
     /// Makes the pipe readable.
@@ -45,7 +45,7 @@ impl Pipe {
     }
 }
 
-impl AsFd for Pipe {
+impl AsFd for NotifierPipe {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.reader.as_fd()
     }
@@ -55,7 +55,7 @@ impl AsFd for Pipe {
 mod tests {
     use super::*;
 
-    fn is_readable(pipe: &Pipe) -> bool {
+    fn is_readable(pipe: &NotifierPipe) -> bool {
         let mut pollfd = libc::pollfd { fd: pipe.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
         // The kernel reads one entry, and writes to it.
         syscall!(poll(&raw mut pollfd, 1, 0)).unwrap() == 1
@@ -64,7 +64,7 @@ mod tests {
     #[test]
     #[cfg_attr(miri, ignore = "Miri has no poll")]
     fn a_pipe_that_is_never_emptied_stays_readable_and_never_blocks() {
-        let pipe = Pipe::new().unwrap();
+        let pipe = NotifierPipe::new().unwrap();
         assert!(!is_readable(&pipe));
         for _ in 0..200_000 {
             pipe.notify();
