@@ -12,10 +12,10 @@
 //!   removed (`EBADF`). Hence a descriptor must be deregistered before it is closed.
 #![expect(unsafe_code, reason = "system calls; each one on memory owned here")]
 
-use super::channel::Channel;
 use super::deregistrar::RemovedFds;
 use super::event::{BROKEN, Event, PRIORITY, READ_CLOSED, READ_MORE, READABLE, WRITABLE};
 use super::fork::Process;
+use super::notifier_fd::NotifierFd;
 use super::timeout::{milliseconds, timespec};
 use super::{Deregistrar, NOTIFIER_KEY, Notifier, is_refused, syscall};
 use crate::runtime::io::interest::Interest;
@@ -27,7 +27,7 @@ use std::time::Duration;
 /// An epoll instance, and the buffer for the events of one wait.
 pub(crate) struct Epoll {
     set: Arc<EpollSet>,
-    pub(super) channel: Arc<Channel>,
+    pub(super) notifier_fd: Arc<NotifierFd>,
     events: Vec<libc::epoll_event>,
     has_pwait2: bool,
     /// The state of a level-triggered instance.
@@ -71,20 +71,24 @@ impl Epoll {
     }
 
     fn new(room: usize, level: Option<LevelState>) -> io::Result<Epoll> {
-        Epoll::watching(Channel::new()?, room, level)
+        Epoll::watching(NotifierFd::new()?, room, level)
     }
 
-    /// Creates an instance that is notified through `channel`.
-    pub(super) fn watching(channel: Channel, room: usize, level: Option<LevelState>) -> io::Result<Epoll> {
+    /// Creates an instance that is notified through `notifier_fd`.
+    pub(super) fn watching(
+        notifier_fd: NotifierFd,
+        room: usize,
+        level: Option<LevelState>,
+    ) -> io::Result<Epoll> {
         let fd = syscall!(epoll_create1(libc::EPOLL_CLOEXEC))?;
         // SAFETY: the call has just created this descriptor, and nothing else owns it.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
         let set = Arc::new(EpollSet { fd, process: Process::counted()? });
-        let channel = Arc::new(channel);
-        // The channel is edge-triggered in both cases, so that an eventfd need not be read.
+        let notifier_fd = Arc::new(notifier_fd);
+        // The notifier's descriptor is edge-triggered in both cases, so that an eventfd need not be read.
         let mask = EDGE | libc::EPOLLIN as u32;
-        set.control(libc::EPOLL_CTL_ADD, channel.as_fd().as_raw_fd(), NOTIFIER_KEY, mask)?;
-        Ok(Epoll { set, channel, events: vec![NO_EVENT; room], has_pwait2: !cfg!(miri), level })
+        set.control(libc::EPOLL_CTL_ADD, notifier_fd.as_fd().as_raw_fd(), NOTIFIER_KEY, mask)?;
+        Ok(Epoll { set, notifier_fd, events: vec![NO_EVENT; room], has_pwait2: !cfg!(miri), level })
     }
 
     pub(super) fn deregistrar(&self) -> Deregistrar {
@@ -95,7 +99,7 @@ impl Epoll {
     }
 
     pub(super) fn notifier(&self) -> Notifier {
-        Notifier::of_channel(self.channel.clone())
+        Notifier::of_fd(self.notifier_fd.clone())
     }
 
     pub(super) fn register(
@@ -158,7 +162,7 @@ impl Epoll {
     #[inline]
     pub(super) fn ready(&mut self, room: usize, timeout: Option<Duration>) -> io::Result<Ready<'_>> {
         let ready = self.wait_raw(room, timeout)?;
-        Ok(Ready { events: self.events[..ready].iter(), channel: &self.channel })
+        Ok(Ready { events: self.events[..ready].iter(), notifier_fd: &self.notifier_fd })
     }
 
     #[inline]
@@ -232,7 +236,7 @@ impl Epoll {
 /// The events of one wait, without the notifier's.
 pub(super) struct Ready<'a> {
     events: std::slice::Iter<'a, libc::epoll_event>,
-    channel: &'a Channel,
+    notifier_fd: &'a NotifierFd,
 }
 
 impl Iterator for Ready<'_> {
@@ -245,7 +249,7 @@ impl Iterator for Ready<'_> {
             if event.u64 != NOTIFIER_KEY {
                 return Some(translate(event));
             }
-            self.channel.empty_for_edge();
+            self.notifier_fd.empty_for_edge();
         }
     }
 }

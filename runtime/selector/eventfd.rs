@@ -55,8 +55,8 @@ impl AsFd for EventFd {
 
 #[cfg(test)]
 mod tests {
-    use crate::runtime::selector::channel::Channel;
     use crate::runtime::selector::epoll::Epoll;
+    use crate::runtime::selector::notifier_fd::NotifierFd;
     use std::time::Duration;
 
     /// Returns true if a wait ends because of an event. Otherwise the selector hides the event of the notifier.
@@ -79,7 +79,7 @@ mod tests {
     #[cfg_attr(miri, ignore = "blocks under Miri, which has no saturated eventfd")]
     fn a_full_counter_loses_no_notification() {
         let mut epoll = Epoll::edge(8).unwrap();
-        let Channel::EventFd(eventfd) = &*epoll.channel else { panic!("it is an eventfd here") };
+        let NotifierFd::EventFd(eventfd) = &*epoll.notifier_fd else { panic!("it is an eventfd here") };
         eventfd.add(u64::MAX - 1).unwrap();
         assert!(is_broken(&mut epoll));
         epoll.notifier().notify();

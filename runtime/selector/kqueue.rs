@@ -21,7 +21,7 @@
 use super::deregistrar::RemovedFds;
 use super::event::{BROKEN, Event, READ_CLOSED, READABLE, WRITABLE, WRITE_CLOSED};
 use super::kevent::{self, Filter, Flags, Kevent};
-use super::notifier::Channel;
+use super::notifier::NotifierFd;
 use super::timeout::backoff;
 use super::{NOTIFIER_KEY, file};
 use crate::runtime::io::interest::Interest;
@@ -44,8 +44,8 @@ pub(super) trait Kernel {
 /// A kqueue, and the buffer for the events of one wait.
 pub(crate) struct Kqueue<K = super::KqueueFd> {
     pub(super) kernel: Arc<K>,
-    /// The channel of the notifier, unless the notifier is a user event of the kqueue.
-    pub(super) channel: Option<Arc<Channel>>,
+    /// The descriptor of the notifier, unless the notifier is a user event of the kqueue.
+    pub(super) notifier_fd: Option<Arc<NotifierFd>>,
     pub(super) removed_fds: Arc<RemovedFds>,
     /// For each descriptor number: whether it is registered, and its filters.
     known: Vec<u8>,
@@ -62,10 +62,10 @@ const WRITES: u8 = 4;
 const FILTERS: [(u8, Filter); 2] = [(READS, kevent::READ), (WRITES, kevent::WRITE)];
 
 impl<K: Kernel> Kqueue<K> {
-    pub(super) fn on(kernel: K, room: usize, channel: Option<Arc<Channel>>) -> Kqueue<K> {
+    pub(super) fn on(kernel: K, room: usize, notifier_fd: Option<Arc<NotifierFd>>) -> Kqueue<K> {
         Kqueue {
             kernel: Arc::new(kernel),
-            channel,
+            notifier_fd,
             removed_fds: Arc::default(),
             known: Vec::new(),
             pending: Vec::new(),
@@ -143,8 +143,8 @@ impl<K: Kernel> Kqueue<K> {
         for event in &self.events[..ready] {
             if event.key() != NOTIFIER_KEY {
                 each(translate(event));
-            } else if let Some(channel) = &self.channel {
-                channel.empty();
+            } else if let Some(notifier_fd) = &self.notifier_fd {
+                notifier_fd.empty();
             }
         }
         Ok(())

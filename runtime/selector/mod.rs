@@ -94,8 +94,6 @@
 // - Events for which there is no room come with a later wait. No descriptor is always the last.
 
 // A system that is neither Linux nor Android has kqueue: lib.rs admits no other systems.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-mod channel;
 mod deregistrar;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod epoll;
@@ -112,6 +110,8 @@ mod kqueue;
 #[cfg(all(any(target_os = "linux", target_os = "android"), any(runtime_libkqueue, test)))]
 mod libkqueue;
 mod notifier;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod notifier_fd;
 mod pipe;
 mod poll;
 #[cfg(any(not(any(target_os = "linux", target_os = "android")), runtime_libkqueue))]

@@ -5,9 +5,9 @@
 //! read.
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(super) use super::channel::Channel;
+pub(super) use super::notifier_fd::NotifierFd;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(super) use super::pipe::NotifierPipe as Channel;
+pub(super) use super::pipe::NotifierPipe as NotifierFd;
 
 use super::KqueueFd;
 use std::fmt;
@@ -37,13 +37,13 @@ pub struct Notifier(Inner);
 
 #[derive(Clone)]
 enum Inner {
-    Channel(Arc<Channel>),
+    NotifierFd(Arc<NotifierFd>),
     KqueueFd(Arc<KqueueFd>),
 }
 
 impl Notifier {
-    pub(super) fn of_channel(channel: Arc<Channel>) -> Notifier {
-        Notifier(Inner::Channel(channel))
+    pub(super) fn of_fd(fd: Arc<NotifierFd>) -> Notifier {
+        Notifier(Inner::NotifierFd(fd))
     }
 
     #[allow(dead_code, reason = "only kqueue has it")]
@@ -54,7 +54,7 @@ impl Notifier {
     /// Ends the wait in progress, or the next one.
     pub fn notify(&self) {
         match &self.0 {
-            Inner::Channel(channel) => channel.notify(),
+            Inner::NotifierFd(fd) => fd.notify(),
             Inner::KqueueFd(queue) => queue.notify(),
         }
     }

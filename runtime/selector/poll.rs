@@ -16,7 +16,7 @@
 
 use super::deregistrar::RemovedFds;
 use super::event::{BROKEN, Event, READ_CLOSED, READABLE, WRITABLE};
-use super::notifier::Channel;
+use super::notifier::NotifierFd;
 use super::timeout::backoff;
 use super::{Deregistrar, Notifier, file, syscall};
 use crate::runtime::io::interest::Interest;
@@ -28,14 +28,14 @@ use std::time::Duration;
 
 /// The list that is passed to the kernel, and the state that belongs to it.
 pub(crate) struct Poll {
-    channel: Arc<Channel>,
+    notifier_fd: Arc<NotifierFd>,
     removed_fds: Arc<RemovedFds>,
-    /// The channel, followed by the descriptors in no particular order.
+    /// The notifier's descriptor, followed by the others in no particular order.
     list: Vec<libc::pollfd>,
     /// For each entry of the list: its descriptor and key.
     entries: Vec<Entry>,
-    /// For each descriptor number: its position in the list. Zero, the position of the channel, means that it
-    /// is not in the list.
+    /// For each descriptor number: its position in the list. Zero, the position of the notifier's descriptor,
+    /// means that it is not in the list.
     places: Vec<u32>,
     /// The position at which the next search begins, so that no descriptor is always the last.
     next: usize,
@@ -53,20 +53,20 @@ pub(super) const HALF_CLOSED: i16 = libc::POLLRDHUP;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(super) const HALF_CLOSED: i16 = 0;
 
-/// The position of the channel in the list.
-const CHANNEL: usize = 0;
+/// The position of the notifier's descriptor in the list.
+const NOTIFIER_PLACE: usize = 0;
 
 impl Poll {
     pub(super) fn new() -> io::Result<Poll> {
-        let channel = Arc::new(Channel::new()?);
-        let fd = channel.as_fd().as_raw_fd();
+        let notifier_fd = Arc::new(NotifierFd::new()?);
+        let fd = notifier_fd.as_fd().as_raw_fd();
         Ok(Poll {
             list: vec![libc::pollfd { fd, events: libc::POLLIN, revents: 0 }],
             entries: vec![Entry { fd, key: super::NOTIFIER_KEY }],
-            channel,
+            notifier_fd,
             removed_fds: Arc::default(),
             places: Vec::new(),
-            next: CHANNEL + 1,
+            next: NOTIFIER_PLACE + 1,
         })
     }
 
@@ -75,7 +75,7 @@ impl Poll {
     }
 
     pub(super) fn notifier(&self) -> Notifier {
-        Notifier::of_channel(self.channel.clone())
+        Notifier::of_fd(self.notifier_fd.clone())
     }
 
     pub(super) fn register(
@@ -128,14 +128,14 @@ impl Poll {
                 _ => return Err(error),
             },
         };
-        if left > 0 && self.list[CHANNEL].revents != 0 {
-            self.channel.empty();
+        if left > 0 && self.list[NOTIFIER_PLACE].revents != 0 {
+            self.notifier_fd.empty();
             left -= 1;
         }
         left = left.min(room);
-        let from = self.next.clamp(CHANNEL + 1, self.list.len());
+        let from = self.next.clamp(NOTIFIER_PLACE + 1, self.list.len());
         let mut closed = Vec::new();
-        for place in (from..self.list.len()).chain(CHANNEL + 1..from) {
+        for place in (from..self.list.len()).chain(NOTIFIER_PLACE + 1..from) {
             if left == 0 {
                 break;
             }
@@ -160,13 +160,13 @@ impl Poll {
 
     fn place(&self, fd: RawFd) -> Option<usize> {
         let place = *self.places.get(usize::try_from(fd).ok()?)? as usize;
-        (place != CHANNEL).then_some(place)
+        (place != NOTIFIER_PLACE).then_some(place)
     }
 
     /// Removes a descriptor. Returns false if it was not registered.
     fn remove_fd(&mut self, fd: RawFd) -> bool {
         let Some(place) = self.place(fd) else { return false };
-        self.places[fd as usize] = CHANNEL as u32;
+        self.places[fd as usize] = NOTIFIER_PLACE as u32;
         self.list.swap_remove(place);
         self.entries.swap_remove(place);
         if let Some(moved) = self.entries.get(place) {
@@ -209,8 +209,8 @@ fn ask(list: &mut [libc::pollfd], timeout: Option<Duration>) -> io::Result<i32> 
 }
 
 /// Waits as [`ask`] does, with a list that the kernel does not accept as a whole. Only the beginning of the
-/// list, which contains the channel, can be waited for. The wait is short, since meanwhile the rest of the
-/// list is not checked.
+/// list, which contains the notifier's descriptor, can be waited for. The wait is short, since meanwhile the
+/// rest of the list is not checked.
 #[cold]
 fn ask_in_pieces(list: &mut [libc::pollfd], timeout: Option<Duration>) -> usize {
     let (ready, size) = look(list);

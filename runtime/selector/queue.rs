@@ -3,7 +3,7 @@
 
 use super::kevent::{self, Kevent};
 use super::kqueue::{Kernel, Kqueue, remove};
-use super::notifier::Channel;
+use super::notifier::NotifierFd;
 use super::timeout::timespec;
 use super::{Deregistrar, NOTIFIER_KEY, Notifier, syscall};
 use std::io;
@@ -106,11 +106,11 @@ impl Kqueue<KqueueFd> {
         if queue.has_own_event() {
             return Ok(Kqueue::on(queue, room, None));
         }
-        let channel = Arc::new(Channel::new()?);
-        let fd = channel.as_fd().as_raw_fd() as usize;
+        let notifier_fd = Arc::new(NotifierFd::new()?);
+        let fd = notifier_fd.as_fd().as_raw_fd() as usize;
         let add = Kevent::new(fd, kevent::READ, kevent::ADD | kevent::CLEAR, NOTIFIER_KEY);
         queue.kevent(&[add], &mut [], Some(Duration::ZERO))?;
-        Ok(Kqueue::on(queue, room, Some(channel)))
+        Ok(Kqueue::on(queue, room, Some(notifier_fd)))
     }
 
     pub(super) fn deregistrar(&self) -> Deregistrar {
@@ -118,8 +118,8 @@ impl Kqueue<KqueueFd> {
     }
 
     pub(super) fn notifier(&self) -> Notifier {
-        match &self.channel {
-            Some(channel) => Notifier::of_channel(channel.clone()),
+        match &self.notifier_fd {
+            Some(notifier_fd) => Notifier::of_fd(notifier_fd.clone()),
             None => Notifier::of_queue(self.kernel.clone()),
         }
     }

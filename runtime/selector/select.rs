@@ -14,7 +14,7 @@
 
 use super::deregistrar::RemovedFds;
 use super::event::{BROKEN, Event, READABLE, WRITABLE};
-use super::notifier::Channel;
+use super::notifier::NotifierFd;
 use super::poll::{HALF_CLOSED, translate};
 use super::timeout::backoff;
 use super::{Deregistrar, Notifier, file, syscall};
@@ -27,7 +27,7 @@ use std::time::Duration;
 
 /// The sets that are passed to the kernel, and the state that belongs to them.
 pub(crate) struct Select {
-    channel: Arc<Channel>,
+    notifier_fd: Arc<NotifierFd>,
     removed_fds: Arc<RemovedFds>,
     /// The keys of the descriptors, by descriptor number.
     keys: Vec<Option<u64>>,
@@ -60,10 +60,10 @@ const _: () = assert!(align_of::<Set>() >= align_of::<libc::fd_set>());
 
 impl Select {
     pub(super) fn new() -> io::Result<Select> {
-        let channel = Arc::new(Channel::new()?);
-        let fd = channel.as_fd().as_raw_fd();
+        let notifier_fd = Arc::new(NotifierFd::new()?);
+        let fd = notifier_fd.as_fd().as_raw_fd();
         let mut select = Select {
-            channel,
+            notifier_fd,
             removed_fds: Arc::default(),
             keys: vec![None; SIZE],
             read: Set::EMPTY,
@@ -82,7 +82,7 @@ impl Select {
     }
 
     pub(super) fn notifier(&self) -> Notifier {
-        Notifier::of_channel(self.channel.clone())
+        Notifier::of_fd(self.notifier_fd.clone())
     }
 
     pub(super) fn register(
@@ -137,10 +137,10 @@ impl Select {
                 _ => return Err(error),
             },
         }
-        let channel = self.channel.as_fd().as_raw_fd() as usize;
-        if read.contains(channel) {
-            self.channel.empty();
-            read.remove(channel);
+        let notifier_fd = self.notifier_fd.as_fd().as_raw_fd() as usize;
+        if read.contains(notifier_fd) {
+            self.notifier_fd.empty();
+            read.remove(notifier_fd);
         }
         let from = self.next.min(self.end);
         self.found.clear();
@@ -202,7 +202,7 @@ impl Select {
             if flags.is_err_and(|error| error.raw_os_error() == Some(libc::EBADF)) {
                 match self.keys[fd] {
                     Some(key) => each(Event::new(key, BROKEN)),
-                    // The channel's own descriptor is closed, so the selector can no longer be notified.
+                    // The notifier's descriptor is closed, so the selector can no longer be notified.
                     None => return Err(io::Error::from_raw_os_error(libc::EBADF)),
                 }
                 self.remove_fd(fd);
@@ -248,7 +248,7 @@ impl Select {
         if read || write {
             self.end = self.end.max(fd + 1);
         } else if fd + 1 == self.end {
-            // The channel is always in a set, so this loop ends.
+            // The notifier's descriptor is always in a set, so this loop ends.
             while !self.read.contains(self.end - 1) && !self.write.contains(self.end - 1) {
                 self.end -= 1;
             }

@@ -1,4 +1,4 @@
-//! The channel that the notifier makes readable, on Linux and Android: an eventfd, or a pipe if a sandbox or
+//! The descriptor that a notifier makes readable, on Linux and Android: an eventfd, or a pipe if a sandbox or
 //! an emulated kernel has no eventfd.
 
 use super::eventfd::EventFd;
@@ -7,52 +7,52 @@ use super::pipe::NotifierPipe;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-pub(crate) enum Channel {
+pub(crate) enum NotifierFd {
     EventFd(EventFd),
     Pipe(NotifierPipe),
 }
 
-impl Channel {
-    pub(super) fn new() -> io::Result<Channel> {
+impl NotifierFd {
+    pub(super) fn new() -> io::Result<NotifierFd> {
         match EventFd::new() {
-            Ok(eventfd) => Ok(Channel::EventFd(eventfd)),
-            Err(error) if is_refused(&error) => NotifierPipe::new().map(Channel::Pipe),
+            Ok(eventfd) => Ok(NotifierFd::EventFd(eventfd)),
+            Err(error) if is_refused(&error) => NotifierPipe::new().map(NotifierFd::Pipe),
             // The process is out of descriptors, and a pipe would need two.
             Err(error) => Err(error),
         }
     }
 
-    /// Makes the channel readable.
+    /// Makes the descriptor readable.
     pub(super) fn notify(&self) {
         match self {
-            Channel::EventFd(eventfd) => eventfd.notify(),
-            Channel::Pipe(pipe) => pipe.notify(),
+            NotifierFd::EventFd(eventfd) => eventfd.notify(),
+            NotifierFd::Pipe(pipe) => pipe.notify(),
         }
     }
 
-    /// Makes the channel unreadable again.
+    /// Makes the descriptor unreadable again.
     pub(super) fn empty(&self) {
         match self {
-            Channel::EventFd(eventfd) => eventfd.empty(),
-            Channel::Pipe(pipe) => pipe.empty(),
+            NotifierFd::EventFd(eventfd) => eventfd.empty(),
+            NotifierFd::Pipe(pipe) => pipe.empty(),
         }
     }
 
-    /// Prepares the next event if the channel is watched edge-triggered. An eventfd needs no preparation. A
+    /// Prepares the next event if the descriptor is watched edge-triggered. An eventfd needs no preparation. A
     /// write to a full pipe causes no event, and from Linux 5.5 to 5.13 only a write to an empty pipe did.
     #[cold]
     pub(super) fn empty_for_edge(&self) {
-        if let Channel::Pipe(pipe) = self {
+        if let NotifierFd::Pipe(pipe) = self {
             pipe.empty();
         }
     }
 }
 
-impl AsFd for Channel {
+impl AsFd for NotifierFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
-            Channel::EventFd(eventfd) => eventfd.as_fd(),
-            Channel::Pipe(pipe) => pipe.as_fd(),
+            NotifierFd::EventFd(eventfd) => eventfd.as_fd(),
+            NotifierFd::Pipe(pipe) => pipe.as_fd(),
         }
     }
 }
@@ -68,12 +68,12 @@ mod tests {
     #[test]
     #[cfg_attr(miri, ignore = "Miri has no poll")]
     fn a_pipe_in_the_place_of_an_eventfd_loses_no_notification() {
-        let mut epoll = Epoll::watching(Channel::Pipe(NotifierPipe::new().unwrap()), 8, None).unwrap();
-        let (channel, notifier) = (epoll.channel.clone(), epoll.notifier());
+        let mut epoll = Epoll::watching(NotifierFd::Pipe(NotifierPipe::new().unwrap()), 8, None).unwrap();
+        let (notifier_fd, notifier) = (epoll.notifier_fd.clone(), epoll.notifier());
         // With epoll it depends on the kernel if a second write without a read causes an event. So this test also asks
         // poll(2).
         let mut level = Poll::new().unwrap();
-        level.register(channel.as_fd(), 1, Some(Interest::READABLE)).unwrap();
+        level.register(notifier_fd.as_fd(), 1, Some(Interest::READABLE)).unwrap();
         // The larger number is more than a pipe holds.
         for many in [1, 3, 100_000, 1, 3] {
             (0..many).for_each(|_| notifier.notify());
