@@ -12,14 +12,15 @@ use std::rc::Rc;
 
 /// The values that are entered on this thread, with the latest one on top.
 pub(crate) struct EnterStack<T> {
-    top: Cell<Option<Entry<T>>>,
+    top: Cell<Option<Node<T>>>,
     last_number: Cell<u64>,
 }
 
-struct Entry<T> {
+/// An entry of the stack, which owns the entries below it.
+struct Node<T> {
     number: u64,
     value: Rc<T>,
-    below: Option<Box<Entry<T>>>,
+    below: Option<Box<Node<T>>>,
 }
 
 impl<T> EnterStack<T> {
@@ -32,7 +33,7 @@ impl<T> EnterStack<T> {
         let number = self.last_number.get() + 1;
         self.last_number.set(number);
         let below = self.top.take().map(Box::new);
-        self.top.set(Some(Entry { number, value, below }));
+        self.top.set(Some(Node { number, value, below }));
         number
     }
 
@@ -55,7 +56,7 @@ impl<T> EnterStack<T> {
         value
     }
 
-    fn remove_latest(&self, is_meant: impl Fn(&Entry<T>) -> bool) -> Option<Rc<T>> {
+    fn remove_latest(&self, is_meant: impl Fn(&Node<T>) -> bool) -> Option<Rc<T>> {
         let mut top = self.top.take()?;
         if is_meant(&top) {
             self.top.set(top.below.map(|below| *below));

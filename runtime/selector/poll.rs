@@ -33,7 +33,7 @@ pub(crate) struct Poll {
     /// The notifier's descriptor, followed by the others in no particular order.
     list: Vec<libc::pollfd>,
     /// For each entry of the list: its descriptor and key.
-    entries: Vec<Entry>,
+    watched: Vec<WatchedFd>,
     /// For each descriptor number: its position in the list. Zero, the position of the notifier's descriptor,
     /// means that it is not in the list.
     places: Vec<u32>,
@@ -42,7 +42,7 @@ pub(crate) struct Poll {
 }
 
 #[derive(Clone, Copy)]
-struct Entry {
+struct WatchedFd {
     fd: RawFd,
     key: u64,
 }
@@ -62,7 +62,7 @@ impl Poll {
         let fd = notifier_fd.as_fd().as_raw_fd();
         Ok(Poll {
             list: vec![libc::pollfd { fd, events: libc::POLLIN, revents: 0 }],
-            entries: vec![Entry { fd, key: super::NOTIFIER_KEY }],
+            watched: vec![WatchedFd { fd, key: super::NOTIFIER_KEY }],
             notifier_fd,
             removed_fds: Arc::default(),
             places: Vec::new(),
@@ -95,7 +95,7 @@ impl Poll {
         }
         self.places[fd as usize] = self.list.len() as u32;
         self.list.push(pollfd(fd, interest));
-        self.entries.push(Entry { fd, key });
+        self.watched.push(WatchedFd { fd, key });
         Ok(())
     }
 
@@ -103,7 +103,7 @@ impl Poll {
         self.apply_removed_fds();
         let place = self.place(fd).ok_or_else(unknown)?;
         self.list[place] = pollfd(fd, interest);
-        self.entries[place].key = key;
+        self.watched[place].key = key;
         Ok(())
     }
 
@@ -145,7 +145,7 @@ impl Poll {
             }
             left -= 1;
             self.next = place + 1;
-            let Entry { fd, key } = self.entries[place];
+            let WatchedFd { fd, key } = self.watched[place];
             if revents & libc::POLLNVAL != 0 {
                 closed.push(fd);
             }
@@ -168,8 +168,8 @@ impl Poll {
         let Some(place) = self.place(fd) else { return false };
         self.places[fd as usize] = NOTIFIER_PLACE as u32;
         self.list.swap_remove(place);
-        self.entries.swap_remove(place);
-        if let Some(moved) = self.entries.get(place) {
+        self.watched.swap_remove(place);
+        if let Some(moved) = self.watched.get(place) {
             self.places[moved.fd as usize] = place as u32;
         }
         true
