@@ -67,19 +67,19 @@ thread_local! {
 
 /// A guard that keeps a runtime entered. When the guard is dropped, the latest runtime that is still entered becomes
 /// the current one.
-pub(crate) struct Entered {
+pub(crate) struct EnterGuard {
     number: u64,
     thread: PhantomData<*const ()>,
 }
 
 /// Enters a runtime on this thread.
-pub(crate) fn enter(context: &Rc<Context>) -> Entered {
+pub(crate) fn enter(context: &Rc<Context>) -> EnterGuard {
     let number = STACK.with(|stack| stack.push(context.clone()));
     set_current();
-    Entered { number, thread: PhantomData }
+    EnterGuard { number, thread: PhantomData }
 }
 
-impl Drop for Entered {
+impl Drop for EnterGuard {
     fn drop(&mut self) {
         let left = STACK.with(|stack| stack.remove(self.number));
         set_current();
@@ -122,7 +122,7 @@ pub(crate) fn try_with<R>(f: impl FnOnce(&Context) -> R) -> Option<R> {
     let context = ENTERED.get();
     // SAFETY: the pointer is either null or the address of the context on top of `STACK`. The stack owns that context,
     // because `set_current` follows each change of the stack, before the removed value is dropped. Only `enter`,
-    // `deregister` and the drop of an `Entered` change the stack, and `f` calls none of them, since it runs no user
+    // `deregister` and the drop of an `EnterGuard` change the stack, and `f` calls none of them, since it runs no user
     // code. So the context lives until `f` returns.
     unsafe { context.as_ref() }.map(f)
 }

@@ -61,11 +61,11 @@ struct Set {
 }
 
 /// The sets that are entered on a thread, with ascending numbers. What runs now belongs to the last one.
-type Entered = Vec<(usize, Rc<Set>)>;
+type EnteredSets = Vec<(usize, Rc<Set>)>;
 
 thread_local! {
     // The thread's end does not drop it, so that sets work in the destructors of other thread-locals.
-    static ENTERED: RefCell<ManuallyDrop<Entered>> = const { RefCell::new(ManuallyDrop::new(Vec::new())) };
+    static ENTERED: RefCell<ManuallyDrop<EnteredSets>> = const { RefCell::new(ManuallyDrop::new(Vec::new())) };
     static CLEANUP: Cleanup = const { Cleanup };
 }
 

@@ -34,22 +34,22 @@ fn pass(driver: &Driver, by: Duration) {
 }
 
 /// Keeps a driver current, and makes the previous one current again when it is dropped.
-struct Entered(Option<Rc<Driver>>);
+struct CurrentDriverGuard(Option<Rc<Driver>>);
 
-fn enter(driver: &Rc<Driver>) -> Entered {
+fn enter(driver: &Rc<Driver>) -> CurrentDriverGuard {
     let previous = try_current(Rc::clone);
     Driver::set_current(Some(driver.clone()));
-    Entered(previous)
+    CurrentDriverGuard(previous)
 }
 
-impl Drop for Entered {
+impl Drop for CurrentDriverGuard {
     fn drop(&mut self) {
         Driver::set_current(self.0.take());
     }
 }
 
 /// Creates a paused driver and enters it.
-fn paused() -> (Rc<Driver>, Entered) {
+fn paused() -> (Rc<Driver>, CurrentDriverGuard) {
     let driver = Driver::new(1, true);
     let entered = enter(&driver);
     (driver, entered)
