@@ -348,15 +348,15 @@ impl Selector {
     ) -> io::Result<()> {
         self.process.check()?;
         let Selector { backend, room, listed, .. } = self;
-        let found = match backend {
-            Backend::Epoll(epoll) => Found::Epoll(epoll.ready(*room, timeout)?),
+        let events = match backend {
+            Backend::Epoll(epoll) => BackendEvents::Epoll(epoll.ready(*room, timeout)?),
             _ => {
                 listed.clear();
                 dispatch!(backend, backend => backend.wait(*room, timeout, |event| listed.push(event)))?;
-                Found::Listed(listed.iter())
+                BackendEvents::Listed(listed.iter())
             }
         };
-        found.for_each(each);
+        events.for_each(each);
         Ok(())
     }
 
@@ -373,19 +373,19 @@ impl fmt::Debug for Selector {
 }
 
 /// The events of one wait.
-enum Found<A, B> {
+enum BackendEvents<A, B> {
     Epoll(A),
     Listed(B),
 }
 
-impl<'a, A: Iterator<Item = Event>, B: Iterator<Item = &'a Event>> Iterator for Found<A, B> {
+impl<'a, A: Iterator<Item = Event>, B: Iterator<Item = &'a Event>> Iterator for BackendEvents<A, B> {
     type Item = Event;
 
     #[inline]
     fn next(&mut self) -> Option<Event> {
         match self {
-            Found::Epoll(found) => found.next(),
-            Found::Listed(found) => found.next().copied(),
+            BackendEvents::Epoll(events) => events.next(),
+            BackendEvents::Listed(events) => events.next().copied(),
         }
     }
 }
