@@ -160,9 +160,9 @@ impl Epoll {
 
     /// Waits, and returns an iterator over the events.
     #[inline]
-    pub(super) fn ready(&mut self, room: usize, timeout: Option<Duration>) -> io::Result<Ready<'_>> {
+    pub(super) fn ready(&mut self, room: usize, timeout: Option<Duration>) -> io::Result<EpollEvents<'_>> {
         let ready = self.wait_raw(room, timeout)?;
-        Ok(Ready { events: self.events[..ready].iter(), notifier_fd: &self.notifier_fd })
+        Ok(EpollEvents { events: self.events[..ready].iter(), notifier_fd: &self.notifier_fd })
     }
 
     #[inline]
@@ -234,12 +234,12 @@ impl Epoll {
 }
 
 /// The events of one wait, without the notifier's.
-pub(super) struct Ready<'a> {
+pub(super) struct EpollEvents<'a> {
     events: std::slice::Iter<'a, libc::epoll_event>,
     notifier_fd: &'a NotifierFd,
 }
 
-impl Iterator for Ready<'_> {
+impl Iterator for EpollEvents<'_> {
     type Item = Event;
 
     #[inline]
