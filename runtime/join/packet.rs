@@ -1,5 +1,5 @@
 //! Packets: how a result gets from one thread to another. Tasks that a [`Handle`] spawns and calls on the blocking
-//! pool return their results in this way. The join handle holds the [`Packet`], the work holds its [`Sender`].
+//! pool return their results in this way. The join handle holds the [`Packet`], the work holds its [`ResultSender`].
 //!
 //! [`Handle`]: crate::runtime::Handle
 
@@ -43,12 +43,12 @@ pub(crate) struct Control {
 
 /// The half of a packet that the work holds. If it is dropped before it has sent a result, the join handle gets a
 /// cancellation.
-pub(crate) struct Sender<T> {
+pub(crate) struct ResultSender<T> {
     packet: Arc<Packet<T>>,
 }
 
 /// Makes a packet and its sender. `elsewhere` says that another thread does the work.
-pub(crate) fn packet<T>(elsewhere: bool) -> (Sender<T>, Arc<Packet<T>>) {
+pub(crate) fn packet<T>(elsewhere: bool) -> (ResultSender<T>, Arc<Packet<T>>) {
     let control = Control {
         id: Id::remote(),
         elsewhere: elsewhere.then(Process::current),
@@ -61,7 +61,7 @@ pub(crate) fn packet<T>(elsewhere: bool) -> (Sender<T>, Arc<Packet<T>>) {
         arrival: Condvar::new(),
         control: Arc::new(control),
     });
-    (Sender { packet: packet.clone() }, packet)
+    (ResultSender { packet: packet.clone() }, packet)
 }
 
 impl<T> Packet<T> {
@@ -167,7 +167,7 @@ impl Control {
     }
 }
 
-impl<T> Sender<T> {
+impl<T> ResultSender<T> {
     pub(crate) fn control(&self) -> &Arc<Control> {
         &self.packet.control
     }
@@ -199,7 +199,7 @@ impl<T> Sender<T> {
     }
 }
 
-impl<T> Drop for Sender<T> {
+impl<T> Drop for ResultSender<T> {
     fn drop(&mut self) {
         if !self.control().is_finished() {
             self.send(Err(JoinError::cancelled(self.control().id)));
@@ -212,11 +212,11 @@ impl<T> Drop for Sender<T> {
 pub(crate) struct Calling<F, T> {
     call: Option<F>,
     /// Shared, so that the caller can send the reason if no thread can be started for the call.
-    sender: Arc<Sender<T>>,
+    sender: Arc<ResultSender<T>>,
 }
 
 impl<F: FnOnce() -> T, T> Calling<F, T> {
-    pub(crate) fn new(call: F, sender: Arc<Sender<T>>) -> Calling<F, T> {
+    pub(crate) fn new(call: F, sender: Arc<ResultSender<T>>) -> Calling<F, T> {
         Calling { call: Some(call), sender }
     }
 
@@ -249,7 +249,7 @@ pin_project_lite::pin_project! {
     pub(crate) struct SendOutput<F: Future> {
         #[pin]
         future: Option<F>,
-        sender: Sender<F::Output>,
+        sender: ResultSender<F::Output>,
     }
 
     impl<F: Future> PinnedDrop for SendOutput<F> {
@@ -264,7 +264,7 @@ pin_project_lite::pin_project! {
 }
 
 impl<F: Future> SendOutput<F> {
-    pub(crate) fn new(future: F, sender: Sender<F::Output>) -> SendOutput<F> {
+    pub(crate) fn new(future: F, sender: ResultSender<F::Output>) -> SendOutput<F> {
         SendOutput { future: Some(future), sender }
     }
 }
