@@ -29,10 +29,10 @@ use std::sync::{Mutex, PoisonError};
 /// ```
 pub struct CoreError<E = Infallible> {
     index: usize,
-    reason: Reason<E>,
+    kind: CoreErrorKind<E>,
 }
 
-enum Reason<E> {
+enum CoreErrorKind<E> {
     Start(io::Error),
     /// The mutex is there only to make the error `Sync`, as errors are expected to be.
     Panic(Mutex<Box<dyn Any + Send>>),
@@ -41,15 +41,15 @@ enum Reason<E> {
 
 impl<E> CoreError<E> {
     pub(super) fn start(index: usize, error: io::Error) -> CoreError<E> {
-        CoreError { index, reason: Reason::Start(error) }
+        CoreError { index, kind: CoreErrorKind::Start(error) }
     }
 
     pub(super) fn panic(index: usize, payload: Box<dyn Any + Send>) -> CoreError<E> {
-        CoreError { index, reason: Reason::Panic(Mutex::new(payload)) }
+        CoreError { index, kind: CoreErrorKind::Panic(Mutex::new(payload)) }
     }
 
     pub(super) fn failed(index: usize, error: E) -> CoreError<E> {
-        CoreError { index, reason: Reason::Failed(error) }
+        CoreError { index, kind: CoreErrorKind::Failed(error) }
     }
 
     /// Returns the index of the thread. The first thread has the index 0.
@@ -59,13 +59,13 @@ impl<E> CoreError<E> {
 
     /// Returns `true` if the thread panicked.
     pub fn is_panic(&self) -> bool {
-        matches!(self.reason, Reason::Panic(_))
+        matches!(self.kind, CoreErrorKind::Panic(_))
     }
 
     /// Returns `true` if the thread could not be started, could not be pinned, or could not make its runtime. In that
     /// case no thread has called the function.
     pub fn is_start(&self) -> bool {
-        matches!(self.reason, Reason::Start(_))
+        matches!(self.kind, CoreErrorKind::Start(_))
     }
 
     /// Returns the payload of the thread's panic, which can be passed to [`resume_unwind`](std::panic::resume_unwind).
@@ -89,9 +89,9 @@ impl<E> CoreError<E> {
     ///
     /// Returns the error itself if the thread did not panic.
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send>, CoreError<E>> {
-        match self.reason {
-            Reason::Panic(payload) => Ok(payload.into_inner().unwrap_or_else(PoisonError::into_inner)),
-            reason => Err(CoreError { index: self.index, reason }),
+        match self.kind {
+            CoreErrorKind::Panic(payload) => Ok(payload.into_inner().unwrap_or_else(PoisonError::into_inner)),
+            kind => Err(CoreError { index: self.index, kind }),
         }
     }
 
@@ -99,17 +99,17 @@ impl<E> CoreError<E> {
     ///
     /// # Errors
     ///
-    /// Returns the `CoreError` itself if it has another reason.
+    /// Returns the `CoreError` itself if it has another cause.
     pub fn try_into_inner(self) -> Result<E, CoreError<E>> {
-        match self.reason {
-            Reason::Failed(error) => Ok(error),
-            reason => Err(CoreError { index: self.index, reason }),
+        match self.kind {
+            CoreErrorKind::Failed(error) => Ok(error),
+            kind => Err(CoreError { index: self.index, kind }),
         }
     }
 
     /// Returns the message of the panic, if the payload is a string.
     fn message(&self) -> Option<String> {
-        let Reason::Panic(payload) = &self.reason else { return None };
+        let CoreErrorKind::Panic(payload) = &self.kind else { return None };
         let payload = payload.lock().unwrap_or_else(PoisonError::into_inner);
         let message = payload.downcast_ref::<&'static str>().map(|message| (*message).to_owned());
         message.or_else(|| payload.downcast_ref::<String>().cloned())
@@ -119,11 +119,11 @@ impl<E> CoreError<E> {
 impl<E: fmt::Display> fmt::Display for CoreError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let index = self.index;
-        match (&self.reason, self.message()) {
-            (Reason::Start(error), _) => write!(f, "thread {index} could not be started: {error}"),
-            (Reason::Failed(error), _) => write!(f, "thread {index} failed: {error}"),
-            (Reason::Panic(_), Some(message)) => write!(f, "thread {index} panicked: {message}"),
-            (Reason::Panic(_), None) => write!(f, "thread {index} panicked"),
+        match (&self.kind, self.message()) {
+            (CoreErrorKind::Start(error), _) => write!(f, "thread {index} could not be started: {error}"),
+            (CoreErrorKind::Failed(error), _) => write!(f, "thread {index} failed: {error}"),
+            (CoreErrorKind::Panic(_), Some(message)) => write!(f, "thread {index} panicked: {message}"),
+            (CoreErrorKind::Panic(_), None) => write!(f, "thread {index} panicked"),
         }
     }
 }
@@ -132,10 +132,10 @@ impl<E: fmt::Debug> fmt::Debug for CoreError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("CoreError");
         debug.field("index", &self.index);
-        match &self.reason {
-            Reason::Start(error) => debug.field("start", error),
-            Reason::Failed(error) => debug.field("failed", error),
-            Reason::Panic(_) => debug.field("panic", &self.message().unwrap_or_default()),
+        match &self.kind {
+            CoreErrorKind::Start(error) => debug.field("start", error),
+            CoreErrorKind::Failed(error) => debug.field("failed", error),
+            CoreErrorKind::Panic(_) => debug.field("panic", &self.message().unwrap_or_default()),
         };
         debug.finish()
     }
@@ -143,10 +143,10 @@ impl<E: fmt::Debug> fmt::Debug for CoreError<E> {
 
 impl<E: std::error::Error + 'static> std::error::Error for CoreError<E> {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.reason {
-            Reason::Start(error) => Some(error),
-            Reason::Failed(error) => Some(error),
-            Reason::Panic(_) => None,
+        match &self.kind {
+            CoreErrorKind::Start(error) => Some(error),
+            CoreErrorKind::Failed(error) => Some(error),
+            CoreErrorKind::Panic(_) => None,
         }
     }
 }
@@ -154,8 +154,8 @@ impl<E: std::error::Error + 'static> std::error::Error for CoreError<E> {
 /// Wraps the error in an `io::Error`, which has the kind of the inner `io::Error` if there is one.
 impl From<CoreError> for io::Error {
     fn from(error: CoreError) -> io::Error {
-        match &error.reason {
-            Reason::Start(reason) => io::Error::new(reason.kind(), error),
+        match &error.kind {
+            CoreErrorKind::Start(source) => io::Error::new(source.kind(), error),
             _ => io::Error::other(error),
         }
     }
@@ -164,9 +164,11 @@ impl From<CoreError> for io::Error {
 /// Wraps the error in an `io::Error`, which has the kind of the inner `io::Error` if there is one.
 impl From<CoreError<io::Error>> for io::Error {
     fn from(error: CoreError<io::Error>) -> io::Error {
-        match &error.reason {
-            Reason::Start(reason) | Reason::Failed(reason) => io::Error::new(reason.kind(), error),
-            Reason::Panic(_) => io::Error::other(error),
+        match &error.kind {
+            CoreErrorKind::Start(source) | CoreErrorKind::Failed(source) => {
+                io::Error::new(source.kind(), error)
+            }
+            CoreErrorKind::Panic(_) => io::Error::other(error),
         }
     }
 }

@@ -28,10 +28,10 @@ use std::sync::{Mutex, PoisonError};
 /// ```
 pub struct JoinError {
     id: Id,
-    reason: Reason,
+    kind: JoinErrorKind,
 }
 
-enum Reason {
+enum JoinErrorKind {
     Cancelled,
     /// The mutex is there only to make the error `Sync`, as errors are expected to be.
     Panic(Mutex<Box<dyn Any + Send>>),
@@ -40,15 +40,15 @@ enum Reason {
 
 impl JoinError {
     pub(crate) fn cancelled(id: Id) -> JoinError {
-        JoinError { id, reason: Reason::Cancelled }
+        JoinError { id, kind: JoinErrorKind::Cancelled }
     }
 
     pub(crate) fn panic(id: Id, payload: Box<dyn Any + Send>) -> JoinError {
-        JoinError { id, reason: Reason::Panic(Mutex::new(payload)) }
+        JoinError { id, kind: JoinErrorKind::Panic(Mutex::new(payload)) }
     }
 
     pub(crate) fn no_thread(id: Id, error: io::Error) -> JoinError {
-        JoinError { id, reason: Reason::NoThread(error) }
+        JoinError { id, kind: JoinErrorKind::NoThread(error) }
     }
 
     /// Returns `true` if the task was aborted, was dropped with its runtime, or was never started because no thread
@@ -59,7 +59,7 @@ impl JoinError {
 
     /// Returns `true` if the task panicked, either in a poll or while it was dropped.
     pub fn is_panic(&self) -> bool {
-        matches!(self.reason, Reason::Panic(_))
+        matches!(self.kind, JoinErrorKind::Panic(_))
     }
 
     /// Returns the payload of the task's panic, which can be passed to [`resume_unwind`](std::panic::resume_unwind).
@@ -81,9 +81,9 @@ impl JoinError {
     ///
     /// Returns the error itself if the task did not panic.
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send>, JoinError> {
-        match self.reason {
-            Reason::Panic(payload) => Ok(payload.into_inner().unwrap_or_else(PoisonError::into_inner)),
-            reason => Err(JoinError { id: self.id, reason }),
+        match self.kind {
+            JoinErrorKind::Panic(payload) => Ok(payload.into_inner().unwrap_or_else(PoisonError::into_inner)),
+            kind => Err(JoinError { id: self.id, kind }),
         }
     }
 
@@ -94,7 +94,7 @@ impl JoinError {
 
     /// Returns the message of the panic, if the payload is a string.
     fn message(&self) -> Option<String> {
-        let Reason::Panic(payload) = &self.reason else { return None };
+        let JoinErrorKind::Panic(payload) = &self.kind else { return None };
         let payload = payload.lock().unwrap_or_else(PoisonError::into_inner);
         let message = payload.downcast_ref::<&'static str>().map(|message| (*message).to_owned());
         message.or_else(|| payload.downcast_ref::<String>().cloned())
@@ -103,34 +103,36 @@ impl JoinError {
 
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.reason, self.message()) {
-            (Reason::Cancelled, _) => write!(f, "task {} was cancelled", self.id),
-            (Reason::NoThread(error), _) => write!(f, "task {} got no thread to run on: {error}", self.id),
-            (Reason::Panic(_), Some(message)) => {
+        match (&self.kind, self.message()) {
+            (JoinErrorKind::Cancelled, _) => write!(f, "task {} was cancelled", self.id),
+            (JoinErrorKind::NoThread(error), _) => {
+                write!(f, "task {} got no thread to run on: {error}", self.id)
+            }
+            (JoinErrorKind::Panic(_), Some(message)) => {
                 write!(f, "task {} panicked with message {message:?}", self.id)
             }
-            (Reason::Panic(_), None) => write!(f, "task {} panicked", self.id),
+            (JoinErrorKind::Panic(_), None) => write!(f, "task {} panicked", self.id),
         }
     }
 }
 
 impl fmt::Debug for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.reason, self.message()) {
-            (Reason::Cancelled, _) => write!(f, "JoinError::Cancelled({:?})", self.id),
-            (Reason::NoThread(error), _) => write!(f, "JoinError::NoThread({:?}, {error:?})", self.id),
-            (Reason::Panic(_), Some(message)) => {
+        match (&self.kind, self.message()) {
+            (JoinErrorKind::Cancelled, _) => write!(f, "JoinError::Cancelled({:?})", self.id),
+            (JoinErrorKind::NoThread(error), _) => write!(f, "JoinError::NoThread({:?}, {error:?})", self.id),
+            (JoinErrorKind::Panic(_), Some(message)) => {
                 write!(f, "JoinError::Panic({:?}, {message:?}, ...)", self.id)
             }
-            (Reason::Panic(_), None) => write!(f, "JoinError::Panic({:?}, ...)", self.id),
+            (JoinErrorKind::Panic(_), None) => write!(f, "JoinError::Panic({:?}, ...)", self.id),
         }
     }
 }
 
 impl std::error::Error for JoinError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.reason {
-            Reason::NoThread(error) => Some(error),
+        match &self.kind {
+            JoinErrorKind::NoThread(error) => Some(error),
             _ => None,
         }
     }
