@@ -41,7 +41,7 @@ pub(crate) struct QueuePosition {
 /// All tasks of one runtime.
 pub(crate) struct Tasks {
     runtime: RuntimeId,
-    slots: Slots<Slot>,
+    slots: Slots<TaskSlot>,
     /// The ids of the tasks that are to run, as in their wakers. An id that is out of date is skipped, or causes one
     /// spurious poll.
     local_queue: RunQueue,
@@ -72,7 +72,7 @@ pub(crate) struct Tasks {
     refused: Vec<BoxedTask>,
 }
 
-struct Slot {
+struct TaskSlot {
     serial_low: u32,
     serial_high: u16,
     flags: u8,
@@ -99,8 +99,8 @@ const ABORTED: u8 = 2;
 const JOINED: u8 = 4;
 
 // An entry that is marked as done and as queued cannot be woken, run or aborted.
-impl Entry for Slot {
-    const VACANT: Slot = Slot {
+impl Entry for TaskSlot {
+    const VACANT: TaskSlot = TaskSlot {
         serial_low: 0,
         serial_high: 0,
         flags: QUEUED,
@@ -116,7 +116,7 @@ impl Entry for Slot {
     }
 }
 
-impl Slot {
+impl TaskSlot {
     /// Puts a task into an empty slot.
     #[inline]
     fn put(&mut self, task: BoxedTask) {
@@ -611,7 +611,7 @@ impl Tasks {
 
     /// Returns the entry of the slot of a task, if that task still has it.
     #[inline]
-    fn entry(&mut self, of: TaskRef) -> Option<&mut Slot> {
+    fn entry(&mut self, of: TaskRef) -> Option<&mut TaskSlot> {
         debug_assert_eq!(of.runtime(), self.runtime);
         let serial_parts = of.serial_parts();
         self.slots.get_mut(of.slot()).filter(|entry| (entry.serial_high, entry.serial_low) == serial_parts)
@@ -640,6 +640,6 @@ mod tests {
 
     #[test]
     fn a_slot_is_five_words() {
-        assert_eq!(size_of::<Slot>(), 40 + size_of::<Origin>());
+        assert_eq!(size_of::<TaskSlot>(), 40 + size_of::<Origin>());
     }
 }

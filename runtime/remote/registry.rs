@@ -27,9 +27,9 @@ const NUMBERS: usize = if cfg!(miri) { 64 } else { u16::MAX as usize };
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
 /// The slot of each number. Only as many memory pages are touched as there are runtimes.
-static SLOTS: [Slot<Remote>; NUMBERS] = [const { Slot::vacant() }; NUMBERS];
+static SLOTS: [RegistrySlot<Remote>; NUMBERS] = [const { RegistrySlot::vacant() }; NUMBERS];
 
-struct Slot<T> {
+struct RegistrySlot<T> {
     /// The [number](Process::number) of the process that took the slot, or zero if it is vacant.
     process: AtomicU32,
     /// The runtime. It is locked for a moment when a runtime is made or dropped, and read by wakers on other threads.
@@ -42,7 +42,7 @@ struct Slot<T> {
 ///
 /// Returns an error if there are 65,535 runtimes already.
 pub(crate) fn register(process: Process, make: impl FnOnce(RuntimeId) -> Remote) -> io::Result<Arc<Remote>> {
-    let taken = Slot::take(&SLOTS, &COUNT, process, make);
+    let taken = RegistrySlot::take(&SLOTS, &COUNT, process, make);
     taken.ok_or_else(|| io::Error::other(format!("there are {NUMBERS} runtimes in this process already")))
 }
 
@@ -69,15 +69,15 @@ pub(crate) fn deregister(id: RuntimeId) {
     SLOTS[usize::from(id.number()) - 1].release(Process::current());
 }
 
-impl<T> Slot<T> {
-    const fn vacant() -> Slot<T> {
-        Slot { process: AtomicU32::new(0), runtime: RwLock::new(None) }
+impl<T> RegistrySlot<T> {
+    const fn vacant() -> RegistrySlot<T> {
+        RegistrySlot { process: AtomicU32::new(0), runtime: RwLock::new(None) }
     }
 
     /// Takes the next vacant slot, and fills it with what `make` returns for its id. Returns `None` if all slots are
     /// taken.
     fn take(
-        slots: &[Slot<T>],
+        slots: &[RegistrySlot<T>],
         count: &AtomicU64,
         process: Process,
         make: impl FnOnce(RuntimeId) -> T,
@@ -131,10 +131,10 @@ impl<T> Slot<T> {
 mod tests {
     use super::*;
 
-    type Slots = Vec<Slot<RuntimeId>>;
+    type List = Vec<RegistrySlot<RuntimeId>>;
 
-    fn slots() -> Slots {
-        (0..NUMBERS).map(|_| Slot::vacant()).collect()
+    fn slots() -> List {
+        (0..NUMBERS).map(|_| RegistrySlot::vacant()).collect()
     }
 
     fn name(number: u16, epoch: u32) -> RuntimeId {
@@ -147,19 +147,19 @@ mod tests {
         let (slots, count, process) = (slots(), AtomicU64::new(0), Process::current());
         for round in 0..2 {
             for id in 1..=u16::MAX {
-                let taken = Slot::take(&slots, &count, process, |name| name).unwrap();
+                let taken = RegistrySlot::take(&slots, &count, process, |name| name).unwrap();
                 assert_eq!(*taken, name(id, round));
                 slots[usize::from(id) - 1].release(process);
             }
         }
-        assert_eq!(*Slot::take(&slots, &count, process, |name| name).unwrap(), name(1, 2));
+        assert_eq!(*RegistrySlot::take(&slots, &count, process, |name| name).unwrap(), name(1, 2));
     }
 
     #[test]
     #[cfg_attr(miri, ignore = "65,536 numbers are too many for an interpreter")]
     fn a_number_that_is_taken_is_skipped() {
         let (slots, count, process) = (slots(), AtomicU64::new(0), Process::current());
-        let take = || Slot::take(&slots, &count, process, |name| name).map(|name| *name);
+        let take = || RegistrySlot::take(&slots, &count, process, |name| name).map(|name| *name);
         assert_eq!(take(), Some(name(1, 0)));
         for id in 2..=u16::MAX {
             assert_eq!(take(), Some(name(id, 0)));
@@ -178,9 +178,9 @@ mod tests {
     /// A thread that looks for a dropped runtime does not delay a new one.
     #[test]
     fn a_number_whose_slot_is_being_read_is_skipped() {
-        let slots: Slots = (0..3).map(|_| Slot::vacant()).collect();
+        let slots: List = (0..3).map(|_| RegistrySlot::vacant()).collect();
         let (count, process) = (AtomicU64::new(0), Process::current());
-        let take = || Slot::take(&slots, &count, process, |name| name).map(|name| name.number());
+        let take = || RegistrySlot::take(&slots, &count, process, |name| name).map(|name| name.number());
         let looks = slots[0].runtime.read();
         assert_eq!((take(), take(), take()), (Some(2), Some(3), None));
         drop(looks);
