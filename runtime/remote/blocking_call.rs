@@ -17,13 +17,13 @@ pub(crate) struct Home {
     pub(crate) pool: Arc<Pool>,
 }
 
-struct Call {
+struct BlockingCall {
     home: Home,
     id: Id,
 }
 
 thread_local! {
-    static CALL: RefCell<Option<Call>> = const { RefCell::new(None) };
+    static CALL: RefCell<Option<BlockingCall>> = const { RefCell::new(None) };
 }
 
 /// A guard that exists while the call runs.
@@ -33,7 +33,7 @@ pub(crate) struct Making {
 
 /// Notes that a call begins on this thread.
 pub(crate) fn begin(home: Home, id: Id) -> Making {
-    CALL.set(Some(Call { home, id }));
+    CALL.set(Some(BlockingCall { home, id }));
     outside::set_blocking(true);
     Making { thread: PhantomData }
 }
@@ -56,6 +56,6 @@ pub(crate) fn id() -> Option<Id> {
 }
 
 /// Calls `f` with the call that this thread runs, if there is one. There is none while the thread ends.
-fn with<T>(f: impl FnOnce(&Call) -> T) -> Option<T> {
+fn with<T>(f: impl FnOnce(&BlockingCall) -> T) -> Option<T> {
     CALL.try_with(|call| call.borrow().as_ref().map(f)).ok().flatten()
 }

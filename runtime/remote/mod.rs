@@ -30,7 +30,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 /// A closure that another thread has the runtime's thread call.
-pub(crate) type Call = Box<dyn FnOnce() + Send>;
+pub(crate) type RemoteCall = Box<dyn FnOnce() + Send>;
 
 /// The part of a runtime that other threads may use.
 pub(crate) struct Remote {
@@ -61,7 +61,7 @@ const MAX_SENDER_WAIT: Duration = Duration::from_millis(1);
 struct Inbox {
     wakes: Wakes,
     aborts: Aborts,
-    calls: VecDeque<Call>,
+    calls: VecDeque<RemoteCall>,
     /// The number of senders that wait for room for their calls.
     blocked_senders: usize,
     descriptors: Option<Arc<Descriptors>>,
@@ -82,7 +82,7 @@ pub(crate) struct InboxBatch {
     /// The slots and serial numbers of the tasks that were aborted.
     pub(crate) aborts: Vec<(u32, u64)>,
     /// The calls to make, in order.
-    pub(crate) calls: Vec<Call>,
+    pub(crate) calls: Vec<RemoteCall>,
 }
 
 impl Remote {
@@ -146,18 +146,18 @@ impl Remote {
     /// # Errors
     ///
     /// Returns the call if the runtime has been dropped.
-    pub(crate) fn call(&self, call: Call) -> Result<(), Call> {
+    pub(crate) fn call(&self, call: RemoteCall) -> Result<(), RemoteCall> {
         self.push(call, false)
     }
 
     /// Has the runtime's thread make a call, like [`call`](Remote::call), but first waits for room if calls arrive
     /// faster than the loop makes them. It waits for at most [`MAX_SENDER_WAIT`]. The runtime's own thread must not
     /// use this.
-    pub(crate) fn call_when_room(&self, call: Call) -> Result<(), Call> {
+    pub(crate) fn call_when_room(&self, call: RemoteCall) -> Result<(), RemoteCall> {
         self.push(call, true)
     }
 
-    fn push(&self, call: Call, waits: bool) -> Result<(), Call> {
+    fn push(&self, call: RemoteCall, waits: bool) -> Result<(), RemoteCall> {
         if !self.process.is_current() {
             return Err(call);
         }
