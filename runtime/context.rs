@@ -15,7 +15,7 @@
 #![expect(unsafe_code, reason = "the pointer to the entered runtime")]
 
 use super::enter_stack::EnterStack;
-use super::id::{Id, RuntimeId};
+use super::id::{RuntimeId, SlotId};
 use super::remote::{self, Remote};
 use super::unwind;
 use crate::runtime::executor::task::{self, BoxedTask};
@@ -217,7 +217,7 @@ pub(crate) fn local(id: RuntimeId) -> Option<Rc<Context>> {
 
 /// Wakes the task or the future that the id refers to, from any thread. Has no effect if it has ended.
 #[inline]
-pub(crate) fn wake(id: Id) {
+pub(crate) fn wake(id: SlotId) {
     if with_number(id.runtime(), |context| context.wake(id)).is_none() {
         remote::wake(id);
     }
@@ -317,7 +317,7 @@ impl Context {
     }
 
     #[inline]
-    pub(crate) fn wake(&self, id: Id) {
+    pub(crate) fn wake(&self, id: SlotId) {
         self.wake_own(&mut self.tasks.borrow_mut(), id);
     }
 
@@ -338,7 +338,7 @@ impl Context {
     pub(crate) fn wake_by_event(&self, tasks: &mut Tasks, waker: &Waker) -> bool {
         match super::waker::id(waker) {
             Some(id) if id.runtime() == self.id.number() => {
-                if !tasks.wake_by_event(id) && id.slot() == Id::MAIN {
+                if !tasks.wake_by_event(id) && id.slot() == SlotId::MAIN {
                     tasks.wake_main();
                 }
                 true
@@ -357,8 +357,8 @@ impl Context {
     }
 
     #[inline]
-    fn wake_own(&self, tasks: &mut Tasks, id: Id) {
-        if !tasks.wake(id) && id.slot() == Id::MAIN {
+    fn wake_own(&self, tasks: &mut Tasks, id: SlotId) {
+        if !tasks.wake(id) && id.slot() == SlotId::MAIN {
             tasks.wake_main();
         }
     }
@@ -371,13 +371,13 @@ impl Context {
     /// Returns the id of the task that is being polled. `None` if no spawned task is being polled, or if it has been
     /// removed meanwhile.
     pub(crate) fn running(&self) -> Option<TaskId> {
-        let id = Id::from_bits(self.running.get());
+        let id = SlotId::from_bits(self.running.get());
         if id.runtime() == 0 { TaskId::from_bits(id.bits()) } else { self.tasks.borrow().name(id) }
     }
 
     /// Returns the [`TaskId`] of the task that a waker refers to, which has not been removed.
     #[cold]
-    pub(crate) fn name(&self, id: Id) -> TaskId {
+    pub(crate) fn name(&self, id: SlotId) -> TaskId {
         self.tasks.borrow().name(id).expect("a task that has just run has its slot")
     }
 

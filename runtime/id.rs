@@ -48,18 +48,18 @@ impl RuntimeId {
 /// A runtime, a slot of it and the slot's generation, packed into one word. It is never zero, since runtimes are
 /// numbered from 1.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Id(u64);
+pub(crate) struct SlotId(u64);
 
-impl Id {
+impl SlotId {
     /// The slot number of the future of `block_on`, which has no slot but lives on the stack of its caller.
     pub(crate) const MAIN: u32 = u32::MAX;
 
-    pub(crate) fn new(runtime: u16, generation: u16, slot: u32) -> Id {
-        Id(u64::from(runtime) << 48 | u64::from(generation) << 32 | u64::from(slot))
+    pub(crate) fn new(runtime: u16, generation: u16, slot: u32) -> SlotId {
+        SlotId(u64::from(runtime) << 48 | u64::from(generation) << 32 | u64::from(slot))
     }
 
-    pub(crate) fn from_bits(bits: u64) -> Id {
-        Id(bits)
+    pub(crate) fn from_bits(bits: u64) -> SlotId {
+        SlotId(bits)
     }
 
     pub(crate) const fn bits(self) -> u64 {
@@ -79,21 +79,21 @@ impl Id {
     }
 }
 
-/// An id of a registered descriptor that is unique in practice: an [`Id`], and the runtime that it belongs to.
+/// An id of a registered descriptor that is unique in practice: a [`SlotId`], and the runtime that it belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct SourceId {
-    pub(crate) id: Id,
+    pub(crate) id: SlotId,
     pub(crate) runtime: RuntimeId,
 }
 
 impl SourceId {
     /// Refers to no source and no runtime.
-    pub(crate) const NONE: SourceId = SourceId { id: Id(0), runtime: RuntimeId::NONE };
+    pub(crate) const NONE: SourceId = SourceId { id: SlotId(0), runtime: RuntimeId::NONE };
 
     /// Marks a descriptor that has two sources, one for each direction: see `registration.rs`. No reactor has such a
     /// slot, and no runtime has the number 0.
     pub(crate) const SPLIT: SourceId =
-        SourceId { id: Id(1 << 32 | u32::MAX as u64), runtime: RuntimeId::NONE };
+        SourceId { id: SlotId(1 << 32 | u32::MAX as u64), runtime: RuntimeId::NONE };
 
     #[inline]
     pub(crate) fn is_none(self) -> bool {
@@ -108,7 +108,7 @@ impl SourceId {
 
 #[cfg(test)]
 mod tests {
-    use super::{Id, RuntimeId};
+    use super::{RuntimeId, SlotId};
 
     #[test]
     fn a_runtime_packs_and_unpacks() {
@@ -123,7 +123,7 @@ mod tests {
         for runtime in [1, 0x8000, u16::MAX] {
             for generation in [0, 1, u16::MAX] {
                 for slot in [0, 1, u32::MAX] {
-                    let id = Id::from_bits(Id::new(runtime, generation, slot).bits());
+                    let id = SlotId::from_bits(SlotId::new(runtime, generation, slot).bits());
                     assert_eq!((id.runtime(), id.generation(), id.slot()), (runtime, generation, slot));
                 }
             }

@@ -1,13 +1,13 @@
 //! Wakers whose data word is an id.
 //!
-//! The data word of a waker is an [`Id`], not a pointer: cloning copies it, dropping does nothing, and `will_wake`
+//! The data word of a waker is a [`SlotId`], not a pointer: cloning copies it, dropping does nothing, and `will_wake`
 //! compares two integers. There is no reference count to get wrong, and nothing to free. A wake looks up the task that
 //! the id refers to, and has no effect if that has ended. A stale generation causes at worst one spurious poll, which
 //! [`Future::poll`] allows. So the functions of the vtable are sound on any thread at any time, whatever the data word
 //! is.
 #![expect(unsafe_code, reason = "the vtable of the waker")]
 
-use super::id::Id;
+use super::id::SlotId;
 use super::{context, unwind};
 use std::cell::Cell;
 use std::mem::ManuallyDrop;
@@ -18,20 +18,20 @@ static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake_id, wake_id, |_|
 
 /// Returns a waker for an id. It need not be dropped.
 #[inline]
-pub(crate) fn waker(id: Id) -> ManuallyDrop<Waker> {
+pub(crate) fn waker(id: SlotId) -> ManuallyDrop<Waker> {
     // SAFETY: the functions of the vtable meet the contract of `RawWaker` for every data word, on every thread: they
     // never use it as a pointer.
     ManuallyDrop::new(unsafe { Waker::from_raw(raw(id)) })
 }
 
 #[inline]
-fn raw(id: Id) -> RawWaker {
+fn raw(id: SlotId) -> RawWaker {
     RawWaker::new(ptr::without_provenance(id.bits() as usize), &VTABLE)
 }
 
 #[inline]
-fn id_of(data: *const ()) -> Id {
-    Id::from_bits(data.addr() as u64)
+fn id_of(data: *const ()) -> SlotId {
+    SlotId::from_bits(data.addr() as u64)
 }
 
 fn clone(data: *const ()) -> RawWaker {
@@ -44,7 +44,7 @@ fn wake_id(data: *const ()) {
 
 /// Returns the id in a waker of this library, or `None` for a foreign waker.
 #[inline]
-pub(crate) fn id(waker: &Waker) -> Option<Id> {
+pub(crate) fn id(waker: &Waker) -> Option<SlotId> {
     ptr::eq(waker.vtable(), &VTABLE).then(|| id_of(waker.data()))
 }
 
@@ -118,16 +118,16 @@ mod tests {
 
     #[test]
     fn a_clone_is_the_same_and_others_are_not() {
-        let one = waker(Id::new(7, 1, 3));
+        let one = waker(SlotId::new(7, 1, 3));
         assert!(one.will_wake(&one.clone()));
-        assert!(one.will_wake(&waker(Id::new(7, 1, 3))));
-        assert!(!one.will_wake(&waker(Id::new(7, 2, 3))));
+        assert!(one.will_wake(&waker(SlotId::new(7, 1, 3))));
+        assert!(!one.will_wake(&waker(SlotId::new(7, 2, 3))));
     }
 
     #[test]
     fn whatever_the_word_waking_it_is_sound() {
         for bits in [0, 1, u64::MAX, 1 << 48, u64::MAX >> 1, 0xffff_0000_0000_0000] {
-            let stray = waker(Id::from_bits(bits));
+            let stray = waker(SlotId::from_bits(bits));
             stray.wake_by_ref();
             std::thread::scope(|scope| {
                 scope.spawn(|| stray.wake_by_ref());

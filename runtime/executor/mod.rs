@@ -27,7 +27,7 @@ use crate::runtime::executor::slow_polls::Polled;
 use crate::runtime::executor::task::{BoxedTask, Failure};
 use crate::runtime::executor::tasks::{QueuePosition, Taken};
 use crate::runtime::executor::time_slice::TimeSlice;
-use crate::runtime::id::Id;
+use crate::runtime::id::SlotId;
 use crate::runtime::join::error::JoinError;
 use crate::runtime::remote::InboxBatch;
 use crate::runtime::remote::blocking::Hook;
@@ -129,7 +129,7 @@ impl Executor {
         let _running = Running::begin(&self.context);
         let mut future = pin!(future);
         self.mains.set(self.mains.get().wrapping_add(1));
-        let waker = waker::waker(Id::new(self.context.id.number(), self.mains.get(), Id::MAIN));
+        let waker = waker::waker(SlotId::new(self.context.id.number(), self.mains.get(), SlotId::MAIN));
         let mut cx = std::task::Context::from_waker(&waker);
         coop::begin(&waker);
         self.watched.set((self.polls.get(), 0));
@@ -272,7 +272,7 @@ impl Executor {
     /// Polls a task, and catches a panic. A future that has panicked is not polled again, so its inconsistent state is
     /// never observed.
     #[inline]
-    fn poll(&self, id: Id, task: &mut BoxedTask) -> thread::Result<Poll<()>> {
+    fn poll(&self, id: SlotId, task: &mut BoxedTask) -> thread::Result<Poll<()>> {
         let waker = waker::waker(id);
         let mut cx = std::task::Context::from_waker(&waker);
         coop::refill(&waker);

@@ -5,7 +5,7 @@
 //! (`Tasks::position`). Pushing and popping an id takes 25 instructions less than with std's `VecDeque`, which is not
 //! inlined. That is a tenth of the cost of a task's turn, and it is the reason for this file.
 
-use crate::runtime::id::Id;
+use crate::runtime::id::SlotId;
 use crate::runtime::slots::KEPT;
 
 /// The minimum length of an allocation.
@@ -13,7 +13,7 @@ const MIN_LEN: usize = 64;
 
 pub(crate) struct RunQueue {
     /// The ring. It is empty, or its length is a power of two.
-    ring: Box<[Id]>,
+    ring: Box<[SlotId]>,
     popped: u64,
     pushed: u64,
 }
@@ -42,7 +42,7 @@ impl RunQueue {
     }
 
     #[inline]
-    pub(crate) fn push(&mut self, id: Id) {
+    pub(crate) fn push(&mut self, id: SlotId) {
         if self.len() == self.ring.len() {
             self.grow();
         }
@@ -52,7 +52,7 @@ impl RunQueue {
     }
 
     #[inline]
-    pub(crate) fn pop(&mut self) -> Option<Id> {
+    pub(crate) fn pop(&mut self) -> Option<SlotId> {
         if self.popped == self.pushed {
             return None;
         }
@@ -62,7 +62,7 @@ impl RunQueue {
     }
 
     /// Returns the id that is popped next.
-    pub(crate) fn peek(&self) -> Option<Id> {
+    pub(crate) fn peek(&self) -> Option<SlotId> {
         (self.popped != self.pushed).then(|| self.ring[self.index(self.popped)])
     }
 
@@ -97,7 +97,7 @@ impl RunQueue {
     #[cold]
     fn grow(&mut self) {
         let mut larger = RunQueue {
-            ring: vec![Id::from_bits(0); (2 * self.ring.len()).max(MIN_LEN)].into(),
+            ring: vec![SlotId::from_bits(0); (2 * self.ring.len()).max(MIN_LEN)].into(),
             popped: self.popped,
             pushed: self.popped,
         };
@@ -121,8 +121,8 @@ mod tests {
             // It fills and drains in waves, so that it grows with its head anywhere.
             for _ in 0..round * 7 % 23 {
                 next += 1;
-                queue.push(Id::from_bits(next));
-                model.push_back(Id::from_bits(next));
+                queue.push(SlotId::from_bits(next));
+                model.push_back(SlotId::from_bits(next));
             }
             for _ in 0..round * 5 % 19 {
                 assert_eq!(queue.pop(), model.pop_front());
@@ -141,15 +141,15 @@ mod tests {
     fn the_memory_of_many_ids_is_freed_once_the_queue_is_empty() {
         let mut queue = RunQueue::new();
         for n in 0..=KEPT as u64 {
-            queue.push(Id::from_bits(n));
+            queue.push(SlotId::from_bits(n));
         }
         queue.shrink();
         assert!(queue.ring.len() > KEPT, "there are still ids in it");
         queue.clear();
         queue.shrink();
         assert_eq!((queue.ring.len(), queue.pop()), (0, None));
-        queue.push(Id::from_bits(7));
-        assert_eq!(queue.pop(), Some(Id::from_bits(7)));
+        queue.push(SlotId::from_bits(7));
+        assert_eq!(queue.pop(), Some(SlotId::from_bits(7)));
         assert_eq!(queue.popped(), KEPT as u64 + 2);
     }
 
@@ -158,11 +158,11 @@ mod tests {
         let mut queue = RunQueue::new();
         let before = queue.pushed();
         for n in 0..5 {
-            queue.push(Id::from_bits(n));
+            queue.push(SlotId::from_bits(n));
             // Nothing is skipped while the queue is not empty.
             queue.skip_if_empty();
             assert_eq!(queue.pushed(), before + 2 * n + 1);
-            assert_eq!(queue.pop(), Some(Id::from_bits(n)));
+            assert_eq!(queue.pop(), Some(SlotId::from_bits(n)));
             queue.skip_if_empty();
             assert_eq!((queue.popped(), queue.pushed()), (before + 2 * n + 2, before + 2 * n + 2));
         }

@@ -24,7 +24,7 @@ use crate::runtime::executor::free_lists::FreeLists;
 use crate::runtime::executor::run_queue::RunQueue;
 use crate::runtime::executor::task::BoxedTask;
 use crate::runtime::executor::task_ref::TaskRef;
-use crate::runtime::id::{Id, RuntimeId};
+use crate::runtime::id::{RuntimeId, SlotId};
 use crate::runtime::slots::{Entry, Slots};
 use crate::task::Id as TaskId;
 use crate::task::origin::Origin;
@@ -214,19 +214,19 @@ impl Tasks {
         entry.done = false;
         entry.origin = origin;
         entry.put(task);
-        self.push(Id::new(self.runtime.number(), serial as u16, slot));
+        self.push(SlotId::new(self.runtime.number(), serial as u16, slot));
         TaskRef::new(self.runtime, serial, slot)
     }
 
     /// Queues the task that an id of this runtime refers to. Returns `false` if the slot of the id does not exist.
     #[inline(always)]
-    pub(crate) fn wake(&mut self, id: Id) -> bool {
+    pub(crate) fn wake(&mut self, id: SlotId) -> bool {
         self.wake_in(id, Tasks::push)
     }
 
     /// Queues a task like [`wake`](Tasks::wake), while [events are collected](Tasks::collect_events).
     #[inline(always)]
-    pub(crate) fn wake_by_event(&mut self, id: Id) -> bool {
+    pub(crate) fn wake_by_event(&mut self, id: SlotId) -> bool {
         debug_assert!(self.is_collecting);
         self.wake_in(id, |tasks, id| {
             tasks.is_only_local = false;
@@ -235,7 +235,7 @@ impl Tasks {
     }
 
     #[inline(always)]
-    fn wake_in(&mut self, id: Id, push: impl FnOnce(&mut Tasks, Id)) -> bool {
+    fn wake_in(&mut self, id: SlotId, push: impl FnOnce(&mut Tasks, SlotId)) -> bool {
         let Some(entry) = self.slots.get_mut(id.slot()) else { return false };
         if entry.serial_low as u16 == id.generation() && entry.flags & QUEUED == 0 {
             entry.flags |= QUEUED;
@@ -247,7 +247,7 @@ impl Tasks {
     /// Queues the task that is in a slot now.
     pub(crate) fn wake_slot(&mut self, slot: u32) {
         if let Some(entry) = self.slots.get(slot) {
-            self.wake(Id::new(self.runtime.number(), entry.serial_low as u16, slot));
+            self.wake(SlotId::new(self.runtime.number(), entry.serial_low as u16, slot));
         }
     }
 
@@ -364,7 +364,7 @@ impl Tasks {
     }
 
     #[inline(always)]
-    fn push(&mut self, id: Id) {
+    fn push(&mut self, id: SlotId) {
         // Careful: if this selected one of two references, the processor would have to wait for the computed address. A
         // branch is predicted instead. The same holds below.
         if self.is_collecting {
@@ -375,13 +375,13 @@ impl Tasks {
     }
 
     #[inline(never)]
-    fn push_event(&mut self, id: Id) {
+    fn push_event(&mut self, id: SlotId) {
         self.is_only_local = false;
         self.event_queue.push(id);
     }
 
     #[inline]
-    fn pop(&mut self) -> Option<Id> {
+    fn pop(&mut self) -> Option<SlotId> {
         if self.events_next > 0 {
             let Some(id) = self.event_queue.pop() else { return self.local_queue.pop() };
             self.events_next -= 1;
@@ -395,12 +395,12 @@ impl Tasks {
     /// Takes the next entry from the queues. Returns `None` if nothing is queued, or if it is the turn of the future
     /// of `block_on`.
     #[inline(always)]
-    pub(crate) fn next(&mut self) -> Option<Id> {
+    pub(crate) fn next(&mut self) -> Option<SlotId> {
         if self.is_only_local { self.local_queue.pop() } else { self.next_of_all() }
     }
 
     #[inline(always)]
-    fn next_of_all(&mut self) -> Option<Id> {
+    fn next_of_all(&mut self) -> Option<SlotId> {
         if self.is_main_queued {
             return if self.is_main_next() { None } else { self.pop() };
         }
@@ -413,7 +413,7 @@ impl Tasks {
 
     /// Returns the id of the task that runs next. Returns `None` if nothing is queued, or if it is the turn of the
     /// future of `block_on`. Entries that are out of date are taken from the queues.
-    pub(crate) fn peek(&mut self) -> Option<Id> {
+    pub(crate) fn peek(&mut self) -> Option<SlotId> {
         loop {
             if self.is_main_queued && self.is_main_next() {
                 return None;
@@ -436,7 +436,7 @@ impl Tasks {
 
     /// Takes the task of an entry out of its slot. Returns `None` if the entry is out of date.
     #[inline(always)]
-    pub(crate) fn take(&mut self, id: Id) -> Option<Taken> {
+    pub(crate) fn take(&mut self, id: SlotId) -> Option<Taken> {
         let entry = self.slots.get_mut(id.slot())?;
         // A task that ended while it was queued stays marked as queued, so that no wake queues it.
         if entry.serial_low as u16 != id.generation() || entry.done {
@@ -551,7 +551,7 @@ impl Tasks {
     }
 
     /// Returns the [`TaskId`] of the task that an id refers to, if the task still has its slot.
-    pub(crate) fn name(&self, id: Id) -> Option<TaskId> {
+    pub(crate) fn name(&self, id: SlotId) -> Option<TaskId> {
         let entry = self.slots.get(id.slot())?;
         let serial = u64::from(entry.serial_high) << 32 | u64::from(entry.serial_low);
         // No task has the serial number zero.

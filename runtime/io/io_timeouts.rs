@@ -29,7 +29,7 @@
 
 use crate::runtime::context::{self, Context};
 use crate::runtime::executor::tasks::QueuePosition;
-use crate::runtime::id::{Id, SourceId};
+use crate::runtime::id::{SlotId, SourceId};
 use crate::runtime::io::reactor::Direction;
 use crate::runtime::mutex::Mutex;
 use crate::runtime::waker;
@@ -170,7 +170,7 @@ impl Side {
 
     /// Begins a wait and arms the alarm. Returns false if the timeout has passed already.
     #[cold]
-    fn begin(self: &Arc<Self>, context: &Context, source: Id) -> bool {
+    fn begin(self: &Arc<Self>, context: &Context, source: SlotId) -> bool {
         self.disarm();
         context.time.keep_log();
         let now_ns = context.time.now_ns();
@@ -202,7 +202,7 @@ impl Side {
 
     /// Handles the alarm when it fires, in the runtime where it was armed.
     fn fire(self: &Arc<Self>, context: &Context) {
-        let source = Id::from_bits(self.armed.load(Relaxed));
+        let source = SlotId::from_bits(self.armed.load(Relaxed));
         let Some(fires_ns) = self.alarm.lock().map(|alarm| alarm.fires_ns) else { return };
         // Careful: this may be an earlier timer, which was left behind when the descriptor moved.
         if source.runtime() != context.id.number() || context.time.turn_ns() < fires_ns {

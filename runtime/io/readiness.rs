@@ -8,7 +8,7 @@
 //! generation 16 | write 16 | read 16]`. When the descriptor is registered again, with any runtime, the recorded
 //! readiness becomes void. The next operation is then simply tried.
 
-use crate::runtime::id::{Id, SourceId};
+use crate::runtime::id::{SlotId, SourceId};
 use crate::runtime::io::reactor::Direction;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -130,13 +130,13 @@ pub(crate) struct ReadinessCell {
 impl ReadinessCell {
     /// Returns the readiness of the registration `id`. The id is all zeros if there is no registration.
     #[inline]
-    pub(crate) fn of(&self, id: Id) -> Readiness {
+    pub(crate) fn of(&self, id: SlotId) -> Readiness {
         let word = self.word.load(Relaxed);
         if (word ^ id.bits()) & REGISTRATION == 0 { Readiness(word) } else { nothing(id) }
     }
 
     /// Resets the readiness for a new registration. Nothing is known of its directions.
-    pub(crate) fn reset(&self, id: Id) {
+    pub(crate) fn reset(&self, id: SlotId) {
         self.set(nothing(id));
     }
 
@@ -152,7 +152,7 @@ impl ReadinessCell {
 /// Returns the readiness of a registration of which nothing is known. If the descriptor is split, both directions count
 /// as drained, so that no operation is tried before the cells of its directions are checked.
 #[cold]
-fn nothing(id: Id) -> Readiness {
+fn nothing(id: SlotId) -> Readiness {
     let readiness = Readiness(id.bits() & REGISTRATION);
     if id == SourceId::SPLIT.id {
         return readiness.not_ready(Direction::Read).not_ready(Direction::Write);
@@ -175,7 +175,7 @@ mod tests {
 
     fn changed(
         readiness_cell: &ReadinessCell,
-        id: Id,
+        id: SlotId,
         change: impl FnOnce(Readiness) -> Readiness,
     ) -> Readiness {
         readiness_cell.set(change(readiness_cell.of(id)));
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn the_sides_are_recorded_separately() {
-        let (readiness_cell, id) = (ReadinessCell::default(), Id::new(3, 9, 70_000));
+        let (readiness_cell, id) = (ReadinessCell::default(), SlotId::new(3, 9, 70_000));
         let first = changed(&readiness_cell, id, |readiness| readiness.not_ready(Read));
         let second = changed(&readiness_cell, id, |readiness| readiness.event(Write, true));
         assert!(second.is_drained(Read) && !second.is_drained(Write) && second.is_ready(Write));
@@ -196,9 +196,9 @@ mod tests {
 
     #[test]
     fn nothing_is_known_of_another_registration() {
-        let (readiness_cell, id) = (ReadinessCell::default(), Id::new(3, 9, 5));
+        let (readiness_cell, id) = (ReadinessCell::default(), SlotId::new(3, 9, 5));
         let readiness = changed(&readiness_cell, id, |readiness| readiness.not_ready(Read).not_ready(Write));
-        for other in [Id::new(4, 9, 5), Id::new(3, 10, 5), Id::from_bits(0)] {
+        for other in [SlotId::new(4, 9, 5), SlotId::new(3, 10, 5), SlotId::from_bits(0)] {
             let nothing = readiness_cell.of(other);
             assert!(!nothing.is_drained(Read) && !nothing.is_drained(Write));
             assert!(!nothing.is_same(readiness, Read));
@@ -207,8 +207,8 @@ mod tests {
 
     #[test]
     fn both_sides_of_a_split_descriptor_count_as_drained() {
-        let (readiness_cell, earlier) = (ReadinessCell::default(), Id::new(3, 9, 5));
-        for late in [earlier, SourceId::NONE.id, Id::new(1, 1, u32::MAX)] {
+        let (readiness_cell, earlier) = (ReadinessCell::default(), SlotId::new(3, 9, 5));
+        for late in [earlier, SourceId::NONE.id, SlotId::new(1, 1, u32::MAX)] {
             // A late write by a thread that has not noticed the split yet.
             readiness_cell.set(readiness_cell.of(late).event(Read, false));
             let readiness = readiness_cell.of(SourceId::SPLIT.id);
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn only_an_event_ends_the_drained_state() {
-        let nothing = ReadinessCell::default().of(Id::new(3, 9, 5));
+        let nothing = ReadinessCell::default().of(SlotId::new(3, 9, 5));
         for direction in [Read, Write] {
             assert!(!nothing.is_drained(direction) && !nothing.is_ready(direction));
             assert!(nothing.short(direction).is_drained(direction));
@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn the_events_of_each_side_are_counted_separately() {
-        let mut readiness = ReadinessCell::default().of(Id::new(3, 9, 5)).event(Write, false);
+        let mut readiness = ReadinessCell::default().of(SlotId::new(3, 9, 5)).event(Write, false);
         let before = readiness;
         for _ in 0..10_000 {
             let earlier = readiness;

@@ -400,14 +400,14 @@ impl Source {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runtime::id::{Id, RuntimeId};
+    use crate::runtime::id::{RuntimeId, SlotId};
     use std::sync::mpsc::channel;
 
     #[test]
     fn the_id_of_one_runtime_is_not_mistaken_for_one_of_another_during_a_move() {
         let registration = Registration::new(-1);
-        let sources =
-            [1, 2].map(|number| SourceId { id: Id::new(number, 5, 7), runtime: RuntimeId::new(number, 0) });
+        let sources = [1, 2]
+            .map(|number| SourceId { id: SlotId::new(number, 5, 7), runtime: RuntimeId::new(number, 0) });
         let whole = &registration.whole;
         whole.set(sources[0]);
         assert!(registration.id(whole) == sources[0]);

@@ -9,7 +9,7 @@
 //! All of this is in atomic words, so that the owner is `Send` and `Sync`. The words change under the lock of
 //! the [`Registration`](crate::runtime::io::registration::Registration).
 
-use crate::runtime::id::{Id, RuntimeId, SourceId};
+use crate::runtime::id::{RuntimeId, SlotId, SourceId};
 use crate::runtime::io::reactor::Direction;
 use crate::runtime::io::readiness::{Readiness, ReadinessCell};
 use std::os::fd::RawFd;
@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicI32, AtomicU16, AtomicU64, Ordering};
 
 /// The id of a source, and the recorded readiness of its directions.
 pub(crate) struct SourceCell {
-    /// The bits of the source's [`Id`], or zero while there is no source.
+    /// The bits of the source's [`SlotId`], or zero while there is no source.
     id: AtomicU64,
     /// The bits of the source's [`RuntimeId`]. They are written after `id` and read before it. So a thread
     /// that reads the runtime of the present registration also reads the id of that registration.
@@ -39,7 +39,7 @@ impl SourceCell {
     #[inline]
     pub(crate) fn load(&self) -> SourceId {
         let runtime = RuntimeId::from_bits(self.runtime.load(Ordering::Acquire));
-        SourceId { id: Id::from_bits(self.id.load(Ordering::Relaxed)), runtime }
+        SourceId { id: SlotId::from_bits(self.id.load(Ordering::Relaxed)), runtime }
     }
 
     /// Returns true if the descriptor is split, so that each direction has a cell in [`Sides`].

@@ -14,7 +14,7 @@
 //! This module does not know which tasks wait, and what an operation is. The owner of a descriptor reports
 //! successes, see `registered/operations.rs`.
 
-use crate::runtime::id::Id;
+use crate::runtime::id::SlotId;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::{Duration, Instant};
@@ -41,12 +41,12 @@ pub(crate) struct Throttle {
     /// The records, sorted by source.
     records: Vec<Record>,
     /// The sources that the selector has to stop watching.
-    to_mute: Vec<Id>,
+    to_mute: Vec<SlotId>,
     /// The muted sources, ordered by the time until which they are muted. An entry counts only if the record of its
     /// source contains the same time.
     muted: BinaryHeap<Reverse<(Instant, u64)>>,
     /// The sources that were muted when an operation on them succeeded.
-    to_unmute: Vec<Id>,
+    to_unmute: Vec<SlotId>,
 }
 
 /// The reports of a source since an operation on it succeeded.
@@ -69,7 +69,7 @@ impl Throttle {
     /// Records that a closed direction or an error is reported to a waiting task. Returns true if the source has to be
     /// muted instead.
     #[cold]
-    pub(crate) fn needs_muting(&mut self, id: Id, now: Instant) -> bool {
+    pub(crate) fn needs_muting(&mut self, id: SlotId, now: Instant) -> bool {
         let index = self.find(id.bits()).unwrap_or_else(|index| {
             self.records.insert(index, Record::new(id.bits(), now));
             index
@@ -96,7 +96,7 @@ impl Throttle {
 
     /// Records that an operation on a source has succeeded. If the source is muted, that ends now.
     #[cold]
-    pub(crate) fn succeeded(&mut self, id: Id) {
+    pub(crate) fn succeeded(&mut self, id: SlotId) {
         if self.remove(id).is_some_and(|record| record.muted_until.is_some()) {
             self.to_unmute.push(id);
         }
@@ -104,14 +104,14 @@ impl Throttle {
 
     /// Forgets a source that is deregistered.
     #[inline]
-    pub(crate) fn forget(&mut self, id: Id) {
+    pub(crate) fn forget(&mut self, id: SlotId) {
         if !self.records.is_empty() {
             self.remove(id);
         }
     }
 
     #[cold]
-    fn remove(&mut self, id: Id) -> Option<Record> {
+    fn remove(&mut self, id: SlotId) -> Option<Record> {
         let index = self.find(id.bits()).ok()?;
         Some(self.records.remove(index))
     }
@@ -128,12 +128,12 @@ impl Throttle {
     }
 
     /// Takes the next source that the selector has to stop watching.
-    pub(crate) fn next_to_mute(&mut self) -> Option<Id> {
+    pub(crate) fn next_to_mute(&mut self) -> Option<SlotId> {
         self.to_mute.pop()
     }
 
     /// Takes a source that has been muted long enough. Its waiters have to try again.
-    pub(crate) fn next_to_unmute(&mut self, now: Instant) -> Option<Id> {
+    pub(crate) fn next_to_unmute(&mut self, now: Instant) -> Option<SlotId> {
         if let Some(id) = self.to_unmute.pop() {
             return Some(id);
         }
@@ -145,7 +145,7 @@ impl Throttle {
         let record = &mut self.records[index];
         record.muted_until = None;
         record.latest = now;
-        Some(Id::from_bits(record.source))
+        Some(SlotId::from_bits(record.source))
     }
 
     /// Returns when the first of the muted sources is no longer muted, and where its record is.
@@ -181,12 +181,12 @@ impl Throttle {
 mod tests {
     use super::*;
 
-    fn id(slot: u32) -> Id {
-        Id::new(1, 1, slot)
+    fn id(slot: u32) -> SlotId {
+        SlotId::new(1, 1, slot)
     }
 
     /// Reports a source as often as is allowed, within no time.
-    fn exhaust(throttle: &mut Throttle, id: Id, now: Instant) {
+    fn exhaust(throttle: &mut Throttle, id: SlotId, now: Instant) {
         assert!((0..LEAST_REPORTS).all(|_| !throttle.needs_muting(id, now)));
     }
 

@@ -18,7 +18,7 @@ pub(crate) mod blocking_call;
 mod park_state;
 pub(crate) mod registry;
 
-use crate::runtime::id::{Id, RuntimeId};
+use crate::runtime::id::{RuntimeId, SlotId};
 use crate::runtime::remote::park_state::ParkState;
 pub(crate) use crate::runtime::remote::registry::{find, wake};
 use crate::runtime::selector::{self, Kind, Notifier, Process, Selector};
@@ -345,7 +345,7 @@ struct Wakes {
 impl Wakes {
     /// Adds a slot. Returns `false` if it is in the list already.
     fn insert(&mut self, slot: u32) -> bool {
-        if slot == Id::MAIN {
+        if slot == SlotId::MAIN {
             return !std::mem::replace(&mut self.main, true);
         }
         let (word, bit) = (slot as usize / 64, 1 << (slot % 64));
@@ -381,7 +381,7 @@ mod tests {
     fn a_slot_that_is_woken_many_times_is_listed_once() {
         let (mut wakes, mut batch) = (Wakes::default(), InboxBatch::default());
         for _ in 0..1000 {
-            for slot in [3, 64, 3, 1000, Id::MAIN] {
+            for slot in [3, 64, 3, 1000, SlotId::MAIN] {
                 wakes.insert(slot);
             }
         }

@@ -12,7 +12,7 @@
 //! the lock of such a slot. The number of such a runtime stays taken until the child drops the runtime, and the epochs
 //! continue: no runtime of the child has the same id as one that it has inherited.
 
-use crate::runtime::id::{Id, RuntimeId};
+use crate::runtime::id::{RuntimeId, SlotId};
 use crate::runtime::remote::Remote;
 use crate::runtime::selector::Process;
 use std::io;
@@ -57,7 +57,7 @@ fn find_number(number: u16) -> Option<Arc<Remote>> {
 }
 
 /// Wakes the task that an id refers to, from any thread. Does nothing if the runtime has been dropped.
-pub(crate) fn wake(id: Id) {
+pub(crate) fn wake(id: SlotId) {
     // The lock is not held during the wake, which may make a system call.
     if let Some(remote) = find_number(id.runtime()) {
         remote.wake(id.slot());

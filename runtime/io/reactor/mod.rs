@@ -23,7 +23,7 @@ mod waiters;
 pub(crate) use source::{Direction, Source, Waiter};
 pub(crate) use waiters::WaiterKey;
 
-use crate::runtime::id::{Id, RuntimeId};
+use crate::runtime::id::{RuntimeId, SlotId};
 use crate::runtime::io::interest::Interest;
 use crate::runtime::io::throttle::Throttle;
 use crate::runtime::selector::{Event, READABLE, Selector, WRITABLE};
@@ -60,14 +60,14 @@ pub(crate) struct Reactor {
 #[derive(Default)]
 struct LevelTriggered {
     /// The ids of sources to disarm after the present wait.
-    unwanted: Vec<Id>,
+    unwanted: Vec<SlotId>,
     throttle: Throttle,
 }
 
 impl LevelTriggered {
     /// Returns true if the event is passed on to the waiters, and false if its source has to be muted.
     #[inline(never)]
-    fn passes_on(&mut self, id: Id, source: &Source, event: Event) -> bool {
+    fn passes_on(&mut self, id: SlotId, source: &Source, event: Event) -> bool {
         let awaited = source.awaited();
         if awaited & event.flags() >> CLOSURE != 0 && self.throttle.needs_muting(id, Instant::now()) {
             return false;
@@ -107,7 +107,7 @@ impl Reactor {
         let level = &mut self.level;
         self.selector.wait_for_each(timeout, |event| {
             // Ignore an event for a source that does not exist any more, even if its slot is in use again.
-            let id = Id::from_bits(event.key());
+            let id = SlotId::from_bits(event.key());
             if let Some(source) = find(sources, id)
                 && (is_edge || level.passes_on(id, source, event))
             {
@@ -143,7 +143,11 @@ impl Reactor {
 
     /// Registers a descriptor, for a caller that is about to wait for `direction`, if any. If the descriptor
     /// is ready already, that is reported as an event.
-    pub(crate) fn register(&mut self, fd: BorrowedFd<'_>, direction: Option<Direction>) -> io::Result<Id> {
+    pub(crate) fn register(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        direction: Option<Direction>,
+    ) -> io::Result<SlotId> {
         let armed = match direction {
             _ if self.selector.kind().is_edge() => READINESS,
             Some(direction) => direction.readiness(),
@@ -153,14 +157,14 @@ impl Reactor {
     }
 
     /// Registers one direction of a descriptor whose other direction another runtime watches.
-    pub(crate) fn register_side(&mut self, fd: BorrowedFd<'_>, direction: Direction) -> io::Result<Id> {
+    pub(crate) fn register_side(&mut self, fd: BorrowedFd<'_>, direction: Direction) -> io::Result<SlotId> {
         self.register_armed(fd, direction.readiness())
     }
 
-    fn register_armed(&mut self, fd: BorrowedFd<'_>, armed: u8) -> io::Result<Id> {
+    fn register_armed(&mut self, fd: BorrowedFd<'_>, armed: u8) -> io::Result<SlotId> {
         self.last_generation = self.last_generation.wrapping_add(1);
         let (slot, source) = self.sources.claim();
-        let id = Id::new(self.runtime.number(), self.last_generation, slot);
+        let id = SlotId::new(self.runtime.number(), self.last_generation, slot);
         if let Err(error) = self.selector.register_for(fd, id.bits(), interest(armed)) {
             self.sources.release(slot);
             return Err(error);
@@ -174,7 +178,7 @@ impl Reactor {
     /// Makes the selector watch one more direction. This is needed for level-triggered selectors, and for
     /// edge-triggered ones after another runtime has watched that direction.
     #[cold]
-    fn arm(&mut self, id: Id, direction: Direction) -> io::Result<()> {
+    fn arm(&mut self, id: SlotId, direction: Direction) -> io::Result<()> {
         let Some(source) = find(&mut self.sources, id) else { return Ok(()) };
         let flags = source.flags | direction.readiness() << ARMED;
         self.selector.modify_for(source.fd, id.bits(), interest(flags >> ARMED))?;
@@ -184,7 +188,7 @@ impl Reactor {
 
     /// Makes a level-triggered selector watch only the directions that `but` returns.
     #[cold]
-    fn disarm(&mut self, id: Id, but: fn(&Source) -> u8) -> io::Result<()> {
+    fn disarm(&mut self, id: SlotId, but: fn(&Source) -> u8) -> io::Result<()> {
         let Some(source) = find(&mut self.sources, id) else { return Ok(()) };
         source.flags &= !(READINESS << ARMED) | but(source) << ARMED;
         match self.selector.modify_for(source.fd, id.bits(), interest(source.flags >> ARMED)) {
@@ -196,7 +200,7 @@ impl Reactor {
 
     /// Deregisters a descriptor, which is still open. The caller wakes or drops the wakers of the source that
     /// is returned.
-    pub(crate) fn deregister(&mut self, id: Id) -> Option<Source> {
+    pub(crate) fn deregister(&mut self, id: SlotId) -> Option<Source> {
         let source = self.forget(id)?;
         // This fails if other code has closed the descriptor. Then it is not watched anyway.
         let _ = self.selector.deregister_fd(source.fd);
@@ -204,7 +208,7 @@ impl Reactor {
     }
 
     /// Frees the slot of a source whose descriptor is not watched any more.
-    pub(crate) fn forget(&mut self, id: Id) -> Option<Source> {
+    pub(crate) fn forget(&mut self, id: SlotId) -> Option<Source> {
         let source = std::mem::replace(find(&mut self.sources, id)?, Source::VACANT);
         self.sources.release(id.slot());
         self.level.throttle.forget(id);
@@ -212,14 +216,14 @@ impl Reactor {
     }
 
     /// Records that an operation on a source has succeeded, so that the source is not muted.
-    pub(crate) fn succeeded(&mut self, id: Id) {
+    pub(crate) fn succeeded(&mut self, id: SlotId) {
         self.level.throttle.succeeded(id);
     }
 
     /// Takes the event that has arrived for a direction since the last look. If there is none, tells whether
     /// the waker is in its waiter.
     #[inline(always)]
-    pub(crate) fn look(&mut self, id: Id, direction: Direction, waiter: &Waiter, waker: &Waker) -> Look {
+    pub(crate) fn look(&mut self, id: SlotId, direction: Direction, waiter: &Waiter, waker: &Waker) -> Look {
         let Some(source) = find(&mut self.sources, id) else {
             return Look::Gone;
         };
@@ -238,17 +242,17 @@ impl Reactor {
 
     /// Takes the event that has arrived for a direction since the last look. If there is one, returns whether
     /// data may be left after a short transfer.
-    pub(crate) fn take_event(&mut self, id: Id, direction: Direction) -> Option<bool> {
+    pub(crate) fn take_event(&mut self, id: SlotId, direction: Direction) -> Option<bool> {
         find(&mut self.sources, id)?.take_event(direction)
     }
 
     /// Returns true if the selector watches a direction. An edge-triggered selector always does.
-    pub(crate) fn is_armed(&mut self, id: Id, direction: Direction) -> bool {
+    pub(crate) fn is_armed(&mut self, id: SlotId, direction: Direction) -> bool {
         find(&mut self.sources, id).is_some_and(|source| source.is_armed(direction))
     }
 
     /// Returns true if the peer has closed a direction, or if there is an error to collect.
-    pub(crate) fn is_closed(&mut self, id: Id, direction: Direction) -> bool {
+    pub(crate) fn is_closed(&mut self, id: SlotId, direction: Direction) -> bool {
         find(&mut self.sources, id).is_some_and(|source| source.flags & direction.closure() != 0)
     }
 
@@ -261,7 +265,7 @@ impl Reactor {
     /// waiter even then.
     pub(crate) fn set_waker(
         &mut self,
-        id: Id,
+        id: SlotId,
         direction: Direction,
         waiter: &mut Waiter,
         waker: Waker,
@@ -281,7 +285,7 @@ impl Reactor {
     }
 
     /// Empties all waiters of a direction, so that their tasks look again, although there has been no event.
-    pub(crate) fn wake_all(&mut self, id: Id, direction: Direction, wakers: &mut Vec<Waker>) {
+    pub(crate) fn wake_all(&mut self, id: SlotId, direction: Direction, wakers: &mut Vec<Waker>) {
         let Some(source) = find(&mut self.sources, id) else { return };
         source.waits &= !(direction.readiness() | direction.readiness() << OWN);
         source.waiters(direction).take_all(wakers);
@@ -289,7 +293,7 @@ impl Reactor {
 
     /// Stops watching a direction that another runtime watches from now on, and empties its waiters, so that
     /// their tasks look again. Returns true if a task was waiting.
-    pub(crate) fn give_up(&mut self, id: Id, direction: Direction, wakers: &mut Vec<Waker>) -> bool {
+    pub(crate) fn give_up(&mut self, id: SlotId, direction: Direction, wakers: &mut Vec<Waker>) -> bool {
         let Some(source) = find(&mut self.sources, id) else { return false };
         let is_awaited = source.awaited() & direction.readiness() != 0;
         source.flags &= !(direction.readiness() << ARMED);
@@ -302,7 +306,7 @@ impl Reactor {
     }
 
     /// Removes the waiter of an `async` call. The caller drops the waker that was in it.
-    pub(crate) fn remove_waker(&mut self, id: Id, direction: Direction, key: WaiterKey) -> Option<Waker> {
+    pub(crate) fn remove_waker(&mut self, id: SlotId, direction: Direction, key: WaiterKey) -> Option<Waker> {
         let source = find(&mut self.sources, id)?;
         let (waker, is_last) = source.waiters(direction).remove_waker(key)?;
         if is_last {
@@ -340,7 +344,7 @@ impl Reactor {
 
 /// Returns the source with this id, unless its slot is vacant or has another source by now.
 #[inline]
-fn find(sources: &mut Slots<Source>, id: Id) -> Option<&mut Source> {
+fn find(sources: &mut Slots<Source>, id: SlotId) -> Option<&mut Source> {
     sources.get_mut(id.slot()).filter(|source| source.generation == u32::from(id.generation()))
 }
 
