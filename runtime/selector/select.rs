@@ -31,8 +31,8 @@ pub(crate) struct Select {
     removed_fds: Arc<RemovedFds>,
     /// The keys of the descriptors, by descriptor number.
     keys: Vec<Option<u64>>,
-    read: Set,
-    write: Set,
+    read: FdSet,
+    write: FdSet,
     /// One past the highest descriptor that is in a set, or was: the kernel stops there.
     end: usize,
     /// The descriptor at which the next search begins, so that no descriptor is always the last.
@@ -53,10 +53,10 @@ const BITS: usize = Word::BITS as usize;
 /// A set of descriptors below `SIZE`. It is `fd_set`, whose `FD_SET` does not check the bounds.
 #[derive(Clone, Copy)]
 #[repr(C)]
-struct Set([Word; SIZE / BITS]);
+struct FdSet([Word; SIZE / BITS]);
 
-const _: () = assert!(size_of::<Set>() == size_of::<libc::fd_set>());
-const _: () = assert!(align_of::<Set>() >= align_of::<libc::fd_set>());
+const _: () = assert!(size_of::<FdSet>() == size_of::<libc::fd_set>());
+const _: () = assert!(align_of::<FdSet>() >= align_of::<libc::fd_set>());
 
 impl Select {
     pub(super) fn new() -> io::Result<Select> {
@@ -66,8 +66,8 @@ impl Select {
             notifier_fd,
             removed_fds: Arc::default(),
             keys: vec![None; SIZE],
-            read: Set::EMPTY,
-            write: Set::EMPTY,
+            read: FdSet::EMPTY,
+            write: FdSet::EMPTY,
             end: 0,
             next: 0,
             found: Vec::new(),
@@ -170,7 +170,7 @@ impl Select {
         Ok(())
     }
 
-    fn select(&self, read: &mut Set, write: &mut Set, timeout: Option<Duration>) -> io::Result<i32> {
+    fn select(&self, read: &mut FdSet, write: &mut FdSet, timeout: Option<Duration>) -> io::Result<i32> {
         let timespec = timeout.map(super::timeout::timespec);
         let timespec = timespec.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
         // The kernel reads and writes the bits below `end` in two sets that have the size of `fd_set`, reads
@@ -276,8 +276,8 @@ fn refuse_above(fd: RawFd) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, message))
 }
 
-impl Set {
-    const EMPTY: Set = Set([0; SIZE / BITS]);
+impl FdSet {
+    const EMPTY: FdSet = FdSet([0; SIZE / BITS]);
 
     /// Inserts a descriptor. Panics if it is past the end of the set, as the next two methods do.
     fn insert(&mut self, fd: usize) {
@@ -293,7 +293,7 @@ impl Set {
     }
 
     /// Returns the first descriptor of a range that is in this set or in the other one.
-    fn next_of_either(&self, other: &Set, range: std::ops::Range<usize>) -> Option<usize> {
+    fn next_of_either(&self, other: &FdSet, range: std::ops::Range<usize>) -> Option<usize> {
         let mut fd = range.start;
         while fd < range.end {
             let word = (self.0[fd / BITS] | other.0[fd / BITS]) >> (fd % BITS);
