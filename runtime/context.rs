@@ -55,14 +55,14 @@ pub(crate) struct Context {
 }
 
 /// The runtimes that were made on this thread. Messages and handles find them here while they are not entered.
-type Locals = RefCell<ManuallyDrop<Vec<(RuntimeId, Weak<Context>)>>>;
+type LocalRuntimes = RefCell<ManuallyDrop<Vec<(RuntimeId, Weak<Context>)>>>;
 
 // None of these has a destructor, because the destructors of other thread-locals use them.
 thread_local! {
     static STACK: ManuallyDrop<EnterStack<Context>> = const { ManuallyDrop::new(EnterStack::new()) };
     /// The address of the context on top of `STACK`, or null.
     static ENTERED: Cell<*const Context> = const { Cell::new(ptr::null()) };
-    static LOCALS: Locals = const { RefCell::new(ManuallyDrop::new(Vec::new())) };
+    static LOCALS: LocalRuntimes = const { RefCell::new(ManuallyDrop::new(Vec::new())) };
 }
 
 /// A guard that keeps a runtime entered. When the guard is dropped, the latest runtime that is still entered becomes

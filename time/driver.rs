@@ -46,7 +46,7 @@ pub(crate) struct TimerId {
     key: Key,
 }
 
-type Locals = Vec<(u64, Weak<Driver>)>;
+type LocalDrivers = Vec<(u64, Weak<Driver>)>;
 
 /// A timer that another thread removes from its driver's wheel.
 pub(crate) struct RemoteTimer {
@@ -96,7 +96,7 @@ enum Check {
 thread_local! {
     static CURRENT: RefCell<ManuallyDrop<Option<Rc<Driver>>>> = const { RefCell::new(ManuallyDrop::new(None)) };
     /// The drivers that were created on this thread, for timers that change while their driver is not current.
-    static LOCALS: RefCell<ManuallyDrop<Locals>> = const { RefCell::new(ManuallyDrop::new(Vec::new())) };
+    static LOCALS: RefCell<ManuallyDrop<LocalDrivers>> = const { RefCell::new(ManuallyDrop::new(Vec::new())) };
 }
 
 /// Drops a waker, which may run user code. If that code panics, the panic hook reports the panic, and the panic is
