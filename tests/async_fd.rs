@@ -98,10 +98,10 @@ fn what_cannot_be_waited_for_is_refused_at_once() {
         for file in [eventfd(), epoll] {
             AsyncFd::new(file).unwrap();
         }
-        // It is not closed twice, nor left registered.
+        // The descriptor is neither closed twice nor left registered.
         yield_now().await;
     });
-    // Without a runtime it shows at the first wait.
+    // Without a runtime, the first wait returns the error.
     let fd = AsyncFd::new(File::open("Cargo.toml").unwrap()).unwrap();
     let error = runtime::block_on(async { fd.readable().await.unwrap_err() });
     assert_eq!(error.raw_os_error(), Some(libc::EPERM));
@@ -125,7 +125,7 @@ fn one_descriptor_is_registered_once_and_a_duplicate_again() {
         })
         .await;
         drop((one.unwrap(), other.unwrap()));
-        // Deregistered, it may be registered anew.
+        // Once the first registration has been removed, the descriptor may be registered again.
         drop(first);
         let first = AsyncFd::new(fd.as_fd()).unwrap();
         assert!(first.readable().await.unwrap().ready().is_readable(), "and says what is there already");
@@ -149,7 +149,7 @@ fn nothing_is_ready_before_the_kernel_says_so() {
         let guard = pidfd.readable().await.unwrap();
         assert!(child.try_wait().unwrap().is_some());
         drop(guard);
-        // It stays so: nobody has cleared it.
+        // It stays readable, because no guard has cleared the readiness.
         assert!(poll_once(pidfd.readable()).await.is_some());
     });
 }
@@ -166,7 +166,7 @@ fn a_guard_that_is_cleared_waits_for_the_next_event() {
             assert!(guard.try_io(|fd| take(fd.get_ref())).is_err(), "it would block");
             assert!(poll_once(fd.readable()).await.is_none());
         }
-        // Retained or dropped, it stays ready.
+        // Whether the guard retains the readiness or is dropped, the descriptor stays ready.
         add(fd.get_ref(), 1);
         fd.readable().await.unwrap().retain_ready();
         assert!(poll_once(fd.readable()).await.is_some());
@@ -191,7 +191,7 @@ fn an_event_newer_than_the_guard_outlives_its_clearing() {
         old.clear_ready();
         assert!(poll_once(fd.readable()).await.is_some(), "what is there can be had");
         assert_eq!(take(fd.get_ref()).unwrap(), 1);
-        // Likewise if somebody else has heard of that event already: it will not be reported again.
+        // The same holds if another guard has taken that event already: the selector does not report it again.
         let mut older = fd.readable().await.unwrap();
         let mut same = fd.readable().await.unwrap();
         same.clear_ready();
@@ -212,7 +212,7 @@ fn a_guard_cleared_in_another_runtime_clears_nothing_there() {
         thread::scope(|scope| {
             scope.spawn(|| {
                 runtime::block_on(async {
-                    // It has the same slot there as the guard's descriptor has here.
+                    // Its slot in the other runtime has the same number as the slot of the guard's descriptor here.
                     let other = AsyncFd::new(eventfd()).unwrap();
                     add(other.get_ref(), 1);
                     drop(other.readable().await.unwrap());
@@ -255,7 +255,7 @@ fn sides_are_told_apart_and_cleared_apart() {
 #[cfg_attr(miri, ignore = "its socketpairs always block")]
 fn who_waits_hears_of_the_other_end_going() {
     run(async {
-        // A writer with no room, whose reader goes.
+        // A writer has no room, and its reader is closed.
         let (reader, writer) = pipe();
         let writer = Rc::new(AsyncFd::new(writer).unwrap());
         let write = |mut pipe: &PipeWriter| pipe.write(&[0; 4096]);
@@ -268,7 +268,7 @@ fn who_waits_hears_of_the_other_end_going() {
         assert!(!task.is_finished());
         drop(reader);
         assert_eq!(task.await.unwrap().unwrap_err().kind(), ErrorKind::BrokenPipe);
-        // A reader, whose writer goes.
+        // A reader waits, and its writer is closed.
         let (reader, writer) = pipe();
         let reader = AsyncFd::new(reader).unwrap();
         let read = reader.async_io(Interest::READABLE, |mut pipe| pipe.read(&mut [0]));
@@ -278,7 +278,7 @@ fn who_waits_hears_of_the_other_end_going() {
         })
         .await;
         assert_eq!(count.unwrap(), 0);
-        // A stream, waited for on either side, whose peer goes.
+        // A task waits for either side of a stream, and the peer is closed.
         let (a, b) = unix_pair();
         let a = Rc::new(AsyncFd::new(a).unwrap());
         while a.try_io(Interest::WRITABLE, |mut a| a.write(&[0; 4096])).is_ok() {}
@@ -384,7 +384,8 @@ fn taken_out_it_is_as_it_was() {
         fd
     });
     assert_eq!(runtime.metrics().io_sources, 0);
-    // Made outside, it binds to who waits first, and outlives that.
+    // A descriptor that is made outside of a runtime is registered with the runtime that waits first, and outlives
+    // it.
     let fd = AsyncFd::new(fd).unwrap();
     let waits = || async { poll_once(fd.readable()).await.is_none() };
     assert!(runtime.block_on(waits()));
@@ -434,7 +435,7 @@ fn a_guard_says_what_it_is_of() {
         assert!(shown.contains("READABLE") && shown.contains("AsyncFd"), "{shown}");
         let error = guard.try_io(|_| io::Result::<()>::Err(ErrorKind::WouldBlock.into())).unwrap_err();
         assert_eq!(error.to_string(), "the descriptor was not ready after all");
-        // Another error is the operation's own, and clears nothing.
+        // Another error is returned as the result of the operation, and clears no readiness.
         add(fd.get_ref(), 1);
         let mut guard = fd.readable().await.unwrap();
         let error = guard.try_io(|_| io::Result::<()>::Err(ErrorKind::Other.into())).unwrap().unwrap_err();

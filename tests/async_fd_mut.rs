@@ -1,4 +1,4 @@
-//! `AsyncFd` by exclusive references: guards, and descriptors that are exchanged.
+//! `AsyncFd` by exclusive references: its guards, and descriptors that are exchanged.
 
 mod net_support;
 
@@ -34,7 +34,7 @@ fn guards_have_the_descriptor_for_themselves() {
         let (a, mut b) = unix_pair();
         let mut a = AsyncFd::new(a).unwrap();
         let mut buffer = [0; 8];
-        // By a shared reference inside: cleared as ever.
+        // An operation through a shared reference to the stream clears the readiness as well.
         b.write_all(b"one").unwrap();
         let mut guard: AsyncFdReadyMutGuard<'_, _> = a.readable_mut().await.unwrap();
         assert_eq!(guard.ready(), Ready::READABLE);
@@ -43,7 +43,7 @@ fn guards_have_the_descriptor_for_themselves() {
         assert_eq!(error.to_string(), "the descriptor was not ready after all");
         assert!(format!("{guard:?}").starts_with("AsyncFdReadyMutGuard"));
         assert!(poll_once(a.readable_mut()).await.is_none());
-        // By an exclusive one.
+        // So does one through an exclusive reference.
         b.write_all(b"two").unwrap();
         let mut guard = a.readable_mut().await.unwrap();
         assert_eq!(guard.try_io(|a| a.get_mut().read(&mut buffer)).unwrap().unwrap(), 3);
@@ -55,12 +55,12 @@ fn guards_have_the_descriptor_for_themselves() {
         guard.clear_ready();
         guard.retain_ready();
         assert_eq!(guard.get_ref().as_raw_fd(), guard.get_inner().as_raw_fd());
-        // What is said of an earlier registration does not count for the present one.
+        // A readiness that was recorded for an earlier registration does not count for the present one.
         b.write_all(b"four").unwrap();
         assert!(poll_once(guard.get_mut().readable()).await.is_none(), "it has just been registered");
         guard.clear_ready_matching(Ready::ALL);
         a.readable().await.unwrap().clear_ready();
-        // Writes too, and both.
+        // The same holds for writes, and for both directions.
         assert!(a.writable_mut().await.unwrap().ready().is_writable());
         let either = Interest::READABLE | Interest::WRITABLE;
         let mut guard = a.ready_mut(either).await.unwrap();
@@ -83,7 +83,7 @@ fn by_hand_too_and_whoever_waits_is_woken_when_it_is_taken_out() {
                     polls.set(polls.get() + 1);
                     step += 1;
                     if step == 1 {
-                        // It has left a waker, and takes the descriptor out all the same.
+                        // The poll leaves a waker, and the descriptor can be taken out all the same.
                         assert!(a.poll_write_ready_mut(cx).is_pending());
                         assert!(a.poll_read_ready_mut(cx).is_pending());
                         a.get_mut().set_nonblocking(true).unwrap();
@@ -119,17 +119,17 @@ fn exchanged_it_is_the_new_one_that_counts() {
         let mut buffer = [0; 8];
         let count = fd.async_io(Interest::READABLE, |mut fd| fd.read(&mut buffer)).await.unwrap();
         assert_eq!(&buffer[..count], b"new");
-        // The first is nobody's, and may be registered.
+        // The first descriptor belongs to no `AsyncFd` any more, and may be registered.
         let first = AsyncFd::new(first).unwrap();
         assert!(first.readable().await.unwrap().ready().is_readable());
     });
 }
 
-/// Another stream takes the place of one that is registered, whose number goes to a third, which is
-/// registered as well. Nothing done to the one touches the other.
+/// A registered stream is replaced by another one. Its number then goes to a third stream, which is registered as
+/// well. What is done to one of them must not affect the other.
 #[test]
 fn a_number_that_goes_to_another_is_not_taken_from_it() {
-    // Alone, so that nobody else takes the number.
+    // This runs in a process of its own, so that no other test takes the number.
     in_child("a_number_that_goes_to_another_is_not_taken_from_it", || {
         run(async {
             let (first, _first_peer) = unix_pair();
@@ -138,12 +138,13 @@ fn a_number_that_goes_to_another_is_not_taken_from_it() {
             let (third, mut third_peer) = unix_pair();
             let mut fd = AsyncFd::new(first).unwrap();
             assert!(poll_once(fd.readable()).await.is_none());
-            // Closes the first. The lowest number that is free is the next one's.
+            // This closes the first stream. The next descriptor gets the lowest number that is free, which is its
+            // number.
             *fd.get_mut() = second;
             let stranger = AsyncFd::new(third.try_clone().unwrap()).unwrap();
             assert_eq!(stranger.as_raw_fd(), number);
             assert!(poll_once(stranger.readable()).await.is_none());
-            // Registers anew, deregisters, and closes.
+            // This registers the stream, deregisters it, and closes it.
             assert!(poll_once(fd.readable()).await.is_none());
             fd.get_mut();
             drop(fd);
@@ -173,7 +174,7 @@ fn calls_that_need_it_for_themselves() {
         assert_eq!((count.unwrap(), tries), (5, 2));
         let again = a.try_io_mut(Interest::READABLE, |a| a.read(&mut buffer));
         assert_eq!(again.unwrap_err().kind(), ErrorKind::WouldBlock);
-        // Known not to be ready, it is not called at all.
+        // If the descriptor is known not to be ready, the operation is not called at all.
         assert!(poll_once(a.readable()).await.is_none());
         let called = a.try_io_mut(Interest::READABLE, |_| -> io::Result<()> { panic!("called") });
         if runtime::Handle::current().selector().to_string() == "epoll" {

@@ -1,5 +1,5 @@
-//! The loop on each mechanism that this system has: how it is chosen, and that it sleeps when nothing
-//! happens. All other tests run on each of them too, see `.ci/run`.
+//! The loop on each mechanism of this system: how the mechanism is chosen, and that the loop sleeps when nothing
+//! happens. All other tests run on each mechanism too, see `.ci/run`.
 #![expect(unsafe_code, reason = "close and dup2, behind the back of a descriptor's owner")]
 
 mod net_support;
@@ -71,7 +71,7 @@ fn a_wrong_name_in_the_environment_is_an_error() {
     });
 }
 
-/// Idle connections, and one whose peer has gone without anybody reading that.
+/// There are idle connections, and one whose peer is closed while no task reads.
 #[test]
 fn nothing_happens_and_the_loop_sleeps() {
     const IDLE: usize = 450;
@@ -89,7 +89,8 @@ fn nothing_happens_and_the_loop_sleeps() {
                     .into_iter()
                     .map(|mut end| spawn(async move { end.read(&mut [0; 8]).await }))
                     .collect();
-                // It is registered, was waited for, and is not any more; then its peer goes.
+                // The stream is registered, and a task has waited for it but does so no longer. Then its peer is
+                // closed.
                 let (gone, mut peer) = half_std_pair().unwrap();
                 assert!(poll_once(gone.readable()).await.is_none());
                 peer.write_all(b"unread").unwrap();
@@ -139,7 +140,7 @@ fn a_hang_up_is_still_there_for_who_comes_late() {
     });
 }
 
-/// Deregistered after the close, a descriptor that has a duplicate would stay in epoll's set, and every
+/// If a descriptor that has a duplicate were deregistered after the close, it would stay in epoll's set, and every
 /// byte for the duplicate would turn the loop.
 #[test]
 fn a_descriptor_is_deregistered_before_it_is_closed() {
@@ -164,8 +165,8 @@ fn a_descriptor_is_deregistered_before_it_is_closed() {
     });
 }
 
-/// poll and select notice, and whoever waits has an error; epoll and kqueue do not, and it goes on waiting.
-/// Nothing turns the loop, and everybody else goes on.
+/// poll and select notice the close, and the waiting task gets an error; epoll and kqueue do not, and the task goes
+/// on waiting. Nothing turns the loop, and all other tasks go on.
 #[test]
 fn a_descriptor_that_somebody_closes_turns_no_loop() {
     in_child("a_descriptor_that_somebody_closes_turns_no_loop", || {
@@ -209,7 +210,7 @@ fn a_descriptor_that_somebody_closes_turns_no_loop() {
     });
 }
 
-/// By level nobody watches for one who only tries.
+/// With a level-triggered mechanism, the loop does not watch a direction for a task that only tries.
 #[test]
 fn what_is_tried_now_and_then_gets_ready() {
     on_each(|runtime| {
@@ -219,7 +220,7 @@ fn what_is_tried_now_and_then_gets_ready() {
             let (mut peer, _) = listener.accept().unwrap();
             let mut word = [0; 8];
             for _ in 0..3 {
-                // Fails for sure, and so is believed until something tells otherwise.
+                // This attempt fails, and later ones are not made until an event says that the stream may be ready.
                 assert_eq!(ours.try_read(&mut word).unwrap_err().kind(), ErrorKind::WouldBlock);
                 peer.write_all(b"hello").unwrap();
                 while ours.try_read(&mut word).is_err() {
@@ -276,7 +277,7 @@ fn a_change_of_interest_from_within_a_wake_takes_effect() {
     on_each(|runtime| {
         runtime.block_on(async {
             let (ours, mut peer) = half_std_pair().unwrap();
-            // Fill the way out, so that only reading is possible.
+            // This fills the send buffer, so that only reading is possible.
             while ours.try_write(&[0; 65_536]).is_ok() {}
             for round in 0..20u8 {
                 let (read, ()) = zip(ours.ready(Interest::READABLE), async {
@@ -303,8 +304,8 @@ fn a_change_of_interest_from_within_a_wake_takes_effect() {
     });
 }
 
-/// The set of poll and select lives on the loop's thread: whoever drops a socket elsewhere must get
-/// it out of there before its number comes again.
+/// The set of poll and select belongs to the loop's thread. A thread that drops a socket elsewhere must have it
+/// removed from the set before its number is used again.
 #[test]
 fn a_socket_dropped_elsewhere_makes_room_for_its_number() {
     in_child("a_socket_dropped_elsewhere_makes_room_for_its_number", || {
@@ -330,7 +331,8 @@ fn a_socket_dropped_elsewhere_makes_room_for_its_number() {
                     })
                     .await;
                     assert_eq!((read.unwrap(), byte[0]), (1, round));
-                    // The peer of the first hears of its end although the loop has not turned in between.
+                    // The peer of the first socket sees the end of the stream although the loop has not turned in
+                    // between.
                     assert_eq!(client.read(&mut byte).await.unwrap(), 0);
                 }
             });
@@ -352,7 +354,7 @@ fn select_refuses_what_it_cannot_hold_and_says_so() {
             assert_eq!(error.kind(), ErrorKind::InvalidInput);
             let message = error.to_string();
             assert!(message.contains("1024") && message.contains("poll"), "{message}");
-            // What needs no wait works all the same.
+            // What need not wait works all the same.
             peer.write_all(b"now").unwrap();
             let mut word = [0; 3];
             ours.read_exact(&mut word).await.unwrap();

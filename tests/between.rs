@@ -31,7 +31,7 @@ fn noop() -> Context<'static> {
     Context::from_waker(Waker::noop())
 }
 
-/// Ours, and std's at the other end.
+/// Returns two ends of a connection: the runtime's, and std's.
 fn half_std_pair() -> (TcpStream, std::net::TcpStream) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let other = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -44,7 +44,8 @@ fn two_runtimes() -> [Runtime; 2] {
 
 const MOVES: usize = 100;
 
-/// Two threads, with a runtime each, hand a thing to and fro; each does something with it in a call of its own.
+/// Two threads with a runtime each hand a value back and forth. Each thread uses the value in a call of `block_on` of
+/// its own.
 fn hand_to_and_fro<T: Send + 'static>(thing: T, moves: usize, each: fn(&Runtime, &mut T)) -> T {
     let (to_other, from_one): (Sender<T>, Receiver<T>) = channel();
     let (to_one, from_other): (Sender<T>, Receiver<T>) = channel();
@@ -66,13 +67,13 @@ fn hand_to_and_fro<T: Send + 'static>(thing: T, moves: usize, each: fn(&Runtime,
     thing
 }
 
-/// As [`hand_to_and_fro`], by tasks that are there all the time.
+/// Does what [`hand_to_and_fro`] does, with tasks that exist all the time.
 fn hand_to_and_fro_in_tasks<T: Send + 'static>(
     thing: T,
     moves: usize,
     each: impl AsyncFn(&mut T) + Copy + Send + 'static,
 ) {
-    /// A place for one thing, and who waits for it.
+    /// A place for one value, and the waker of the task that waits for it.
     type Place<T> = Arc<Mutex<(Option<T>, Option<Waker>)>>;
     async fn take<T>(place: &Place<T>) -> T {
         poll_fn(|cx| {
@@ -107,7 +108,7 @@ fn hand_to_and_fro_in_tasks<T: Send + 'static>(
     threads.into_iter().for_each(|thread| thread.join().unwrap());
 }
 
-/// Reads all there is, on a thread of its own.
+/// Reads until the end of the stream, on a thread of its own.
 fn drain(mut other: std::net::TcpStream) -> thread::JoinHandle<usize> {
     thread::spawn(move || io::copy(&mut other, &mut io::sink()).unwrap() as usize)
 }
@@ -140,19 +141,19 @@ fn a_stream_is_written_to_by_two_threads_in_turn() {
     assert_eq!(drained.join().unwrap(), MOVES * LARGE);
 }
 
-/// By the waker that all reads share, and by one of its own.
+/// Waits with the waker that all reads share, and with one of its own. No data comes.
 async fn wait_in_vain(stream: &mut TcpStream, limit: Duration) {
     assert!(timeout(limit, stream.read(&mut [0; 8])).await.is_err());
     assert!(timeout(limit, stream.readable()).await.is_err());
 }
 
-/// As short as it can be: the loop turns once.
+/// Waits for the shortest possible time: the loop turns once.
 async fn wait_for_a_turn(stream: &mut TcpStream) {
     assert!(timeout(Duration::from_nanos(1), stream.read(&mut [0; 8])).await.is_err());
 }
 
-/// Nothing comes: each wait is given up, and leaves its waker. However soon that is, the next wait is no answer to
-/// the loss of the stream.
+/// No data comes: each wait is dropped, and leaves its waker behind. However soon the next wait begins, the loss of
+/// the stream must not end it.
 #[test]
 fn an_idle_stream_is_handed_to_and_fro() {
     let _watchdog = watchdog();
@@ -182,7 +183,7 @@ fn an_idle_stream_is_handed_to_and_fro_by_tasks() {
 
 type Wait = fn(&TcpStream) -> Pin<Box<dyn Future<Output = io::Result<()>> + '_>>;
 
-/// Both wait to the end: one of them is told.
+/// Both tasks wait until the end: one of them gets an error.
 #[test]
 fn two_runtimes_that_wait_for_one_stream_at_once_are_told() {
     let _watchdog = watchdog();
@@ -198,7 +199,7 @@ fn two_runtimes_that_wait_for_one_stream_at_once_are_told() {
             let (stream, tell, read) = (stream.clone(), tell.clone(), reads[index]);
             thread::spawn(move || {
                 let read = runtime::block_on(async {
-                    // Beside others, which delay it.
+                    // Other tasks delay this one.
                     let busy = spawn(async {
                         loop {
                             yield_now().await;
@@ -250,7 +251,7 @@ fn a_sleep_that_is_reset_between_two_calls_wakes_its_task_then() {
         let deadline = shared.reset(duration);
         assert!(runtime.block_on(task).unwrap() >= deadline);
     }
-    // And to a later time.
+    // The same with a later time.
     let shared = Shared::new(Duration::from_millis(1));
     let task = runtime.spawn(shared.wait());
     runtime.block_on(yield_now());
@@ -258,7 +259,7 @@ fn a_sleep_that_is_reset_between_two_calls_wakes_its_task_then() {
     assert!(runtime.block_on(task).unwrap() >= deadline);
 }
 
-/// While the loop waits, while it is busy, and between two calls.
+/// The sleep is reset while the loop waits, while it is busy, and between two calls of `block_on`.
 #[test]
 fn a_sleep_that_is_reset_on_another_thread_wakes_its_task_then() {
     let _watchdog = watchdog();
@@ -296,7 +297,7 @@ fn a_sleep_that_is_reset_on_another_thread_wakes_its_task_then() {
     runtime.block_on(task).unwrap();
 }
 
-/// It is armed where it is polled next.
+/// The sleep is armed in the runtime that polls it next.
 #[test]
 fn a_sleep_goes_from_runtime_to_runtime() {
     let _watchdog = watchdog();
@@ -313,7 +314,7 @@ fn a_sleep_goes_from_runtime_to_runtime() {
     runtimes[1].block_on(&mut armed);
 }
 
-/// Each waiter has a place of its own, and is dropped while the loop does not turn.
+/// Each wait has a waiter of its own, and is dropped while the loop does not turn.
 #[test]
 fn waits_that_are_given_up_between_two_calls_leave_nothing() {
     const WAITS: usize = 60_000;
@@ -340,7 +341,7 @@ fn waits_that_are_given_up_between_two_calls_leave_nothing() {
     });
 }
 
-/// Armed timers, dropped where their driver is not current.
+/// Armed timers are dropped where their driver is not current.
 #[test]
 fn sleeps_that_are_dropped_between_two_calls_or_elsewhere_leave_no_timers() {
     const AT_ONCE: u64 = 1000;
@@ -367,7 +368,7 @@ fn sleeps_that_are_dropped_between_two_calls_or_elsewhere_leave_no_timers() {
             let sleeps = armed(&runtime);
             thread::spawn(move || drop(sleeps)).join().unwrap();
         }
-        // The loop has yet to hear of these.
+        // The loop has not received the messages about these yet.
         runtime.block_on(until(|| live_bytes_of_process() - before <= 4096));
         let turns = runtime.metrics().turns;
         runtime.block_on(sleep(Duration::from_millis(1)));
@@ -412,7 +413,7 @@ fn sockets_that_are_dropped_on_another_thread_between_two_calls_free_their_place
     }
 }
 
-/// Outputs that nobody takes are dropped outside of any task, whichever ran last.
+/// Outputs that no handle takes are dropped outside of any task, whichever task ran last.
 #[test]
 fn what_is_dropped_for_another_thread_is_no_tasks_doing() {
     let _watchdog = watchdog();
@@ -441,7 +442,7 @@ fn what_is_dropped_for_another_thread_is_no_tasks_doing() {
             other.join().unwrap();
         }
         is_over.store(true, SeqCst);
-        // Nor that of one whose handle has gone before.
+        // The same holds for the output of a task whose handle was dropped before.
         let (tell, told) = channel();
         drop(spawn(async move { OnDrop::new(move || tell.send(try_id()).unwrap()) }));
         until(|| told.try_recv().inspect(|seen| assert_eq!(*seen, None)).is_ok()).await;

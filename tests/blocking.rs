@@ -1,5 +1,5 @@
-//! Blocking calls: what becomes of them, how many threads they take, and that nobody waits for them
-//! in vain. And the law that without them there is no thread but one.
+//! Blocking calls: what becomes of them, how many threads they take, and that no task waits for a call that cannot be
+//! made. Also the law that without such calls there is only one thread.
 #![cfg_attr(target_os = "linux", expect(unsafe_code, reason = "setrlimit"))]
 
 mod common;
@@ -20,7 +20,7 @@ fn pool_of(threads: usize) -> Runtime {
     Builder::new_current_thread().max_blocking_threads(threads).build().unwrap()
 }
 
-/// A call that has begun, and does not end before it is let go.
+/// Makes a call that has begun, and does not end until the test lets it.
 fn stuck(runtime: &Runtime) -> (runtime::task::JoinHandle<u32>, Sender<()>) {
     let (release, released): (Sender<()>, Receiver<()>) = channel();
     let (begun, has_begun) = channel();
@@ -94,7 +94,7 @@ fn no_more_threads_are_taken_than_allowed_and_no_call_is_lost() {
 #[test]
 fn calls_that_wait_for_each_other_each_have_a_thread() {
     run(async {
-        // Also if some threads are idle at first, who can take but one call each.
+        // This holds also if some threads are idle at first, each of which can take only one call.
         for count in [3, 8, 4, 16] {
             let barrier = Arc::new(Barrier::new(count));
             let calls: Vec<_> = (0..count)
@@ -129,7 +129,7 @@ fn a_call_may_make_another() {
     });
 }
 
-/// As tokio's programs expect it.
+/// Programs written for tokio expect this.
 #[test]
 fn a_call_finds_its_runtime_and_its_own_id() {
     run(async {
@@ -146,7 +146,7 @@ fn a_call_finds_its_runtime_and_its_own_id() {
             let another = spawn_blocking(task::id);
             let id = another.id();
             assert_eq!(handle.block_on(another).unwrap(), id, "a call made by a call");
-            // One's own runtime comes first, for as long as it is entered.
+            // The runtime that is entered on the thread comes first, for as long as it is entered.
             let inner = runtime::block_on(async { (format!("{:?}", Handle::current()), task::try_id()) });
             assert!(inner.0 != outer && inner.1.is_none());
             assert_eq!(format!("{:?}", Handle::try_current().unwrap()), outer);
@@ -155,7 +155,7 @@ fn a_call_finds_its_runtime_and_its_own_id() {
         });
         let id = call.id();
         assert_eq!(call.await.unwrap(), id);
-        // The thread serves others; and a panic is no way to keep the name.
+        // The thread goes on to serve other calls. A call that panics must not leave its id behind.
         drop(spawn_blocking(|| panic_quietly("with a name")).await.map(|(): ()| ()));
         let call = spawn_blocking(task::id);
         let id = call.id();
@@ -244,7 +244,7 @@ fn shutdown_timeout_waits_just_so_long() {
     assert!(waited < Duration::from_secs(10), "{waited:?}");
     drop((call, release));
 
-    // And no longer than the calls take.
+    // The pool does not wait longer than the calls take.
     let runtime = pool_of(2);
     let done = Arc::new(AtomicUsize::new(0));
     let (begun, has_begun) = channel();
@@ -288,7 +288,7 @@ fn after_the_runtime_a_call_is_cancelled() {
     assert!(run(call).unwrap_err().is_cancelled());
 }
 
-/// A stack for which there is no room: no thread can be started.
+/// There is no room for the stack that is asked for, so no thread can be started.
 #[test]
 #[cfg_attr(miri, ignore = "its threads have no stacks")]
 fn a_call_for_which_there_is_no_thread_is_cancelled_and_says_so() {
@@ -302,17 +302,17 @@ fn a_call_for_which_there_is_no_thread_is_cancelled_and_says_so() {
             assert!(error.is_cancelled(), "{error}");
             assert!(error.to_string().contains("thread"), "{error}");
             assert_eq!(Arc::strong_count(&kept), 1);
-            // A look-up has the same error, as one of io.
+            // A look-up returns the same error, as an `io::Error`.
             assert!(runtime::net::lookup_host("localhost:80").await.is_err());
         }
-        // The loop goes on.
+        // The loop still runs.
         assert_eq!(spawn(async { 7 }).await.unwrap(), 7);
         time::sleep(Duration::from_micros(10)).await;
     });
     runtime.shutdown_timeout(Duration::from_secs(3600));
 }
 
-/// And if one can, and then no more: the calls wait for that one.
+/// One thread can be started, and then no more: the calls wait for that thread.
 #[test]
 #[cfg(target_os = "linux")]
 #[cfg_attr(miri, ignore = "starts a process, and limits its memory")]
@@ -332,7 +332,7 @@ fn where_no_further_thread_can_be_started_calls_go_to_those_there_are() {
                 assert_eq!(call.await.unwrap(), n);
             }
         });
-        // And when there is room again there are more threads.
+        // When there is room again, more threads are started.
         assert!(limited);
         limit_memory(None);
         let barrier = Arc::new(Barrier::new(3));
@@ -348,7 +348,7 @@ fn where_no_further_thread_can_be_started_calls_go_to_those_there_are() {
     });
 }
 
-/// Leaves this process so many bytes of memory more than it has, or as many as it likes.
+/// Limits the memory of this process to `more` bytes above what it has, or lifts the limit.
 #[cfg(target_os = "linux")]
 fn limit_memory(more: Option<usize>) -> bool {
     let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
@@ -381,7 +381,7 @@ fn a_thread_that_just_leaves_loses_no_call() {
     });
 }
 
-/// For ever is a time, too.
+/// `Duration::MAX` means that idle threads never end.
 #[test]
 fn a_thread_may_stay_for_ever() {
     let _watchdog = watchdog();
@@ -396,7 +396,7 @@ fn a_thread_may_stay_for_ever() {
             for round in 0..3 {
                 let call = spawn_blocking(move || (thread::current().id(), round));
                 assert_eq!(call.await.unwrap().1, round);
-                // It is idle by then.
+                // The thread is idle by then.
                 thread::sleep(Duration::from_millis(1));
             }
         });
@@ -418,7 +418,7 @@ fn no_thread_is_started_unless_asked_for() {
                 stream.write_all(b"hello").await.unwrap();
                 listener
             });
-            // Given as text, but it is an address, so that nobody need be asked.
+            // The address is given as text, but it is an address, so no resolver is asked.
             let address = "127.0.0.1:9";
             drop(TcpStream::connect(address).await);
             assert_eq!(runtime::net::lookup_host("[::1]:80").await.unwrap().count(), 1);

@@ -1,5 +1,5 @@
 //! Law: the budget holds for what a task polls with its own waker, and for nothing else. A `block_on` inside of a
-//! poll waits for its own future alone; what runs outside of tasks has nobody to yield to.
+//! poll waits for its own future alone; what runs outside of tasks has no task to yield for.
 #![cfg(not(miri))] // Too many polls for an interpreter.
 
 mod common;
@@ -21,7 +21,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-/// More than any budget.
+/// This is more than any budget.
 const MANY: usize = 1000;
 
 async fn consume(units: usize) {
@@ -30,7 +30,7 @@ async fn consume(units: usize) {
     }
 }
 
-/// Spends what is left of the task's budget, in this poll.
+/// Spends the rest of the task's budget, in this poll.
 fn spend_all() {
     let mut cx = Context::from_waker(Waker::noop());
     while has_budget_remaining() {
@@ -45,7 +45,7 @@ fn a_block_on_inside_of_a_poll_comes_to_its_end() {
         inside();
         spawn(async move { inside() }).await.unwrap();
         Handle::current().spawn(async move { inside() }).await.unwrap();
-        // And with nothing left from the beginning.
+        // The same with no budget left from the beginning.
         spawn(async move {
             spend_all();
             inside();
@@ -93,7 +93,7 @@ fn a_block_on_in_a_drop_comes_to_its_end_when_the_budget_is_spent() {
         })
     };
     run(async {
-        // In a poll; in the drop of an output, of a future that is done, and of one that is aborted.
+        // The call is made in a poll; in the drop of an output, of a finished future, and of an aborted one.
         let held = guard();
         spawn(async move {
             spend_all();
@@ -122,7 +122,7 @@ fn a_block_on_in_a_drop_comes_to_its_end_when_the_budget_is_spent() {
     });
 }
 
-/// Who polls with a waker of its own is somebody else, also within the task.
+/// A future that is polled with a waker of its own counts as another task, also within the task.
 #[test]
 fn who_is_polled_with_another_waker_is_not_made_to_wait_for_the_task() {
     run(async {
@@ -135,7 +135,7 @@ fn who_is_polled_with_another_waker_is_not_made_to_wait_for_the_task() {
             assert_eq!(counting.wakes(), interrupted, "it may go on at once");
             // An operation that spends no budget is not interrupted.
             assert!((0..MANY).all(|_| matches!(poll_proceed(&mut cx), Poll::Ready(_))));
-            // While the task's own poll is put off still, once, and woken.
+            // Meanwhile the task's own poll is still put off, once, and woken.
             poll_fn(|cx| {
                 assert!(pin!(consume_budget()).poll(cx).is_pending());
                 Poll::Ready(())
@@ -149,7 +149,7 @@ fn who_is_polled_with_another_waker_is_not_made_to_wait_for_the_task() {
     });
 }
 
-/// Wakes by another task's waker, which is of the same kind.
+/// The future is polled with the waker of another task, which is of the same kind.
 #[test]
 fn a_waker_of_another_task_is_not_the_tasks_own() {
     run(async {
@@ -164,7 +164,8 @@ fn a_waker_of_another_task_is_not_the_tasks_own() {
     });
 }
 
-/// As groups of futures do. What is always ready gets out to the group, and the group to the task.
+/// Groups of futures poll in this way. A future that is always ready gives the group its turn, and the group the
+/// task.
 #[test]
 fn a_future_with_a_waker_of_its_own_does_not_keep_its_task_from_yielding() {
     struct Child(Waker);
@@ -190,7 +191,7 @@ fn a_future_with_a_waker_of_its_own_does_not_keep_its_task_from_yielding() {
     });
 }
 
-/// A budget that is spent in a task, then what runs next to it in the same turn.
+/// A task spends its budget, and then a hook runs in the same turn.
 #[test]
 fn hooks_have_no_budget() {
     let _watchdog = watchdog();
@@ -226,7 +227,7 @@ fn hooks_have_no_budget() {
     assert!(seen.len() >= 4 * 3 && seen.iter().all(|has_budget| *has_budget), "{seen:?}");
 }
 
-/// A waker that tells what it saw when it was woken, and whether it was dropped.
+/// A waker that records what it saw when it was woken, and whether it was dropped.
 struct Looking(Mutex<Vec<bool>>);
 
 impl Wake for Looking {
@@ -236,7 +237,7 @@ impl Wake for Looking {
     }
 }
 
-/// Timers, sockets and join handles wake it, each in another step of the turn.
+/// Timers, sockets and join handles wake the foreign waker, each in another step of the turn.
 #[test]
 fn foreign_wakers_have_no_budget_when_the_loop_wakes_them() {
     run(async {
@@ -262,7 +263,7 @@ fn foreign_wakers_have_no_budget_when_the_loop_wakes_them() {
     });
 }
 
-/// In the midst of tasks that have spent theirs, and between two turns.
+/// The calls are made among tasks that have spent their budgets, and between two turns.
 #[test]
 fn calls_made_for_other_threads_have_no_budget() {
     run(async {
@@ -277,7 +278,7 @@ fn calls_made_for_other_threads_have_no_budget() {
             });
             until(|| task.is_finished()).await;
             let other = thread::spawn(move || drop(task));
-            // The loop is busy, with polls that leave nothing.
+            // The loop is busy, with polls that leave no budget.
             let seen = poll_fn(|cx| {
                 spend_all();
                 cx.waker().wake_by_ref();
@@ -323,7 +324,7 @@ fn drops_outside_of_tasks_have_no_budget() {
     assert_eq!(*seen.lock().unwrap(), [true, true]);
 }
 
-/// The budget is the task's again when what was polled in between has had its own.
+/// The task has its own budget again after a future that was polled in between has used another one.
 #[test]
 fn a_task_keeps_its_budget_beside_others() {
     run(async {
@@ -342,8 +343,8 @@ fn a_task_keeps_its_budget_beside_others() {
     });
 }
 
-/// A group of futures, which polls each of them with a waker of its own, waits beside something that is always
-/// ready. What the group tries in vain gives nothing back that it has not taken.
+/// A group of futures polls each of them with a waker of its own, and waits beside a future that is always ready. An
+/// attempt of the group that fails must not give back budget that it has not taken.
 #[test]
 fn what_waits_by_another_waker_gives_the_task_no_budget() {
     run(async {

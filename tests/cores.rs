@@ -1,4 +1,4 @@
-//! One runtime on each core: starts, ends, failures, and what goes from one thread to another.
+//! One runtime on each core: starts, ends, failures, and values that go from one thread to another.
 
 mod common;
 
@@ -25,7 +25,7 @@ fn outputs_come_in_the_order_of_the_threads() {
     let _watchdog = watchdog();
     let turn = AtomicUsize::new(4);
     let outputs = PerCore::new().threads(5).run(async |core| {
-        // The last one ends first.
+        // The threads end in the reverse order.
         while turn.load(SeqCst) != core.index() {
             yield_now().await;
         }
@@ -51,12 +51,12 @@ fn futures_stay_on_their_thread_and_borrow_from_the_caller() {
         local.get() + words[core.index()].len()
     });
     assert_eq!(lengths.unwrap(), [8, 8, 8]);
-    // Also as a plain function that gives a future.
+    // A plain function that returns a future is accepted too.
     async fn index(core: Core) -> usize {
         core.index()
     }
     assert_eq!(PerCore::new().threads(2).run(index).unwrap(), [0, 1]);
-    // A closure whose future borrows from it.
+    // So is a closure whose future borrows from it.
     let owned = Box::new([1, 2, 3]);
     let sums = PerCore::new().threads(2).run(async move |_| owned.iter().sum::<i32>());
     assert_eq!(sums.unwrap(), [6, 6]);
@@ -115,7 +115,7 @@ fn the_first_error_ends_all_and_is_given_back() {
     assert!(message.starts_with("thread 1 failed: "), "{message}");
     let error = io::Error::from(error);
     assert_eq!((error.kind(), error.to_string()), (io::ErrorKind::AddrInUse, message));
-    // Where all go well there is none, whatever the error would be.
+    // If every thread succeeds there is no error, whatever its type is.
     let outputs = PerCore::new().threads(2).try_run(async |core| Ok::<_, ()>(core.index()));
     assert_eq!(outputs.unwrap(), [0, 1]);
 }
@@ -202,7 +202,7 @@ fn what_fails_later_is_dropped_and_disturbs_nothing() {
             panic!("a payload's drop");
         }
     }
-    /// Panics when its future is given up.
+    /// A future that panics when it is dropped before its end.
     struct PanicsLate(Arc<AtomicUsize>);
     impl Drop for PanicsLate {
         fn drop(&mut self) {
@@ -244,7 +244,7 @@ fn a_start_that_fails_has_no_effects() {
     let _watchdog = watchdog();
     let called = AtomicUsize::new(0);
     let count = async |_: Core| _ = called.fetch_add(1, SeqCst);
-    // A mechanism that is not there, for all of them.
+    // Each thread gets a mechanism that this system does not have.
     let absent = if cfg!(target_os = "linux") {
         runtime::selector::Kind::Kqueue
     } else {
@@ -258,7 +258,7 @@ fn a_start_that_fails_has_no_effects() {
     assert!(error.is_start());
     assert!(error.to_string().contains("could not be started: "), "{error}");
     assert_eq!(io::Error::from(error).kind(), io::ErrorKind::Unsupported);
-    // More stack than there are addresses.
+    // The stack is larger than the address space.
     let error = PerCore::new().threads(2).stack_size(1 << 60).run(count).unwrap_err();
     assert!(error.is_start() && error.index() == 0, "{error}");
     #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -270,7 +270,7 @@ fn a_start_that_fails_has_no_effects() {
     assert_eq!(called.load(SeqCst), 0);
 }
 
-/// A listener at an address that others listen at, too.
+/// Listens at an address at which other listeners listen too.
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseport(true)?;
@@ -282,7 +282,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 fn each_thread_listens_at_the_same_port_and_all_are_served() {
     const CLIENTS: usize = 64;
     let _watchdog = watchdog();
-    // Held, so that nobody else gets the port; it takes no connection, as it does not listen.
+    // This socket keeps the port from other programs. It gets no connections, because it does not listen.
     let any: SocketAddr = ([127, 0, 0, 1], 0).into();
     let held = TcpSocket::new_v4().unwrap();
     held.set_reuseport(true).unwrap();
@@ -345,7 +345,7 @@ fn a_stream_accepted_on_one_thread_is_served_on_another() {
     let served_by = Arc::new(Mutex::new(Vec::new()));
     let outputs = PerCore::new().threads(3).run(async |core| {
         let Some(listener) = (if core.index() == 0 { listener.lock().unwrap().take() } else { None }) else {
-            // These only serve what they are sent, until that is all.
+            // These threads only serve what is sent to them, until all clients are served.
             let end = || served_by.lock().unwrap().len() == CLIENTS;
             while !end() {
                 time::sleep(Duration::from_millis(1)).await;
@@ -364,7 +364,7 @@ fn a_stream_accepted_on_one_thread_is_served_on_another() {
         });
         for n in 0..CLIENTS {
             let (mut stream, _) = listener.accept().await.unwrap();
-            // It has been waited for here: it moves.
+            // A task has waited for the stream here, so the stream moves to another runtime.
             let mut first = [0; 1];
             stream.read_exact(&mut first).await.unwrap();
             let served_by = served_by.clone();
@@ -420,7 +420,7 @@ fn mistakes_are_named() {
     let error: CoreError =
         PerCore::new().threads(1).run(async |_| panic!("oh")).map(|_: Vec<()>| ()).unwrap_err();
     assert_eq!(format!("{error:?}"), r#"CoreError { index: 0, panic: "oh" }"#);
-    // From a blocking call it may be used.
+    // `PerCore` may be used in a blocking call.
     let outputs = runtime::block_on(async {
         spawn_blocking(|| PerCore::new().threads(2).run(async |core| core.index())).await
     });

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
-/// A number that is different each time, and the same in each run of the program.
+/// Returns a number that is different in each call, and the same in each run of the program.
 fn random(seed: &mut u64) -> u64 {
     *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     *seed >> 33
@@ -42,7 +42,7 @@ fn out_of_descriptors_some_start_and_none_runs() {
 
 #[test]
 fn a_thread_is_pinned_and_its_blocking_calls_are_not() {
-    /// The CPUs that the calling thread may run on, as the system writes them.
+    /// Returns the CPUs that the calling thread may run on, in the system's notation.
     fn allowed() -> String {
         let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
@@ -127,14 +127,14 @@ fn no_thread_and_no_descriptor_is_left_after_a_hundred_failures() {
                 _ => assert_eq!(error.try_into_inner().unwrap(), round),
             }
             assert_eq!(kept.left(), 0, "round {round}");
-            // An idle blocking thread is sent home, and not waited for.
+            // An idle blocking thread is told to end, and is not waited for.
             assert_eq!(process::threads_come_to(threads), threads, "round {round}");
             assert_eq!(process::open_descriptors(), descriptors, "round {round}");
         }
     });
 }
 
-/// Counts what has not been dropped.
+/// Counts the values that have not been dropped.
 #[derive(Clone, Default)]
 struct Count(Arc<AtomicUsize>);
 

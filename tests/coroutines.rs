@@ -1,6 +1,6 @@
-//! Stackful coroutines: a call of `block_on` is suspended in its midst, and ends later, in another order than it
-//! began, or never. So the guards of what is entered end in any order too. No freed runtime is ever entered, and
-//! none is once all have ended.
+//! Stackful coroutines: a call of `block_on` is suspended, and ends later, in another order than it began, or never.
+//! So the guards of entered runtimes are dropped in any order too. No runtime that has been freed may be entered, and
+//! no runtime may be entered once all calls have ended.
 #![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
 #![forbid(unsafe_code)]
 
@@ -68,11 +68,11 @@ fn suspended_call(times: usize) -> Suspended {
     })
 }
 
-/// How a coroutine ends that is suspended for the last time.
+/// What becomes of a coroutine that is suspended for the last time.
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum End {
     Resumed,
-    /// Its stack is unwound.
+    /// The stack of the coroutine is unwound.
     Dropped,
 }
 
@@ -85,7 +85,7 @@ fn end(mut coroutine: Suspended, how: End) {
     drop(coroutine);
 }
 
-/// What belongs to the runtime that is entered.
+/// Makes one of everything that belongs to the runtime that is entered.
 fn things() -> impl Any {
     let mut cx = Context::from_waker(Waker::noop());
     let mut sleep = time::sleep(HOUR);
@@ -93,12 +93,12 @@ fn things() -> impl Any {
     let (one, other) = UnixStream::pair().unwrap();
     assert!(one.poll_read_ready(&mut cx).is_pending());
     let mut task = spawn(pending::<()>());
-    // Refused, if the runtime is being dropped.
+    // The poll is refused if the runtime is being dropped.
     _ = Pin::new(&mut task).poll(&mut cx);
     (sleep, one, other, task, Handle::current().spawn(pending::<()>()))
 }
 
-/// No runtime is entered, and the next one is none the worse for it.
+/// Checks that no runtime is entered, and that the next one works.
 fn assert_none_is_entered() {
     assert!(Handle::try_current().is_err());
     assert!(
@@ -127,7 +127,7 @@ fn a_call_is_suspended_and_ends() {
     }
 }
 
-/// Its guard ends below that of the runtime that is being dropped.
+/// The guard of the call is dropped below that of the runtime that is being dropped.
 #[test]
 fn a_call_ends_in_the_midst_of_the_drop_of_another_runtime() {
     let _watchdog = watchdog();
@@ -140,7 +140,7 @@ fn a_call_ends_in_the_midst_of_the_drop_of_another_runtime() {
             let seen = seen.clone();
             move || {
                 end(coroutine.take().unwrap(), how);
-                // The other one is current still.
+                // The other runtime is still the current one.
                 let current = format!("{:?}", Handle::current());
                 assert_eq!(current.split_once(',').unwrap().0, name.split_once(',').unwrap().0);
                 drop(things());
@@ -154,7 +154,7 @@ fn a_call_ends_in_the_midst_of_the_drop_of_another_runtime() {
     }
 }
 
-/// It goes on there, and ends when the other runtime has gone.
+/// The call goes on while the other runtime is dropped, and ends after that.
 #[test]
 fn a_call_goes_on_in_the_midst_of_the_drop_of_another_runtime() {
     let _watchdog = watchdog();
@@ -173,7 +173,7 @@ fn a_call_goes_on_in_the_midst_of_the_drop_of_another_runtime() {
     }
 }
 
-/// Each of them is dropped by a task of the one before.
+/// Each runtime is dropped by a task of the one before.
 #[test]
 fn a_call_ends_in_the_midst_of_the_drops_of_several_runtimes() {
     let _watchdog = watchdog();
@@ -281,7 +281,7 @@ fn a_task_awaits_on_a_stack_of_its_own() {
     assert_none_is_entered();
 }
 
-/// The runtime is destroyed at the end of the thread, before what is kept of it.
+/// The runtime is destroyed at the end of the thread, before the values that are kept of it.
 #[test]
 fn a_call_that_never_ends_leaves_no_destroyed_runtime_entered() {
     let _watchdog = watchdog();
@@ -300,7 +300,7 @@ fn a_call_that_never_ends_leaves_no_destroyed_runtime_entered() {
     ended.join().unwrap();
 }
 
-/// Its stack is unwound by the destructor of another thread-local, when the one with the runtime has gone.
+/// The stack is unwound by the destructor of another thread-local, after the one with the runtime was destroyed.
 #[test]
 fn a_call_that_is_unwound_after_its_runtime_enters_nothing_that_was_freed() {
     let _watchdog = watchdog();

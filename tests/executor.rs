@@ -37,9 +37,9 @@ fn tasks_run_in_the_order_in_which_they_were_woken_and_each_once() {
         assert!(trace.take().is_empty(), "spawn polls nothing");
         yield_now().await;
         assert_eq!(trace.take(), ["poll a", "poll b", "poll c"]);
-        c.get().wake_by_ref(); // last shall be first…
+        c.get().wake_by_ref(); // the last one comes first…
         a.get().wake_by_ref();
-        c.get().wake(); // …and twice is once
+        c.get().wake(); // …and two wakes are one poll
         a.get().wake();
         yield_now().await;
         assert_eq!(trace.take(), ["poll c", "poll a"]);
@@ -72,8 +72,8 @@ fn a_task_that_wakes_another_twice_in_one_poll_gives_it_one_turn() {
             trace.take(),
             [
                 "poll b", // spawned first
-                "poll a", "wake b", "wake b", // twice in one poll…
-                "poll b", // …is one turn
+                "poll a", "wake b", "wake b", // two wakes in one poll…
+                "poll b", // …are one poll
                 "poll a", "wake b", "wake b", "poll b",
             ]
         );
@@ -212,7 +212,7 @@ fn polls_are_counted_to_the_last() {
         let task = spawn(async { yield_times(3).await });
         task.await.unwrap();
     });
-    // The main future at first, and once more when the task is done; the task four times.
+    // The main future is polled at first, and once more when the task is done; the task is polled four times.
     assert_eq!(runtime.metrics().polls, 2 + 4);
     assert_eq!(runtime.metrics().num_alive_tasks, 0);
     runtime.block_on(ready(()));
@@ -274,7 +274,7 @@ fn the_future_of_block_on_is_polled_first_whatever_an_earlier_one_did() {
                 }
             }));
         }
-        // Woken, with a place behind the ten, and gone before its turn.
+        // The main future is woken, which puts it behind the ten tasks, and it ends before its turn.
         own_waker().await.wake();
     });
     assert_eq!(polls.get(), 0);
@@ -317,7 +317,7 @@ fn a_panic_of_the_main_future_comes_out_and_leaves_the_runtime_usable() {
             runtime.block_on(async {
                 yield_now().await;
                 runtime::time::sleep(std::time::Duration::ZERO).await;
-                // The wake of the round before comes from outside of the loop.
+                // The wake at the end of the round before comes from outside of the loop.
                 until(|| polls.get() == round).await;
                 common::panic_quietly("of main");
             })

@@ -1,6 +1,6 @@
-//! A process that exits in the midst of a runtime: the destructors of thread-locals run, and with them that of
-//! the runtime, while the frames below stay as they are. What another thread-local keeps beyond that finds no
-//! runtime any more.
+//! A process exits while a runtime runs: the destructors of thread-locals run, and with them that of the runtime,
+//! while the stack frames below stay as they are. What another thread-local keeps for longer finds no runtime any
+//! more.
 
 mod common;
 
@@ -29,12 +29,12 @@ thread_local! {
     static RUNTIME: OnceCell<Runtime> = const { OnceCell::new() };
 }
 
-/// Keeps a value until its thread-local is destroyed, after the one with the runtime.
+/// Keeps a value until its thread-local is destroyed, which is after the one with the runtime.
 fn keep(value: impl Any) {
     KEPT.with_borrow_mut(|kept| kept.push(Box::new(value)));
 }
 
-/// Calls `f` when the runtime has been destroyed.
+/// Calls `f` after the runtime has been destroyed.
 fn at_last(f: impl FnOnce() + 'static) {
     keep(OnDrop::new(f));
 }
@@ -43,10 +43,10 @@ fn exit() -> ! {
     std::process::exit(7)
 }
 
-/// For each case in a process of its own, drives the runtime of a thread-local until the process exits by [`exit`].
+/// For each case, drives the runtime of a thread-local in a process of its own, until the process exits by [`exit`].
 fn exits_in<T: Copy + Debug>(build: fn() -> Runtime, cases: &[T], body: impl AsyncFnOnce(T)) {
     let ends = exits_of_children(cases, |case| {
-        // What is used first is destroyed last.
+        // The thread-local that is used first is destroyed last.
         KEPT.with_borrow_mut(Vec::clear);
         RUNTIME.with(|runtime| runtime.get_or_init(build).block_on(body(case)));
     });
@@ -100,7 +100,8 @@ fn no_runtime_is_entered() {
     assert!(Handle::try_current().is_err(), "it has been destroyed");
 }
 
-/// Ours waits to be read, with a timeout, by a shared waker and by one of its own.
+/// Makes a pair of streams. The runtime's waits to be read, with a timeout, with the shared waker and with one of its
+/// own.
 async fn waiting_pair() -> (TcpStream, std::net::TcpStream) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let other = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -246,7 +247,7 @@ fn the_drop_of_an_output_that_nobody_takes_exits() {
     });
 }
 
-/// The loop makes a call for another thread, which drops the output of a task.
+/// The loop makes a call for another thread, which drops the output of a task. That drop exits.
 #[test]
 #[cfg_attr(miri, ignore = "starts a process")]
 fn a_call_for_another_thread_exits() {
@@ -292,7 +293,7 @@ fn a_hook_after_the_sleep_exits() {
     });
 }
 
-/// A waker that exits when it is woken, or when the last one is dropped.
+/// A waker that exits when it is woken, or when its last clone is dropped.
 struct Exiting {
     is_woken: bool,
 }
@@ -333,7 +334,7 @@ fn a_foreign_waker_exits_when_it_is_woken() {
     });
 }
 
-/// The second runtime is in the midst of its end, and entered above the first one.
+/// The second runtime is being dropped, and is entered above the first one.
 #[test]
 #[cfg_attr(miri, ignore = "starts a process")]
 fn a_task_of_a_runtime_that_is_being_dropped_inside_exits() {
@@ -342,7 +343,7 @@ fn a_task_of_a_runtime_that_is_being_dropped_inside_exits() {
         keep(waiting_pair().await);
         let inner = Runtime::new().unwrap();
         let guard = OnDrop::new(|| {
-            // These belong to the inner one.
+            // These belong to the inner runtime.
             keep(spawn(pending::<()>()));
             let mut sleep = time::sleep(HOUR);
             assert!(Pin::new(&mut sleep).poll(&mut noop()).is_pending());
@@ -354,7 +355,7 @@ fn a_task_of_a_runtime_that_is_being_dropped_inside_exits() {
     });
 }
 
-/// One of them is destroyed before, the other after the one that is driven.
+/// One runtime is destroyed before the one that is driven, and the other after it.
 #[test]
 #[cfg_attr(miri, ignore = "starts a process")]
 fn two_more_runtimes_are_left_in_thread_locals() {
@@ -372,7 +373,7 @@ fn two_more_runtimes_are_left_in_thread_locals() {
             let guard = OnDrop::new(|| keep(spawn(pending::<()>())));
             keep(earlier.spawn(async move { drop(guard) }));
         });
-        // In the midst of the drop of a third one.
+        // The exit happens while a third runtime is dropped.
         let inner = Runtime::new().unwrap();
         let guard = OnDrop::new(|| exit());
         drop(inner.spawn(async move { drop(guard) }));
@@ -380,7 +381,7 @@ fn two_more_runtimes_are_left_in_thread_locals() {
     });
 }
 
-/// The runtime's own tasks hold what reaches it, and use it when they are dropped at the exit.
+/// The tasks of the runtime hold handles to it, and use them when they are dropped at the exit.
 #[test]
 #[cfg_attr(miri, ignore = "starts a process")]
 fn what_tasks_do_when_they_are_dropped_at_the_exit_is_as_at_any_other_end() {
@@ -408,7 +409,7 @@ fn what_tasks_do_when_they_are_dropped_at_the_exit_is_as_at_any_other_end() {
     });
 }
 
-/// Another thread wakes, spawns and aborts all the while.
+/// Another thread wakes, spawns and aborts until the exit.
 #[test]
 #[cfg_attr(miri, ignore = "starts a process")]
 fn a_task_exits_while_another_thread_floods_its_runtime() {

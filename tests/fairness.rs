@@ -1,4 +1,4 @@
-//! Law: one task cannot starve the loop. Where it can be, fairness is measured in polls and not in time.
+//! Law: one task cannot starve the loop. Where possible, fairness is measured in polls and not in time.
 
 mod common;
 
@@ -18,7 +18,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-/// Polls between two looks at timers and sockets, in the runtimes below.
+/// The number of polls between two checks of timers and sockets, in the runtimes below.
 const INTERVAL: usize = 61;
 
 fn runtime() -> runtime::Runtime {
@@ -39,8 +39,8 @@ fn spawn_busy(count: usize, each: impl Fn() + 'static) {
     }
 }
 
-/// A look at the outside after at most `INTERVAL` polls, and then a place in the queue behind those
-/// who are in it already; twice, for a round that has just begun.
+/// Returns the maximum number of polls before a task runs: at most `INTERVAL` polls until the loop checks for events,
+/// and then one for each task that is already in the queue. The sum is doubled, for a round that has just begun.
 fn most_polls(tasks: usize) -> usize {
     2 * (INTERVAL + tasks) + 8
 }
@@ -59,7 +59,7 @@ fn a_timer_comes_soon_however_many_tasks_are_busy() {
         let late = Count::default();
         runtime().block_on(async {
             let deadline = std::time::Instant::now() + Duration::from_millis(10);
-            // Armed before the others begin: a round of them may take longer than that.
+            // The timer is armed before the other tasks begin: a round of them may take longer than the timer.
             let timer = spawn(sleep_until(Instant::from_std(deadline)));
             yield_now().await;
             let counted = late.clone();
@@ -112,7 +112,7 @@ fn a_main_future_that_is_always_busy_starves_neither_timers_nor_sockets() {
     });
 }
 
-/// Sends bytes to and fro, and waits for another thread, while something else goes on.
+/// Sends bytes back and forth, and waits for another thread, while other tasks are busy.
 async fn pings_get_through() {
     let (ping, mut pong) = async_pair();
     for _ in 0..50 {
@@ -161,7 +161,7 @@ fn an_interval_of_a_nanosecond_starves_nobody() {
     });
 }
 
-/// How many operations were ready in a row, in one poll of a task.
+/// An operation, of which the test counts how often in a row it is ready in one poll of a task.
 type Operation = Box<dyn FnMut(&mut Context<'_>) -> Poll<()>>;
 
 fn tcp_pair() -> (TcpStream, std::net::TcpStream) {
@@ -170,7 +170,7 @@ fn tcp_pair() -> (TcpStream, std::net::TcpStream) {
     (TcpStream::from_std(listener.accept().unwrap().0).unwrap(), other)
 }
 
-/// A stream that can be read a byte at a time for a long time.
+/// Returns a stream from which single bytes can be read for a long time.
 fn full() -> (TcpStream, std::net::TcpStream) {
     let (stream, mut other) = tcp_pair();
     other.write_all(&[0; 4096]).unwrap();
@@ -185,7 +185,7 @@ fn reading(mut read: impl FnMut(&mut TcpStream, &mut Context<'_>) -> Poll<()> + 
     })
 }
 
-/// Everything that can be ready at once.
+/// Makes one of every operation that can be ready at once.
 async fn operations() -> Vec<(&'static str, Operation)> {
     const TASKS: usize = 300;
     let mut local: Vec<_> = (0..TASKS).map(|_| spawn(async {})).collect();
@@ -257,7 +257,7 @@ fn whatever_is_always_ready_yields_at_times() {
     run(async {
         spawn(async {
             for (name, mut operation) in operations().await {
-                // Those that wait for an event have it once they are registered.
+                // Operations that wait for an event get it after they have been registered.
                 while poll_fn(|cx| Poll::Ready(operation(cx))).await.is_pending() {
                     yield_now().await;
                 }
@@ -273,7 +273,7 @@ fn whatever_is_always_ready_yields_at_times() {
                 })
                 .await;
                 assert_eq!(in_a_row, 0, "{name}: {in_a_row} ready in a row");
-                // It has seen to its being polled again, with a new budget.
+                // The operation has woken the task, which is polled again with a new budget.
                 assert!(poll_fn(|cx| Poll::Ready(operation(cx))).await.is_ready(), "{name}");
             }
         })
@@ -282,8 +282,8 @@ fn whatever_is_always_ready_yields_at_times() {
     });
 }
 
-/// Over loopback and by a path it is decided within the call, so that the usual loop of a client whose
-/// server is not there yet never waits.
+/// Over loopback and for a path, the call itself decides. So the usual loop of a client whose server is not there yet
+/// never waits.
 #[test]
 #[cfg_attr(miri, ignore = "Unix sockets and UDP are beyond Miri")]
 fn who_tries_again_and_again_to_connect_or_bind_lets_others_have_their_turn() {
@@ -311,7 +311,7 @@ fn who_tries_again_and_again_to_connect_or_bind_lets_others_have_their_turn() {
                     yield_now().await;
                 }
             }));
-            // Its own timeout fires as well. A budget of calls takes milliseconds on a busy machine.
+            // The timeout of the loop fires as well. A budget of calls takes milliseconds on a busy machine.
             assert!(timeout(Duration::from_millis(100), retry(what)).await.is_err());
             assert!(others.get() >= 2, "{what}: {} turns of others", others.get());
         });
@@ -341,7 +341,7 @@ fn a_timeout_fires_though_its_future_uses_up_every_budget() {
         };
         spawn(async { timeout(Duration::from_millis(2), greedy).await.unwrap_err() }).await.unwrap();
         assert!(rounds.get() >= 128);
-        // And one whose future is ready whenever it is polled.
+        // The same for a task whose future is ready whenever it is polled.
         let (mut stream, mut other) = tcp_pair();
         let busy = async {
             let mut buffer = [0; 16];
@@ -412,8 +412,8 @@ fn timers_that_are_all_due_at_once_let_others_through() {
         pinging.await.unwrap();
     });
     assert_eq!(fired.get(), TIMERS);
-    // Each turn fires as many as it polls, and those who ping take a part of the polls: so the queue
-    // grows a little, and with it the way of a ping.
+    // Each turn fires as many timers as it polls tasks, and the tasks that ping take a part of the polls: so the
+    // queue grows a little, and with it the time of a ping.
     assert!(worst.get() <= 16 * INTERVAL, "{} of {TIMERS} timers between ping and pong", worst.get());
     assert!(pings.get() >= TIMERS / (16 * INTERVAL));
 }

@@ -1,6 +1,6 @@
-//! Floods from other threads take bounded room: aborts of one task, tasks that are spawned faster than the loop
-//! comes to them. And whoever is made to wait for room never waits for ever: not with a lock that the loop wants,
-//! nor on the runtime's own thread, nor for a loop that does not turn.
+//! Floods from other threads take bounded room: aborts of one task, and tasks that are spawned faster than the loop
+//! runs them. A sender that has to wait for room never waits for ever: not while it holds a lock that the loop wants,
+//! not on the runtime's own thread, and not for a loop that does not turn.
 #![cfg(not(miri))] // Starts processes, and asks malloc.
 
 mod common;
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 #[global_allocator]
 static HEAP: Counting = Counting;
 
-/// What a flood may leave in the inbox and in the tables.
+/// The maximum number of bytes that a flood may leave in the inbox and in the tables.
 const MOST_BYTES: isize = 2 << 20;
 
 /// Floods on a thread of their own until they are told to stop.
@@ -67,7 +67,7 @@ fn aborts_of_one_task_take_the_room_of_one_while_the_loop_does_not_turn() {
     });
 }
 
-/// Also of tasks that have ended, whose slots others have by now: those are not meant.
+/// The flood also aborts tasks that have ended, whose slots other tasks have by now. Those must not be aborted.
 #[test]
 fn aborts_that_come_late_abort_nobody_else() {
     let _watchdog = watchdog();
@@ -79,7 +79,7 @@ fn aborts_that_come_late_abort_nobody_else() {
         }
         let present: Vec<_> = (0..100).map(|_| spawn(yield_times(5))).collect();
         let present_aborts: Vec<_> = present[..50].iter().map(|task| task.abort_handle()).collect();
-        // The stale one first, and last: the latest task of a slot counts.
+        // The stale handle is used first and last: the latest task of a slot counts.
         let flooding = thread::spawn(move || {
             for (stale, meant) in aborts.iter().zip(&present_aborts) {
                 stale.abort();
@@ -100,7 +100,7 @@ fn live_tasks(runtime: &Runtime) -> usize {
     runtime.metrics().num_alive_tasks
 }
 
-/// For a second, by several threads, while the loop turns and is busy besides.
+/// Several threads spawn for a second, while the loop turns and has other work.
 #[test]
 fn a_flood_of_spawns_takes_bounded_room() {
     in_child(|| {
@@ -122,7 +122,7 @@ fn a_flood_of_spawns_takes_bounded_room() {
                 most_bytes = most_bytes.max(live_bytes_of_process() - before);
             }
         });
-        // It does not turn now, and has nobody wait for it long.
+        // The loop does not turn now, and makes no sender wait for long.
         let spawned = stop();
         runtime.block_on(until(|| ran.load(SeqCst) == spawned));
         assert!(most_tasks <= 2000, "{most_tasks} tasks at a time");
@@ -152,7 +152,7 @@ fn a_sender_that_holds_a_lock_which_the_loop_wants_goes_on() {
     sending.join().unwrap();
 }
 
-/// In the midst of its calls, and of drops that they bring about.
+/// The spawns are made in calls, and in drops that the calls cause.
 #[test]
 fn a_call_that_spawns_is_not_made_to_wait_for_itself() {
     let _watchdog = watchdog();
@@ -193,13 +193,13 @@ fn the_runtimes_own_thread_spawns_between_two_calls_without_waiting() {
             let ran = ran.clone();
             drop(handle.spawn(async move { _ = ran.fetch_add(1, SeqCst) }));
         }
-        // A millisecond each would be twenty seconds.
+        // If each spawn waited a millisecond, this would take twenty seconds.
         assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
         runtime.block_on(until(|| ran.load(SeqCst) == TASKS));
     }
 }
 
-/// Neither before the first call, nor between two, nor when the runtime has gone meanwhile.
+/// The thread does not wait before the first call of `block_on`, between two calls, or after the runtime was dropped.
 #[test]
 fn another_thread_does_not_wait_for_a_loop_that_does_not_turn() {
     let _watchdog = watchdog();
@@ -215,14 +215,14 @@ fn another_thread_does_not_wait_for_a_loop_that_does_not_turn() {
         }
     };
     spawn_many();
-    // It takes a part of them.
+    // The loop takes a part of them.
     runtime.block_on(yield_times(10));
     spawn_many();
     drop(runtime);
     spawn_many();
 }
 
-/// The senders that wait for room are told, and get their handles.
+/// The senders that wait for room are woken, and get their handles.
 #[test]
 fn senders_that_wait_for_room_go_on_when_the_runtime_is_dropped() {
     let _watchdog = watchdog();

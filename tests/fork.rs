@@ -1,5 +1,5 @@
-//! fork(2): a child has the same descriptors as its parent, and with them the same epoll instance. What
-//! it does there must change nothing for the parent; and what it cannot do, it is told.
+//! fork(2): a child has the same descriptors as its parent, and with them the same epoll instance. What the child
+//! does must change nothing for the parent, and an operation that it cannot perform returns an error.
 #![cfg(not(miri))] // No fork there.
 #![expect(unsafe_code, reason = "fork, _exit and waitpid, in processes where nothing else happens")]
 
@@ -25,7 +25,7 @@ use std::task::{Context, Waker};
 use std::thread;
 use std::time::Duration;
 
-/// Runs `body` in a child, while the parent waits. What goes wrong there goes wrong here.
+/// Runs `body` in a child, while the parent waits. A failure in the child fails the test in the parent.
 #[track_caller]
 fn forked(body: impl FnOnce()) {
     // SAFETY: nothing else happens in this process, so that no lock is held by another thread.
@@ -38,7 +38,7 @@ fn forked(body: impl FnOnce()) {
     assert_eq!(status_of(child), 0, "the child failed");
 }
 
-/// On every selector, in a process of its own.
+/// Runs `law` on every selector, in a process of its own.
 fn on_each(law: fn(Runtime)) {
     in_child(|| {
         for kind in Kind::available() {
@@ -48,7 +48,7 @@ fn on_each(law: fn(Runtime)) {
     });
 }
 
-/// Ours, which is registered and waits to be read, and std's at the other end.
+/// Makes a pair of streams. The runtime's is registered and waits to be read.
 async fn waiting_pair() -> (TcpStream, std::net::TcpStream) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let other = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -58,7 +58,7 @@ async fn waiting_pair() -> (TcpStream, std::net::TcpStream) {
 }
 
 async fn hears(ours: &mut TcpStream, other: &mut std::net::TcpStream) {
-    // It has to wait, so that the event is needed.
+    // The read has to wait, so that the event is needed.
     assert!(poll_once(ours.read(&mut [0; 8])).await.is_none());
     other.write_all(b"hello").unwrap();
     assert_eq!(ours.read(&mut [0; 8]).await.unwrap(), 5);
@@ -70,7 +70,7 @@ fn what_a_child_drops_the_parent_still_hears_of() {
         let mut runtime = Some(runtime);
         let (ours, mut other) = runtime.as_ref().unwrap().block_on(waiting_pair());
         let mut ours = Some(ours);
-        // Away from the loop; the runtime and what it has; and the runtime first.
+        // The child drops the stream outside of the loop; the runtime and the stream; and the runtime first.
         forked(|| drop(ours.take()));
         forked(|| {
             drop(ours.take());
@@ -82,7 +82,7 @@ fn what_a_child_drops_the_parent_still_hears_of() {
         });
         let mut ours = ours.unwrap();
         runtime.as_ref().unwrap().block_on(hears(&mut ours, &mut other));
-        // And in the midst of the loop.
+        // The same while the loop runs.
         runtime.as_ref().unwrap().block_on(async {
             let (mut more, mut another) = waiting_pair().await;
             let mut dropped = Some(more);
@@ -114,7 +114,7 @@ fn a_child_that_goes_on_with_its_parents_loop_is_told() {
             assert_eq!(ours.read(&mut [0; 6]).await.unwrap(), 6, "not stolen");
             hears(&mut ours, &mut other).await;
         });
-        // A child of a task returns to the loop.
+        // In the child, the task returns to the loop.
         runtime.block_on(async {
             forked(|| {
                 let _watchdog = watchdog();
@@ -143,7 +143,7 @@ fn a_child_may_have_a_runtime_of_its_own() {
                 server.read_exact(&mut [0; 4]).await.unwrap();
                 time::sleep(Duration::from_micros(100)).await;
                 assert_eq!(runtime::task::spawn_blocking(|| 7).await.unwrap(), 7);
-                // What came with it goes over to the new one.
+                // What was stored with the old descriptor works with the new one.
                 hears(&mut ours, &mut other).await;
                 other.write_all(b"for the parent").unwrap();
             });
@@ -181,7 +181,7 @@ fn a_selector_by_itself_is_its_makers() {
     });
 }
 
-/// The threads that make blocking calls are not there, nor is anybody who would take what is sent to the loop.
+/// Neither the threads that make blocking calls nor any receiver of messages to the loop exist in the child.
 #[test]
 fn a_child_waits_for_nobody_who_stayed_with_its_parent() {
     on_each(|runtime| {
@@ -220,7 +220,7 @@ fn a_child_waits_for_nobody_who_stayed_with_its_parent() {
     });
 }
 
-/// A set that was made before is used as it would have been without a fork.
+/// A set that was made before the fork is used as it would have been without one.
 #[test]
 fn a_child_starts_the_tasks_that_it_has_inherited() {
     on_each(|runtime| {
@@ -239,11 +239,11 @@ fn a_child_starts_the_tasks_that_it_has_inherited() {
     });
 }
 
-/// Forks while other threads are in the midst of whatever they may do to a runtime.
+/// Forks while other threads use a runtime in many ways.
 ///
-/// The child has their locks, as they held them, and not the threads. Nothing of it may be waited for, be it by
-/// a new runtime or by what the child drops of its parent's. It has twenty seconds for that, and prints nothing,
-/// for std's lock of the standard streams may be one of those.
+/// The child inherits their locks, in the state in which the threads held them, and not the threads. It must not wait
+/// for any of those locks, whether in a new runtime or in a drop of what it has inherited. It has twenty seconds for
+/// that, and prints nothing, since std's lock of the standard streams may be one of those locks.
 #[test]
 fn a_child_waits_for_no_lock_of_a_thread_that_it_does_not_have() {
     const FORKS: usize = 150;
@@ -279,7 +279,7 @@ fn a_child_waits_for_no_lock_of_a_thread_that_it_does_not_have() {
             if status != 0 || forks == FORKS {
                 break (status != 0).then_some(status);
             }
-            // What the others have sent.
+            // These are the messages of the other threads.
             runtime.block_on(yield_times(8));
             drop(runtime.block_on(poll_once(end.read(&mut [0; 8]))));
         };
@@ -293,7 +293,7 @@ fn a_child_waits_for_no_lock_of_a_thread_that_it_does_not_have() {
 
 type Work = Box<dyn FnMut() + Send>;
 
-/// What other threads do to a runtime, and with their own.
+/// Starts threads that use the runtime, and runtimes of their own.
 fn busy_threads(runtime: &Runtime, mut stream: DuplexStream) -> [Work; 4] {
     let waker = runtime.block_on(own_waker());
     let [handle, other] = [(); 2].map(|()| runtime.handle().clone());
@@ -305,7 +305,7 @@ fn busy_threads(runtime: &Runtime, mut stream: DuplexStream) -> [Work; 4] {
         }),
         Box::new(move || {
             waker.wake_by_ref();
-            // No more than the loop comes to.
+            // The threads send no more than the loop takes.
             if sent.load(Relaxed) < 1000 {
                 sent.fetch_add(1, Relaxed);
                 let sent = sent.clone();
@@ -329,8 +329,8 @@ fn busy_threads(runtime: &Runtime, mut stream: DuplexStream) -> [Work; 4] {
     ]
 }
 
-/// Whether the other threads are at work; none when they are to end. While a child is waited for they rest,
-/// so that it has a processor.
+/// Says whether the other threads are at work, and is `None` when they are to end. They pause while the parent waits
+/// for a child, so that the child has a processor.
 #[derive(Clone)]
 struct Phase(Arc<(Mutex<Option<bool>>, Condvar)>);
 
@@ -361,12 +361,12 @@ impl Phase {
     }
 }
 
-/// What a child has of its parent's, besides the runtime: each of them is of use to another thread as well.
+/// What a child inherits from its parent, besides the runtime: another thread uses each of these as well.
 struct Inherited {
     handle: Handle,
     waker: Waker,
     local: JoinHandle<()>,
-    /// They are on their way, and nobody takes them further in the child.
+    /// The messages are on their way, and in the child no thread delivers them.
     sent: JoinHandle<()>,
     called: JoinHandle<()>,
     stream: TcpStream,
@@ -389,7 +389,7 @@ impl Inherited {
         }
     }
 
-    /// In the child.
+    /// Uses everything, in the child.
     fn uses(self) {
         let Inherited { handle, waker, local, sent, called, mut stream, mut other } = self;
         waker.wake();
@@ -423,7 +423,7 @@ fn uses_a_runtime_of_its_own() {
     });
 }
 
-/// How a child has ended.
+/// Returns the status with which a child has ended.
 fn status_of(child: libc::pid_t) -> i32 {
     assert!(child > 0, "{}", io::Error::last_os_error());
     let mut status = 0;

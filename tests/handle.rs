@@ -1,4 +1,4 @@
-//! Handles: reaching a runtime from any thread, and finding the one that is entered.
+//! Handles: using a runtime from any thread, and finding the one that is entered.
 
 mod common;
 
@@ -84,7 +84,7 @@ fn block_on_from_another_thread() {
     let opened = gate.wait();
     let other = thread::spawn(move || {
         assert_eq!(handle.block_on(async { thread::current().id() }), home);
-        // The clock, timers and tasks there.
+        // These are the clock, the timers and the tasks of that runtime.
         let slept = handle.block_on(async {
             let start = time::Instant::now();
             time::sleep(Duration::from_secs(3600)).await;
@@ -165,7 +165,8 @@ fn a_task_is_aborted_by_its_handle_from_anywhere() {
     });
 }
 
-/// The handle of a task that has been joined, and of one that a runtime refuses as it is dropped, name no slot.
+/// The handle of a task that has been joined, and that of a task which a runtime refuses while it is dropped, refer
+/// to no slot.
 #[test]
 fn a_task_that_has_no_slot_is_aborted_on_another_thread() {
     let _watchdog = watchdog();
@@ -231,7 +232,7 @@ fn a_handle_keeps_nothing_alive() {
 #[test]
 fn many_wait_for_one_task_by_turns() {
     run(async {
-        // The join handle goes from thread to thread, and is polled once on each.
+        // The join handle goes from thread to thread, and each thread polls it once.
         let gate = Gate::default();
         let mut task = Handle::current().spawn(gate.wait());
         let polls = Count::default();
@@ -256,7 +257,7 @@ fn many_wait_for_one_task_by_turns() {
     });
 }
 
-/// Asked from another thread, while the result is on its way.
+/// Another thread polls the join handle while the result is on its way.
 #[test]
 fn the_next_poll_after_a_task_has_finished_is_ready() {
     let _watchdog = watchdog();
@@ -307,7 +308,7 @@ fn a_task_has_its_id_also_while_it_is_dropped() {
             assert!(task.await.unwrap_err().is_cancelled());
             assert_eq!(ids.recv().unwrap(), Some(id));
         }
-        // Within another task, which then has its own again.
+        // The handle is awaited in another task, which then has its own id again.
         let task = spawn(async {
             drop(set);
             runtime::task::id()

@@ -1,4 +1,5 @@
-//! What the builder has called: by blocking threads when they begin and end, by the loop around its sleep.
+//! The hooks of the builder: blocking threads call them when they begin and end, and the loop calls them around its
+//! sleep.
 
 mod common;
 
@@ -60,7 +61,7 @@ fn a_shutdown_waits_until_the_last_hook_has_been_called() {
         .thread_keep_alive(Duration::ZERO)
         .on_thread_stop(move || {
             begun.lock().unwrap().send(()).unwrap();
-            // One who does not wait is gone by then.
+            // A hook that does not wait has returned by then.
             thread::sleep(Duration::from_millis(50));
             counted.fetch_add(1, SeqCst);
         })
@@ -72,7 +73,7 @@ fn a_shutdown_waits_until_the_last_hook_has_been_called() {
     assert_eq!(stopped.load(SeqCst), 1);
 }
 
-/// It is no thread that could make the call.
+/// The thread that runs its last hook cannot make the call.
 #[test]
 fn a_call_does_not_wait_for_a_thread_that_calls_its_last_hook() {
     let _watchdog = watchdog();
@@ -133,7 +134,7 @@ fn the_loop_calls_before_and_after_it_sleeps_and_not_while_it_works() {
         assert_eq!(parks, unparks);
         assert!(parks >= n, "{parks}");
     }
-    // A clock that stands still is moved by the loop, which sleeps for that as well.
+    // The loop moves a paused clock, and sleeps for that as well.
     let paused =
         Builder::new_current_thread().start_paused(true).on_thread_park(add(&parked)).build().unwrap();
     let before = counts().0;
@@ -150,7 +151,7 @@ fn what_is_spawned_and_woken_before_the_sleep_runs_instead() {
         let (handle, ran) = (handle.clone(), ran.clone());
         move || {
             if spawned.fetch_add(1, SeqCst) < 3 {
-                // At home, without a letter to oneself…
+                // On the runtime's own thread, without a message to itself…
                 let ran = ran.clone();
                 drop(runtime::spawn(async move { _ = ran.fetch_add(1, SeqCst) }));
             } else if let Some(handle) = handle.lock().unwrap().take() {
@@ -166,7 +167,7 @@ fn what_is_spawned_and_woken_before_the_sleep_runs_instead() {
         if ran.load(SeqCst) == 4 {
             return std::task::Poll::Ready(());
         }
-        // Looks again whenever the loop is about to sleep for long: there is nothing else to do.
+        // This future is polled whenever the loop is about to sleep for long, since nothing else is left to do.
         let waker = cx.waker().clone();
         drop(runtime::spawn(async move {
             yield_now().await;
@@ -177,7 +178,7 @@ fn what_is_spawned_and_woken_before_the_sleep_runs_instead() {
     }));
 }
 
-/// There is neither a timer nor another thread that would end such a sleep.
+/// Neither a timer nor another thread would end such a sleep.
 #[test]
 fn a_loop_does_not_sleep_over_what_its_hook_has_brought_forth() {
     let _watchdog = watchdog();
@@ -186,7 +187,7 @@ fn a_loop_does_not_sleep_over_what_its_hook_has_brought_forth() {
         let (opened, calls) = (gate.wait(), Counter::default());
         let hook = move || {
             if calls.fetch_add(1, SeqCst) == 0 {
-                // What waits is woken by a task, or by the hook itself.
+                // A waiting task is woken by another task, or by the hook itself.
                 let gate = gate.clone();
                 match is_spawned {
                     true => drop(runtime::spawn(async move { gate.open() })),
@@ -210,7 +211,7 @@ fn a_timer_that_is_armed_before_the_sleep_is_not_late_by_the_time_since_the_last
         let (armed, waits) = (armed.clone(), waits.clone());
         move || {
             if let Some(waker) = waits.lock().unwrap().take() {
-                // A hook may do other work that takes long.
+                // A hook may also do other work that takes long.
                 thread::sleep(Duration::from_millis(700));
                 let mut sleep = Box::pin(time::sleep(LENGTH));
                 assert!(sleep.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
@@ -229,7 +230,7 @@ fn a_timer_that_is_armed_before_the_sleep_is_not_late_by_the_time_since_the_last
     assert!(late < Duration::from_millis(500), "late by {late:?}");
 }
 
-/// A program that hands out work whenever the loop has none would otherwise never hear of its sockets.
+/// If the loop did not look at its sockets, a program whose hook spawns a task before each sleep would get no event.
 #[test]
 fn sockets_are_heard_of_though_the_hook_brings_forth_work_each_time() {
     let _watchdog = watchdog();
@@ -247,7 +248,7 @@ fn sockets_are_heard_of_though_the_hook_brings_forth_work_each_time() {
     });
 }
 
-/// Who counts how many loops rest adds one before and takes one off behind.
+/// A program that counts the sleeping loops adds one before the sleep and subtracts one after it.
 #[test]
 fn each_call_before_the_sleep_has_one_behind_though_there_is_none() {
     let _watchdog = watchdog();
@@ -269,7 +270,7 @@ fn each_call_before_the_sleep_has_one_behind_though_there_is_none() {
     }
 }
 
-/// The events are taken from the kernel by then, and do not come again.
+/// By then the events have been taken from the kernel, which does not report them again.
 #[test]
 fn a_panic_behind_the_sleep_keeps_nobody_from_being_woken() {
     #[derive(Default)]

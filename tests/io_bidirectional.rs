@@ -30,7 +30,7 @@ struct Proxied<S> {
 }
 
 impl<S> Proxied<S> {
-    /// The proxy fails by its timeout, not before and hardly after so much time.
+    /// Waits until the proxy fails with its timeout, which happens `after` the start: not earlier, and hardly later.
     async fn times_out(self, start: Instant, after: Duration) {
         let error = self.copying.await.unwrap().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TimedOut);
@@ -77,7 +77,7 @@ async fn send(to: &mut (impl AsyncWrite + Unpin), from: &mut (impl AsyncRead + U
     assert_eq!(got, word);
 }
 
-/// A download of a byte every 50 seconds, whose client is silent, and then nothing.
+/// A download has a byte every 50 seconds, and its client sends nothing. Then the download stops.
 async fn a_silent_client_is_served<S: AsyncRead + AsyncWrite + Unpin>(mut proxied: Proxied<S>) {
     let mut start = Instant::now();
     for _ in 0..5 {
@@ -85,7 +85,7 @@ async fn a_silent_client_is_served<S: AsyncRead + AsyncWrite + Unpin>(mut proxie
         start = Instant::now();
         send(&mut proxied.server, &mut proxied.client, b"x").await;
     }
-    // Likewise in the other direction.
+    // The same in the other direction.
     for _ in 0..5 {
         sleep(50 * SECOND).await;
         start = Instant::now();
@@ -95,7 +95,7 @@ async fn a_silent_client_is_served<S: AsyncRead + AsyncWrite + Unpin>(mut proxie
     proxied.times_out(start, MINUTE).await;
 }
 
-/// The client has said all it wants to say. The answer takes its time, and does not come to an end.
+/// The client has sent all it has. The answer is slow and does not end.
 async fn a_half_closed_connection_is_served<S: AsyncRead + AsyncWrite + Unpin>(mut proxied: Proxied<S>) {
     send(&mut proxied.client, &mut proxied.server, b"question").await;
     proxied.client.close().await.unwrap();
@@ -109,7 +109,7 @@ async fn a_half_closed_connection_is_served<S: AsyncRead + AsyncWrite + Unpin>(m
     proxied.times_out(start, MINUTE).await;
 }
 
-/// A server that takes nothing: it is full on the way, and nothing moves any more.
+/// The server reads nothing: all buffers on the way are full, and nothing moves any more.
 async fn a_connection_that_is_stuck_ends<S: AsyncWrite + AsyncRead + Unpin + 'static>(proxied: Proxied<S>) {
     let Proxied { mut client, server, progress, copying } = proxied;
     let start = Instant::now();
@@ -172,7 +172,7 @@ fn a_connection_whose_peer_takes_nothing_is_idle() {
 fn bytes_that_are_only_read_count_as_well() {
     run(async {
         time::pause();
-        // The far side never takes anything. What comes from the client still fits into the buffer of the copy.
+        // The server never reads. What the client sends still fits into the buffer of the copy.
         let (mut client, mut near) = duplex(64);
         let (mut far, _server) = duplex(1);
         let copying = spawn(async move { a_minute().copy(&mut near, &mut far).await });
@@ -200,7 +200,7 @@ fn a_copy_that_comes_to_its_end_leaves_no_timer_behind() {
         assert_eq!(copying.await.unwrap().unwrap(), (8, 6));
         assert_eq!((progress.a_to_b(), progress.b_to_a()), (8, 6));
         assert!(start.elapsed() < SECOND);
-        // A timeout of any length, and none, are no limit.
+        // A very long timeout means the same as none.
         for timeout in [None, Some(Duration::MAX)] {
             let proxied = by_duplex(BidirectionalOptions::new().idle_timeout(timeout));
             sleep(1000 * MINUTE).await;
@@ -209,8 +209,8 @@ fn a_copy_that_comes_to_its_end_leaves_no_timer_behind() {
     });
 }
 
-/// A task holds up the loop for longer than the timeout, while bytes come. Nobody has looked for them yet when the copy
-/// is polled next.
+/// A task holds up the loop for longer than the timeout, while bytes arrive. The loop has not asked the kernel for
+/// them yet when the copy is polled next.
 #[test]
 fn bytes_that_came_while_the_loop_was_held_up_are_no_idle_time() {
     run(async {
@@ -232,7 +232,7 @@ fn bytes_that_came_while_the_loop_was_held_up_are_no_idle_time() {
             client.close().await.unwrap();
             server.write_all(b"answer").await.unwrap();
             server.close().await.unwrap();
-            // The clock jumps in the first poll, within this poll of the task.
+            // The clock jumps in the first poll of this future, while the task is polled.
             let mut jump = std::pin::pin!(time::advance(2 * MINUTE));
             poll_fn(|cx| {
                 assert!(jump.as_mut().poll(cx).is_pending());
@@ -248,7 +248,7 @@ fn bytes_that_came_while_the_loop_was_held_up_are_no_idle_time() {
     });
 }
 
-/// The task of the copy has no budget left when the timer has fired: the streams have not been asked.
+/// The task of the copy has no budget left when the timer has fired, so the copy has not tried the streams.
 #[test]
 fn a_copy_without_budget_is_not_idle() {
     run(async {
@@ -290,14 +290,14 @@ fn counts_outlive_an_error() {
             let Proxied { mut client, mut server, progress, copying } = proxied;
             send(&mut client, &mut server, b"question").await;
             send(&mut server, &mut client, b"a part").await;
-            // They can be read while the copy runs.
+            // The counts can be read while the copy runs.
             until(|| (progress.a_to_b(), progress.b_to_a()) == (8, 6)).await;
-            // Unread bytes make a reset of it.
+            // Because of the unread bytes, the close resets the connection.
             server.write_all(b"unread").await.unwrap();
             until(|| progress.b_to_a() == 12).await;
             drop(client);
             let error = loop {
-                // The reset is seen when there is something to write, at the latest.
+                // The proxy sees the reset when it has something to write, at the latest.
                 _ = server.write_all(b"more").await;
                 yield_now().await;
                 if copying.is_finished() {

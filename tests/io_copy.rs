@@ -1,4 +1,4 @@
-//! Copies between any reader and any writer: what they promise of ends, errors and budgets.
+//! Copies between any reader and any writer: what they promise about ends, errors and budgets.
 
 mod net_support;
 
@@ -16,8 +16,8 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-/// Bytes that show when one is missing or in the wrong place. Doubled, since one by one they take
-/// longer than all that is done with them.
+/// Returns bytes that show if one is missing or in the wrong place. They are doubled until there are enough, because
+/// one by one they would take longer than the test.
 fn pattern(length: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(length);
     bytes.extend((0..251).take(length));
@@ -27,7 +27,7 @@ fn pattern(length: usize) -> Vec<u8> {
     bytes
 }
 
-/// Reads or writes that are always ready, and count.
+/// A reader or writer that is always ready, and counts its operations.
 #[derive(Clone, Default)]
 struct Endless(Rc<Cell<usize>>);
 
@@ -105,23 +105,23 @@ fn what_a_writer_holds_back_is_flushed_while_nothing_comes() {
     .unwrap();
 }
 
-/// A connection that takes nothing before so many pieces have been read from it, as with the windows of HTTP/2
-/// or a handshake of TLS. Clones are the same connection.
+/// A connection that accepts nothing before a number of pieces has been read from it, as with the windows of HTTP/2
+/// or the handshake of TLS. Clones are the same connection.
 #[derive(Clone)]
 struct Granting(Rc<RefCell<Grant>>);
 
 struct Grant {
     pieces: Vec<io::Result<&'static [u8]>>,
-    /// Pieces that have yet to be read before it can be written to.
+    /// The number of pieces that have yet to be read before it can be written to.
     missing: usize,
-    /// Calls of `poll_read`. Every third is pending.
+    /// The number of calls of `poll_read`. Every third one is pending.
     reads: usize,
     writer: Option<Waker>,
     written: Vec<u8>,
 }
 
 impl Granting {
-    /// The pieces come in their order; behind them is the end.
+    /// Makes a connection that returns the pieces in order, and then the end.
     fn new<const N: usize>(missing: usize, mut pieces: [io::Result<&'static [u8]>; N]) -> Granting {
         pieces.reverse();
         let pieces = pieces.into();
@@ -180,7 +180,7 @@ impl AsyncWrite for Granting {
     }
 }
 
-/// The output of what needs nothing from outside, so that it is there soon or never.
+/// Returns the output of a future that needs no events, so that it is ready soon or never.
 async fn soon<T: 'static>(future: impl Future<Output = T> + 'static) -> T {
     let task = spawn(future);
     for _ in 0..100 {
@@ -219,7 +219,7 @@ fn a_copy_reads_no_more_than_its_buffer_holds() {
         for _ in 0..100 {
             yield_now().await;
         }
-        // It has filled the buffer at once.
+        // The copy has filled its buffer with one read.
         assert_eq!(source.0.get(), 1);
         copying.abort();
     });

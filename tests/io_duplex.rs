@@ -1,4 +1,4 @@
-//! Streams within the process: `duplex`, `simplex`, and what is put together of streams: `split`, `join`.
+//! Streams within the process: `duplex` and `simplex`, and the combinators `split` and `join`.
 
 mod net_support;
 
@@ -62,7 +62,7 @@ fn a_stream_of_no_room_is_refused() {
 fn an_end_that_is_gone_is_told_from_one_that_has_closed() {
     run(async {
         let mut byte = [0];
-        // Closed: its data and its end are read, and it may be written to.
+        // When the other end is closed, its data and its end can be read, and it can still be written to.
         let (mut a, mut b) = duplex(64);
         a.write_all(b"last").await?;
         a.close().await?;
@@ -72,7 +72,7 @@ fn an_end_that_is_gone_is_told_from_one_that_has_closed() {
         b.read_to_string(&mut text).await?;
         assert_eq!((text.as_str(), b.read(&mut byte).await?), ("last", 0));
         b.write_all(b"answer").await?;
-        // Gone: likewise, and a write fails.
+        // When the other end is dropped, the same can be read, and a write fails.
         drop(b);
         text.clear();
         assert_eq!(a.read_to_string(&mut text).await?, 6);
@@ -226,7 +226,7 @@ fn one_that_is_always_ready_lets_others_have_their_turn() {
     });
 }
 
-/// A waker that uses an end of the stream, and drops it, as soon as it is woken or dropped itself.
+/// A waker that uses an end of the stream and drops it, as soon as it is woken or dropped itself.
 struct Reentrant(Arc<Mutex<Option<DuplexStream>>>);
 
 impl Reentrant {
@@ -347,7 +347,7 @@ fn a_simplex_ends_with_either_half() {
         assert_eq!(written.unwrap_err().kind(), ErrorKind::BrokenPipe);
         writer.close().await?;
 
-        // And one that waits hears of it.
+        // A write that waits gets the same error.
         let (mut reader, writer) = simplex(8);
         let reading = spawn(async move { reader.read(&mut [0; 8]).await });
         yield_now().await;
@@ -382,7 +382,7 @@ fn a_simplex_put_together_again_has_not_ended() {
     .unwrap();
 }
 
-/// In the midst of a poll of the other half, which has the stream.
+/// The waker is dropped while the other half, which owns the stream, is polled.
 #[test]
 fn a_waker_may_drop_the_half_of_a_simplex_that_it_waits_for() {
     struct DropOnWake(Mutex<Option<ReadHalf<SimplexStream>>>);

@@ -1,6 +1,6 @@
-//! Readers and writers that do not keep to their trait: they claim more than there was, fail now and then,
-//! panic half way, or say that they are ready with nothing done. Copies between them end, by an error or
-//! a panic; and the next copy, which gets the same memory, is none the worse for it.
+//! Readers and writers that break the contract of their trait: they claim more bytes than there were, fail now and
+//! then, panic half way, or are ready without having done anything. Copies between them end, with an error or a
+//! panic; and the next copy, which gets the same memory, works as usual.
 #![cfg(not(miri))] // Files.
 
 mod net_support;
@@ -15,16 +15,16 @@ use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// What it does at the third call; before it all is as it should be.
+/// What the stream does in its third call. The calls before it are correct.
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Vice {
-    /// Claims more than there is room for, or was to be written.
+    /// Claims more bytes than there is room for, or than there were to write.
     TooMuch,
-    /// As much more as can be said.
+    /// Claims the largest possible number of bytes.
     FarTooMuch,
     Panic,
     Error,
-    /// An error now, and one at each second call.
+    /// Returns an error in the third call, and in each second call after it.
     ErrorNowAndThen,
     /// Is ready, and has done nothing.
     Nothing,
@@ -33,7 +33,7 @@ enum Vice {
 const VICES: [Vice; 6] =
     [Vice::TooMuch, Vice::FarTooMuch, Vice::Panic, Vice::Error, Vice::ErrorNowAndThen, Vice::Nothing];
 
-/// How a copy may end that meets with it.
+/// How a copy with such a stream may end.
 #[derive(PartialEq, Debug)]
 enum End {
     Well,
@@ -44,7 +44,7 @@ enum End {
 struct Hostile {
     vice: Vice,
     calls: usize,
-    /// What a buffered reader has.
+    /// The bytes of a buffered reader.
     bytes: [u8; 64],
 }
 
@@ -107,7 +107,7 @@ impl AsyncWrite for Hostile {
     }
 }
 
-/// Runs it as a task, and then a copy between others.
+/// Runs the future as a task, and then a copy between other streams.
 async fn end_of<T: 'static>(copying: impl Future<Output = io::Result<T>> + 'static) -> End {
     let end = match spawn(copying).await {
         Err(error) => {
@@ -117,7 +117,7 @@ async fn end_of<T: 'static>(copying: impl Future<Output = io::Result<T>> + 'stat
         Ok(Err(error)) => End::Error(error.kind()),
         Ok(Ok(_)) => End::Well,
     };
-    // What is lent from one to the next.
+    // The buffer goes from one copy to the next.
     let (mut one, other) = duplex(100);
     let echo = spawn(async move {
         let (reader, writer) = split(other);
@@ -136,11 +136,11 @@ async fn end_of<T: 'static>(copying: impl Future<Output = io::Result<T>> + 'stat
 fn a_reader_that_claims_fails_or_panics() {
     run(async {
         for vice in VICES {
-            // What is read of it: at its third call it says what is not so.
+            // The copy reads from the stream, whose third call lies.
             let expected = match vice {
                 Vice::TooMuch | Vice::FarTooMuch | Vice::Panic => End::Panic,
                 Vice::Error | Vice::ErrorNowAndThen => End::Error(ErrorKind::Other),
-                // Which is how the end looks.
+                // That looks like the end of the stream.
                 Vice::Nothing => End::Well,
             };
             assert_eq!(end_of(copy(Hostile::new(vice), sink())).await, expected, "{vice:?}");
@@ -153,7 +153,7 @@ fn a_reader_that_claims_fails_or_panics() {
                 io::Result::Ok(all)
             });
             assert_eq!(end_of(both).await, expected, "{vice:?}, both ways");
-            // What went well before has arrived, and nothing else.
+            // The bytes of the correct calls have arrived, and no others.
             assert!(copied.await.unwrap().unwrap().iter().all(|byte| *byte == b'h'), "{vice:?}");
         }
     });
@@ -195,7 +195,7 @@ fn a_writer_that_claims_fails_or_panics() {
             let file = std::fs::File::open(&path).unwrap();
             let of_file = async move { copy_file(&file, 0, 100_000, &mut Hostile::new(vice)).await };
             assert_eq!(end_of(of_file).await, expected(), "{vice:?}, of a file");
-            // Behind a lock, which a panic must not leave locked for ever.
+            // The stream is behind a lock, which a panic must not leave locked.
             let (reader, mut writer) = split(Hostile::new(vice));
             let by_half = async move { copy(source(), &mut writer).await };
             assert_eq!(end_of(by_half).await, expected(), "{vice:?}, by a half");

@@ -12,7 +12,7 @@ async fn a_file_is_sent(way: Way) {
     let data = pattern(5 * MIB + 3);
     let file = file_of(&data);
     let length = data.len() as u64;
-    // All, a part, more than there is, nothing, and behind its end.
+    // The ranges are all of the file, a part, more than there is, nothing, and one behind the end.
     for (offset, count, sent) in [
         (0, length, length),
         (1000, 3 * MIB as u64, 3 * MIB as u64),

@@ -28,7 +28,7 @@ fn much_goes_both_ways_at_once_by_buffers() {
 fn much_goes_through_unix_sockets_and_pipes() {
     run(async {
         let data = pattern(6 * MIB);
-        // From a Unix socket to a pipe, to TCP, to a pipe, to a Unix socket.
+        // The copies lead from a Unix socket to a pipe, to TCP, to a pipe, and to a Unix socket.
         let (mut start, first) = UnixStream::pair()?;
         let (second, mut into_second) = pipe::pipe().map(|(sender, receiver)| (receiver, sender))?;
         let (mut third, fourth) = pair().await?;
@@ -102,7 +102,7 @@ fn a_slow_reader_holds_up_a_bulk_and_then_gets_it_whole() {
         let sending = async { send(&mut client, &data).await };
         let receiving = async {
             let (mut got, mut some) = (Vec::new(), vec![0; 4096]);
-            // While little is read, all that lies between fills up.
+            // While the server reads little, all buffers on the way fill up.
             while got.len() < MIB {
                 let count = server.read(&mut some).await?;
                 got.extend(&some[..count]);
@@ -136,12 +136,12 @@ fn an_error_of_either_side_ends_both() {
                     }
                 });
                 let (mut gone, mut writes) = if at_client { (client, server) } else { (server, client) };
-                // In the midst of a bulk.
+                // The client is dropped in the middle of a bulk transfer.
                 let data = pattern(32 * MIB);
                 let writing = spawn(async move { writes.write_all(&data).await });
                 let mut some = vec![0; 100_000];
                 gone.read_exact(&mut some).await?;
-                // Unread bytes make a reset of it.
+                // Because of the unread bytes, the close resets the connection.
                 drop(gone);
                 let error = proxy.await.unwrap().unwrap_err();
                 assert!(
@@ -162,7 +162,7 @@ fn a_peer_that_is_gone_raises_no_signal() {
         // SAFETY: the default action is no function of ours.
         unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
         an_error_of_either_side_ends_both();
-        // And in the midst of a bulk, without a reset, which comes before a broken pipe.
+        // The same in the middle of a bulk transfer without a reset, which would be reported before a broken pipe.
         run(async {
             let (client, near) = pair().await?;
             let (far, _server) = pair().await?;
@@ -182,8 +182,8 @@ fn a_peer_that_is_gone_raises_no_signal() {
 
 #[test]
 fn nothing_is_lost_between_a_buffer_and_a_pipe() {
-    // Before an urgent mark splice(2) says that there is nothing, and once the peer has closed, that
-    // this is the end: a read has to pass it.
+    // In front of an urgent mark, splice(2) reports that there is nothing, and once the peer has closed, that this is
+    // the end: only a read passes the mark.
     run(async {
         let (client, near) = pair().await?;
         let (far, mut server) = pair().await?;
@@ -249,14 +249,14 @@ fn what_a_cancelled_copy_has_taken_goes_to_no_other() {
         let (far, mut server) = pair().await?;
         let cancelled = spawn(async move { splice(&near, &far).await });
         fill(&client).await;
-        // The pipe has some room again: one that is full would be passed by.
+        // The pipe has some room again. The pool would not lend a full one.
         server.read_exact(&mut vec![0; 3 * MIB]).await?;
         for _ in 0..50 {
             yield_now().await;
         }
         cancelled.abort();
         assert!(cancelled.await.unwrap_err().is_cancelled());
-        // By whatever the first has left with the loop.
+        // This copy uses what the first one has left with the loop.
         let (mut client, near) = pair().await?;
         let (far, mut server) = pair().await?;
         let copying = spawn(async move { splice(&near, &far).await });

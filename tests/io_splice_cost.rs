@@ -1,4 +1,5 @@
-//! What a copy holds: an idle one neither a buffer nor a pipe, and many slow ones no more pipes than the limit.
+//! What a copy holds: an idle one has neither a buffer nor a pipe, and many slow ones have no more pipes than the
+//! limit.
 
 mod net_support;
 
@@ -24,7 +25,8 @@ static HEAP: heap::Counting = heap::Counting;
 fn idle_proxied_connections_hold_no_buffers_and_no_pipes() {
     const NAME: &str = "idle_proxied_connections_hold_no_buffers_and_no_pipes";
     in_child(NAME, || {
-        // Each takes four descriptors here: select(2) can tell 1,024, and poll(2) looks at all each time.
+        // Each connection takes four descriptors here: select(2) can watch 1,024, and poll(2) checks all in each
+        // call.
         let many = match std::env::var("RUNTIME_SELECTOR").as_deref() {
             Ok("select" | "poll") => 200,
             _ => limit_of_descriptors().saturating_sub(100).min(20_000) / 4,
@@ -52,7 +54,7 @@ fn idle_proxied_connections_hold_no_buffers_and_no_pipes() {
                     _ => spawn(async move { copy_bidirectional(&mut { near }, &mut { far }).await }),
                 });
             }
-            // Each has been used, so that whatever it needs has been taken once; some for a bulk.
+            // Each connection is used once, some of them for a bulk transfer, so that it has had whatever it needs.
             let bulk = pattern(MIB);
             let mut buffer = vec![0; MIB];
             for (n, (client, server)) in ends.iter_mut().enumerate() {
@@ -88,7 +90,7 @@ fn many_slow_readers_do_not_take_a_pipe_each() {
                 senders.push(spawn(async move { send(&mut { client }, &data).await }));
                 slow.push(server);
             }
-            // All that lies between fills up.
+            // All buffers on the way fill up.
             while pipes() - before < 2 * 60 {
                 yield_now().await;
             }

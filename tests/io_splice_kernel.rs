@@ -1,5 +1,5 @@
-//! Which copies the kernel makes and which go through a buffer. An error that strace(1) injects shows that a system call is
-//! made.
+//! Which copies the kernel makes, and which go through a buffer. If strace(1) injects an error into a system call and
+//! the copy fails, the copy makes that call.
 
 mod net_support;
 
@@ -40,11 +40,11 @@ fn it_is_the_kernel_that_moves_and_sends() {
     });
 }
 
-/// Two streams of each kind that can be spliced: from the first to the second.
+/// Calls `then` with two streams of each kind that can be spliced, from the first to the second.
 async fn of_every_kind<T>(
     mut then: impl AsyncFnMut(Box<dyn AsyncReadFd + Unpin + '_>, Box<dyn AsyncWriteFd + Unpin + '_>, &str) -> T,
 ) {
-    /// Writes a bulk to one end, without waiting for it.
+    /// Writes a bulk of data to one end, in a task.
     fn feed(mut source: impl AsyncWrite + Unpin + 'static) {
         drop(spawn(async move {
             source.write_all(&pattern(MIB)).await?;

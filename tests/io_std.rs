@@ -1,5 +1,5 @@
-//! Standard input, output and error, in processes of their own: whatever they are connected to, the
-//! loop goes on, and the process ends when it wants to.
+//! Standard input, output and error, in processes of their own: whatever they are connected to, the loop goes on, and
+//! the process ends when it wants to.
 #![expect(unsafe_code, reason = "pseudo-terminals, and what the flags of a descriptor are")]
 
 mod net_support;
@@ -16,10 +16,11 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-/// Tells a child that it is one.
+/// The environment variable that tells a child that it is one.
 const MARK: &str = "RUNTIME_TEST_STANDARD";
 
-/// Runs the body in the child, and ends it, by returning from `main` as any program does.
+/// Runs the body in the child, which then ends by returning from `main`, as any program does. Returns false in the
+/// parent.
 fn in_the_child(body: impl FnOnce()) -> bool {
     let is_child = std::env::var_os(MARK).is_some();
     if is_child {
@@ -29,7 +30,7 @@ fn in_the_child(body: impl FnOnce()) -> bool {
     is_child
 }
 
-/// This test again, in a child whose descriptors are to be given.
+/// Returns a command that runs this test again, in a child whose descriptors the caller sets.
 fn child() -> Command {
     let name = std::thread::current().name().expect("tests run in named threads").to_owned();
     let mut child = Command::new(std::env::current_exe().unwrap());
@@ -38,7 +39,7 @@ fn child() -> Command {
     child
 }
 
-/// Reads the child's standard error up to a line that contains a word.
+/// Reads the child's standard error up to a line that contains `word`.
 fn wait_for(lines: &mut impl BufRead, word: &str) -> String {
     let mut seen = String::new();
     loop {
@@ -63,7 +64,7 @@ fn assert_success(status: ExitStatus, mut errors: impl Read) {
     assert!(status.success(), "the child ended with {status}:\n{text}");
 }
 
-/// The two ends of a pseudo-terminal: what a person has, and what a program has.
+/// Returns the two ends of a pseudo-terminal: the person's and the program's.
 fn terminal() -> (File, File) {
     let (mut person, mut program) = (-1, -1);
     let null = std::ptr::null_mut();
@@ -74,7 +75,7 @@ fn terminal() -> (File, File) {
     unsafe { (File::from_raw_fd(person), File::from_raw_fd(program)) }
 }
 
-/// Whether the open file that all its users share is blocking.
+/// Returns whether the open file, which all its users share, is blocking.
 fn is_blocking(file: &impl AsRawFd) -> bool {
     // SAFETY: the descriptor is open.
     let flags = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETFL) };
@@ -137,7 +138,7 @@ fn a_closed_input_is_at_its_end_and_a_closed_output_takes_all() {
         runtime::block_on(async {
             assert_eq!(stdin().read(&mut [0; 8]).await?, 0);
             stdout().write_all(&[0; 100_000]).await?;
-            // Also if that happens later, when std does not put anything in their place any more.
+            // The same if they are closed later, when std does not open anything in their place any more.
             let (mut input, mut output) = (stdin(), stdout());
             // SAFETY: nothing else in this process uses them.
             unsafe { assert!(libc::close(0) == 0 && libc::close(1) == 0) };
@@ -149,7 +150,7 @@ fn a_closed_input_is_at_its_end_and_a_closed_output_takes_all() {
         })
         .unwrap();
         eprintln!("all well");
-        // The harness would write to what is no output any more.
+        // The test harness would write to an output that is closed.
         std::process::exit(0);
     }) {
         return;
@@ -176,7 +177,7 @@ fn an_exit_does_not_wait_for_who_says_nothing() {
             let mut input = stdin();
             let read = timeout(Duration::from_millis(20), input.read(&mut [0; 8])).await;
             assert!(read.is_err(), "there is nothing to read: {read:?}");
-            // And a read that is still under way in a task.
+            // A read is still in progress in a task.
             drop(runtime::spawn(async move { input.read(&mut [0; 8]).await }));
             yield_now().await;
         });
@@ -244,7 +245,7 @@ fn a_terminal_stays_as_others_know_it() {
             }
             stderr().write_all(b"got them\n").await?;
             let mut rest = String::new();
-            // Ctrl-D.
+            // The person types Ctrl-D.
             lines.read_to_string(&mut rest).await?;
             assert_eq!(rest, "");
             io::Result::Ok(())
@@ -259,7 +260,7 @@ fn a_terminal_stays_as_others_know_it() {
         child().stdin(program.try_clone().unwrap()).stdout(program.try_clone().unwrap()).spawn().unwrap();
     let mut screen = io::BufReader::new(person.try_clone().unwrap());
     wait_for(&mut screen, "waiting");
-    // Two lines at once are one event.
+    // The kernel reports two lines at once as one event.
     person.write_all(b"one\ntwo\n").unwrap();
     person.write_all(b"three\n").unwrap();
     let mut errors = errors_of(&mut child);

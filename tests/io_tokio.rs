@@ -1,4 +1,4 @@
-//! Our streams in the hands of tokio's helpers: feature `tokio-io`.
+//! The streams of the runtime with tokio's helpers: feature `tokio-io`.
 
 mod net_support;
 
@@ -76,7 +76,7 @@ fn a_fresh_buffer_is_not_initialised_for_a_read() {
         poll_fn(|cx| Pin::new(&mut server).poll_read(cx, &mut buffer)).await?;
         assert_eq!(buffer.filled(), b"> hello");
         assert_eq!(buffer.initialized().len(), 7, "and no more");
-        // Nothing comes: nothing is changed. No room: nothing is read.
+        // Without data nothing changes. Without room nothing is read.
         assert!(poll_once(poll_fn(|cx| Pin::new(&mut server).poll_read(cx, &mut buffer))).await.is_none());
         assert_eq!((buffer.filled(), buffer.initialized().len()), (&b"> hello"[..], 7));
         client.write_all(b"x").await?;
@@ -136,7 +136,7 @@ fn tokios_own_copy_goes_both_ways() {
 fn a_shutdown_ends_writing_alone() {
     run(async {
         let (mut client, mut server) = pair().await?;
-        // The socket's own, and the trait's.
+        // First the stream's own method, then that of the trait.
         client.shutdown().await?;
         AsyncWriteExt::shutdown(&mut client).await?;
         assert!(matches!(client.write(b"x").await.unwrap_err().kind(), ErrorKind::BrokenPipe));

@@ -1,8 +1,8 @@
-//! Law: where the library drops what belongs to the user, a panic in that drop ends there, and what was to
-//! follow it follows.
+//! Law: where the library drops a value of the user's, a panic in that drop ends there, and the steps that follow the
+//! drop are made.
 //!
-//! Every value here panics in its drop, also while another panic unwinds. Two of them dropped in a row by
-//! drop glue, or one dropped while a panic unwinds, would end the process.
+//! Every value here panics in its drop, also while another panic unwinds. If drop glue dropped two of them in a row,
+//! or one were dropped while a panic unwinds, the process would end.
 
 mod common;
 
@@ -27,7 +27,7 @@ use std::sync::mpsc::channel;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-/// Counts its drop, and panics in it, whatever else is under way.
+/// A value that counts its drop, and panics in it, also while another panic unwinds.
 struct Bomb(Arc<AtomicUsize>);
 
 impl Drop for Bomb {
@@ -37,7 +37,7 @@ impl Drop for Bomb {
     }
 }
 
-/// Makes bombs, and tells how many have been dropped.
+/// Makes bombs, and counts those that have been dropped.
 #[derive(Default)]
 struct Bombs(Arc<AtomicUsize>);
 
@@ -50,7 +50,7 @@ impl Bombs {
         self.0.load(SeqCst)
     }
 
-    /// A future that is pending for ever, and panics when it is dropped.
+    /// Returns a future that is pending for ever, and panics when it is dropped.
     fn future(&self) -> impl Future<Output = ()> + Send + use<> {
         let bomb = self.one();
         async move {
@@ -74,7 +74,7 @@ fn is_bomb<T>(result: Result<T, JoinError>) -> bool {
     payload.is_some_and(|payload| message(&*payload) == "a bomb")
 }
 
-/// Polls with a waker that panics in its drop. That of the test's own is caught here.
+/// Polls with a waker that panics in its drop. The panic of the test's own clone is caught here.
 fn poll_with_bomb<F: Future + Unpin>(future: &mut F) -> (Poll<F::Output>, Arc<Adversary>) {
     let adversary = Adversary::new(On::Drop, Deed::PanicAlways);
     let waker = adversary.waker();
@@ -122,7 +122,7 @@ fn the_members_of_a_set_are_aborted_whatever_panics_before() {
     assert_eq!(drops.get(), 1);
 }
 
-/// A set that is polled without a runtime has nowhere to start its members, and keeps them.
+/// A set that is polled without a runtime cannot start its members, and keeps them.
 #[test]
 fn a_set_that_cannot_start_its_members_keeps_them() {
     let _watchdog = watchdog();
@@ -139,7 +139,7 @@ fn a_set_that_cannot_start_its_members_keeps_them() {
     assert_eq!(ran.get(), 3);
 }
 
-/// No poll and no drop of the library panics, since only the drops of wakers do.
+/// Only the drops of the wakers panic, so no poll and no drop of the library does.
 #[test]
 #[cfg_attr(miri, ignore = "a hundred runtimes")]
 fn the_wakers_of_everything_that_waits() {
@@ -155,7 +155,7 @@ fn the_wakers_of_everything_that_waits() {
     blocking_threads_leave();
 }
 
-/// What waits for both directions of one descriptor is dropped with it.
+/// A waiter for both directions of a descriptor is dropped with the descriptor.
 #[test]
 fn the_wakers_of_both_directions_of_a_descriptor() {
     let _watchdog = watchdog();
@@ -230,13 +230,13 @@ fn the_waker_of_what_is_dropped_while_a_panic_unwinds() {
             let (polled, adversary) = poll_with_bomb(&mut wait);
             assert!(polled.is_pending());
             while_unwinding(|| drop(wait));
-            // Those of tasks go with the loop's next turn.
+            // The wakers that tasks hold are dropped in the next turn of the loop.
             until(|| adversary.live() == 0).await;
         }
     });
 }
 
-/// As in tokio, the panic of the drop is the reason why there is no output.
+/// As in tokio, the panic of the drop becomes the reason why there is no output.
 #[test]
 fn a_future_that_is_aborted() {
     let bombs = Bombs::default();
@@ -251,7 +251,7 @@ fn a_future_that_is_aborted() {
             assert!(is_bomb(by_handle.await));
         }
         assert_eq!(bombs.dropped(), 4);
-        // The panic of the poll comes first.
+        // If the poll panics as well, its panic is reported.
         let bomb = bombs.one();
         let panics = async move {
             let _bomb = bomb;
@@ -275,7 +275,7 @@ fn a_future_that_is_aborted() {
     });
 }
 
-/// Ready at once, and panics when it is dropped.
+/// A future that is ready at once, and panics when it is dropped.
 struct ReadyBomb(Bomb);
 
 impl Future for ReadyBomb {
@@ -379,7 +379,7 @@ fn a_blocking_call_for_which_there_is_no_thread() {
     assert_eq!(bombs.dropped(), 1);
 }
 
-/// One that came after its join handle had gone.
+/// The output arrives after its join handle was dropped.
 #[test]
 fn an_output_that_nobody_wants() {
     let _watchdog = watchdog();
@@ -392,7 +392,7 @@ fn an_output_that_nobody_wants() {
         assert_eq!(spawn_blocking(|| 7).await.unwrap(), 7);
         until(|| bombs.dropped() == 2).await;
     });
-    // And while the handle goes in a panic.
+    // The handle is dropped while a panic unwinds.
     let done = runtime.spawn(ready(bombs.one()));
     let away = runtime.handle().spawn(ready(bombs.one()));
     runtime.block_on(until(|| done.is_finished() && away.is_finished()));
@@ -432,7 +432,7 @@ fn the_hooks_of_a_builder() {
     assert_eq!(bombs.dropped(), 7);
 }
 
-/// Nobody comes.
+/// A listener to which no client connects.
 struct Silence(Bomb);
 
 impl Accept for Silence {
@@ -452,7 +452,7 @@ fn all_that_a_server_is_made_of() {
         let (ends, reports, handles) = (bombs.one(), bombs.one(), bombs.one());
         let mut wait = Box::pin(shutdown.wait());
         let shutdown = poll_fn(move |cx| {
-            // Not dropped before the future itself is.
+            // The guard is not dropped before the future itself.
             let _ends = &ends;
             wait.as_mut().poll(cx)
         });
@@ -470,9 +470,9 @@ fn all_that_a_server_is_made_of() {
         gate.open();
         drain.started().await;
         assert_eq!(served.await.unwrap().unwrap().accepted(), 0);
-        // It accepts a last time when the end has come.
+        // The server accepts a last time when it is to end.
         assert_eq!(bombs.dropped(), 6);
-        // And before its end.
+        // The server is dropped before its end.
         let (served, _drain) = server(Gate::default());
         let mut served = Box::pin(served);
         assert!(poll_once(&mut served).await.is_none());
@@ -499,8 +499,8 @@ fn the_outputs_of_threads_when_another_fails() {
     assert_eq!(bombs.dropped(), 3);
 }
 
-/// Each waker that is dropped starts a timer again, with another such waker, as long as there is a runtime;
-/// then it panics.
+/// Each waker that is dropped arms another timer with another such waker, as long as there is a runtime, and then
+/// panics.
 #[test]
 fn wakers_that_come_again_while_a_runtime_goes() {
     struct Again(Arc<AtomicUsize>);
@@ -520,7 +520,7 @@ fn wakers_that_come_again_while_a_runtime_goes() {
     }
 
     fn arm(drops: &Arc<AtomicUsize>) {
-        // Never dropped, so that the timer stays.
+        // The sleep is never dropped, so that its timer stays armed.
         let mut sleep = ManuallyDrop::new(time::sleep(Duration::from_secs(3600)));
         let waker = Waker::from(Arc::new(Again(drops.clone())));
         assert!(Pin::new(&mut *sleep).poll(&mut Context::from_waker(&waker)).is_pending());
@@ -536,7 +536,7 @@ fn wakers_that_come_again_while_a_runtime_goes() {
     assert_eq!(Arc::strong_count(&drops), 1, "none is left");
 }
 
-/// The waker of an earlier poll is still woken. (An `async fn` in which there is a panic has ended.)
+/// The waker of an earlier poll is still woken. An `async fn` would not do here, because a panic ends it.
 #[test]
 fn a_waker_whose_clone_panics_does_not_take_the_place_of_another() {
     const POLLED: [&str; 10] = [

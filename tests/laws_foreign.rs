@@ -35,7 +35,7 @@ fn a_task_from_another_thread_is_awaited_there() {
     let opened = gate.wait();
     let threads: Vec<thread::JoinHandle<()>> = vec![
         thread::spawn({
-            // On a runtime of its own, concurrently with what goes on there.
+            // In a runtime of its own, while its other tasks run.
             let handle = handle.clone();
             move || {
                 run(async {
@@ -50,12 +50,13 @@ fn a_task_from_another_thread_is_awaited_there() {
             move || assert_eq!(handle.block_on(async { thread::current().id() }), home)
         }),
         thread::spawn({
-            // Without any runtime, by another's block_on.
+            // Without a runtime, by the `block_on` of another crate.
             let handle = handle.clone();
             move || {
                 let task = handle.spawn(async {
                     time::sleep(Duration::from_micros(100)).await;
-                    // From here on it may do what needs no `Send`, if it does not wait for it.
+                    // From here on the task may do what needs no `Send`, as long as it holds no such value across an
+                    // await.
                     spawn(async { *std::rc::Rc::new(7) }).await.unwrap() == 7
                 });
                 assert!(futures_lite::future::block_on(task).unwrap());
@@ -105,7 +106,7 @@ fn a_local_join_handle_polled_on_another_thread_panics_clearly() {
     });
 }
 
-/// Calls `abort` on another thread, and waits until it has been.
+/// Calls `abort` on another thread, and waits until the call has returned.
 fn abort_elsewhere(abort: AbortHandle) {
     thread::spawn(move || abort.abort()).join().unwrap();
 }
@@ -169,8 +170,8 @@ fn a_join_handle_dropped_on_another_thread_leaves_the_output_to_its_own() {
     });
 }
 
-/// Wakes, spawns, aborts and drops of another thread meet the drop of the runtime. What the kernel
-/// gives away in place of the closed descriptors is not written to.
+/// Another thread wakes, spawns, aborts and drops while the runtime is dropped. It must not write to a descriptor
+/// that the kernel has reused for something else.
 #[test]
 fn another_thread_goes_on_while_the_runtime_is_dropped() {
     let _watchdog = watchdog();

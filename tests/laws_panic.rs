@@ -1,7 +1,7 @@
-//! Law: a task's panic ends that task, is delivered by its join handle, and nothing else is disturbed.
+//! Law: a panic of a task ends that task, is delivered by its join handle, and disturbs nothing else.
 //!
-//! A panic is thrown in every place where user code runs. Each time the other tasks go on, every
-//! future is dropped exactly once, and the runtime still works.
+//! There is a test for every place where user code runs and may panic. Each time the other tasks go on, every future
+//! is dropped exactly once, and the runtime still works.
 
 mod common;
 
@@ -26,7 +26,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-/// Panics when it is dropped, unless a panic is under way already; counts.
+/// A value that panics when it is dropped, unless a panic is already unwinding, and counts its drops.
 struct Bomb(Count);
 
 impl Drop for Bomb {
@@ -38,7 +38,7 @@ impl Drop for Bomb {
     }
 }
 
-/// Three tasks that go on by themselves, before and after the one that panics, and what is counted of them.
+/// Three tasks that run by themselves, before and after the one that panics, and their counts.
 #[derive(Default)]
 struct Others {
     polls: Count,
@@ -57,7 +57,7 @@ impl Others {
         }));
     }
 
-    /// Runs `body` on a runtime with three such tasks, and checks that they went on until its end.
+    /// Runs `body` on a runtime with three such tasks, and checks that they ran until its end.
     fn around<T>(body: impl AsyncFnOnce() -> T) -> T {
         let _watchdog = watchdog();
         let others = Others::default();
@@ -137,7 +137,7 @@ fn in_a_task_that_came_by_handle() {
 fn in_a_futures_drop() {
     let drops = Count::default();
     Others::around(async || {
-        // At completion: the future is dropped before its output is there, so the panic is the task's.
+        // At completion, the future is dropped before its output can be seen, so the panic is the task's result.
         struct ReadyBomb(#[expect(dead_code, reason = "its drop is what it is for")] Bomb);
         impl Future for ReadyBomb {
             type Output = ();
@@ -152,7 +152,7 @@ fn in_a_futures_drop() {
         yield_now().await;
         assert_eq!(drops.get(), 2);
 
-        // At an abort, too.
+        // The same holds for an abort.
         for is_polled in [false, true] {
             let bomb = Bomb(drops.clone());
             let aborted = spawn(async move {
@@ -165,7 +165,7 @@ fn in_a_futures_drop() {
         }
         assert_eq!(drops.get(), 4);
 
-        // After a panic in the poll: that one counts.
+        // If the poll has panicked before, its panic is the result.
         let bomb = Bomb(drops.clone());
         let future = OnDrop::new(move || drop(bomb));
         let mut is_first = true;
@@ -206,11 +206,11 @@ fn in_a_futures_drop_at_the_runtimes_end() {
 fn in_an_outputs_drop() {
     let bombs = Count::default();
     Others::around(async || {
-        // Joined: it is the caller's now.
+        // The output is joined, and belongs to the caller.
         let output = Bomb(bombs.clone());
         let output = spawn(async move { output }).await.ok();
         assert!(catch_unwind(AssertUnwindSafe(|| drop(output))).is_err());
-        // Detached before the end; after the end; and by Handle::spawn.
+        // The task is detached before its end; after its end; and was spawned by `Handle::spawn`.
         let output = Bomb(bombs.clone());
         drop(spawn(async move { output }));
         let output = Bomb(bombs.clone());
@@ -220,7 +220,7 @@ fn in_an_outputs_drop() {
         drop(done);
         assert_eq!(bombs.get(), 3);
     });
-    // Left for a join handle when the runtime ends.
+    // The output waits for its join handle when the runtime is dropped.
     let runtime = Runtime::new().unwrap();
     let output = Bomb(bombs.clone());
     let done = runtime.spawn(async move { output });
@@ -230,8 +230,7 @@ fn in_an_outputs_drop() {
     drop(done);
 }
 
-/// A payload whose drop panics with another payload. It has no size, so that one which has to be
-/// leaked leaks nothing.
+/// A payload whose drop panics with another payload. Its type has no size, so that leaking one takes no memory.
 struct Payload<P: Default + Send + 'static>(PhantomData<P>);
 
 impl<P: Default + Send> Default for Payload<P> {
@@ -255,7 +254,7 @@ fn with_a_payload_that_panics_in_its_drop() {
         payloads_that_panic::<Payload<Payload<()>>>();
         payloads_that_panic::<Payload<Payload<Payload<()>>>>();
     });
-    // Whatever came out must not be dropped: the test harness could not bear it.
+    // A payload that came out must not be dropped: the test harness would not survive it.
     assert!(caught.map_err(std::mem::forget).is_ok(), "a payload came out");
 }
 
@@ -271,7 +270,7 @@ fn payloads_that_panic<P: Default + Send + 'static>() {
         let error = spawn(async { panic_quietly(P::default()) }).await.unwrap_err();
         std::mem::forget(error.into_panic());
         yield_times(2).await;
-        // And with one from a drop.
+        // The same with a payload from a drop.
         let bomb = OnDrop::new(|| panic_quietly(P::default()));
         let aborted = spawn(async move {
             let _bomb = bomb;
@@ -292,10 +291,10 @@ fn in_any_function_of_a_foreign_waker() {
         for on in FUNCTIONS {
             for call in 0..3 {
                 for ending in ENDINGS {
-                    // One of the two that take part: a second panic while the first unwinds would
-                    // be the end of the process, whoever ran them.
+                    // Only one of the two panics: a second panic while the first unwinds would end the process,
+                    // whoever called them.
                     for deeds in [[Deed::Panic(call), Deed::Nothing], [Deed::Nothing, Deed::Panic(call)]] {
-                        // What `ordeal` checks of the others holds whatever panics.
+                        // The checks of `ordeal` on the others hold whatever panics.
                         let report = ordeal(*make, on, deeds, ending);
                         let case = format!("{name}, {on:?}: {deeds:?}, {ending:?}");
                         assert_eq!(report.live_wakers, 0, "{case}: a waker is left, or dropped twice");
@@ -332,7 +331,7 @@ fn in_the_wake_of_one_of_many_who_wait() {
     });
 }
 
-/// Whoever else waits for the end of a server hears of it, and the server comes to its end.
+/// All others that wait for the end of the server are woken, and the server ends.
 #[test]
 fn in_the_wake_of_one_of_many_who_wait_for_a_drain() {
     Others::around(async || {
@@ -353,7 +352,7 @@ fn in_the_wake_of_one_of_many_who_wait_for_a_drain() {
     });
 }
 
-/// What wakes has done its work, and tells of that.
+/// The operation that wakes has done its work, and returns its result.
 #[test]
 fn in_the_waker_of_the_other_end_of_a_stream() {
     Others::around(async || {
@@ -373,14 +372,14 @@ fn in_the_waker_of_the_other_end_of_a_stream() {
         other.close().await.unwrap();
         assert_eq!((adversary.wakes(), adversary.live()), (1, 0));
         assert_eq!(one.read(&mut word).await.unwrap(), 0);
-        // And by a drop.
+        // The same when the end is dropped.
         let adversary = waiting(&mut other, &mut word);
         drop(one);
         assert_eq!((adversary.wakes(), adversary.live()), (1, 0));
     });
 }
 
-/// And so has a task that was the last of its set.
+/// The same holds for a task that was the last one of its set.
 #[test]
 fn in_the_waker_that_waits_for_a_set_of_tasks() {
     Others::around(async || {
@@ -426,7 +425,8 @@ fn in_a_blocking_call() {
         let bomb = OnDrop::new(|| panic_quietly("in the drop of the closure"));
         let call = task::spawn_blocking(move || drop(bomb));
         assert_eq!(panic_of(call.await), "in the drop of the closure");
-        // A result that nobody wants, on the thread of the pool; which serves the next one all the same.
+        // The result of a call without a join handle panics in its drop on a thread of the pool, which still serves
+        // the next call.
         drop(task::spawn_blocking(|| OnDrop::new(|| panic_quietly("a result"))));
         assert_eq!(task::spawn_blocking(|| 7).await.unwrap(), 7);
     });

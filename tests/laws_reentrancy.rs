@@ -1,8 +1,8 @@
 //! Law: user code never runs under a borrow of ours.
 //!
-//! Wakers made by hand are put through every poll function; each of their functions calls back into
-//! the runtime. Futures and outputs do the same when they are dropped. A borrow that lasted while
-//! one of them runs would panic.
+//! The tests pass wakers of their own to every poll function. Each function of such a waker calls back into the
+//! runtime, and so do futures and outputs when they are dropped. A borrow that lasted while one of them runs would
+//! panic.
 
 mod common;
 
@@ -60,8 +60,8 @@ fn a_sample_of_wakers_that_call_back() {
     }
 }
 
-/// A waker that has not changed is not cloned again: a task that looks at a thousand quiet sources
-/// would pay for each.
+/// A waker that has not changed is not cloned again: otherwise a task that looks at a thousand quiet sources would
+/// clone it for each of them.
 #[test]
 #[cfg_attr(miri, ignore = "the resolver and the sockets of std are beyond Miri")]
 fn a_waker_is_cloned_once_however_often_it_waits() {
@@ -69,12 +69,12 @@ fn a_waker_is_cloned_once_however_often_it_waits() {
     let mut wrong = Vec::new();
     for (name, make) in subjects() {
         let clones = ordeal(*make, On::Clone, [Deed::Nothing; 2], Ending::Cancelled).calls;
-        // Polled three times in all, by two wakers.
+        // The operation is polled three times, with two wakers.
         let most = match *name {
-            // They wait for two things; and what tells a server to end clones each time.
+            // These wait for two things; and the signal that ends a server clones in each poll.
             "a read with a timeout" | "UnixDatagram::send_to_addr" | "a copy that has an idle timeout" => 4,
             "serve" => 5,
-            // What comes from other threads clones before it takes its lock.
+            // What other threads complete clones before it takes its lock.
             "a join handle from Handle::spawn" | "a join handle of a blocking call" | "lookup_host" => 3,
             _ => 2,
         };
@@ -86,7 +86,7 @@ fn a_waker_is_cloned_once_however_often_it_waits() {
     blocking_threads_leave();
 }
 
-/// Does a deed when it is dropped, and counts where it could.
+/// Returns a value that performs a deed when it is dropped, and counts it if it could be performed.
 fn hostile(deed: Deed, performed: &Count) -> impl Sized + 'static {
     let performed = performed.clone();
     OnDrop::new(move || {
@@ -159,7 +159,7 @@ fn an_output_may_call_back_when_it_is_dropped() {
         let performed = Count::default();
         run(async {
             let guard = || hostile(deed, &performed);
-            // Detached before its end, after it, and joined.
+            // The task is detached before its end, after its end, and joined.
             let output = guard();
             drop(spawn(async move { output }));
             let output = guard();
@@ -200,7 +200,7 @@ fn futures_and_outputs_may_call_back_when_their_runtime_is_dropped() {
     }
 }
 
-/// What drops bring forth at the end is dropped in turn, at once: the one within the other.
+/// What a drop spawns while the runtime is dropped is dropped at once, one inside the other.
 #[test]
 fn a_drop_that_spawns_itself_anew_does_not_hold_up_the_end() {
     const GENERATIONS: usize = 1000;
@@ -229,7 +229,7 @@ fn a_drop_that_spawns_itself_anew_does_not_hold_up_the_end() {
     assert_eq!(drops.get(), GENERATIONS);
 }
 
-/// A future that came by `Handle::spawn`, and one that never arrived, are dropped like any other.
+/// A future that was spawned by `Handle::spawn`, and one that never arrived at the loop, are dropped like any other.
 #[test]
 fn a_future_from_another_thread_may_call_back_when_it_is_dropped() {
     let _watchdog = watchdog();

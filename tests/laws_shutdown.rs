@@ -36,20 +36,20 @@ fn noop() -> Context<'static> {
     Context::from_waker(Waker::noop())
 }
 
-/// Two ends of a connection: ours, and std's.
+/// Returns two ends of a connection: the runtime's, and std's.
 fn half_std_pair() -> (TcpStream, std::net::TcpStream) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let other = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     (TcpStream::from_std(listener.accept().unwrap().0).unwrap(), other)
 }
 
-/// For what is leaked on purpose: a checker of leaks finds it here.
+/// Keeps a pointer to something that is leaked on purpose, where a leak checker finds it.
 fn keep_for_ever<T>(leaked: *const T) {
     static KEPT: Mutex<Vec<usize>> = Mutex::new(Vec::new());
     KEPT.lock().unwrap().push(leaked.expose_provenance());
 }
 
-/// A runtime with everything that may be left over when it goes.
+/// Makes a runtime, with everything that may be left over when it is dropped.
 fn a_busy_runtime(drops: &Count, sockets: bool) {
     let runtime = Runtime::new().unwrap();
     let tasks = runtime.block_on(async {
@@ -59,7 +59,7 @@ fn a_busy_runtime(drops: &Count, sockets: bool) {
                 let (all, dropped) = (all.clone(), CountOnDrop(drops.clone()));
                 spawn(async move {
                     let _dropped = dropped;
-                    // It keeps its own waker, and those of the others by way of what they share.
+                    // The task keeps its own waker, and through the shared state those of the others.
                     let own = own_waker().await;
                     all.borrow_mut().push(own.clone());
                     match n {
@@ -131,7 +131,7 @@ fn tasks_are_dropped_on_their_own_thread() {
     });
     let guard = NotSend::new(&drops);
     drop(runtime.spawn(async move { drop(guard) }));
-    // Another thread wakes the one that waits and asks for more, but nothing of it runs.
+    // Another thread wakes the waiting task and spawns further ones, but none of them is polled.
     thread::spawn(move || {
         waker.wake();
         drop(handle.spawn(async { panic_quietly("polled after the last turn") }));
@@ -255,7 +255,7 @@ fn a_runtime_that_its_own_task_keeps_alive_leaks_and_no_more() {
         let weak = Rc::downgrade(&runtime);
         drop(runtime);
         assert_eq!(drops.get(), 0);
-        // Whoever finds it can go on with it, and end the cycle.
+        // A thread that gets it can go on with it, and break the cycle.
         thread::spawn(move || {
             waker.wake();
             assert!(!handle.is_closed());
@@ -298,7 +298,7 @@ fn a_runtime_may_be_dropped_in_a_task_of_another() {
         let guard = OnDrop::new({
             let (outer, seen) = (outer.clone(), seen.clone());
             move || {
-                // Here the inner one is entered: what is spawned goes down with it.
+                // The inner runtime is entered here: a task that is spawned now is dropped with it.
                 seen.set(format!("{:?}", Handle::current()) != outer);
                 drop(spawn(async { panic_quietly("polled by the wrong runtime") }));
                 assert!(pin!(time::sleep(Duration::from_secs(1))).poll(&mut noop()).is_pending());
@@ -329,7 +329,7 @@ fn a_runtime_may_be_dropped_while_a_panic_unwinds() {
             let dropped = CountOnDrop(drops.clone());
             drop(runtime.spawn(async move {
                 let _dropped = dropped;
-                // Contained where it happens, or it would be the end of the process.
+                // The panic is caught where it happens; otherwise it would end the process.
                 let _bomb = (n % 2 == 0).then(|| OnDrop::new(|| panic_quietly("while another unwinds")));
                 pending::<()>().await;
             }));
@@ -366,7 +366,7 @@ fn handles_that_outlive_their_runtime_are_harmless() {
         assert!(Pin::new(&mut armed).poll(&mut Context::from_waker(&waker)).is_pending());
     });
     drop(runtime);
-    // Who waited for the task was told; timers that will never fire were given back in silence.
+    // The waiter of the task was woken. Timers that will never fire were removed without a wake.
     assert_eq!(counting.wakes(), 1);
     drop(waker);
     assert_eq!(std::sync::Arc::strong_count(&counting), 1);
@@ -374,7 +374,7 @@ fn handles_that_outlive_their_runtime_are_harmless() {
     assert!(!armed.is_elapsed());
     drop(armed);
     run(async {
-        // Timers work in the next runtime, and sleep out what is left.
+        // A sleep works in the next runtime, for the rest of its time.
         (&mut sleep).await;
         interval.tick().await;
         interval.tick().await;
@@ -403,7 +403,7 @@ fn a_connection_that_outlives_its_runtime_works_in_another() {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let mut other = TcpStream::connect(listener.local_addr()?).await?;
         let (mut stream, _) = listener.accept().await?;
-        // Both are registered, and have left a waker.
+        // Both are registered, and each has stored a waker.
         assert!(pin!(stream.read(&mut [0; 8])).poll(&mut noop()).is_pending());
         assert!(pin!(other.read(&mut [0; 8])).poll(&mut noop()).is_pending());
         echo_once(&mut stream, &mut other).await?;
@@ -411,7 +411,7 @@ fn a_connection_that_outlives_its_runtime_works_in_another() {
     };
     let (listener, mut stream, mut other) = runtime.block_on(connect).unwrap();
     drop(runtime);
-    // On the same thread, whose next runtime might have the same descriptors…
+    // The stream is used on the same thread, whose next runtime may have the same descriptors…
     run(async {
         echo_once(&mut stream, &mut other).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -430,8 +430,7 @@ thread_local! {
     static KEPT: OnceCell<(Runtime, Teller)> = const { OnceCell::new() };
 }
 
-/// Leaves a runtime to the destructors of thread-locals; they run in an order that depends on what
-/// was used first.
+/// Leaves a runtime to the destructors of thread-locals. They run in an order that depends on which was used first.
 fn leave_a_runtime(driven_first: bool) -> usize {
     let (sender, receiver) = std::sync::mpsc::channel::<&str>();
     thread::spawn(move || {
@@ -445,7 +444,7 @@ fn leave_a_runtime(driven_first: bool) -> usize {
         });
         KEPT.with(|kept| {
             let guard = OnDrop::new(move || {
-                // It may use the runtime to the last.
+                // The value may use the runtime until it is dropped.
                 drop(spawn(async {}));
                 assert!(pin!(time::sleep(Duration::from_secs(1))).poll(&mut noop()).is_pending());
                 sender.send("task").unwrap();
@@ -499,14 +498,14 @@ fn a_runtime_that_is_forgotten_leaves_sound_wakers() {
     });
 }
 
-/// From within a task or the future of `block_on`, beside a call that blocks for ever, a thread that wakes
-/// all the while, and whatever else is under way.
+/// The process exits in a task or in the future of `block_on`, while a call blocks for ever, a thread wakes all the
+/// time, and other work is in progress.
 #[test]
 #[cfg_attr(miri, ignore = "starts a process")]
 fn a_process_may_exit_from_within() {
     let ended = exit_of_child(|| {
         let runtime = Runtime::new().unwrap();
-        // Waits for ever, and is woken for ever.
+        // This task waits for ever, and is woken again and again.
         let (one, _other) = half_std_pair();
         let waker = runtime.block_on(own_waker());
         let handle = runtime.handle().clone();
@@ -584,9 +583,9 @@ fn every_descriptor_is_closed() {
     });
 }
 
-/// A descriptor is replaced behind its owner's back while a duplicate lives: the kernel goes on
-/// reporting on it under its old token, and cannot be told not to. The next one that is registered
-/// has its place, but gets none of its events.
+/// A descriptor is replaced behind its owner's back while a duplicate exists: the kernel goes on to report events
+/// under the old key, and cannot be told to stop. The descriptor that is registered next gets its slot, but none of
+/// its events.
 #[test]
 #[cfg_attr(miri, ignore = "Miri has no dup2")]
 fn an_event_of_a_descriptor_that_has_gone_reaches_nobody() {
@@ -618,7 +617,7 @@ fn an_event_of_a_descriptor_that_has_gone_reaches_nobody() {
                 (task, polled)
             };
             writer.write_all(b"x").unwrap();
-            // A few turns of the loop.
+            // This lets the loop turn several times.
             yield_times(1000).await;
             assert_eq!(waits.1.get(), 0, "somebody else's event");
             waits.0.abort();

@@ -1,5 +1,6 @@
-//! Law: a wake that its waiter does not live to use is not lost. Several wait for one thing; the first is
-//! woken and dropped before its poll, as a `select` does with the branches that lose: the next one gets on.
+//! Law: a wake is not lost if the waiter is dropped before it uses the wake. Several tasks wait for one thing. The
+//! first one is woken and dropped before its next poll, as `select` does with the branches that lose. Then another
+//! one is woken.
 #![cfg(not(miri))] // Unix sockets and UDP.
 
 mod common;
@@ -18,7 +19,7 @@ use std::task::{Context, Waker};
 
 type Wait = Pin<Box<dyn Future<Output = ()>>>;
 
-/// What is waited for: makes one who waits, and makes it happen, once.
+/// One thing to wait for: a closure that makes a waiter, and one that makes the thing happen once.
 type Thing = (Box<dyn Fn() -> Wait>, Box<dyn FnMut()>);
 
 type Make = fn() -> Thing;
@@ -34,7 +35,7 @@ const THINGS: [(&str, Make); 8] = [
     ("UnixStream::writable", writable),
 ];
 
-/// With `mixed`, each second one comes by hand, and so has no seat of its own.
+/// With `mixed`, every second waiter uses the `poll_*` function, and so has no waiter entry of its own.
 fn accepting(mixed: bool) -> Thing {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -95,7 +96,7 @@ fn reading() -> Thing {
     (Box::new(wait), Box::new(move || other.write_all(b"x").unwrap()))
 }
 
-/// Whoever is told that it is readable reads.
+/// A waiter that is told that the stream is readable reads.
 fn readable() -> Thing {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut other = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -114,7 +115,7 @@ fn readable() -> Thing {
     (Box::new(wait), Box::new(move || other.write_all(b"x").unwrap()))
 }
 
-/// Whoever is told that there is room fills it.
+/// A waiter that is told that there is room fills it.
 fn writable() -> Thing {
     let (one, mut other) = std::os::unix::net::UnixStream::pair().unwrap();
     let stream = Rc::new(UnixStream::from_std(one).unwrap());
@@ -142,7 +143,7 @@ fn writable() -> Thing {
     (Box::new(wait), Box::new(drain))
 }
 
-/// One who waits, and is polled by hand.
+/// A waiter that the test polls.
 struct Waiter {
     wait: Wait,
     counting: Arc<CountingWaker>,
@@ -182,14 +183,14 @@ fn who_is_woken_and_dropped_leaves_it_to_the_next() {
                 until(|| waiters.iter().any(Waiter::is_woken)).await;
                 let first = waiters.iter().position(Waiter::is_woken).unwrap();
                 drop(waiters.remove(first));
-                // One of the others hears of it, and has it.
+                // One of the other waiters is woken, and gets it.
                 let mut had = None;
                 while had.is_none() {
                     yield_now().await;
                     had = waiters.iter_mut().position(|waiter| waiter.is_woken() && waiter.is_ready());
                 }
                 drop(waiters.remove(had.unwrap()));
-                // And nobody else has.
+                // No other waiter gets it.
                 for _ in 0..20 {
                     yield_now().await;
                     let more = waiters.iter_mut().any(|waiter| waiter.is_woken() && waiter.is_ready());

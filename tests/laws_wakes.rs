@@ -1,4 +1,5 @@
-//! Law: a wake is never lost. Wakes from other threads, before, while and after the loop goes to sleep, and what they cost.
+//! Law: a wake is never lost. Wakes from other threads come before, while and after the loop goes to sleep. Also what
+//! a wake costs.
 
 mod common;
 
@@ -15,7 +16,7 @@ use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-/// Waits for `counter` to get beyond `seen`, with `waker` left for who moves it.
+/// Waits until `counter` is larger than `seen`, and leaves its waker in `waker` for the thread that increments it.
 fn moved(
     counter: Arc<AtomicUsize>,
     waker: Arc<Mutex<Option<Waker>>>,
@@ -26,12 +27,13 @@ fn moved(
             return Poll::Ready(());
         }
         waker.lock().unwrap().replace(cx.waker().clone());
-        // Looked at once more: the other may have looked for a waker just before there was one.
+        // The counter is checked once more: the other thread may have looked for a waker just before this one was
+        // stored.
         if counter.load(SeqCst) > seen { Poll::Ready(()) } else { Poll::Pending }
     })
 }
 
-/// `threads` threads, each of which answers a task of its own: each answer is a wake.
+/// Starts `threads` threads, each of which answers the messages of one task. Each answer is a wake.
 fn ping_pong(threads: usize, each: usize) {
     let _watchdog = watchdog();
     runtime::block_on(async {
@@ -80,9 +82,9 @@ fn no_wake_of_four_threads_is_lost() {
     ping_pong(4, rounds(25_000, 5_000, 10));
 }
 
-/// The other thread answers after a little while that changes each time, so that its wake comes
-/// before, while and after the loop falls asleep. A third of them is for the future of `block_on`,
-/// a third for a task, and a third are calls.
+/// The other thread answers after a short time that differs in each round, so that its wake comes before, while and
+/// after the loop goes to sleep. A third of the wakes are for the future of `block_on`, a third for a task, and a
+/// third are calls.
 #[test]
 fn no_wake_is_lost_on_the_way_to_sleep() {
     let _watchdog = watchdog();
@@ -127,8 +129,8 @@ fn no_wake_is_lost_on_the_way_to_sleep() {
     other.join().unwrap();
 }
 
-/// The same to the point: while the loop does what the inbox asked for (it drops an output), and
-/// before it goes to sleep, another thread wakes.
+/// Tests the same more directly: another thread wakes while the loop handles a message of the inbox (it drops an
+/// output), before it goes to sleep.
 #[test]
 fn no_wake_is_lost_between_the_inbox_and_the_sleep() {
     run(async {
@@ -156,8 +158,8 @@ fn no_wake_is_lost_between_the_inbox_and_the_sleep() {
     });
 }
 
-/// Two wakes, the second a little while after the first that changes each time: it comes before,
-/// while and after the loop wakes up and empties its inbox.
+/// The second of two wakes follows the first after a short time that differs in each round. So it comes before, while
+/// and after the loop wakes up and empties its inbox.
 #[test]
 fn no_wake_is_lost_on_the_heels_of_another() {
     let _watchdog = watchdog();
@@ -184,8 +186,8 @@ fn no_wake_is_lost_on_the_heels_of_another() {
     other.join().unwrap();
 }
 
-/// A wake of a task that is queued already needs no place in the queue, but what was written
-/// before it must be seen by the poll that follows.
+/// A task that is already queued needs no other place in the queue when it is woken, but the next poll must see what
+/// was written before the wake.
 #[test]
 fn what_was_written_before_a_wake_is_seen_by_the_poll_after_it() {
     let last = rounds(200_000, 50_000, 200);
@@ -231,7 +233,7 @@ fn a_flood_of_wakes_starves_neither_timers_nor_tasks() {
                 })
             })
             .collect();
-        // The flood lasts until all this is done.
+        // The flood lasts until all of this is done.
         for _ in 0..20 {
             time::sleep(Duration::from_micros(500)).await;
             spawn(yield_now()).await.unwrap();
@@ -274,7 +276,7 @@ fn a_single_wake_gets_through_to_a_busy_loop() {
     assert!(waited.get() <= 2 * INTERVAL, "{} polls passed by a wake", waited.get());
 }
 
-/// How many write calls this thread has made.
+/// Returns the number of write calls that this thread has made.
 fn writes() -> Option<u64> {
     let io = std::fs::read_to_string("/proc/thread-self/io").ok()?;
     io.lines().find_map(|line| line.strip_prefix("syscw: "))?.parse().ok()
@@ -313,7 +315,7 @@ fn a_wake_writes_only_if_the_loop_sleeps_and_only_once() {
         })
     };
     runtime.block_on(async {
-        // Awake: this very poll waits for the other thread.
+        // The loop is awake: this poll waits for the other thread.
         assert_eq!(wake_elsewhere(&wakers, 100).join().unwrap(), 0);
         let handle = Handle::current();
         let calls = thread::spawn(move || {
@@ -326,7 +328,7 @@ fn a_wake_writes_only_if_the_loop_sleeps_and_only_once() {
         assert_eq!(calls.join().unwrap(), 0);
         yield_now().await;
     });
-    // Asleep now and then, while the wakes come.
+    // The loop sleeps now and then, while the wakes come.
     let before = runtime.metrics().turns;
     let flood = runtime.block_on(async {
         let flood = wake_elsewhere(&wakers, 100);
@@ -351,7 +353,8 @@ fn a_wake_while_the_loop_is_awake_costs_no_turn() {
         let mut is_first = true;
         poll_fn(|_| if std::mem::take(&mut is_first) { Poll::Pending } else { Poll::Ready(()) }).await;
     });
-    // One to find the wake in the inbox; had there been a write, another would wait with its event.
+    // The loop turns once to find the wake in the inbox. If there had been a write, its event would cause another
+    // turn.
     assert_eq!(runtime.metrics().turns, 1);
     runtime.block_on(time::sleep(Duration::from_millis(5)));
     assert!(runtime.metrics().turns <= 1 + 2, "{} turns", runtime.metrics().turns);

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 /// The folders of the library.
 const FOLDERS: [&str; 5] = ["io", "net", "runtime", "task", "time"];
 
-/// For the files below a path, the modules they may name, besides those of their own folder. The
-/// longest path counts.
+/// The modules that the files below a path may name, besides those of their own folder. The longest matching path
+/// counts.
 const MAY_NAME: &[(&str, &[&str])] = &[
     // On top, beside `net`: traits and helpers, most of them from elsewhere.
     (
@@ -58,7 +58,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         "runtime",
         &["task::Id", "task::coop", "task::origin", "task::outside", "time::Driver", "time::RemoteTimer"],
     ),
-    // Deadlines are timers of a kind.
+    // The timeouts of streams are a kind of timer.
     (
         "runtime/io/io_timeouts.rs",
         &[
@@ -130,9 +130,9 @@ const RUNTIME: &[&[&str]] = &[
     &["cores"],
 ];
 
-/// Modules of one layer that must not name each other, and other bans: a file, and what it must not name.
+/// Bans: a file or folder, and the modules that it must not name. Some of them are of the same layer.
 const MUST_NOT_NAME: &[(&str, &[&str])] = &[
-    // They meet in `Waker`.
+    // Tasks and sources meet in `Waker`.
     (
         "runtime/io/reactor",
         &[
@@ -161,7 +161,7 @@ const MUST_NOT_NAME: &[(&str, &[&str])] = &[
             "time",
         ],
     ),
-    // A socket waits; who waits is not its business.
+    // A descriptor stores wakers, and does not know which tasks they belong to.
     ("runtime/io/registered", &["runtime::executor::task", "runtime::executor::tasks", "time"]),
     // Only the executor turns the loop.
     ("net", &["runtime::executor", "runtime::selector", "runtime::executor::tasks", "runtime::remote"]),
@@ -220,7 +220,7 @@ fn read(file: &str) -> String {
     fs::read_to_string(root().join(file)).unwrap()
 }
 
-/// The source without comments and without what is in strings; lines stay lines.
+/// Returns the source without comments and without the contents of strings. Lines stay lines.
 fn code_of(source: &str) -> String {
     let mut code = String::new();
     let mut rest = source;
@@ -252,13 +252,13 @@ fn code_of(source: &str) -> String {
     code
 }
 
-/// The code without the unit tests at its foot.
+/// Returns the code without the unit tests at its end.
 fn without_tests(code: &str) -> &str {
     let tests = ["#[cfg(test)]", "#[cfg(all(test"].into_iter().filter_map(|mark| code.find(mark)).min();
     &code[..tests.unwrap_or(code.len())]
 }
 
-/// The module that a file is, as a path from the crate's root.
+/// Returns the path from the crate's root of the module that a file defines.
 fn module_of(file: &str) -> Vec<String> {
     let path = Path::new(file).with_extension("");
     let mut module: Vec<String> = path.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
@@ -272,7 +272,7 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// Everything of this crate that a file names, as paths from the root.
+/// Returns everything of this crate that a file names, as paths from the root.
 fn names_of(file: &str) -> BTreeSet<String> {
     let code = code_of(&read(file));
     let code = without_tests(&code);
@@ -334,7 +334,7 @@ fn follow(base: &[String], mut rest: &str, names: &mut BTreeSet<String>) {
     }
 }
 
-/// Whether a path is that of a module, or of something in it.
+/// Returns whether a path is that of a module, or of something in it.
 fn is_in(name: &str, module: &str) -> bool {
     name.strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
@@ -440,7 +440,7 @@ fn unsafe_is_where_it_is_announced() {
         let is_unsafe = without_tests(&code_of(&source)).split(|c| !is_word(c)).any(|word| word == "unsafe");
         let is_announced = source.contains("\n#![expect(unsafe_code, reason = \"");
         assert!(!source.contains("allow(unsafe_code"), "{file}: expected, not allowed");
-        // The macro is opened where it is called.
+        // The body of the macro is checked at its callers.
         if file != "runtime/selector/mod.rs" {
             let calls = source.contains("syscall!(");
             assert_eq!(is_unsafe || calls, is_announced, "{file}: unsafe, and announced at its head");
@@ -466,7 +466,7 @@ fn every_unsafe_block_says_why_it_is_sound() {
                 continue;
             }
             blocks += 1;
-            // A note of several lines counts as a whole, if it ends within three lines.
+            // A note of several lines counts, if it ends within the three lines before the block.
             let mut from = number.saturating_sub(3);
             while from > 0 && lines[from].trim_start().starts_with("//") {
                 from -= 1;

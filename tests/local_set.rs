@@ -1,4 +1,4 @@
-//! `LocalSet`: tasks that end together; and what else there is for programs that come from tokio.
+//! `LocalSet`: tasks that end together; and other parts of the API that programs written for tokio use.
 
 mod common;
 
@@ -52,7 +52,7 @@ fn what_is_started_within_belongs_to_the_set_and_is_awaited_with_it() {
         let nested = count.clone();
         set.run_until(async {
             drop(spawn_local(async move {
-                // Also from a task of the set, later on.
+                // A task of the set may also spawn later on.
                 yield_now().await;
                 drop(spawn_local(async move {
                     runtime::time::sleep(Duration::from_millis(1)).await;
@@ -84,7 +84,7 @@ fn who_awaits_the_set_hears_of_the_end_of_another_runtime_that_has_its_tasks() {
     other.block_on(async { drop(set.spawn_local(pending::<()>())) });
     set_runtime(other);
     run(async {
-        // In the midst of the poll, when the waker is cloned.
+        // The runtime is dropped during the poll, when the waker is cloned.
         let adversary = Adversary::new(On::Clone, Deed::DropRuntime);
         let polled = Pin::new(&mut set).poll(&mut Context::from_waker(&adversary.waker()));
         assert!(polled.is_ready() || adversary.wakes() > 0);
@@ -114,7 +114,7 @@ fn a_set_that_is_dropped_takes_its_tasks_along_and_no_others() {
         assert!(!outside.is_finished());
     });
     assert_eq!(drops.lock().unwrap().len(), 2);
-    // Never awaited, and in no runtime.
+    // The set is never awaited, and no runtime exists.
     let set = LocalSet::new();
     let kept = NotSend::new(&drops);
     let task = set.spawn_local(async move { drop(kept) });
@@ -136,7 +136,7 @@ fn what_is_put_into_a_set_that_has_gone_does_not_run() {
         }
     };
     run(async {
-        // By a task of the set, that has just let it go.
+        // A task of the set drops the set.
         let set = Rc::new(RefCell::new(Some(LocalSet::new())));
         let late = Rc::new(RefCell::new(None));
         let member = {
@@ -153,7 +153,7 @@ fn what_is_put_into_a_set_that_has_gone_does_not_run() {
         assert!(late.await.unwrap_err().is_cancelled());
     });
     assert_eq!((drops.lock().unwrap().len(), ran.get()), (1, 0));
-    // By a guard that has outlived it, in no runtime: nobody would ever take it out.
+    // A guard has outlived the set, and no runtime exists: nothing would ever remove the set.
     let set = LocalSet::new();
     let guard = set.enter();
     drop(set);
@@ -178,7 +178,7 @@ fn the_guard_says_which_set_is_meant() {
     assert_eq!(format!("{outer:?} {inner:?}"), "LocalSet { tasks: 2 } LocalSet { tasks: 1 }");
     drop(in_outer);
     assert!(catch_unwind(|| spawn_local(async {})).is_err());
-    // A panic in the future leaves no set behind.
+    // If the future panics, no set stays entered.
     let runtime = Runtime::new().unwrap();
     let panics = AssertUnwindSafe(|| outer.block_on(&runtime, async { panic!("oh") }));
     assert!(catch_unwind(panics).is_err());
@@ -186,12 +186,12 @@ fn the_guard_says_which_set_is_meant() {
     assert_eq!(outer.block_on(&runtime, async { spawn_local(async { 7 }).await.unwrap() }), 7);
 }
 
-/// Guards are values: they may be kept in a struct, or go the other way round.
+/// Guards are values: they may be kept in a struct, or dropped in any order.
 #[test]
 fn guards_that_go_in_any_order_leave_nothing_behind() {
     let _watchdog = watchdog();
     for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
-        // The first one twice.
+        // The first set is entered twice.
         let sets = [LocalSet::new(), LocalSet::new()];
         let mut guards = [0, 1, 0].map(|set| Some(sets[set].enter()));
         let mut expected = [0, 0];
@@ -238,7 +238,7 @@ fn the_budget_is_lifted_within_and_put_back_behind() {
         yield_now().await;
         assert!(coop::has_budget_remaining());
         assert_eq!(unconstrained(steps()).await, 10_000);
-        // What was spent before counts still, and nothing of what was spent within.
+        // The budget that was spent before still counts, and none that was spent inside does.
         sum = steps().await;
         assert!(0 < sum && sum < 10_000);
         assert!(!coop::has_budget_remaining());
@@ -264,7 +264,7 @@ fn a_leaf_that_takes_part_spends_only_when_it_is_ready() {
         }
         assert!((200..10_000).contains(&turns), "{turns}");
         yield_now().await;
-        // One that has to wait spends nothing.
+        // An operation that has to wait spends no budget.
         for _ in 0..10_000 {
             assert!(futures_lite::future::poll_once(coop::cooperative(pending::<()>())).await.is_none());
         }

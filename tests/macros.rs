@@ -1,7 +1,7 @@
-//! `#[runtime::main]` and `#[runtime::test]`: what they make of a function.
+//! `#[runtime::main]` and `#[runtime::test]`, and the functions that they generate.
 //!
-//! The calls on the builder are read from a recorder that stands in for the crate, by
-//! `crate = recorder`. That the calls do what they say is tested with the builder itself.
+//! A recorder stands in for the crate by `crate = recorder`, and records the calls on the builder. The tests of the
+//! builder itself show that the calls do what they say.
 
 use runtime::Handle;
 use runtime::selector::Kind;
@@ -11,7 +11,7 @@ use std::fmt::{Debug, Display};
 use std::future::ready;
 use std::time::Duration;
 
-/// A crate `recorder`, whose `block_on` gives the calls that were made beside the result.
+/// A crate `recorder`, whose `block_on` returns the calls that were made besides the result.
 mod recorder {
     pub(crate) mod runtime {
         use std::cell::RefCell;
@@ -89,7 +89,7 @@ mod recorder {
     }
 }
 
-/// The output of a future that is ready at once.
+/// Returns the output of a future that is ready at once.
 fn poll_once<F: Future>(future: F) -> F::Output {
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
     match std::pin::pin!(future).poll(&mut cx) {
@@ -186,7 +186,7 @@ mod renamed {
     }
 }
 
-// What `main` may look like.
+// These are the forms that `main` may have.
 
 #[test]
 fn main_runs_on_a_runtime_and_returns_the_value() {
@@ -204,9 +204,9 @@ fn the_return_type_is_known_in_the_body() {
     #[runtime::main]
     async fn main() -> Result<u64, Box<dyn Error>> {
         if std::hint::black_box(false) {
-            return Err(Box::new(std::fmt::Error)); // coerces
+            return Err(Box::new(std::fmt::Error)); // the type of the error is converted
         }
-        let number = ready("7").await.parse()?; // is inferred
+        let number = ready("7").await.parse()?; // the type is inferred
         Ok(number)
     }
     #[runtime::main]
@@ -265,7 +265,7 @@ fn an_entry_point_of_another_name_has_arguments() {
     }
 
     impl<T: Display> Server<T> {
-        /// Neither `Self` nor `T` could be named by a function in here.
+        /// A function inside of this one could name neither `Self` nor `T`.
         #[runtime::main]
         async fn new(name: T) -> Self {
             let name: T = ready(name).await;
@@ -309,7 +309,7 @@ fn arguments_are_dropped_inside_of_the_runtime() {
     struct Guard;
     impl Drop for Guard {
         fn drop(&mut self) {
-            runtime::spawn(async {}).abort(); // panics where there is none
+            runtime::spawn(async {}).abort(); // panics if there is no runtime
         }
     }
 
@@ -346,7 +346,7 @@ fn names_of_the_expansion_meet_no_others() {
     assert_eq!(r#try(2), 2);
 }
 
-/// What a `macro_rules!` variable holds arrives in an invisible group.
+/// The value of a `macro_rules!` variable arrives in an invisible group.
 macro_rules! generate {
     ($(#[$meta:meta])* $visibility:vis $name:ident, $output:ty, $interval:expr, $flavor:literal, $root:path,
      $body:block) => {
@@ -374,7 +374,7 @@ fn functions_made_by_macros() {
     );
     generate!(private, u8, 62, r"current_thread", self::recorder, { 2 });
     generate!(
-        /// With a comment.
+        /// A function with a doc comment.
         async fn item() -> u8 {
             3
         }
@@ -387,7 +387,7 @@ fn functions_made_by_macros() {
     assert_eq!((&*calls[2], &*calls[7]), ("event_interval 61", "event_interval 62"));
 }
 
-// Tests.
+// The tests of `#[test]` begin here.
 
 #[runtime::test]
 async fn a_test_runs_on_a_runtime() {

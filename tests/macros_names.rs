@@ -1,6 +1,7 @@
-//! What a user calls his items is nothing to the macros, and what they write shows in none of his.
+//! The macros work whatever names the items of the user have, and the names that the macros use are not visible in
+//! the user's code.
 //!
-//! Each module has items by names that an expansion might use, and functions of each shape.
+//! Each module has items with names that an expansion might use, and functions of each shape.
 
 #![allow(
     dead_code,
@@ -11,8 +12,8 @@
     reason = "they are only there"
 )]
 
-/// The functions of each shape, and what calls them. They go by the crate's path from the root, since a module may
-/// have its own `runtime`.
+/// Defines functions of each shape, and a test that calls them. They use the crate's path from the root, since a
+/// module may have its own `runtime`.
 macro_rules! functions {
     () => {
         #[::runtime::main]
@@ -120,7 +121,7 @@ mod macros {
     functions!();
 }
 
-/// Methods that any value has.
+/// A trait with methods that every value has.
 mod methods {
     trait Methods: Sized {
         fn enable_all(self) {}

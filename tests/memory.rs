@@ -1,4 +1,4 @@
-//! What things take in memory, with malloc's own share, and that it is given back.
+//! The memory that tasks, timers and streams take, including malloc's overhead, and that it is given back.
 
 mod common;
 
@@ -22,7 +22,7 @@ use std::time::Duration;
 #[global_allocator]
 static HEAP: Counting = Counting;
 
-/// As many as fill the tables exactly, which grow by doubling.
+/// This number fills the tables exactly, which grow by doubling.
 const MANY: usize = 1 << 14;
 
 fn each(bytes: isize, count: usize) -> isize {
@@ -72,7 +72,7 @@ fn an_armed_timer_takes_at_most_72_bytes() {
             }
             let taken = each(live_bytes() - before, MANY) + size_of::<Sleep>() as isize;
             eprintln!("an armed timer takes {taken} bytes");
-            // In debug builds it remembers where it was made.
+            // In debug builds each one also stores where it was made.
             let origin = if cfg!(debug_assertions) { 24 } else { 0 };
             assert!(taken <= 72 + origin, "{taken} bytes");
         });
@@ -90,7 +90,7 @@ fn an_idle_connection_takes_at_most_450_bytes_beyond_its_buffer() {
             let address = listener.local_addr().unwrap();
             let mut peers = Vec::with_capacity(2 * CONNECTIONS);
             let mut measured = 0;
-            // The first fill the tables, so that the second find them just full.
+            // The first round fills the tables, so that the second finds them just full.
             for _ in 0..2 {
                 let before = live_bytes();
                 for _ in 0..CONNECTIONS {
@@ -162,7 +162,7 @@ fn the_tables_shrink_when_a_crowd_of_tasks_and_timers_has_gone() {
                 for task in tasks {
                     task.await.unwrap();
                 }
-                // It is when the loop goes to sleep that it looks after its memory.
+                // The loop gives back memory when it goes to sleep.
                 sleep(Duration::from_millis(1)).await;
                 sleep(Duration::from_millis(1)).await;
             };
@@ -176,8 +176,8 @@ fn the_tables_shrink_when_a_crowd_of_tasks_and_timers_has_gone() {
     });
 }
 
-/// The output of a task stays where its future was, until its join handle takes it; only a failure
-/// is kept apart.
+/// The output of a task stays where its future was until its join handle takes it. Only a failure is stored
+/// elsewhere.
 #[test]
 #[cfg_attr(miri, ignore = "starts a process, and asks malloc")]
 fn what_is_joined_is_freed() {
@@ -239,7 +239,7 @@ fn a_task_is_one_allocation_and_wakers_and_timers_are_none() {
     });
 }
 
-/// While the loop is busy.
+/// This holds while the loop is busy.
 #[test]
 #[cfg_attr(miri, ignore = "starts a process, and counts its allocations")]
 fn tasks_of_one_type_one_after_another_are_one_allocation() {
@@ -253,14 +253,14 @@ fn tasks_of_one_type_one_after_another_are_one_allocation() {
             let before = allocations();
             for _ in 0..100 {
                 spawn(yield_now()).await.unwrap();
-                // Nobody takes the output: its handle is dropped once it is there, or before.
+                // No handle takes the output: the handle is dropped before or after it is there.
                 run_on(spawn(yield_now())).await;
                 drop(spawn(yield_now()));
                 yield_times(3).await;
             }
             let made = allocations() - before;
             assert!(made <= 6, "{made} allocations: a box, its shelf, and the tables");
-            // Asleep, the loop keeps none.
+            // When the loop sleeps, it keeps no box.
             sleep(Duration::from_millis(1)).await;
             let before = live_bytes();
             let many: Vec<_> = (0..64).map(|_| spawn(std::future::ready([0u8; 1000]))).collect();
@@ -291,8 +291,8 @@ fn a_runtime_at_rest_is_small() {
     });
 }
 
-/// However often a task is aborted while its loop does not turn: a call from elsewhere takes memory until the
-/// loop makes it.
+/// The task is aborted many times while its loop does not turn. Each message from another thread takes memory until
+/// the loop handles it.
 #[test]
 fn a_task_by_handle_that_is_aborted_again_and_again_takes_the_memory_of_once() {
     let runtime = Runtime::new().unwrap();

@@ -1,4 +1,4 @@
-//! The classic mistakes: each is answered in words that name the remedy, where the caller made it.
+//! Common mistakes: each panics with a message that says what to do instead, at the caller's line.
 
 mod common;
 
@@ -16,11 +16,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 thread_local! {
-    /// Where the latest panic of this thread was.
+    /// The place of the latest panic of this thread.
     static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// What a mistake is answered with, and in which file.
+/// Returns the message of the panic that a mistake causes, and the file that the panic points to.
 fn answer<T>(mistake: impl FnOnce() -> T) -> (String, String) {
     static HOOK: std::sync::Once = std::sync::Once::new();
     HOOK.call_once(|| {
@@ -66,7 +66,7 @@ fn no_runtime_on_this_thread() {
         assert_eq!(place, file!(), "{function}: it points at the caller");
     }
     assert_eq!(Handle::try_current().unwrap_err().to_string(), NO_RUNTIME);
-    // On the threads of the pool the remedy is another one.
+    // On the threads of the pool the message suggests something else.
     for (function, call) in &calls[..2] {
         let call = *call;
         let (said, place) = runtime::block_on(async { spawn_blocking(move || answer(call)).await.unwrap() });
@@ -82,7 +82,7 @@ fn polled(operation: &str, remedy: &str, made: Option<(u32, u32)>) -> String {
     format!("{operation} was polled {remedy}{}", made.unwrap_or_default())
 }
 
-/// The same of a timer, whose name is remembered with the place.
+/// Returns the same for a timer, whose name is stored with the place.
 fn polled_timer(operation: &str, remedy: &str, made: (u32, u32)) -> String {
     let name = if cfg!(debug_assertions) { operation } else { "a Sleep, Timeout or Interval" };
     polled(name, remedy, Some(made))
@@ -153,24 +153,25 @@ fn a_socket_that_is_polled_outside_of_a_runtime() {
     let fd = AsyncFd::new(std::net::UdpSocket::bind("127.0.0.1:0").unwrap()).unwrap();
     let made = Some((line!() - 1, 14));
     assert_eq!(answer(|| elsewhere(fd.readable())).0, polled("AsyncFd::readable", OUTSIDE, made));
-    // One that another runtime has, and one that was made by an `async` function, which does not know its caller.
+    // One listener belongs to another runtime, and one was made by an `async` function, which does not know its
+    // caller.
     let runtime = Runtime::new().unwrap();
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let waiting = std::pin::pin!(listener.accept());
     assert!(runtime.block_on(futures_lite::future::poll_once(waiting)).is_none());
     assert_eq!(answer(|| elsewhere(listener.accept())).0, polled("TcpListener::accept", OUTSIDE, None));
-    // Elsewhere it may be connected at once.
+    // On other systems the socket may be connected at once.
     if cfg!(target_os = "linux") {
         let said = answer(|| elsewhere(TcpStream::connect(address))).0;
         assert_eq!(said, polled("TcpStream::connect", OUTSIDE, None));
     }
-    // A name is looked up on a thread of the runtime.
+    // A thread of the runtime looks up the name.
     let lookup = answer(|| elsewhere(TcpStream::connect("localhost:1")));
     assert_eq!(lookup.0, format!("lookup_host was called {OUTSIDE}"));
 }
 
-/// A descriptor is named as its users know it, whatever type it has inside, and also if nobody has noted where it was
-/// made.
+/// The message names a descriptor by the type that its users know, whatever type it has inside, and also if the place
+/// where it was made is unknown.
 #[test]
 fn every_kind_of_descriptor_has_its_own_name() {
     let _watchdog = watchdog();
@@ -225,7 +226,7 @@ fn a_loop_in_a_loop() {
     let (said, place) = answer(|| runtime.block_on(async { handle.block_on(async {}) }));
     assert!(said.contains("this would stop its loop; await Handle::spawn instead"), "{said}");
     assert_eq!(place, file!());
-    // Nobody else can turn the loop meanwhile.
+    // No other thread can turn the loop meanwhile.
     let (said, place) = answer(|| handle.block_on(async {}));
     assert!(said.contains("on the thread that owns the runtime"), "{said}");
     assert!(said.contains("call Runtime::block_on here"), "{said}");
@@ -244,7 +245,7 @@ fn a_join_handle_that_went_astray() {
     let (said, _) = std::thread::spawn(move || answer(|| elsewhere(task))).join().unwrap();
     assert!(said.contains("was polled away from its runtime's thread"), "{said}");
     assert!(said.contains("await it there, or spawn the task by Handle::spawn"), "{said}");
-    // The remedy.
+    // This follows the advice of the message.
     let task = runtime.handle().spawn(async { 7 });
     let other = std::thread::spawn(move || elsewhere(task).unwrap());
     runtime.block_on(async {
@@ -280,7 +281,7 @@ fn a_blocking_socket_is_no_mistake() {
     let _watchdog = watchdog();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    // It blocks, and nothing comes: it is made not to.
+    // The stream is blocking, and no data comes: `from_std` makes it non-blocking.
     let mut stream = TcpStream::from_std(client).unwrap();
     let read = async { time::timeout(Duration::from_millis(5), stream.read(&mut [0; 8])).await };
     assert!(runtime::block_on(read).is_err(), "the timer fired");

@@ -1,8 +1,8 @@
-//! The whole loop in small: what Miri interprets, and what runs natively like any other test.
+//! The whole loop in small tests, which Miri interprets and which also run natively.
 //!
-//! Tasks, wakers from other threads, a runtime dropped under them, timers, and a connection over
-//! loopback through the real reactor: epoll, eventfd and TCP exist in Miri. Those whose name has
-//! `foreign` are interpreted over many schedules.
+//! There are tasks, wakers from other threads, a runtime that is dropped meanwhile, timers, and a connection over
+//! loopback through the real reactor: Miri has epoll, eventfd and TCP. The tests with `foreign` in their names are
+//! interpreted over many schedules.
 
 use runtime::io::{AsyncReadExt, AsyncWriteExt};
 use runtime::net::{TcpListener, TcpStream};
@@ -106,7 +106,7 @@ fn timers_and_a_socket_that_stays_silent() {
     });
 }
 
-/// Data written before a wake is seen by the poll that it causes, also if the task was woken already.
+/// The poll that a wake causes sees the data written before the wake, also if the task was woken already.
 #[test]
 fn foreign_wakes_carry_what_was_written_before() {
     for _ in 0..ROUNDS {
@@ -136,7 +136,7 @@ fn foreign_wakes_carry_what_was_written_before() {
     }
 }
 
-/// A thread wakes, clones and drops a task's waker while the runtime is dropped under it.
+/// A thread wakes, clones and drops the waker of a task while the runtime is dropped.
 #[test]
 fn foreign_wakes_race_the_end_of_the_runtime() {
     for _ in 0..ROUNDS {
@@ -188,7 +188,7 @@ fn foreign_threads_spawn_and_wait() {
     assert_eq!(sum, 6);
 }
 
-/// A stream is dropped on another thread: closed there at once, its slot reclaimed here.
+/// A stream is dropped on another thread: it is closed there at once, and its slot is reclaimed here.
 #[test]
 fn foreign_drop_of_a_registered_stream() {
     let runtime = Runtime::new().unwrap();
@@ -197,7 +197,7 @@ fn foreign_drop_of_a_registered_stream() {
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (mut server, _) = listener.accept().await.unwrap();
         let mut byte = [0];
-        // Nothing to read yet: it is registered by waiting.
+        // There is nothing to read yet, so the wait registers the stream.
         assert!(timeout(Duration::from_millis(1), server.read(&mut byte)).await.is_err());
         let dropped = runtime::task::spawn_blocking(move || drop(server));
         assert_eq!(client.read(&mut byte).await.unwrap(), 0);

@@ -1,5 +1,5 @@
-//! Hostile programs in small, that Miri interprets: ends, drops and panics where they are least welcome. Nothing in
-//! them is `unsafe`, so whatever is undefined in one is the library's fault.
+//! Hostile programs, small enough for Miri: ends, drops and panics at the worst moments. The programs contain no
+//! `unsafe`, so any undefined behaviour is a fault of the library.
 
 use runtime::io::AsyncReadExt;
 use runtime::net::{TcpListener, TcpStream};
@@ -17,7 +17,7 @@ use std::thread;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Calls a function when it is dropped.
+/// A value that calls a function when it is dropped.
 struct OnDrop<F: FnMut()>(F);
 
 impl<F: FnMut()> Drop for OnDrop<F> {
@@ -52,7 +52,7 @@ fn what_is_left_of_a_runtime_does_nothing() {
     abort.abort();
     assert!(task.is_finished() && abort.is_finished());
     Pin::new(&mut timer).reset(runtime::time::Instant::now());
-    // A later runtime knows none of it.
+    // A later runtime does not know any of them.
     runtime::block_on(async {
         timer.await;
         assert!((&mut task).await.unwrap_err().is_cancelled());
@@ -67,7 +67,7 @@ thread_local! {
     static LOCAL: Runtime = Runtime::new().unwrap();
 }
 
-/// A runtime in a thread-local is dropped before what it has left in an older one.
+/// A runtime in a thread-local is dropped before the values that it has left in an older thread-local.
 #[test]
 fn a_runtime_in_a_thread_local_ends_with_its_thread() {
     thread::spawn(|| {
@@ -86,7 +86,7 @@ fn a_runtime_in_a_thread_local_ends_with_its_thread() {
     .unwrap();
 }
 
-/// Drops that panic, one after another, while tasks, outputs and the runtime go.
+/// Drops panic, one after another, while tasks, outputs and the runtime are dropped.
 #[test]
 fn drops_that_panic_end_where_they_are() {
     let runtime = Runtime::new().unwrap();
@@ -132,7 +132,7 @@ fn drops_that_panic_end_where_they_are() {
     assert_eq!(drops.get(), 6);
 }
 
-/// A waker that spawns, aborts, and drops handles in each of its functions, left in a join handle and a timer.
+/// A waker in a join handle and in a timer spawns, aborts, and drops handles in each of its functions.
 #[test]
 fn a_waker_calls_back_from_within() {
     struct Hostile(Mutex<Option<AbortHandle>>);
@@ -162,7 +162,8 @@ fn a_waker_calls_back_from_within() {
     });
 }
 
-/// Executors within polls and drops, runtimes dropped within others, and `block_on` where it is refused.
+/// Executors run within polls and drops, runtimes are dropped within others, and `block_on` is called where it is
+/// refused.
 #[test]
 fn one_within_another() {
     runtime::block_on(async {

@@ -23,7 +23,7 @@ fn limit_descriptors(limit: u64) {
     assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
 }
 
-/// A plain server: it ignores errors, and echoes a byte at a time.
+/// Serves clients as a simple server does: it ignores errors, and echoes a byte at a time.
 async fn serve(listener: Rc<TcpListener>, accepted: Rc<Cell<usize>>, errors: Rc<Cell<usize>>, by_hand: bool) {
     loop {
         let result = if by_hand {
@@ -57,7 +57,8 @@ fn out_of_descriptors(acceptors: usize, by_hand: bool) {
     let mut clients = runtime.block_on(async {
         let listener = Rc::new(TcpListener::bind("127.0.0.1:0").await.unwrap());
         let address = listener.local_addr().unwrap();
-        // They wait in the queue; only then the server gets no more than fifty descriptors or so.
+        // The clients wait in the queue. Only after they have connected, the server is limited to some fifty further
+        // descriptors.
         let clients: Vec<_> = (0..CLIENTS).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
         limit_descriptors((clients.last().unwrap().as_raw_fd() + 50) as u64);
         for _ in 0..acceptors {
@@ -68,14 +69,14 @@ fn out_of_descriptors(acceptors: usize, by_hand: bool) {
     });
     let room = accepted.get();
     assert!((40..=50).contains(&room), "{room}");
-    // The loop is idle, though nobody takes care that it is.
+    // The loop is idle, although the server itself does not wait.
     let (before, cpu_before, errors_before) = (runtime.metrics(), cpu_time.used(), errors.get());
     runtime.block_on(time::sleep(Duration::from_millis(550)));
     let (turns, tries) = (runtime.metrics().turns - before.turns, errors.get() - errors_before);
     assert!((3..=9).contains(&tries), "{tries} tries");
     assert!(turns < 50, "{turns} turns");
     assert!(cpu_time.used() - cpu_before < Duration::from_millis(100));
-    // Those who are connected are served…
+    // The connected clients are served…
     let ping = |client: &mut std::net::TcpStream| {
         client.write_all(b"x").unwrap();
         client.read_exact(&mut [0]).unwrap();
@@ -90,7 +91,7 @@ fn out_of_descriptors(acceptors: usize, by_hand: bool) {
         pinging.join().unwrap()
     });
     assert!(answered < Duration::from_secs(1), "{answered:?}");
-    // …and when some leave, others come in: twice as many, as both ends are of this process.
+    // …and when some of them leave, others are accepted: twice as many, since both ends belong to this process.
     let started = Instant::now();
     clients.drain(..room);
     runtime.block_on(until(|| accepted.get() >= 2 * room));
@@ -114,7 +115,7 @@ fn out_of_descriptors_accepting_by_hand_rests_too() {
     in_child("out_of_descriptors_accepting_by_hand_rests_too", || out_of_descriptors(1, true));
 }
 
-/// Connections whose clients have gone already take a descriptor each until that is seen.
+/// Each connection whose client is already gone takes a descriptor until the server notices.
 #[test]
 fn a_queue_of_dead_connections_is_through_soon() {
     in_child("a_queue_of_dead_connections_is_through_soon", || {
@@ -128,7 +129,7 @@ fn a_queue_of_dead_connections_is_through_soon() {
                 drop(std::net::TcpStream::connect(address).unwrap());
             }
             let mut client = std::net::TcpStream::connect(address).unwrap();
-            // Two for the listener, one for the client; epoll and the rest are below.
+            // The listener takes two descriptors and the client one; those of epoll have lower numbers.
             limit_descriptors(client.as_raw_fd() as u64 + 17);
             let started = Instant::now();
             spawn(serve(listener, accepted.clone(), errors.clone(), false));
@@ -156,13 +157,14 @@ fn a_connection_that_breaks_in_the_queue_is_passed_over() {
         "EPERM",
         "EINTR",
     ] {
-        // More of them than one poll takes.
+        // This is more than one poll accepts.
         let inject = format!("inject=accept4:error={errno}:when=1..50");
         in_child_under(name, errno, &["-e", &inject], || assert_eq!(hundred_connections(), 0));
     }
 }
 
-/// And if all of them are, as where a filter forbids it, others have their turn meanwhile, and it is told.
+/// If all connections break, as where a filter forbids accepting, other tasks get their turn meanwhile, and the error
+/// is returned.
 #[test]
 fn connections_that_all_break_stop_nobody_else() {
     let name = "connections_that_all_break_stop_nobody_else";

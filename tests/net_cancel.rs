@@ -132,7 +132,7 @@ fn a_connect_that_is_given_up_leaves_nothing_behind() {
         let before = open_descriptors();
         runtime.block_on(async {
             for n in 0..1000 {
-                // One that would have succeeded, and one that could not get on.
+                // One connect would have succeeded, and the other could not proceed.
                 drop(poll_once(TcpStream::connect(address)).await);
                 assert!(
                     poll_once(or(TcpStream::connect(full), async {

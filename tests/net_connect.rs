@@ -1,5 +1,5 @@
-//! How connections come to be: sockets with options, several addresses at once, and what is told when
-//! there is no connection to be had.
+//! How connections are made: sockets with options, several addresses at once, and the errors if no connection can be
+//! made.
 
 mod net_support;
 
@@ -20,7 +20,7 @@ fn any() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
 }
 
-/// An address that refuses, as long as the socket lives.
+/// Returns an address that refuses connections as long as the returned socket exists.
 fn refusing() -> (SocketAddr, TcpSocket) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(any()).unwrap();
@@ -50,7 +50,7 @@ fn a_socket_becomes_a_listener_or_a_stream() {
         let mut buffer = [0; 5];
         server.read_exact(&mut buffer).await?;
 
-        // Made by others, and blocking.
+        // A socket of another crate, which is blocking.
         let std_socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
         let socket = TcpSocket::from_std_stream(std_socket.into());
         assert!(socket2::SockRef::from(&socket).nonblocking()?);
@@ -95,7 +95,7 @@ fn options_of_a_socket_are_what_they_were_set_to() {
 
     socket.set_send_buffer_size(20_000).unwrap();
     socket.set_recv_buffer_size(30_000).unwrap();
-    // Linux doubles them.
+    // Linux doubles the sizes.
     assert!([20_000, 40_000].contains(&socket.send_buffer_size().unwrap()));
     assert!([30_000, 60_000].contains(&socket.recv_buffer_size().unwrap()));
 
@@ -204,7 +204,7 @@ fn an_address_that_is_dead_costs_a_quarter_of_a_second() {
         let listener = TcpListener::bind(any()).await?;
         let good = listener.local_addr()?;
         let (refused, _refusing) = refusing();
-        // Once as it should be, and the machine may be busy elsewhere.
+        // One attempt in time is enough, since the machine may be busy with other work.
         let mut best = Duration::MAX;
         for _ in 0..5 {
             let start = Instant::now();
@@ -214,7 +214,7 @@ fn an_address_that_is_dead_costs_a_quarter_of_a_second() {
             best = best.min(start.elapsed());
         }
         assert!(best <= Duration::from_millis(350), "{best:?}");
-        // Who refuses has had its turn, and takes no time from the next.
+        // An address that refuses ends its turn, and does not shorten the time of the next address.
         let start = Instant::now();
         let stream = TcpStream::connect(&[refused, refused, good, dead][..]).await?;
         assert_eq!(stream.peer_addr()?, good);
@@ -238,7 +238,7 @@ fn the_sockets_of_those_that_lose_are_closed_at_once() {
             let stream = TcpStream::connect(&[dead, dead, good][..]).await.unwrap();
             assert_eq!(open_descriptors(), before + 1);
             drop(stream);
-            // Given up with three under way.
+            // The connect is dropped while three attempts are in progress.
             let addresses = [dead; 3];
             let all_dead = TcpStream::connect(&addresses[..]);
             assert!(timeout(Duration::from_millis(550), all_dead).await.is_err());
@@ -278,7 +278,7 @@ fn when_the_system_gives_up_that_is_its_own_errno() {
     run(async {
         let (dead, _fill) = full_listener();
         let socket = TcpSocket::new_v4()?;
-        // Instead of the two minutes that are usual.
+        // The timeout replaces the usual two minutes.
         socket2::SockRef::from(&socket).set_tcp_user_timeout(Some(Duration::from_millis(100)))?;
         let error = socket.connect(dead).await.unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::ETIMEDOUT));
@@ -292,7 +292,7 @@ fn when_the_system_gives_up_that_is_its_own_errno() {
 fn of_several_errors_the_most_telling_is_told() {
     run(async {
         let (refused, _refusing) = refusing();
-        // To a broadcast address there is no connection, and that is seen at once.
+        // No connection can be made to a broadcast address, and the kernel says so at once.
         let no_way = SocketAddr::from(([255, 255, 255, 255], 1));
         let own = errno(TcpStream::connect(no_way).await);
         assert!(own.is_some() && own != Some(libc::ECONNREFUSED));
@@ -326,7 +326,8 @@ fn each_way_to_fail_has_its_own_errno() {
             ] {
                 assert_eq!(errno(TcpStream::connect((host, 1)).await), Some(expected), "{host}");
             }
-            // Neither family leads there: that of the first. One does: what it says.
+            // If neither family has a route, the error of the first address is returned. If one family has a route,
+            // its error is returned.
             let [host, net]: [SocketAddr; 2] = ["10.9.1.1:1", "[2001:db8::1]:1"].map(|a| a.parse().unwrap());
             let refused = "10.9.0.1:1".parse().unwrap();
             let connect = |addresses: Vec<SocketAddr>| async move {
@@ -345,7 +346,7 @@ fn each_way_to_fail_has_its_own_errno() {
 fn a_name_whose_first_address_is_dead_is_reached_by_the_other() {
     in_namespace("a_name_whose_first_address_is_dead_is_reached_by_the_other", || {
         ip("link set lo up");
-        // What is sent to the neighbour on loopback comes back, is nobody's, and vanishes.
+        // A packet to this neighbour comes back over loopback, belongs to nobody, and vanishes.
         ip("address add 2001:db8::1/64 dev lo nodad");
         ip("address add 10.9.0.1/32 dev lo");
         let hosts = std::env::temp_dir().join(format!("runtime-hosts-{}", std::process::id()));

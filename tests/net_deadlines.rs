@@ -80,7 +80,7 @@ fn each_message_gives_the_next_its_full_time() {
         };
         let writer = async {
             for n in 0..200 {
-                // From none to all but a moment.
+                // The sleep lasts from none to nearly all of the limit.
                 sleep(LIMIT * (n * 61 % 100) / 100).await;
                 b.write_all(&[1]).await?;
             }
@@ -101,7 +101,7 @@ fn however_long_ago_the_alarm_was_set_it_is_never_early_and_little_late() {
         let (a, mut b) = pair().await?;
         let a = Rc::new(a);
         a.set_read_timeout(Some(LIMIT))?;
-        // By hand, so that there are many turns, and none of them waits.
+        // The clock is moved by hand, so that there are many turns, none of which waits.
         let _guard = time::inhibit_auto_advance();
         for n in 0..20u64 {
             // The last message of a burst comes at any time after the alarm has been set.
@@ -176,7 +176,7 @@ fn a_write_that_has_waited_so_long_fails() {
     .unwrap();
 }
 
-/// As with `SO_SNDTIMEO`; a timeout around it limits the whole.
+/// This is as with `SO_SNDTIMEO`; a `timeout` around the write limits the whole of it.
 #[test]
 fn a_long_write_may_wait_as_long_each_time_that_something_was_taken() {
     run_paused(async {
@@ -189,7 +189,7 @@ fn a_long_write_may_wait_as_long_each_time_that_something_was_taken() {
                 let mut buffer = vec![0; 1 << 20];
                 for taken in 0.. {
                     sleep(LIMIT * 3 / 4).await;
-                    // All that is there, or it may not suffice to tell the writer that there is room.
+                    // The reader takes everything, or there may not be enough room for an event for the writer.
                     while let Ok(count) = other.read(&mut buffer) {
                         if count == 0 {
                             return taken;
@@ -276,7 +276,7 @@ fn whoever_waits_by_a_method_of_the_stream_has_a_time_of_its_own() {
         assert_eq!(start.elapsed(), secs(24));
         assert_eq!(a.ready(Interest::READABLE).await.unwrap_err().kind(), ErrorKind::TimedOut);
         assert_eq!(start.elapsed(), secs(34));
-        // Its time ends with it.
+        // The time of a wait ends with the wait.
         assert!(timeout(secs(6), a.readable()).await.is_err());
         assert!(timeout(secs(6), a.readable()).await.is_err());
         assert!(a.ready(Interest::READABLE | Interest::WRITABLE).await?.is_writable());
@@ -326,7 +326,7 @@ fn a_thousand_streams_time_out_each_at_its_own_time() {
                 sleep(secs(n % 10)).await;
                 other.write_all(&[1]).await.unwrap();
                 drop(poll_once(other.write(&[])).await);
-                // Kept open.
+                // The stream is kept open.
                 sleep(NEVER).await;
             }));
             tasks.push(spawn(async move {

@@ -25,7 +25,7 @@ fn reads_that_replace_each_other_share_their_time() {
         a.set_read_timeout(Some(LIMIT))?;
         let start = Instant::now();
         let mut beats = 0;
-        // As a loop around `select`: the read is made anew with each beat.
+        // The loop is like one around `select`: each beat drops the read and makes another one.
         let error = loop {
             let read = async { Some(a.read(&mut [0; 8]).await) };
             let beat = async {
@@ -50,7 +50,7 @@ fn a_read_that_was_dropped_long_ago_takes_nothing_from_the_next() {
     run_paused(async {
         let (mut a, _b) = pair().await?;
         a.set_read_timeout(Some(LIMIT))?;
-        // From the future of block_on, from a task, and with others that have much to do.
+        // The read is made in the future of `block_on`, in a task, and beside tasks that are busy.
         for is_busy in [false, true] {
             assert!(timeout(secs(1), a.read(&mut [0; 8])).await.is_err());
             let busy = Rc::new(Cell::new(is_busy));
@@ -80,7 +80,7 @@ fn a_read_that_was_dropped_long_ago_takes_nothing_from_the_next() {
     .unwrap();
 }
 
-/// It cannot be told from one that was dropped.
+/// Such a read cannot be distinguished from one that was dropped.
 #[test]
 fn a_read_that_is_woken_and_not_polled_begins_anew() {
     run_paused(async {
@@ -101,8 +101,8 @@ fn a_read_that_is_woken_and_not_polled_begins_anew() {
 fn while_the_loop_never_rests_a_dropped_read_takes_nothing_either() {
     run(async {
         let (mut a, _b) = pair().await?;
-        // Long enough that the alarm and the sleep below do not end in one turn: then the next read would look
-        // like an answer to the alarm.
+        // This is so long that the alarm and the sleep below do not end in the same turn: otherwise the next read
+        // would look like an answer to the alarm.
         let limit = Duration::from_millis(40);
         a.set_read_timeout(Some(limit))?;
         let is_over = Rc::new(Cell::new(false));
@@ -134,7 +134,7 @@ fn under_load_the_deadline_is_heard_of_all_the_same() {
         let limit = Duration::from_millis(5);
         a.set_read_timeout(Some(limit))?;
         let is_over = Rc::new(Cell::new(false));
-        // More tasks than one turn polls, all of which are always ready.
+        // There are more tasks than one turn polls, and all of them are always ready.
         let spinners: Vec<_> = (0..500)
             .map(|_| {
                 let is_over = is_over.clone();
@@ -147,7 +147,8 @@ fn under_load_the_deadline_is_heard_of_all_the_same() {
             })
             .collect();
         let took = spawn(async move { (silence(&a).await, silence(&a).await) }).await.unwrap();
-        // Polled once in a round, which takes some 30 ms; had an answer been missed, these were more.
+        // The task is polled once in a round, which takes some 30 ms. If an answer had been missed, the waits would
+        // take longer.
         assert!(took.0 >= limit && took.1 >= limit);
         is_over.set(true);
         for spinner in spinners {
@@ -180,7 +181,7 @@ fn a_limit_set_while_somebody_waits_counts_from_then() {
             a.set_read_timeout(None)?;
             let waiter = wait(how);
             sleep(secs(5)).await;
-            // First of all; longer; shorter.
+            // The timeout is set for the first time, made longer, and made shorter.
             a.set_read_timeout(Some(secs(10)))?;
             sleep(secs(5)).await;
             a.set_read_timeout(Some(secs(100)))?;
@@ -188,7 +189,7 @@ fn a_limit_set_while_somebody_waits_counts_from_then() {
             a.set_read_timeout(Some(secs(7)))?;
             assert_eq!(waiter.await.unwrap() - start, secs(67), "{how}");
         }
-        // Taken away.
+        // The timeout is removed.
         a.set_read_timeout(Some(secs(10)))?;
         let waiter = wait(0);
         sleep(secs(5)).await;
@@ -202,7 +203,7 @@ fn a_limit_set_while_somebody_waits_counts_from_then() {
     .unwrap();
 }
 
-/// Whoever hears of the end of the old time has a new one by then.
+/// The wait whose old timeout ends has a new one by then.
 #[test]
 fn a_limit_set_just_when_it_is_reached_counts_from_then() {
     run_paused(async {
@@ -273,7 +274,7 @@ fn a_stream_that_is_dropped_or_given_back_leaves_no_alarm() {
         assert!(poll_once(b.readable()).await.is_none());
         drop(a.into_std());
         drop(b);
-        // Nothing is armed any more: only this.
+        // Only this sleep is armed.
         let before = runtime.metrics().turns;
         sleep(Duration::from_millis(80)).await;
         assert!(runtime.metrics().turns - before <= 3);
@@ -313,24 +314,24 @@ fn a_stream_moves_to_another_runtime_with_its_alarm_armed() {
     let there = thread::spawn(move || {
         let there = Runtime::new().unwrap();
         there.block_on(async {
-            // The first alarm rings over there, for nobody.
+            // The first alarm fires in that runtime, and no task waits for it.
             assert!(silence(&a).await >= limit);
             assert!(silence(&a).await >= limit);
             assert!(poll_once(a.read(&mut [0])).await.is_none());
         });
         sender.send(a).unwrap();
-        // The runtime stays.
+        // The runtime exists until the test ends.
         assert!(ended.recv().is_err());
     });
     here.block_on(sleep(limit * 2));
     let mut a = receiver.recv().unwrap();
     here.block_on(async {
-        // Back again.
+        // The stream is back in the first runtime.
         assert!(silence(&a).await >= limit);
         b.write_all(&[1]).await.unwrap();
         assert_eq!(a.read(&mut [0; 8]).await.unwrap(), 1);
         assert!(silence(&a).await >= limit);
-        // Set on another thread, for one who waits here.
+        // Another thread sets the timeout for the task that waits here.
         a.set_read_timeout(Some(NEVER)).unwrap();
         let (a, started) = (std::sync::Arc::new(a), std::time::Instant::now());
         let other = a.clone();

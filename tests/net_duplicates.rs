@@ -1,5 +1,5 @@
-//! Sockets of which a duplicate is made blocking elsewhere. The two share that, so a call that relied on it would stop
-//! the loop. Each operation here has nothing to do, and has to say so at once.
+//! Sockets that are made blocking through a duplicate. Both share the blocking mode, so a call that relied on it
+//! would stop the loop. Each operation here would have to wait, and must say so at once.
 #![cfg(not(miri))] // Datagrams, Unix sockets: nothing that it has.
 
 mod net_support;
@@ -15,14 +15,13 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
-/// Makes a socket blocking by way of a duplicate, as another thread or another process may.
+/// Makes a socket blocking through a duplicate, as another thread or another process may do.
 fn make_blocking(socket: &impl AsFd) {
     let duplicate = socket2::Socket::from(socket.as_fd().try_clone_to_owned().unwrap());
     duplicate.set_nonblocking(false).unwrap();
 }
 
-/// Polls an operation that has nothing to do. One that blocks is ended by `release`, on another thread, and is ready
-/// then.
+/// Polls an operation that has to wait. If it blocks, `release` ends it from another thread, and it is then ready.
 async fn has_to_wait<T>(
     name: &str,
     operation: impl Future<Output = T>,
@@ -42,7 +41,7 @@ async fn has_to_wait<T>(
     assert!(is_pending, "{name}");
 }
 
-/// The same, of an operation that is tried once.
+/// Does the same with an operation that is tried once.
 fn would_block<T>(
     name: &str,
     operation: impl FnOnce() -> std::io::Result<T>,
@@ -57,13 +56,14 @@ fn would_block<T>(
     futures_lite::future::block_on(has_to_wait(name, operation, release));
 }
 
-/// A connection of which one direction has nothing to read, and the other has no room left.
+/// Tests connections of which one direction has nothing to read, and the other has no room left.
 macro_rules! stream_test {
     ($name:ident, $pair:expr) => {
         #[test]
         fn $name() {
             run(async {
-                // A new one for each, since a descriptor that is known to be drained is not tried.
+                // Each operation gets a new pair, because an operation does not try a descriptor that is known to be
+                // drained.
                 let pair = || {
                     let (ours, other) = $pair;
                     make_blocking(&ours);
@@ -86,7 +86,7 @@ macro_rules! stream_test {
                 let mut memory = Vec::with_capacity(8);
                 would_block("try_read_buf", || ours.try_read_buf(&mut memory), answer(Box::new(other)));
 
-                // A write that blocks waits until all of it has gone.
+                // A blocking write waits until all of its bytes have been sent.
                 let data = vec![7; 32 << 20];
                 let drain = |mut other: Box<dyn Read + Send>| {
                     move || drop(other.read_exact(&mut vec![0; 32 << 20]))

@@ -22,7 +22,7 @@ use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
-/// So that the next close resets the connection.
+/// Makes the next close reset the connection.
 fn reset_on_close(socket: &impl AsFd) {
     socket2::SockRef::from(socket).set_linger(Some(Duration::ZERO)).unwrap();
 }
@@ -49,7 +49,7 @@ fn a_refusal_keeps_its_errno_and_is_told_once() {
             let error = TcpStream::connect(address).await.unwrap_err();
             assert_eq!(error.raw_os_error(), Some(libc::ECONNREFUSED));
         }
-        // No route, or no permission, before anything is sent.
+        // There is no route or no permission, so the error comes before anything is sent.
         let error = TcpStream::connect("255.255.255.255:1").await.unwrap_err();
         assert!(error.raw_os_error().is_some(), "{error:?}");
         io::Result::Ok(())
@@ -70,7 +70,7 @@ fn a_descriptor_that_lives_on_elsewhere_is_not_heard_of_again() {
             let duplicate = ours.as_fd().try_clone_to_owned().unwrap();
             let number = ours.as_raw_fd();
             drop(ours);
-            // Another socket in its place, with the same number, while the first lives on.
+            // Another socket takes the first one's number, while the first one still exists.
             let mut next = TcpStream::from_std(next.try_clone().unwrap()).unwrap();
             assert_eq!(next.as_raw_fd(), number);
             assert!(poll_once(next.read(&mut [0])).await.is_none(), "registered, without EEXIST");
@@ -105,7 +105,7 @@ fn a_descriptor_closed_behind_our_back_does_no_harm() {
             assert_eq!(other.read(&mut [0]).unwrap(), 0, "closed indeed");
             yield_now().await;
             drop(ours);
-            // Everybody else goes on.
+            // Other streams go on.
             let (mut a, mut b) = pair().await.unwrap();
             a.write_all(b"on").await.unwrap();
             assert_eq!(b.read(&mut [0; 8]).await.unwrap(), 2);
@@ -142,7 +142,7 @@ fn two_clones_in_two_runtimes_are_two_registrations() {
 #[test]
 fn a_reset_wakes_who_reads_and_who_writes() {
     run(async {
-        // A reader, with nothing to read.
+        // A reader waits.
         let (mut ours, other) = half_std_pair()?;
         reset_on_close(&other);
         let mut buffer = [0];
@@ -152,7 +152,7 @@ fn a_reset_wakes_who_reads_and_who_writes() {
         })
         .await;
         assert_eq!(result.unwrap_err().kind(), ErrorKind::ConnectionReset);
-        // A writer, with no room; nobody reads at this end.
+        // A writer has no room, and the other end does not read.
         let (mut ours, other) = half_std_pair()?;
         reset_on_close(&other);
         let (result, ()) = zip(ours.write_all(&[0; 64 << 20]), async {
@@ -162,7 +162,7 @@ fn a_reset_wakes_who_reads_and_who_writes() {
         .await;
         let kind = result.unwrap_err().kind();
         assert!(matches!(kind, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{kind}");
-        // Both at once.
+        // Both wait at once.
         let (ours, other) = half_std_pair()?;
         reset_on_close(&other);
         let (mut reader, mut writer) = ours.into_split();
@@ -233,7 +233,7 @@ fn a_write_to_a_dead_peer_raises_no_signal() {
             let (mut ours, other) = half_std_pair().unwrap();
             drop(other);
             ours.readable().await.unwrap();
-            // The first write is answered with a reset.
+            // The peer answers the first write with a reset.
             let _ = ours.write(b"x").await;
             let slices = [IoSlice::new(b"a"), IoSlice::new(b"b")];
             until(|| ours.try_write(b"x").is_err_and(|error| error.kind() == ErrorKind::BrokenPipe)).await;
@@ -253,8 +253,8 @@ fn an_interrupted_call_is_made_again() {
         in_child_under("an_interrupted_call_is_made_again", call, &["-e", &inject], || {
             run(async {
                 for _ in 0..10 {
-                    // An injected error means that the call was not made: a connect that was
-                    // interrupted that way has not begun, and may wait for ever.
+                    // With an injected error the call was not made: a connect that is interrupted in this way has not
+                    // begun, and may wait for ever.
                     let connecting = time::timeout(Duration::from_millis(50), pair()).await;
                     let Ok(pair) = connecting else { continue };
                     let (mut a, mut b) = pair.unwrap();
@@ -269,7 +269,7 @@ fn an_interrupted_call_is_made_again() {
 #[test]
 fn a_flood_in_one_connection_does_not_keep_the_others_waiting() {
     run(async {
-        // One peer that writes, and one that reads, as fast as they can.
+        // One peer writes, and the other one reads, as fast as they can.
         let (mut reading, mut writer) = half_std_pair()?;
         let (mut writing, mut reader) = half_std_pair()?;
         let peers = [
@@ -282,7 +282,7 @@ fn a_flood_in_one_connection_does_not_keep_the_others_waiting() {
             spawn({
                 let transfers = transfers.clone();
                 async move {
-                    // Bytes, so that the next one is always there.
+                    // The task reads single bytes, so that the next one is always there.
                     while reading.read(&mut [0]).await.is_ok() {
                         count(&transfers);
                     }
@@ -352,7 +352,7 @@ fn urgent_data_does_not_stall_the_stream() {
                     received.extend_from_slice(&buffer[..count]);
                 }
                 assert_eq!(received, b"abcd", "round {round}, registered: {is_registered}");
-                // Alone, it is nothing to read.
+                // With the urgent byte alone, there is nothing to read.
                 socket2::SockRef::from(&other).send_out_of_band(b"!")?;
                 yields(3).await;
                 assert!(poll_once(ours.read(&mut buffer)).await.is_none());

@@ -13,10 +13,10 @@ use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// More than all buffers on the way hold, several times over.
+/// This is several times more than all buffers on the way hold.
 const BULK: usize = 8 << 20;
 
-/// Bytes that show when one is missing or in the wrong place.
+/// Returns bytes that show if one is missing or in the wrong place.
 fn pattern(length: usize) -> &'static [u8] {
     static PATTERN: LazyLock<Vec<u8>> = LazyLock::new(|| (0..BULK).map(|n| (n % 251) as u8).collect());
     &PATTERN[..length]
@@ -86,7 +86,7 @@ fn halves_of_any_stream_work_on_two_threads() {
     echoing.join().unwrap();
 }
 
-/// Reads and writes by shared reference.
+/// A stream that is read and written by shared reference.
 struct Shared(Arc<TcpStream>);
 
 impl AsyncRead for Shared {
@@ -134,7 +134,7 @@ fn a_shared_connection_is_read_and_written_on_two_threads() {
     echoing.join().unwrap();
 }
 
-/// A runtime on a thread of its own, that runs what it is sent, and says how many descriptors it watches.
+/// A runtime on a thread of its own, which runs the futures that it is sent.
 struct Elsewhere {
     handle: runtime::Handle,
     stop: Sender<()>,
@@ -156,26 +156,26 @@ impl Elsewhere {
         Elsewhere { handle: handles.recv().unwrap(), stop, thread: Some(thread) }
     }
 
-    /// Has it run a future, and waits for the result.
+    /// Runs a future there, and waits for the result.
     fn run<T: Send + 'static>(&self, future: impl Future<Output = T> + Send + 'static) -> T {
         self.start(future).recv().unwrap()
     }
 
-    /// Has it run a future.
+    /// Starts a future there, and returns the receiver of its result.
     fn start<T: Send + 'static>(&self, future: impl Future<Output = T> + Send + 'static) -> Receiver<T> {
         let (sender, receiver) = channel();
         drop(self.handle.spawn(async move { drop(sender.send(future.await)) }));
         receiver
     }
 
-    /// Returns how many descriptors it watches in the end.
+    /// Ends the thread, and returns the number of descriptors that its runtime watches in the end.
     fn stop(mut self) -> usize {
         self.stop.send(()).unwrap();
         self.thread.take().unwrap().join().unwrap()
     }
 }
 
-/// Each message has to be waited for, on both sides, many times.
+/// Both sides have to wait for each message, many times.
 #[test]
 fn halves_that_wait_again_and_again_do_not_disturb_each_other() {
     let _watchdog = watchdog();
@@ -198,7 +198,7 @@ fn halves_that_wait_again_and_again_do_not_disturb_each_other() {
         writer.write_all(data).await.unwrap();
         writer
     });
-    // It is fed a byte at a time and read in between, so that each of them waits nearly all the time.
+    // The stream is fed a byte at a time and read in between, so that each side waits nearly all the time.
     let mut back = vec![0; BULK];
     for piece in back.chunks_mut(1 << 14) {
         other.write_all(b"x").unwrap();
@@ -210,13 +210,13 @@ fn halves_that_wait_again_and_again_do_not_disturb_each_other() {
     let (total, reader) = reading.recv().unwrap();
     assert_eq!(total, BULK >> 14);
     drop((reader, writer));
-    // A message deregisters the remaining half in the turn that follows.
+    // The turn that follows deregisters the remaining half, because of a message.
     one.run(async {});
     two.run(async {});
     assert_eq!((one.stop(), two.stop()), (0, 0));
 }
 
-/// Puts a stream into the state in which its halves wait in two runtimes.
+/// Makes the halves of a stream wait in two runtimes.
 fn split_between(
     one: &Elsewhere,
     two: &Elsewhere,
@@ -238,7 +238,7 @@ fn split_between(
     (reading.recv().unwrap(), writing.recv().unwrap(), other)
 }
 
-/// Has an echo of all that it sends, by two halves at once and by one task that waits for both directions.
+/// Sends data and reads it back, by two halves at once and by one task that waits for both directions.
 async fn use_as_a_whole(mut stream: TcpStream) -> TcpStream {
     for length in [1, 100, BULK] {
         let data = pattern(length);
@@ -302,11 +302,12 @@ fn halves_go_from_thread_to_thread() {
     let (mut reader, mut writer, other) = split_between(&places[0], &places[1]);
     let echoing = echo(other);
     for round in 0..180 {
-        // All pairs of places, also the same one; and what takes a moment, a while, or waits again and again.
+        // The rounds cover all pairs of places, also twice the same, and futures that take a moment, a while, or wait
+        // many times.
         let (reads, writes) = (&places[round % 3], &places[round / 3 % 3]);
         let length = [1, 1000, 1 << 18, 4 << 20][if round % 20 == 19 { 3 } else { round / 9 % 3 }];
         let reading = reads.start(async move {
-            // One that is given up leaves its waker behind.
+            // A read that is dropped leaves its waker behind.
             let mut back = vec![0; length];
             let mut count = poll_once(reader.read(&mut back[..1])).await.map_or(0, Result::unwrap);
             while count < length {
@@ -407,7 +408,7 @@ fn two_who_wait_for_the_same_direction_are_told() {
     assert_eq!(error.kind(), ErrorKind::ResourceBusy);
     other.write_all(b"x").unwrap();
     assert_eq!(results.recv().unwrap().unwrap(), 1);
-    // And who comes next is served.
+    // The next reader is served.
     other.write_all(b"x").unwrap();
     assert_eq!(one.run(async move { (&*stream).read(&mut [0; 8]).await }).unwrap(), 1);
 }

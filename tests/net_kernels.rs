@@ -1,5 +1,5 @@
-//! The loop on kernels that do not have a call, refuse one, or report what leads nowhere: old and emulated
-//! ones, sandboxes, limits that are lowered, memory that runs out.
+//! The loop on kernels that do not have a system call, refuse one, or report events that lead nowhere: old and
+//! emulated kernels, sandboxes, lowered limits, and memory that runs out.
 #![cfg(not(miri))] // Children, limits, datagrams: nothing that it has.
 #![expect(unsafe_code, reason = "setrlimit and setsockopt")]
 
@@ -34,9 +34,9 @@ async fn yields(count: usize) {
     }
 }
 
-// Limits, and want of memory.
+// Limits, and lack of memory.
 
-/// Linux's poll(2) then refuses the list of those who wait.
+/// Linux's poll(2) then refuses the list of descriptors.
 #[test]
 fn a_limit_below_what_is_open_breaks_nothing() {
     in_child("a_limit_below_what_is_open_breaks_nothing", || {
@@ -71,7 +71,7 @@ fn a_limit_below_what_is_open_breaks_nothing() {
             assert!(turns < 60, "a limit of {limit}: {turns} turns");
         }
         assert_eq!(runtime.metrics().io_sources, 60);
-        // For whoever looks for leaks when the process ends.
+        // A leak checker needs descriptors when the process ends.
         limit_descriptors(1024);
     });
 }
@@ -115,7 +115,7 @@ fn a_wait_that_fails_for_want_of_memory_is_no_end() {
 
 // Missing calls.
 
-/// The notifier is a pipe then.
+/// The notifier is then a pipe.
 #[test]
 fn a_kernel_without_eventfd_will_do() {
     for errno in ["ENOSYS", "EPERM"] {
@@ -126,7 +126,7 @@ fn a_kernel_without_eventfd_will_do() {
                 let runtime = Builder::new_current_thread().selector(*kind).build().unwrap();
                 let handle = runtime.handle().clone();
                 let (mut a, mut b) = runtime.block_on(pair()).unwrap();
-                // It sleeps until another thread breaks its wait, and then again.
+                // The loop sleeps until another thread wakes it, and then sleeps again.
                 let thread = thread::spawn(move || {
                     (0..100).map(|n| handle.block_on(handle.spawn(async move { n })).unwrap()).sum::<i32>()
                 });
@@ -144,7 +144,7 @@ fn a_kernel_without_eventfd_will_do() {
     }
 }
 
-/// One whose descriptors have run out is an error, and leaves none behind.
+/// If the process is out of descriptors, the constructor returns an error, and leaves none of them open.
 #[test]
 fn a_runtime_that_cannot_be_made_is_an_error() {
     for call in ["eventfd2", "epoll_create1"] {
@@ -161,7 +161,7 @@ fn a_runtime_that_cannot_be_made_is_an_error() {
     }
 }
 
-/// The next best is taken, and tells which it is.
+/// The next best mechanism is used, and its kind says which one it is.
 #[test]
 fn a_kernel_without_epoll_will_do() {
     for errno in ["ENOSYS", "EPERM"] {
@@ -178,7 +178,7 @@ fn a_kernel_without_epoll_will_do() {
     }
 }
 
-/// Old kernels do not know the call, and some sandboxes forbid what they do not know.
+/// Old kernels do not know the call, and some sandboxes forbid calls that they do not know.
 #[test]
 fn a_kernel_without_nanosecond_waits_will_do() {
     for errno in ["ENOSYS", "EPERM"] {
@@ -202,11 +202,12 @@ fn a_kernel_without_nanosecond_waits_will_do() {
     }
 }
 
-/// A limit on what one user may watch, or no memory: whoever has to wait has the error, and may try again.
+/// There is a limit on how many descriptors a user may watch, or no memory: the operation that has to wait returns
+/// the error, and may be repeated.
 #[test]
 fn a_registration_that_fails_is_told_and_may_be_repeated() {
     for errno in ["ENOSPC", "ENOMEM"] {
-        // The first one is the loop's own.
+        // The first call is for the loop's own descriptor.
         let inject = format!("inject=epoll_ctl:error={errno}:when=2..3");
         let name = "a_registration_that_fails_is_told_and_may_be_repeated";
         in_child_under(name, errno, &["-e", &inject], || {
@@ -229,15 +230,15 @@ fn a_registration_that_fails_is_told_and_may_be_repeated() {
 
 // Reports that lead nowhere.
 
-/// A datagram socket that will have nothing to read, which poll(2) nevertheless reports for as long as it is so.
-/// By level each report would wake who waits, and find nothing.
+/// Waits for a datagram socket that has nothing to read, and that poll(2) nevertheless reports for as long as this
+/// state lasts. With a level-triggered mechanism, each report would wake the task, which would find nothing.
 async fn rests_with(runtime: &Runtime, socket: UdpSocket) -> UdpSocket {
     let socket = Rc::new(socket);
     let waiting = spawn({
         let socket = socket.clone();
         async move { socket.recv(&mut [0; 8]).await }
     });
-    // Errors that are there to be collected end the wait at once.
+    // Errors that can be collected end the wait at once.
     yields(100).await;
     let waiting = if waiting.is_finished() {
         waiting.await.unwrap().unwrap_err();
@@ -252,7 +253,8 @@ async fn rests_with(runtime: &Runtime, socket: UdpSocket) -> UdpSocket {
     let before = runtime.metrics().turns;
     time::sleep(Duration::from_millis(300)).await;
     let turns = runtime.metrics().turns - before;
-    // By level some ten in 10 ms, and some hundred thousand if nobody cared.
+    // With a level-triggered mechanism there are some ten turns in 10 ms. Without the throttle there would be some
+    // hundred thousand.
     assert!(turns < 500, "{turns} turns in 300 ms");
     assert!(!waiting.is_finished());
     waiting.abort();
@@ -295,7 +297,7 @@ fn an_error_that_nobody_takes_does_not_turn_the_loop() {
         let nobody = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         socket.send_to(b"to nobody", nobody).await.unwrap();
         let socket = rests_with(&runtime, socket).await;
-        // What comes meanwhile is received without delay worth speaking of.
+        // A datagram that comes meanwhile is received with hardly any delay.
         let other = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let started = Instant::now();
         for _ in 0..10 {
@@ -334,7 +336,7 @@ fn switch_on(socket: &impl std::os::fd::AsRawFd, level: libc::c_int, option: lib
     assert_eq!(set, 0);
 }
 
-/// Takes one error out of a socket's queue of them, see ip(7).
+/// Takes one error out of a socket's error queue, see ip(7).
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn take_from_error_queue(socket: &impl std::os::fd::AsRawFd) -> std::io::Result<()> {
     let mut data = [0u8; 64];
@@ -353,14 +355,14 @@ fn take_from_error_queue(socket: &impl std::os::fd::AsRawFd) -> std::io::Result<
     if count < 0 { Err(std::io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// A socket with an error in its queue, which nobody takes.
+/// Returns a socket with an error in its queue that no operation takes.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 async fn with_an_error_in_its_queue() -> UdpSocket {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     switch_on(&socket, libc::IPPROTO_IP, libc::IP_RECVERR);
     let nobody = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     socket.send_to(b"to nobody", nobody).await.unwrap();
-    // The error itself is told once. What is in the queue stays.
+    // The error itself is returned once. The entry in the queue stays.
     let refused = socket.recv(&mut [0; 8]).await.unwrap_err();
     assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
     socket
@@ -388,7 +390,7 @@ fn an_error_that_nobody_takes_does_not_slow_round_trips_down() {
     });
 }
 
-/// While the answer is on its way the loop has the time for many reports that lead nowhere.
+/// While the answer is on its way, the loop has time for many reports that lead nowhere.
 #[test]
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn an_error_that_nobody_takes_does_not_slow_round_trips_to_another_thread_down() {
@@ -414,7 +416,8 @@ fn an_error_that_nobody_takes_does_not_slow_round_trips_to_another_thread_down()
     thread.join().unwrap();
 }
 
-/// `MSG_ZEROCOPY` tells by the queue of errors when the memory is free again. Who does not care does not ask.
+/// With `MSG_ZEROCOPY`, the error queue says when the memory is free again. A program that does not need that does
+/// not read the queue.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_completion_that_nobody_takes_does_not_slow_a_connection_down() {
@@ -445,7 +448,7 @@ fn a_completion_that_nobody_takes_does_not_slow_a_connection_down() {
     });
 }
 
-/// Each report is of an error that the operation then takes: none of them is in vain.
+/// Each report is of an error that the operation then takes, so none of them leads nowhere.
 #[test]
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn errors_that_are_taken_are_told_as_fast_as_they_come() {
@@ -453,7 +456,7 @@ fn errors_that_are_taken_are_told_as_fast_as_they_come() {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let nobody = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         socket.connect(nobody).await.unwrap();
-        // Refusals, one for each datagram.
+        // Each datagram is refused.
         let started = Instant::now();
         for _ in 0..2000 {
             let (refused, sent) = zip(socket.recv(&mut [0; 8]), async {
@@ -466,7 +469,7 @@ fn errors_that_are_taken_are_told_as_fast_as_they_come() {
         }
         assert!(started.elapsed() < MAX_ROUND_TRIPS_TIME, "{:?}", started.elapsed());
 
-        // And errors that are taken out of the queue, by a call of the user's own.
+        // The errors are taken out of the queue by a call of the user's own.
         switch_on(&socket, libc::IPPROTO_IP, libc::IP_RECVERR);
         let started = Instant::now();
         for _ in 0..2000 {
@@ -482,7 +485,7 @@ fn errors_that_are_taken_are_told_as_fast_as_they_come() {
         }
         assert!(started.elapsed() < MAX_ROUND_TRIPS_TIME, "{:?}", started.elapsed());
 
-        // With a guard, which the call is not made by.
+        // The test holds a guard, but does not make the call through it.
         let fd = runtime::net::AsyncFd::new(socket.into_std().unwrap()).unwrap();
         let started = Instant::now();
         for _ in 0..2000 {

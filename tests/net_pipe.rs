@@ -1,5 +1,5 @@
-//! Pipes, in what they are peculiar: names, packets, terminals, and a signal. What they share with other
-//! streams is in `stream_laws.rs`.
+//! Pipes, in what is particular to them: names, packets, terminals, and a signal. What they share with other streams
+//! is in `stream_laws.rs`.
 #![cfg(not(miri))] // Files, children, signals.
 #![expect(unsafe_code, reason = "pipes of packets, terminals, and a signal in a process of its own")]
 
@@ -21,7 +21,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
-/// A pipe with a name; removed at the end.
+/// A pipe with a name, whose file is removed at the end.
 struct Fifo(PathBuf);
 
 impl Fifo {
@@ -89,7 +89,7 @@ fn a_fifo_is_opened_without_waiting_for_the_other_end() {
         let nobody = OpenOptions::new().open_sender(&fifo).unwrap_err();
         assert_eq!(nobody.raw_os_error(), Some(libc::ENXIO));
         let mut receiver = OpenOptions::new().open_receiver(&fifo)?;
-        // Nobody writes: that is the end, until somebody does.
+        // No process writes: that is the end, until one does.
         assert_eq!(receiver.read(&mut [0; 8]).await?, 0);
         for byte in 0..3 {
             let mut sender = OpenOptions::new().open_sender(&fifo)?;
@@ -181,7 +181,7 @@ fn each_end_is_taken_for_what_it_is() {
     assert!(is_nonblocking(&sender));
     let sender = Sender::from_owned_fd_unchecked(sender).unwrap().into_blocking_fd().unwrap();
     assert!(!is_nonblocking(&sender));
-    // Registered, and given up.
+    // The receiver is registered, and its read was dropped.
     let mut receiver = receiver;
     run(async { assert!(poll_once(receiver.read(&mut [0])).await.is_none()) });
     let receiver = receiver.into_blocking_fd().unwrap();
@@ -210,7 +210,7 @@ fn readiness_comes_with_the_data_and_goes_with_it() {
         let nothing = receiver.try_io(|| io::Result::<()>::Err(ErrorKind::WouldBlock.into()));
         assert_eq!(nothing.unwrap_err().kind(), ErrorKind::WouldBlock);
         assert!(poll_once(receiver.readable()).await.is_none());
-        // Full, and drained.
+        // The pipe is filled, and drained.
         while sender.try_write(&[7; 65536]).is_ok() {}
         assert!(poll_once(sender.writable()).await.is_none());
         assert_eq!(sender.try_io(|| Ok(5)).unwrap_err().kind(), ErrorKind::WouldBlock);
@@ -266,7 +266,8 @@ fn closing_a_sender_does_not_end_the_stream() {
     .unwrap();
 }
 
-/// A short read has not emptied the pipe: the rest would wait for an event that has been.
+/// A short read has not emptied the pipe: without another read, the rest would wait for an event that has already
+/// been reported.
 #[test]
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn packets_are_read_one_after_the_other() {
@@ -298,7 +299,7 @@ fn packets_are_read_one_after_the_other() {
     .unwrap();
 }
 
-/// Nor when it is tokio's trait by which it is read.
+/// The same holds for a read through tokio's trait.
 #[test]
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn packets_are_read_one_after_the_other_by_tokios_trait() {
@@ -322,7 +323,7 @@ fn packets_are_read_one_after_the_other_by_tokios_trait() {
     .unwrap();
 }
 
-/// Nor has it emptied a terminal, which gives a line at a time.
+/// A short read has not emptied a terminal either, which returns a line at a time.
 #[test]
 fn lines_of_a_terminal_are_read_one_after_the_other() {
     run(async {
@@ -359,7 +360,7 @@ fn a_pipe_without_readers_does_not_turn_the_loop() {
         run(async {
             let (mut sender, receiver) = pipe::pipe().unwrap();
             let (other, mut reader) = pipe::pipe().unwrap();
-            // Both registered, and waited for by nobody.
+            // Both ends are registered, and no task waits for them.
             while sender.try_write(&[7; 65536]).is_ok() {}
             assert!(poll_once(sender.write(b"x")).await.is_none());
             assert!(poll_once(reader.read(&mut [0])).await.is_none());

@@ -104,13 +104,13 @@ async fn read_much(mut from: impl AsyncReadExt + Unpin, mib: usize) -> io::Resul
 #[cfg_attr(miri, ignore = "slow")]
 fn two_floods_in_opposite_directions_do_not_block_each_other() {
     run(async {
-        // All four in one task: by shared reference, and by halves.
+        // All four transfers are in one task: by shared reference, and by halves.
         let (a, mut b) = pair().await?;
         let (read_half, write_half) = b.split();
         let one = try_zip(write_much(&a, 64), read_much(&a, 64));
         let other = try_zip(write_much(write_half, 64), read_much(read_half, 64));
         try_zip(one, other).await?;
-        // One task for each.
+        // Each transfer is a task.
         let (a, b) = pair().await?;
         let (a_reader, a_writer) = a.into_split();
         let (b_reader, b_writer) = b.into_split();
@@ -140,7 +140,7 @@ fn empty_transfers_neither_wait_nor_end_anything() {
             );
             assert_eq!(a.try_read(&mut [])? + a.try_write(&[])? + a.try_peek(&mut [])?, 0);
             assert_eq!(a.try_read_vectored(&mut [])? + a.try_write_vectored(&[])?, 0);
-            // Registered from here on.
+            // The stream is registered from here on.
             assert!(poll_once(a.read(&mut [0])).await.is_none());
         }
         b.write_all(b"x").await?;
@@ -156,11 +156,11 @@ fn more_buffers_than_the_kernel_takes_are_no_short_transfer() {
     run(async {
         let (mut a, mut b) = pair().await?;
         let data = pattern(3000);
-        // The first thousand and a half hold nothing, and the others a byte each.
+        // The first 1,500 slices are empty, and the others hold a byte each.
         let slices: Vec<IoSlice<'_>> =
             (0..4500).map(|n| IoSlice::new(if n < 1500 { &[] } else { &data[n - 1500..n - 1499] })).collect();
         assert_eq!(a.write_vectored(&slices).await?, 1024);
-        // Had the first been taken for a short one, this would have to wait.
+        // If the first write had been taken for a short one, this write would have to wait.
         assert_eq!(poll_once(a.write_vectored(&slices[1500 + 1024..])).await.unwrap()?, 1024);
         assert_eq!(poll_once(a.write_vectored(&slices[1500 + 2048..])).await.unwrap()?, 952);
 
@@ -210,7 +210,7 @@ fn readiness_comes_with_the_data_and_goes_with_it() {
             time::sleep(Duration::from_millis(1)).await;
             assert!(poll_once(ours.readable()).await.is_none(), "nothing has come");
         }
-        // Several wait at once.
+        // Several tasks wait at once.
         let waits =
             zip(zip(ours.readable(), ours.readable()), ours.ready(Interest::READABLE | Interest::WRITABLE));
         other.write_all(b"hello")?;
@@ -282,7 +282,7 @@ fn an_operation_of_ones_own_is_tried_until_it_does_not_block() {
         written?;
         assert_eq!(count?, 5);
         assert!(tries <= 4, "{tries}");
-        // With both sides of interest, the writable one lets it through at once.
+        // With interest in both directions, writability is enough to let the operation through.
         let either = Interest::READABLE | Interest::WRITABLE;
         assert_eq!(ours.try_io(either, || Ok(1))?, 1);
         assert_eq!(ours.async_io(either, || Ok(2)).await?, 2);
@@ -301,21 +301,21 @@ fn an_operation_of_ones_own_is_tried_until_it_does_not_block() {
 fn owned_halves_end_what_they_should() {
     run(async {
         let mut buffer = [0; 8];
-        // Dropped, the writing half ends the stream…
+        // If the writing half is dropped, it ends the stream…
         let (a, mut b) = pair().await?;
         let (mut reader, writer) = a.into_split();
         drop(writer);
         assert_eq!(b.read(&mut buffer).await?, 0);
         b.write_all(b"still").await?;
         assert_eq!(reader.read(&mut buffer).await?, 5);
-        // …forgotten, it does not, until the other half goes as well…
+        // …if it is forgotten, it does not, until the other half is dropped as well…
         let (a, mut b) = pair().await?;
         let (reader, writer) = a.into_split();
         writer.forget();
         assert!(poll_once(b.read(&mut buffer)).await.is_none());
         drop(reader);
         assert_eq!(b.read(&mut buffer).await?, 0);
-        // …and closed, it ends the stream though both live.
+        // …and if it is closed, it ends the stream although both halves exist.
         let (a, mut b) = pair().await?;
         let (mut reader, mut writer) = a.into_split();
         writer.close().await?;

@@ -1,4 +1,4 @@
-//! How TCP connections come about: addresses and names, listeners, and several tasks that accept.
+//! How TCP connections are made: addresses and names, listeners, and several tasks that accept.
 
 mod net_support;
 
@@ -20,7 +20,7 @@ fn addresses_are_tried_in_order_and_an_error_is_told() {
     run(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let good = listener.local_addr()?;
-        // Bound and not listening: refused.
+        // A socket that is bound and does not listen refuses.
         let refusing = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
         refusing.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into())?;
         let bad = refusing.local_addr()?.as_socket().unwrap();
@@ -53,10 +53,10 @@ fn a_name_is_looked_up() {
         let port = listener.local_addr()?.port();
         let _client = TcpStream::connect(("localhost", port)).await?;
         listener.accept().await?;
-        // The resolver's own refusal.
+        // The resolver refuses this name.
         let error = lookup_host(("nul\0", 80)).await.map(Iterator::count).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
-        // Given up before they are answered, and more of them than there are threads.
+        // The look-ups are dropped before they are answered, and there are more of them than threads.
         for _ in 0..1000 {
             drop(poll_once(lookup_host("localhost:1")).await);
         }
@@ -103,7 +103,7 @@ fn of_many_acceptors_each_connection_finds_one() {
                 })
             })
             .collect();
-        // They all wait before the first one comes.
+        // All acceptors wait before the first connection comes.
         yield_now().await;
         let mut clients = Vec::new();
         for n in 0..ACCEPTORS * EACH {
@@ -132,14 +132,14 @@ fn incoming_connections_are_a_stream_and_several_can_share_it() {
         let mut one = listener.incoming();
         let mut other = listener.incoming();
         assert_eq!(one.size_hint(), (0, None));
-        // Both wait, and the one that leaves does not take the other's place with it.
+        // Both wait, and the one that is dropped does not take the other's waiter with it.
         assert!(poll_once(one.next()).await.is_none());
         assert!(poll_once(other.next()).await.is_none());
         drop(one);
         let client = TcpStream::connect(address).await?;
         let server = other.next().await.unwrap()?;
         assert_eq!(server.peer_addr()?, client.local_addr()?);
-        // By hand.
+        // This accepts through the `poll_*` function.
         let accept = std::future::poll_fn(|cx| listener.poll_accept(cx));
         let (accepted, client) = try_zip(accept, TcpStream::connect(address)).await?;
         assert_eq!(accepted.1, client.local_addr()?);

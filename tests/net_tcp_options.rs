@@ -33,7 +33,7 @@ fn to_std_and_back_nothing_is_lost() {
     run(async {
         let (mut ours, mut other) = half_std_pair()?;
         for round in 0..3 {
-            // Registered, and somebody's waker left behind.
+            // The stream is registered, and has stored a waker.
             assert!(poll_once(ours.read(&mut [0; 8])).await.is_none());
             let mut std = ours.into_std()?;
             assert_eq!(std.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock, "round {round}");
@@ -137,7 +137,7 @@ fn values_that_the_system_cannot_count_are_limited_or_refused() {
         socket.set_tos_v4(0xfc)?;
         assert_eq!((a.ttl()?, socket.tos_v4()?), (255, 0xfc));
 
-        // No system gives so much, and Linux takes no error of it.
+        // No system allows so large a buffer, and Linux reports no error.
         for size in [1 << 31, u32::MAX] {
             if socket.set_send_buffer_size(size).and(socket.set_recv_buffer_size(size)).is_ok() {
                 assert!(socket.send_buffer_size()? >= 4096 && socket.recv_buffer_size()? >= 4096);
@@ -149,7 +149,7 @@ fn values_that_the_system_cannot_count_are_limited_or_refused() {
             assert_eq!(listener.set_ttl(large).unwrap_err().kind(), ErrorKind::InvalidInput);
         }
         let address = listener.local_addr()?;
-        // The queue has room.
+        // The queue has room for these.
         let _clients = [std::net::TcpStream::connect(address)?, std::net::TcpStream::connect(address)?];
         listener.accept().await?;
         io::Result::Ok(())

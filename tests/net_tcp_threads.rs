@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
 
-/// A thread with a runtime of its own, which runs `future`.
+/// Runs `future` on a thread with a runtime of its own.
 fn elsewhere<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T {
     thread::spawn(|| runtime::block_on(future)).join().unwrap()
 }
@@ -55,14 +55,14 @@ fn handles_and_futures_go_to_other_threads() {
 #[test]
 fn a_stream_is_used_where_it_is_taken_to() {
     run(async {
-        // Made elsewhere, outside of any runtime.
+        // The streams are made on another thread, outside of any runtime.
         let (mut ours, mut other) = thread::spawn(|| half_std_pair().unwrap()).join().unwrap();
         let mut buffer = [0; 8];
         let started = runtime::Handle::current();
         for round in 0..5 {
-            // Registered here, with the waker of a read that was given up.
+            // The stream is registered here, with the waker of a read that was dropped.
             assert!(poll_once(ours.read(&mut buffer)).await.is_none());
-            // Used there: it has to wait there too, so it moves.
+            // The stream has to wait on the other thread too, so it moves to the runtime there.
             (ours, other) = elsewhere(async move {
                 let mut buffer = [0; 8];
                 assert!(poll_once(ours.read(&mut buffer)).await.is_none());
@@ -73,7 +73,7 @@ fn a_stream_is_used_where_it_is_taken_to() {
                 assert_eq!(ours.read(&mut buffer).await.unwrap(), 5, "round {round}");
                 (ours, writer.join().unwrap())
             });
-            // And back, from a runtime that has gone.
+            // The stream moves back, from a runtime that was dropped.
             other.write_all(b"here")?;
             assert_eq!(ours.read(&mut buffer).await?, 4, "round {round}");
         }
@@ -128,7 +128,7 @@ fn two_threads_at_once_are_told_and_neither_hangs() {
                 })
             })
             .collect();
-        // Without any data they take the stream from each other, until one of them is told.
+        // Without data, the two runtimes take the stream from each other, until one of them gets an error.
         assert_eq!(receiver.recv().unwrap(), Err(ErrorKind::ResourceBusy));
         other.write_all(b"hello").unwrap();
         assert_eq!(receiver.recv().unwrap(), Ok(5));
@@ -141,11 +141,11 @@ fn dropped_on_a_foreign_thread_a_stream_is_closed_at_once() {
     run(async {
         let (mut ours, mut other) = half_std_pair()?;
         assert!(poll_once(ours.read(&mut [0])).await.is_none());
-        // This thread is blocked meanwhile: its loop has no part in it.
+        // This thread is blocked meanwhile, so its loop has no part in it.
         let dropper = thread::spawn(move || drop(ours));
         assert_eq!(other.read(&mut [0; 8])?, 0);
         dropper.join().unwrap();
-        // Nothing comes of the registration that is left, nor of the descriptor's next owner.
+        // Neither the registration that is left nor the next socket with the same number is disturbed.
         let (mut next, mut other) = half_std_pair()?;
         yield_now().await;
         assert!(poll_once(next.read(&mut [0])).await.is_none());

@@ -18,10 +18,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Where nobody else is: a port that is given up here does not become that of another test.
+/// An address that no other test uses: a port that is given up here does not become that of another test.
 const APART: &str = if cfg!(target_os = "linux") { "127.0.0.2:0" } else { "127.0.0.1:0" };
 
-/// A socket whose peer is not there: what it sends is refused.
+/// Returns a socket whose peer is closed, so that its datagrams are refused.
 async fn deserted() -> io::Result<UdpSocket> {
     let a = UdpSocket::bind(LOCAL).await?;
     a.connect(UdpSocket::bind(APART).await?.local_addr()?).await?;
@@ -64,7 +64,7 @@ fn all_forms_of_sending_and_receiving_do_the_same() {
         let (to, from) = (b.local_addr()?, a.local_addr()?);
         let mut buffer = [0; 16];
         for round in 0..3 {
-            // Sent in six ways…
+            // The datagrams are sent in six ways…
             assert_eq!(a.send(b"1").await?, 1);
             assert_eq!(a.try_send(b"22")?, 2);
             assert_eq!(poll_fn(|cx| a.poll_send(cx, b"333")).await?, 3);
@@ -118,7 +118,7 @@ fn buffers_that_grow_hold_what_came_behind_what_they_had() {
         assert_eq!(b.try_recv_buf_from(&mut buffer)?, (4, from));
         assert_eq!(buffer, b">onetwothreefour");
 
-        // A slice has the room it has, and what does not fit is gone.
+        // A slice takes what fits, and the rest of the datagram is lost.
         a.send(b"five").await?;
         let mut array = [0; 3];
         let mut room = &mut array[..];
@@ -126,7 +126,7 @@ fn buffers_that_grow_hold_what_came_behind_what_they_had() {
         assert!(room.is_empty());
         assert_eq!(&array, b"fiv");
 
-        // What waits is woken, and a call that was dropped has taken nothing.
+        // A waiting call is woken, and one that was dropped has taken nothing.
         assert!(poll_once(b.recv_buf(&mut buffer)).await.is_none());
         let (received, sent) = zip(b.recv_buf_from(&mut buffer), a.send(b"six")).await;
         assert_eq!((received?, sent?), ((3, from), 3));
@@ -141,14 +141,14 @@ fn a_short_datagram_does_not_mean_that_nothing_is_left() {
     run(async {
         let (a, b) = pair().await?;
         let mut buffer = [0; 64];
-        // Registered, so that all that is sent now comes as one event.
+        // The sockets are registered, so that all that is sent now is one event.
         assert!(poll_once(b.recv(&mut buffer)).await.is_none());
         for n in 0..10 {
             a.send(&[n]).await?;
         }
         b.readable().await?;
         for n in 0..10 {
-            // No turn of the loop in between.
+            // The loop does not turn in between.
             assert_eq!(poll_once(b.recv(&mut buffer)).await.expect("it is there")?, 1);
             assert_eq!(buffer[0], n);
         }
@@ -175,10 +175,10 @@ fn an_empty_datagram_is_a_datagram_and_no_end() {
             assert_eq!(b.recv(&mut buffer).await?, 3);
             assert!(poll_once(b.recv(&mut buffer)).await.is_none());
         }
-        // One that waits is woken by an empty one.
+        // An empty datagram wakes a waiting call.
         let (received, sent) = zip(b.recv(&mut buffer), a.send(&[])).await;
         assert_eq!((received?, sent?), (0, 0));
-        // An empty buffer throws a whole datagram away, and waits if there is none.
+        // With an empty buffer, the call discards a whole datagram, and waits if there is none.
         assert!(poll_once(b.recv(&mut [])).await.is_none());
         a.send(b"thrown away").await?;
         a.send(b"kept").await?;
@@ -200,7 +200,7 @@ fn what_does_not_fit_is_cut_off_and_the_next_one_is_whole() {
         assert_eq!(b.recv(&mut buffer).await?, 6);
         assert_eq!(&buffer, b"a long");
         assert_eq!(b.recv(&mut buffer).await?, 4);
-        // The longest there is, and one byte more.
+        // These are the longest datagram, and one that is a byte longer.
         let error = a.send(&vec![0; 65_508]).await.unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::EMSGSIZE));
         a.send(&vec![9; 65_507]).await?;
@@ -220,13 +220,13 @@ fn a_refusal_wakes_who_waits_and_is_told_once() {
             if is_registered {
                 assert!(poll_once(a.recv(&mut buffer)).await.is_none());
             }
-            // It was here before anybody waited…
+            // The refusal was there before a task waited…
             a.send(b"hello?").await?;
             let error = a.recv(&mut buffer).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "registered: {is_registered}");
             assert!(poll_once(a.recv(&mut buffer)).await.is_none(), "told once");
         }
-        // …it comes while two wait…
+        // …it comes while two tasks wait…
         let refused = Rc::new(Cell::new(0));
         let a = Rc::new(a);
         let tasks = [(); 2].map(|()| {
@@ -251,7 +251,7 @@ fn a_refusal_wakes_who_waits_and_is_told_once() {
             }
             assert_eq!(refused.get(), n, "by one of two, once");
         }
-        // …and nothing is broken by it.
+        // …and the socket still works.
         let b = UdpSocket::bind(a.peer_addr()?).await?;
         for task in tasks {
             b.send_to(b"here I am", a.local_addr()?).await?;
@@ -273,7 +273,7 @@ fn a_refusal_that_was_told_to_who_sends_leaves_who_receives_waiting() {
         yield_now().await;
         a.send(b"hello?").await?;
         assert_eq!(a.send(b"again?").await.unwrap_err().kind(), ErrorKind::ConnectionRefused);
-        // The same, and by `SO_ERROR`.
+        // The same, with the refusal taken by `SO_ERROR`.
         a.send(b"hello?").await?;
         assert_eq!(a.take_error()?.unwrap().kind(), ErrorKind::ConnectionRefused);
         assert!(a.take_error()?.is_none());
@@ -309,7 +309,7 @@ fn readiness_comes_with_the_datagram_and_goes_with_it() {
         b.writable().await?;
         poll_fn(|cx| b.poll_send_ready(cx)).await?;
 
-        // Calls of one's own.
+        // The calls are made by the user.
         let receive = || socket2::SockRef::from(&b).recv(&mut [std::mem::MaybeUninit::uninit(); 8]);
         assert_eq!(b.try_io(Interest::READABLE, receive).unwrap_err().kind(), ErrorKind::WouldBlock);
         let (received, sent) = zip(b.async_io(Interest::READABLE, receive), a.send(b"own")).await;
@@ -381,7 +381,7 @@ fn no_operation_runs_on_for_ever() {
             socket.send(b"for those who peek").await?;
             let socket = socket.clone();
             let rounds = spawn(async move {
-                // The first may have to wait for an event.
+                // The first operation may have to wait for an event.
                 operation(socket.clone(), me).await.unwrap();
                 yield_now().await;
                 for round in 0.. {
@@ -400,11 +400,11 @@ fn no_operation_runs_on_for_ever() {
     .unwrap();
 }
 
-/// An operation on a socket, and on its own address.
+/// Starts an operation on a socket, whose own address is the second argument.
 type Start = fn(Rc<UdpSocket>, SocketAddr) -> Operation;
 type Operation = std::pin::Pin<Box<dyn Future<Output = io::Result<usize>>>>;
 
-/// The shape of an echo server with one buffer, that sends what it has before it receives the next.
+/// An echo server with one buffer, which sends what it has before it receives the next datagram.
 struct EchoServer {
     socket: UdpSocket,
     buffer: Vec<u8>,
@@ -462,7 +462,7 @@ fn one_task_receives_and_another_sends_over_one_socket() {
     run(async {
         let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").await?);
         let address = socket.local_addr()?;
-        // What is received goes from task to task by way of a queue.
+        // Received datagrams go from task to task through a queue.
         let queue = Rc::new(std::cell::RefCell::new(std::collections::VecDeque::new()));
         let sender = spawn({
             let (socket, queue) = (socket.clone(), queue.clone());

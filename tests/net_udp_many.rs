@@ -1,4 +1,4 @@
-//! Datagrams by the batch: what comes at once, what goes at once, and one piece of memory as many.
+//! Batches of datagrams: many received at once, many sent at once, and one buffer sent as many datagrams.
 
 mod net_support;
 
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 const LOCAL: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
 
-/// Where nobody else is: a port that is given up here does not become that of another test.
+/// An address that no other test uses: a port that is given up here does not become that of another test.
 const APART: &str = if cfg!(target_os = "linux") { "127.0.0.2:0" } else { "127.0.0.1:0" };
 
 async fn pair() -> io::Result<(UdpSocket, UdpSocket)> {
@@ -24,7 +24,7 @@ async fn pair() -> io::Result<(UdpSocket, UdpSocket)> {
     Ok((a, b))
 }
 
-/// All of the datagrams, one call after the other.
+/// Sends all of the datagrams, in as many calls as it takes.
 async fn send_all(socket: &UdpSocket, datagrams: &[Outgoing<'_>]) -> io::Result<()> {
     let mut sent = 0;
     while sent < datagrams.len() {
@@ -134,13 +134,13 @@ fn as_many_are_sent_as_is_said() {
             }
             assert!(received.into_iter().eq((0..50).map(|n| 2 * n + parity)));
         }
-        // None, an empty one, and one that has nowhere to go.
+        // The batches are an empty one, one with an empty datagram, and one with a datagram that has no destination.
         assert_eq!(sender.send_many([]).await?, 0);
         assert_eq!(sender.try_send_many([])?, 0);
         assert_eq!(sender.send_many([Outgoing::to(b"", addresses[0])]).await?, 1);
         assert_eq!(receivers[0].recv(&mut [0; 8]).await?, 0);
         assert!(sender.send_many([Outgoing::new(b"whereto?")]).await.is_err());
-        // The error is that of the first.
+        // The error is that of the first datagram.
         let long = vec![0; 70_000];
         let mixed = [Outgoing::to(b"fits", addresses[0]), Outgoing::to(&long, addresses[0])];
         assert_eq!(sender.send_many(mixed).await?, 1);
@@ -209,7 +209,7 @@ fn no_batch_runs_on_for_ever() {
     .unwrap();
 }
 
-/// A server that echoes by batches, and a client that sends and receives by batches.
+/// A server echoes batches, and a client sends and receives batches.
 fn echo_by_batches() {
     run(async {
         let server = UdpSocket::bind(LOCAL).await?;
@@ -269,7 +269,7 @@ fn a_system_that_has_no_such_calls_does_it_one_by_one() {
     }
 }
 
-/// Sends a piece of memory as segments, and receives it whole.
+/// Sends a buffer as segments, and receives it as a whole.
 fn segments() {
     run(async {
         let (a, b) = pair().await?;
@@ -322,7 +322,7 @@ fn what_comes_as_one_is_taken_apart() {
         let (a, b) = pair().await?;
         match b.set_coalescing(true) {
             Ok(()) => {}
-            // It comes one by one, to the same end.
+            // The datagrams then come one by one, with the same contents.
             Err(error) if error.kind() == ErrorKind::Unsupported => {}
             Err(error) => return Err(error),
         }

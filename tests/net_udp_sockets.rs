@@ -37,7 +37,7 @@ fn addresses_are_taken_as_everywhere() {
         let server = UdpSocket::bind("127.0.0.1:0").await?;
         let taken = server.local_addr()?;
         assert_eq!(UdpSocket::bind(taken).await.unwrap_err().kind(), ErrorKind::AddrInUse);
-        // The first that can be had, out of several.
+        // Of several addresses, the first one that is free is used.
         let second = UdpSocket::bind(&[taken, SocketAddr::from(LOCAL)][..]).await?;
         let none: &[SocketAddr] = &[];
         assert_eq!(UdpSocket::bind(none).await.unwrap_err().kind(), ErrorKind::InvalidInput);
@@ -58,10 +58,10 @@ fn std_gives_sockets_and_takes_them_back() {
     let ours = std::net::UdpSocket::bind(LOCAL).unwrap();
     let other = std::net::UdpSocket::bind(LOCAL).unwrap();
     let (to, from) = (ours.local_addr().unwrap(), other.local_addr().unwrap());
-    // Made outside of any runtime, of a socket that blocks; and it does not any more.
+    // The socket is made outside of any runtime, from a blocking one, and is non-blocking from then on.
     let ours = UdpSocket::try_from(ours).unwrap();
     assert_eq!(ours.try_recv(&mut [0; 8]).unwrap_err().kind(), ErrorKind::WouldBlock);
-    // Used in three runtimes, one after the other, on two threads.
+    // It is used in three runtimes, one after the other, on two threads.
     let ours = Arc::new(ours);
     for round in 0..3 {
         let task = {
@@ -127,7 +127,7 @@ fn options_are_kept() {
     .unwrap();
 }
 
-/// The systems count in C's ints or in bytes. In an int, 2^32 - 1 is -1, which means the default to Linux.
+/// Systems take C's ints or bytes. In an int, 2^32 - 1 is -1, which means the default to Linux.
 #[test]
 #[cfg_attr(miri, ignore = "it has no UDP")]
 fn values_that_the_system_cannot_count_are_refused() {

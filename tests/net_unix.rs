@@ -1,5 +1,5 @@
-//! Unix sockets, how they are addressed and connected: paths and abstract names, failures, full queues, and listeners.
-//! The streams are in `net_unix_streams.rs`, and what they share with other streams is in `stream_laws.rs`.
+//! Addresses and connections of Unix sockets: paths and abstract names, failures, full queues, and listeners. The
+//! streams are in `net_unix_streams.rs`, and what they share with other streams is in `stream_laws.rs`.
 #![cfg(not(miri))] // Files, children, signals.
 #![expect(unsafe_code, reason = "bind(2) to the longest name; setrlimit, in a process of its own")]
 
@@ -44,9 +44,9 @@ fn a_listener_has_a_file_and_a_client_has_no_name() {
             assert!(socket2::SockRef::from(&socket).nonblocking()?);
         }
         assert!(client.take_error()?.is_none() && listener.take_error()?.is_none());
-        // The file outlives the listener, but nobody is there.
+        // The file outlives the listener, but connections to it are refused.
         drop(listener);
-        // But a child of another test may still hold a copy, as long as it has not begun its program.
+        // A child of another test may still hold a copy of the listener until it has started its program.
         let error = loop {
             match UnixStream::connect(&place).await {
                 Ok(_) => time::sleep(Duration::from_millis(1)).await,
@@ -78,7 +78,7 @@ fn a_client_with_a_name_is_known_by_it() {
     .unwrap();
 }
 
-/// The longest path has no room for a zero byte at its end, and std makes no such address itself.
+/// The longest path leaves no room for a zero byte at its end, and std makes no such address itself.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_client_with_the_longest_name_is_accepted() {
@@ -122,7 +122,7 @@ fn an_abstract_name_leaves_no_file() {
         let address = listener.local_addr()?;
         assert_eq!(address.as_abstract_name(), Some(name.as_bytes()));
         assert!(address.as_pathname().is_none() && !address.is_unnamed());
-        // By the string, by our address, and by one of std's.
+        // The clients connect by a string, by an address of the crate, and by one of std's.
         let by_string = UnixStream::connect(format!("\0{name}")).await?;
         let by_address = UnixStream::connect_addr(&address).await?;
         let of_std = net::SocketAddr::from(address);
@@ -134,7 +134,7 @@ fn an_abstract_name_leaves_no_file() {
         drop(listener);
         let gone = UnixStream::connect(format!("\0{name}")).await.unwrap_err();
         assert_eq!(gone.kind(), ErrorKind::ConnectionRefused);
-        // Of nothing, the kernel makes a name of its own choice.
+        // For an empty name, the kernel chooses one.
         let anywhere = SocketAddr::from(net::SocketAddr::from_pathname("")?);
         let listener = UnixListener::bind_addr(&anywhere)?;
         let address = listener.local_addr()?;
@@ -174,20 +174,20 @@ fn each_failure_has_its_own_errno() {
     .unwrap();
 }
 
-/// Other systems refuse.
+/// Other systems refuse a connection if the queue is full.
 #[cfg(target_os = "linux")]
 mod full_queue {
     use super::*;
     use net_support::open_descriptors;
     use runtime::spawn;
 
-    /// A listener whose queue is full, and who fills it.
+    /// Returns a listener whose queue is full, and the clients that fill it.
     fn full_listener(place: &Place) -> io::Result<(UnixListener, Vec<net::UnixStream>)> {
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
         socket.bind(&SockAddr::unix(place)?)?;
         socket.listen(1)?;
         let listener = UnixListener::from_std(OwnedFd::from(socket).into())?;
-        // One more than was asked for.
+        // The kernel accepts one client more than it was asked for.
         let clients = [net::UnixStream::connect(place)?, net::UnixStream::connect(place)?];
         Ok((listener, clients.into()))
     }
@@ -221,7 +221,7 @@ mod full_queue {
         run(async {
             let place = Place::new();
             let (_listener, _clients) = full_listener(&place)?;
-            // By a clock that goes on by itself while nothing else happens.
+            // The clock is paused, and moves by itself while nothing else happens.
             time::pause();
             let started = time::Instant::now();
             let error = UnixStream::connect(&place).await.unwrap_err();
@@ -269,11 +269,11 @@ fn a_socket_becomes_what_it_is_made_for() {
         assert_eq!(peer.as_pathname(), Some(own.as_ref()));
         client.write_all(b"ping").await?;
         server.read_exact(&mut [0; 4]).await?;
-        // From elsewhere, blocking, and back.
+        // The socket comes from another crate, is blocking, and is converted back.
         let fd = OwnedFd::from(Socket::new(Domain::UNIX, Type::STREAM, None)?);
         let fd = OwnedFd::from(UnixSocket::from(fd));
         assert!(socket2::SockRef::from(&fd).nonblocking()?);
-        // What it was not made for, it does not do.
+        // A socket does not do what it was not made for.
         let place = Place::new();
         let socket = UnixSocket::new_datagram()?;
         socket.bind(&place)?;
@@ -344,7 +344,7 @@ fn out_of_descriptors_the_listener_rests_and_goes_on() {
                 // SAFETY: the kernel reads one rlimit.
                 assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
             };
-            // Not lower than what poll(2) is given.
+            // The limit is not lower than the number of descriptors that poll(2) gets.
             limit(client.as_raw_fd() as usize + 8);
             let all = std::iter::from_fn(|| client.as_fd().try_clone_to_owned().ok());
             let _all: Vec<OwnedFd> = all.collect();

@@ -1,5 +1,5 @@
-//! Datagrams over Unix sockets: names and none, all forms of sending and receiving, full queues of
-//! slow receivers, and ends.
+//! Datagrams over Unix sockets: with names and without, all forms of sending and receiving, full queues of slow
+//! receivers, and sockets that are closed.
 
 mod net_support;
 
@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
-/// A folder of a test's own, removed at its end.
+/// A folder of a test, which is removed at its end.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -112,7 +112,7 @@ fn all_forms_of_sending_and_receiving_do_the_same() {
             assert_eq!(b.try_recv(&mut buffer).unwrap_err().kind(), ErrorKind::WouldBlock);
             assert_eq!(b.try_recv_buf(&mut Vec::new()).unwrap_err().kind(), ErrorKind::WouldBlock);
         }
-        // One that waits is woken.
+        // A waiting call is woken.
         let (received, sent) = zip(b.recv_from(&mut buffer), a.send(b"late")).await;
         assert_eq!((received?.0, sent?), (4, 4));
         io::Result::Ok(())
@@ -152,7 +152,7 @@ fn empty_and_cut_off_datagrams() {
         assert_eq!(b.recv(&mut buffer).await?, 0, "which is no end");
         assert_eq!(b.recv(&mut buffer).await?, 4);
         assert_eq!(&buffer, b"a lo");
-        // An empty buffer throws a whole datagram away.
+        // With an empty buffer, the call discards a whole datagram.
         assert_eq!(b.recv(&mut []).await?, 0);
         let (count, from) = b.recv_from(&mut buffer).await?;
         assert_eq!((&buffer[..count], from.is_unnamed()), (&b"next"[..], true));
@@ -208,7 +208,7 @@ fn names_that_are_wrong_say_how() {
         assert_eq!(other.try_send_to(b"x", "x".repeat(200)).unwrap_err().kind(), ErrorKind::InvalidInput);
         assert_eq!(other.send(b"x").await.unwrap_err().kind(), ErrorKind::NotConnected);
         drop(socket);
-        // The file is still there, and nobody behind it.
+        // The file is still there, and connections to it are refused.
         assert_eq!(other.connect(&path).unwrap_err().kind(), ErrorKind::ConnectionRefused);
         assert_eq!(other.send_to(b"x", &path).await.unwrap_err().kind(), ErrorKind::ConnectionRefused);
         io::Result::Ok(())
@@ -248,7 +248,7 @@ fn shut_down_reading_ends_and_wakes() {
         assert_eq!(b.recv_buf(&mut Vec::with_capacity(8)).await?, 0);
         assert_eq!(b.try_recv_buf_from(&mut Vec::with_capacity(8))?.0, 0);
         assert_eq!(a.send(b"x").await.unwrap_err().kind(), ErrorKind::BrokenPipe);
-        // Sending from here goes on, until that is shut down as well.
+        // Sending from this socket works, until that direction is shut down as well.
         b.send(b"x").await?;
         b.shutdown(Shutdown::Write)?;
         assert_eq!(b.send(b"x").await.unwrap_err().kind(), ErrorKind::BrokenPipe);
@@ -358,7 +358,7 @@ fn readiness_comes_with_the_datagram_and_goes_with_it() {
     .unwrap();
 }
 
-/// Elsewhere a full queue is an error.
+/// On other systems a full queue is an error.
 #[cfg(target_os = "linux")]
 mod full_queues {
     use super::*;
@@ -379,7 +379,7 @@ mod full_queues {
         }
     }
 
-    /// Receives as many, one at each turn of the loop.
+    /// Receives `count` datagrams, one in each turn of the loop.
     async fn drain(socket: &UnixDatagram, count: usize) -> io::Result<()> {
         for _ in 0..count {
             socket.recv(&mut [0; 4096]).await?;
@@ -392,7 +392,8 @@ mod full_queues {
     fn a_connected_sender_is_woken_when_the_receiver_has_room_again() {
         let folder = Folder::new();
         run(async {
-            // Either knows only the way there; each knows the other, where what counts is the sender's memory.
+            // In the first pair, only the sender is connected. In the second, each is connected to the other, and the
+            // limit is the sender's memory.
             let receiver = UnixDatagram::bind(folder.path("receiver"))?;
             let sender = UnixDatagram::unbound()?;
             sender.connect(folder.path("receiver"))?;
@@ -407,12 +408,12 @@ mod full_queues {
                     assert_eq!(receiver.recv(&mut [0; 16]).await?, 8);
                     sender.writable().await?;
                 }
-                // By the seat of the latest caller.
+                // The send uses the waiter that the `poll_*` functions share.
                 let count = fill(|| sender.try_send(&[0; 1024]));
                 let send = poll_fn(|cx| sender.poll_send(cx, b"one more"));
                 let (sent, drained) = zip(send, drain(&receiver, count)).await;
                 assert_eq!((sent?, drained?), (8, ()));
-                // A receiver that goes away is news as well.
+                // The waiting sender is also woken when the receiver is closed.
                 receiver.recv(&mut [0; 16]).await?;
                 fill(|| sender.try_send(&[0; 1024]));
                 let (sent, ()) = zip(sender.send(b"x"), async {
@@ -448,7 +449,7 @@ mod full_queues {
                         }
                     };
                     let (sent, drained) = zip(send, async {
-                        // Until it has given up believing in events.
+                        // By then the send no longer waits for events, but for a timer.
                         time::sleep(Duration::from_millis(5)).await;
                         drain(&receiver, count).await
                     })
@@ -457,7 +458,7 @@ mod full_queues {
                     assert_eq!(receiver.recv(&mut [0; 16]).await?, 8);
                 }
             }
-            // One receiver's full queue is nothing to another, nor to `try_send_to` once there is room.
+            // The full queue of one receiver does not affect another one, nor `try_send_to` once there is room.
             let other = UnixDatagram::bind(folder.path("other"))?;
             let count = fill(|| stranger.try_send_to(b"x", path));
             assert_eq!(sender.try_send_to(b"x", path).unwrap_err().kind(), ErrorKind::WouldBlock);
@@ -492,8 +493,8 @@ mod full_queues {
                     time::sleep(Duration::from_millis(500)).await;
                     let used = cpu.used() - before;
                     assert!(used <= Duration::from_millis(100), "{used:?} of 500 ms");
-                    // Eight in vain, ten while the waits double, fifteen of 32 ms; and twice that if each try
-                    // in vain is an event.
+                    // Eight polls fail at once, ten while the waits double, and fifteen after waits of 32 ms; and
+                    // twice as many if each failed attempt causes an event.
                     assert!(polls.get() < 80, "{} polls in 500 ms", polls.get());
                     drain(&receiver, count).await
                 })

@@ -1,5 +1,5 @@
-//! Unix streams, in what they are peculiar: the credentials of the peer, conversions, halves, moves between threads, and
-//! descriptors that are sent along. What they share with other streams is in `stream_laws.rs`.
+//! Unix streams, in what is particular to them: the credentials of the peer, conversions, halves, moves between
+//! threads, and descriptors that are sent along. What they share with other streams is in `stream_laws.rs`.
 #![cfg(not(miri))] // Files, children, signals.
 #![expect(unsafe_code, reason = "descriptors are sent; signal, in a process of its own")]
 
@@ -54,7 +54,7 @@ fn handles_and_futures_go_to_other_threads() {
 #[test]
 fn the_kernel_tells_who_the_peer_is() {
     const PATH: &str = "RUNTIME_TEST_PEER_CONNECTS_TO";
-    // The other process: it connects, and stays until it is told to go.
+    // This is the other process: it connects, and stays until the connection is closed.
     if let Some(path) = std::env::var_os(PATH) {
         net::UnixStream::connect(path).unwrap().read_to_end(&mut Vec::new()).unwrap();
         return;
@@ -76,7 +76,7 @@ fn the_kernel_tells_who_the_peer_is() {
         }
         drop(server);
         assert!(child.wait()?.success());
-        // At either end of a pair, it is who made it.
+        // At both ends of a pair, the peer is the process that made it.
         let (one, other) = UnixStream::pair()?;
         let own = one.peer_cred()?;
         assert_eq!(own, other.peer_cred()?);
@@ -93,7 +93,7 @@ fn the_kernel_tells_who_the_peer_is() {
 fn to_std_and_back_nothing_is_lost() {
     run(async {
         let place = Place::new();
-        // Blocking, as std makes them.
+        // The sockets are blocking, as std makes them.
         let listener = UnixListener::try_from(net::UnixListener::bind(&place)?)?;
         assert!(poll_once(listener.accept()).await.is_none());
         let mut client = UnixStream::try_from(net::UnixStream::connect(&place)?)?;
@@ -105,7 +105,7 @@ fn to_std_and_back_nothing_is_lost() {
         let mut word = [0; 5];
         client.read_exact(&mut word).await?;
         assert_eq!(&word, b"hello");
-        // Registered, given up, and registered again.
+        // The client was registered, was converted, and is registered again.
         let mut client = UnixStream::from_std(client.into_std()?)?;
         assert!(poll_once(client.read(&mut word)).await.is_none());
         server.write_all(b"again")?;
@@ -139,7 +139,7 @@ fn readiness_comes_with_the_data_and_goes_with_it() {
         assert_eq!(ours.try_read_vectored(&mut [io::IoSliceMut::new(&mut buffer)])?, 5);
         assert_eq!(ours.try_read(&mut buffer).unwrap_err().kind(), ErrorKind::WouldBlock);
         assert!(poll_once(ours.readable()).await.is_none());
-        // A call of one's own.
+        // The user makes the call.
         let receive = || socket2::SockRef::from(&ours).recv(&mut [std::mem::MaybeUninit::uninit(); 8]);
         assert_eq!(ours.try_io(Interest::READABLE, receive).unwrap_err().kind(), ErrorKind::WouldBlock);
         let (received, written) = zip(ours.async_io(Interest::READABLE, receive), async {
@@ -198,7 +198,7 @@ fn halves_come_together_again_if_they_are_of_one_stream() {
         assert_eq!(error.to_string(), "the two halves are not of the same stream");
         let mut a = error.0.reunite(a_writer).unwrap();
         let mut b = error.1.reunite(b_reader).unwrap();
-        // No half that was dropped on the way has ended anything.
+        // No half that was dropped before has ended the stream.
         assert!(poll_once(a.read(&mut [0])).await.is_none());
         b.write_all(b"x").await?;
         assert_eq!(a.read(&mut [0; 8]).await?, 1);
@@ -275,7 +275,8 @@ fn send_with_descriptor(stream: &net::UnixStream, bytes: &[u8]) {
     assert_eq!(sent, bytes.len() as isize);
 }
 
-/// A read ends behind what came with a descriptor, though there is more: it has not emptied the stream.
+/// A read ends behind the bytes that came with a descriptor, although there are more: so it has not emptied the
+/// stream.
 #[cfg(target_os = "linux")]
 #[test]
 fn descriptors_that_nobody_has_asked_for_hide_nothing_that_follows() {
@@ -304,7 +305,8 @@ fn descriptors_that_nobody_has_asked_for_hide_nothing_that_follows() {
     .unwrap();
 }
 
-/// Nor has one that stops where another process has written, if the socket is told who writes.
+/// A read that stops where another process has written has not emptied the stream either, if the socket is told who
+/// writes.
 #[cfg(target_os = "linux")]
 #[test]
 fn what_another_process_has_written_is_not_hidden_by_what_this_one_has() {

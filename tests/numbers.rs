@@ -1,6 +1,6 @@
-//! The numbers of runtimes come again, after 65,534 others: a *namesake* has the number of a runtime that has gone.
-//! What that has left means nothing there, nor on other threads. Each in a process of its own, where nothing else
-//! makes runtimes.
+//! Runtimes get the numbers of dropped ones, after 65,534 others: a *namesake* is a runtime that has the number of a
+//! dropped one. What the dropped runtime has left behind has no effect in the namesake, nor on other threads. Each
+//! test runs in a process of its own, where nothing else makes runtimes.
 #![cfg(not(miri))] // 65,536 runtimes are too many for an interpreter.
 
 mod common;
@@ -28,7 +28,7 @@ fn noop() -> Context<'static> {
 fn namesake(runtime: Runtime) -> Runtime {
     drop(runtime);
     (0..65_534).for_each(|_| drop(Runtime::new().unwrap()));
-    // Only timers are told from one another by the clock: then it is to stand still.
+    // Timers are told apart only by the clock, so it is paused.
     Builder::new_current_thread().start_paused(true).build().unwrap()
 }
 
@@ -36,7 +36,7 @@ fn number(id: task::Id) -> u16 {
     id.to_string().parse::<u64>().unwrap() as u16
 }
 
-/// The handles of tasks, and a socket that waits there.
+/// The dropped runtime leaves the handles of tasks, and a socket that waits.
 #[test]
 fn what_a_runtime_has_left_means_nothing_in_its_namesake() {
     in_child(|| {
@@ -50,7 +50,7 @@ fn what_a_runtime_has_left_means_nothing_in_its_namesake() {
             assert!(reading.poll(&mut noop()).is_pending());
         });
         namesake(runtime).block_on(async {
-            // The first task, and the first socket, as there.
+            // The first task and the first socket have the same slots as those of the dropped runtime.
             let own = spawn(async {
                 yield_times(2).await;
                 7
@@ -79,7 +79,7 @@ fn what_a_runtime_has_left_means_nothing_in_its_namesake() {
     });
 }
 
-/// On a thread that is not the namesake's either, with a runtime and without.
+/// Checks the handles on a thread that is not the namesake's, with a runtime and without.
 fn are_cancelled_elsewhere([with, without]: [JoinHandle<()>; 2]) {
     assert!(with.is_finished() && with.abort_handle().is_finished());
     with.abort();
@@ -87,7 +87,8 @@ fn are_cancelled_elsewhere([with, without]: [JoinHandle<()>; 2]) {
     assert!(futures_lite::future::block_on(without).unwrap_err().is_cancelled());
 }
 
-/// Armed as the first timers of their runtime, as are those of the namesake's tasks, which have the same deadline.
+/// The stale sleeps were armed as the first timers of their runtime. So are those of the namesake's tasks, which have
+/// the same deadline.
 #[test]
 fn a_stale_sleep_disturbs_no_timer_of_the_namesake() {
     in_child(|| {
@@ -115,8 +116,9 @@ fn a_stale_sleep_disturbs_no_timer_of_the_namesake() {
     });
 }
 
-/// They have the same place as those of the namesake, and the same generation: the first one at once, the second
-/// one late, since generations have 16 bits and began elsewhere each time that numbers came again.
+/// The stale sockets have the same slots and generations as those of the namesake: the first one from the start, the
+/// second one later, since generations have 16 bits and begin with a different number each time a runtime's number is
+/// reused.
 #[test]
 fn a_stale_socket_that_is_dropped_deregisters_no_socket_of_the_namesake() {
     const LATE: usize = 25_035;

@@ -25,7 +25,7 @@ fn a_stopped_clock_jumps_exactly_to_the_next_deadline() {
         assert_eq!(start.elapsed(), 2 * HOUR);
         sleep(us(1)).await;
         assert_eq!(start.elapsed(), 2 * HOUR + us(1));
-        // Less than a tick is rounded up to one: late, not early.
+        // Less than a tick is rounded up to a tick: the sleep ends late, and not early.
         sleep(Duration::from_nanos(1)).await;
         assert_eq!(start.elapsed(), 2 * HOUR + us(2));
     });
@@ -164,7 +164,7 @@ fn a_stopped_clock_does_not_run_ahead_of_loopback() {
     });
 }
 
-/// Ticks each second, so that the clock has somewhere to jump to.
+/// Spawns a task with a timer every second, so that the clock has deadlines to jump to.
 fn spawn_ticks() {
     drop(spawn(async {
         let mut interval = interval(Duration::from_secs(1));
@@ -174,8 +174,8 @@ fn spawn_ticks() {
     }));
 }
 
-/// The other side takes 30 ms. Jumping freely the clock would be days ahead by then; each jump takes
-/// it a second on.
+/// The other side takes 30 ms. If the clock jumped freely, it would be days ahead by then; each jump moves it by a
+/// second.
 #[test]
 fn a_stopped_clock_does_not_run_ahead_of_a_blocking_call() {
     run_paused(async {
@@ -212,7 +212,7 @@ fn a_stopped_clock_does_not_run_ahead_of_a_peer_on_another_thread() {
     });
 }
 
-/// A test of something slow says for how long the clock is to wait.
+/// A test of something slow sets how long the clock waits.
 #[test]
 fn a_stopped_clock_waits_for_an_answer_as_long_as_it_is_told() {
     let _watchdog = watchdog();
@@ -289,7 +289,7 @@ fn two_runtimes_have_two_clocks() {
     });
     other.block_on(async {
         assert!(Instant::now() < of_one);
-        // Made there, it is polled here: an hour from now.
+        // The instant was read in one runtime. By the clock of the other one, it is an hour from now.
         assert!(poll_once(sleep_until(of_one)).await.is_none());
         sleep(us(10)).await;
     });

@@ -1,7 +1,8 @@
-//! Programs as they are written for tokio, and one line that makes them ours: `extern crate runtime as tokio`.
+//! Programs as they are written for tokio, and one line that makes them run on this crate: `extern crate runtime as
+//! tokio`.
 //!
-//! Each is written the way tokio's documentation shows it, against its names and signatures alone.
-//! What has no counterpart is listed in `docs/porting-from-tokio.md`.
+//! Each program is written as in tokio's documentation, and uses only tokio's names and signatures.
+//! `docs/porting-from-tokio.md` lists what has no counterpart.
 
 mod common;
 
@@ -23,7 +24,7 @@ use tokio::runtime::{Builder, Handle, LocalOptions, Runtime};
 use tokio::task::{self, JoinHandle, LocalSet};
 use tokio::time::{self, Duration, Instant, MissedTickBehavior};
 
-/// The line counts in all modules.
+/// The line applies to all modules.
 mod elsewhere {
     use tokio::time::{Duration, sleep, timeout};
 
@@ -33,7 +34,7 @@ mod elsewhere {
     }
 }
 
-/// The front page's server.
+/// The server of tokio's front page.
 async fn echo(listener: TcpListener) -> Result<(), Box<dyn Error>> {
     loop {
         let (mut socket, _) = listener.accept().await?;
@@ -84,14 +85,14 @@ async fn an_echo_server() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Both ways by hand, as it was done before there was `copy_bidirectional`.
+/// Copies in both directions by hand, as programs did before there was `copy_bidirectional`.
 async fn transfer(inbound: TcpStream, to: SocketAddr) -> io::Result<(u64, u64)> {
     let outbound = TcpStream::connect(to).await?;
     let (mut ri, mut wi) = inbound.into_split();
     let (mut ro, mut wo) = outbound.into_split();
     let client_to_server = tokio::spawn(async move {
         let count = io::copy(&mut ri, &mut wo).await?;
-        // A difference: the traits are those of futures-io, which call it `close`.
+        // This differs: the traits are those of futures-io, in which the method is called `close`.
         wo.close().await?;
         io::Result::Ok(count)
     });
@@ -141,7 +142,7 @@ async fn a_proxy_by_copy_bidirectional() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The documentation's UDP echo.
+/// The UDP echo of tokio's documentation.
 struct Server {
     socket: UdpSocket,
     buf: Vec<u8>,
@@ -179,7 +180,7 @@ async fn a_udp_echo() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A listener made by hand, and two ends in memory.
+/// Uses a listener that is made from a socket, and an in-memory stream.
 #[tokio::test]
 async fn sockets_by_hand_and_a_duplex() -> Result<(), Box<dyn Error>> {
     let _watchdog = watchdog();
@@ -198,14 +199,14 @@ async fn sockets_by_hand_and_a_duplex() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Who is here, and how they are reached.
+/// The members of the chat, and the writing half of each.
 type Peers = Rc<RefCell<HashMap<SocketAddr, Rc<tokio::net::tcp::OwnedWriteHalf>>>>;
 
-/// Serves one member of a chat; tasks share the list without a lock.
+/// Serves one member of a chat. The tasks share the list without a lock.
 async fn chat(peers: Peers, stream: TcpStream, addr: SocketAddr) -> io::Result<()> {
     let (reader, writer) = stream.into_split();
     peers.borrow_mut().insert(addr, Rc::new(writer));
-    // A difference: `lines` is a stream, not a thing of its own with `next_line`.
+    // This differs: `lines` is a stream, and not a type of its own with `next_line`.
     let mut lines = BufReader::new(reader).lines();
     while let Some(line) = lines.next().await {
         let line = format!("{}\n", line?);
@@ -273,7 +274,7 @@ fn a_local_runtime_and_threads_around_it() -> Result<(), Box<dyn Error>> {
     let other = std::thread::spawn(move || {
         let task = handle.spawn(async { time::sleep(Duration::from_millis(1)).await });
         let sum = handle.spawn_blocking(|| 1 + 1);
-        // On another thread a handle is waited for by whichever runtime is there.
+        // On another thread, the runtime of that thread waits for the handle.
         let rt = Runtime::new().unwrap();
         rt.block_on(async { task.await.unwrap() });
         done.send(rt.block_on(sum).unwrap()).unwrap();
@@ -330,7 +331,7 @@ async fn tasks_that_fail_are_aborted_or_block() {
     task::coop::cooperative(async {}).await;
 }
 
-/// A descriptor of one's own, as in the documentation of `AsyncFd`.
+/// A descriptor of the user's, as in the documentation of `AsyncFd`.
 struct AsyncUnixStream {
     inner: AsyncFd<std::os::unix::net::UnixStream>,
 }

@@ -57,14 +57,14 @@ fn a_number_used_again_within_a_batch(kind: Kind) {
         another.write_all(b"x").unwrap();
         let batch = watch.now();
         assert_eq!(batch.keys().copied().collect::<Vec<_>>(), [1, 2]);
-        // Whoever handles the first event closes the other socket; its number comes again at once.
+        // The handler of the first event closes the other socket, whose number is used again at once.
         let number = two.as_raw_fd();
         watch.selector.deregister(&two).unwrap();
         drop(two);
         let (three, mut third) = pair();
         assert_eq!(three.as_raw_fd(), number);
         watch.register(&three, 3, READ);
-        // The event that was collected still has the old key; none that comes has.
+        // The event that was collected still has the old key, and no later event has it.
         read_all(&one);
         watch.is_quiet();
         third.write_all(b"x").unwrap();
@@ -74,7 +74,7 @@ fn a_number_used_again_within_a_batch(kind: Kind) {
 
 fn a_duplicate_kept_alive(kind: Kind) {
     in_child(|| {
-        // In order: first out of the selector, then closed.
+        // In the right order: the descriptor is deregistered, and then closed.
         let mut watch = Watch::new(kind);
         let (one, mut other) = pair();
         let kept = duplicate(&one, 0);
@@ -85,7 +85,7 @@ fn a_duplicate_kept_alive(kind: Kind) {
         watch.is_quiet();
         drop((kept, other));
 
-        // The wrong way round.
+        // In the wrong order.
         let (one, mut other) = pair();
         let kept = duplicate(&one, 100);
         watch.register(&one, 1, READ);
@@ -93,7 +93,7 @@ fn a_duplicate_kept_alive(kind: Kind) {
         drop(one);
         other.write_all(b"x").unwrap();
         match kind {
-            // epoll(7): the registration is that of the open file, and goes on.
+            // See epoll(7): the registration belongs to the open file, and continues.
             Kind::Epoll | Kind::EpollLevel => {
                 assert_eq!(watch.until(1), Seen::READABLE);
                 let (two, mut another) = pair();

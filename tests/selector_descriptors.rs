@@ -50,7 +50,7 @@ fn half_a_close(kind: Kind) {
     other.write_all(b"last words").unwrap();
     other.shutdown(Shutdown::Write).unwrap();
     watch.register(&one, 1, READ);
-    // The words and the end may arrive apart.
+    // The data and the end may arrive apart.
     while !watch.until(1).read_closed {
         thread::sleep(Duration::from_millis(1));
     }
@@ -71,7 +71,7 @@ fn a_reset(kind: Kind) {
         while one.write(&[0; 65536]).is_ok() {}
         watch.register(&one, 1, interest);
         watch.now();
-        // What is left unread makes the close a reset.
+        // Because of the unread data, the close resets the connection.
         drop(other);
         let seen = watch.until(1);
         assert!(seen.readable || !interest.is_readable(), "{seen:?}");
@@ -107,11 +107,11 @@ fn a_hang_up_that_nobody_reads(kind: Kind) {
     drop(other);
     let seen = watch.until(1);
     assert!(seen.readable && seen.read_closed, "{seen:?}");
-    // By level it is reported again and again, as long as it is of interest…
+    // A level-triggered selector reports it again and again, as long as it is of interest…
     for _ in 0..3 {
         assert_eq!(watch.now().contains_key(&1), !kind.is_edge());
     }
-    // …and one that is not of interest any more is taken out.
+    // …and a descriptor that is no longer of interest is removed.
     watch.selector.deregister(&one).unwrap();
     watch.is_quiet();
 }
@@ -140,7 +140,7 @@ fn a_pipe(kind: Kind) {
     let seen = watch.until(2);
     assert!(seen.writable && seen.write_closed, "{seen:?}");
     assert_eq!((&writer).write(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);
-    // One whose reader has gone before it is registered.
+    // The reader is closed before the writer is registered.
     watch.selector.deregister(&writer).unwrap();
     watch.register(&writer, 3, WRITE);
     let seen = watch.until(3);
@@ -168,7 +168,7 @@ fn a_terminal(kind: Kind) {
     assert_eq!(watch.until(1), Seen::READABLE);
     let mut buffer = [0; 64];
     assert_eq!(master.read(&mut buffer).unwrap(), 11);
-    // A line, which the terminal also writes back.
+    // The person types a line, which the terminal also echoes.
     master.write_all(b"typed\n").unwrap();
     assert_eq!(watch.until_among(2), Seen::READABLE);
     assert_eq!(slave.read(&mut buffer).unwrap(), 6);
@@ -186,7 +186,7 @@ fn a_device_that_is_always_ready(kind: Kind) {
                 assert_eq!(watch.now(), only(1, Seen { readable: true, ..Seen::WRITABLE }));
             }
         }
-        // Systems differ; whether it is taken or not, nothing is made up.
+        // Systems differ; whether the device is accepted or not, no event is invented.
         _ => assert_eq!(result.is_ok(), watch.selector.deregister(&null).is_ok()),
     }
 }

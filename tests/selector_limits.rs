@@ -21,7 +21,7 @@ laws! {
     a_limit_below_what_is_watched
 }
 
-/// As many descriptors as the system lets this process have, up to 20,000.
+/// Allows as many descriptors as the system permits, up to 20,000, and returns the number.
 fn allow_many_descriptors() -> usize {
     // SAFETY: zeros are a valid limit.
     let mut limit: libc::rlimit = unsafe { std::mem::zeroed() };
@@ -115,7 +115,7 @@ fn a_limit_below_what_is_watched(kind: Kind) {
         let notifier = watch.selector.notifier();
         for limit in [40, 2, 1, 0] {
             limit_descriptors(limit);
-            // Then poll(2) says nothing of anything, and all may be ready.
+            // With a limit of 0, poll(2) reports nothing, and every descriptor may be ready.
             let is_blind = kind == Kind::Poll && limit == 0;
             for ((one, other), key) in pairs.iter().zip(0..).step_by(7) {
                 (&mut &*other).write_all(b"x").unwrap();
@@ -129,7 +129,7 @@ fn a_limit_below_what_is_watched(kind: Kind) {
                 }
                 read_all(one);
             }
-            // It rests when there is nothing to do, and can be notified.
+            // The selector waits when there is nothing to do, and can be notified.
             let (start, mut waits) = (Instant::now(), 0);
             while start.elapsed() < 5 * A_WHILE {
                 let seen = watch.wait(A_WHILE);
@@ -143,7 +143,7 @@ fn a_limit_below_what_is_watched(kind: Kind) {
                 assert!(start.elapsed() < Duration::from_secs(5));
             });
         }
-        // For whoever looks for leaks when the process ends.
+        // A leak checker needs descriptors when the process ends.
         limit_descriptors(1024);
     });
 }

@@ -37,7 +37,7 @@ fn a_wait_is_never_too_short(kind: Kind) {
     }
 }
 
-/// Only that it can be: a busy machine makes it longer, but hardly twenty times in a row.
+/// This tests only that a wait can be so short: a busy machine makes it longer, but hardly in all attempts.
 fn a_wait_may_be_shorter_than_a_millisecond(kind: Kind) {
     if cfg!(target_vendor = "apple") && kind == Kind::Poll {
         return;
@@ -59,7 +59,8 @@ fn the_longest_wait_is_no_error_and_can_be_broken(kind: Kind) {
     let mut watch = Watch::new(kind);
     for timeout in [Duration::MAX, Duration::from_secs(1 << 32), Duration::from_millis(1 << 31)] {
         let notifier = watch.selector.notifier();
-        // Before the other thread begins: it may be done with its sleep before this one comes to wait.
+        // The time is taken before the other thread starts, which may have finished its sleep before this thread
+        // waits.
         let start = Instant::now();
         thread::scope(|scope| {
             scope.spawn(|| {
@@ -96,7 +97,7 @@ fn a_notification_from_another_thread_breaks_the_wait(kind: Kind) {
                 barrier.wait();
             }
         });
-        // A lost one would hang.
+        // If a notification were lost, this would hang.
         for _ in 0..1000 {
             watch.selector.wait(&mut watch.events, None).unwrap();
             assert!(watch.events.is_empty());
@@ -109,7 +110,7 @@ fn a_notification_from_another_thread_breaks_the_wait(kind: Kind) {
 fn many_notifications_break_one_wait(kind: Kind) {
     let mut watch = Watch::new(kind);
     let notifier = watch.selector.notifier();
-    // More than a pipe has room for.
+    // These are more than a pipe has room for.
     for _ in 0..100_000 {
         notifier.notify();
     }
@@ -166,7 +167,7 @@ fn a_signal_ends_the_wait_with_no_events(kind: Kind) {
         });
         for _ in 0..10 {
             let start = Instant::now();
-            // Without a signal the watchdog would hear of it.
+            // Without a signal, the watchdog would end the test.
             assert!(watch.wait(Duration::from_secs(3600)).is_empty());
             assert!(start.elapsed() < Duration::from_secs(3600));
         }

@@ -65,7 +65,7 @@ fn what_becomes_ready_after_eagain_is_reported(kind: Kind) {
     watch.selector.modify(&one, 1, WRITE).unwrap();
     for _ in 0..3 {
         assert_eq!(watch.until(1), Seen::WRITABLE);
-        // Full, and then empty again.
+        // The send buffer is filled, and then emptied.
         while (&one).write(&[0; 4096]).is_ok() {}
         watch.now();
         watch.is_quiet();
@@ -91,7 +91,7 @@ fn another_interest_and_another_key(kind: Kind) {
     other.write_all(b"x").unwrap();
     watch.register(&one, 1, BOTH);
     assert_eq!(watch.until(1), Seen { readable: true, ..Seen::WRITABLE });
-    // Also by edge, what is ready is reported anew.
+    // An edge-triggered selector also reports again what is ready.
     for key in 2..5 {
         watch.selector.modify(&one, key, READ).unwrap();
         assert_eq!(watch.now(), only(key, Seen::READABLE));
@@ -154,7 +154,7 @@ fn one_that_is_refused_is_not_there(kind: Kind) {
     watch.is_quiet();
 }
 
-/// epoll looks at what a descriptor is before it looks whether it is there.
+/// epoll checks what a descriptor is before it checks whether it is registered.
 fn expected_of_file(kind: Kind) -> i32 {
     match kind {
         Kind::Epoll | Kind::EpollLevel => libc::EPERM,
@@ -201,7 +201,7 @@ fn with_room_for_one_each_gets_its_turn(kind: Kind) {
     assert_eq!(counts, expected);
 }
 
-// What is not of one kind.
+// These tests are not for each kind.
 
 #[test]
 fn the_best_is_the_first_that_there_is() {
@@ -227,7 +227,7 @@ fn each_descriptor_of_a_selector_is_given_back() {
                 assert!(common::process::open_descriptors() > before, "{kind}");
                 drop(watch);
                 drop(notifier);
-                // libkqueue works off the last one when the next one is made, and has some of its own.
+                // libkqueue closes the last instance when the next one is made, and has some descriptors of its own.
                 let most = if is_emulated(*kind) { before + 10 } else { before };
                 assert!(common::process::open_descriptors() <= most, "{kind}, round {round}");
             }

@@ -1,4 +1,4 @@
-//! Serving: the cap, panics, shortages, the graceful end, and the end that is not.
+//! Serving: the limit on connections, panics, shortages, the graceful shutdown, and the other one.
 
 mod net_support;
 
@@ -19,7 +19,7 @@ use std::time::Duration;
 
 const LONG: Duration = Duration::from_secs(3600);
 
-/// Something that happens once, for any number of who wait.
+/// An event that happens once, for any number of waiting tasks.
 #[derive(Clone, Default)]
 struct Event(Rc<(Cell<bool>, RefCell<Vec<Waker>>)>);
 
@@ -47,7 +47,7 @@ async fn listen() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-/// Sends back what it is sent, until the end.
+/// Sends back what it receives, until the end.
 async fn echo(mut stream: TcpStream) {
     let mut buffer = [0; 64];
     while let Ok(count @ 1..) = stream.read(&mut buffer).await {
@@ -148,23 +148,23 @@ fn at_the_end_who_can_finishes_and_who_cannot_is_aborted() {
             let mut kind = [0];
             stream.read_exact(&mut kind).await.unwrap();
             match kind[0] {
-                // Idle, and leaves when told.
+                // This client is idle, and leaves when the shutdown begins.
                 b'i' => or(async { drop(stream.read(&mut [0]).await) }, drain.started()).await,
-                // Has something to finish first.
+                // This one has something to finish first.
                 b'b' => {
                     drain.started().await;
                     assert!(drain.is_started());
                     time::sleep(Duration::from_millis(5)).await;
                     stream.write_all(b"done").await.unwrap();
                 }
-                // Does not hear.
+                // This one ignores the shutdown.
                 _ => pending().await,
             }
         });
         let left = kept.clone();
         let server = spawn(async move {
             let served = running.await.unwrap();
-            // Right away, and not only in the next turn.
+            // The tasks end at once, and not only in the next turn.
             assert_eq!(Rc::strong_count(&left), 2, "no task is left");
             served
         });
@@ -181,7 +181,7 @@ fn at_the_end_who_can_finishes_and_who_cannot_is_aborted() {
             client.read_to_end(&mut back).await.unwrap();
         }
         assert_eq!(back, b"done");
-        // Those who cannot finish are still there, but nobody new is let in.
+        // The clients that cannot finish are still there, but no new ones are accepted.
         assert!(!server.is_finished());
         assert_eq!(TcpStream::connect(address).await.unwrap_err().kind(), ErrorKind::ConnectionRefused);
         let served = server.await.unwrap();
@@ -243,7 +243,8 @@ fn an_end_at_once_and_an_end_while_all_places_are_taken() {
     });
 }
 
-/// Clients whose connections the system has established, and nobody has accepted. Each has asked something.
+/// Returns clients whose connections the kernel has established, and that have not been accepted. Each has sent a
+/// request.
 async fn established(address: SocketAddr, count: usize) -> Vec<TcpStream> {
     let mut clients = Vec::new();
     for _ in 0..count {
@@ -254,7 +255,7 @@ async fn established(address: SocketAddr, count: usize) -> Vec<TcpStream> {
     clients
 }
 
-/// Sends back what it is sent, once.
+/// Sends back what it receives, once.
 async fn echo_once(mut stream: TcpStream) {
     let mut bytes = [0; 5];
     stream.read_exact(&mut bytes).await.unwrap();
@@ -369,7 +370,7 @@ fn broken_connections_in_the_queue_are_passed_over_at_the_shutdown() {
             .unwrap();
         assert_eq!(*seen.borrow(), [1, 2], "none is taken behind a shortage");
         assert_eq!(served.accepted(), 2);
-        // One that does not end gives nothing for ever.
+        // A listener that does not end returns errors for ever.
         struct Broken;
         impl Accept for Broken {
             type Stream = ();
@@ -410,7 +411,7 @@ fn unix_sockets_are_served_too() {
     std::fs::remove_file(path).unwrap();
 }
 
-/// Gives what it is told to: connections, errors, and then nothing.
+/// A listener that returns what the script says: connections, errors, and then nothing.
 struct Script(RefCell<VecDeque<io::Result<u32>>>);
 
 impl Accept for Script {
@@ -462,7 +463,7 @@ fn shortages_and_broken_connections_pass_and_a_broken_listener_does_not() {
         assert_eq!(*served.borrow(), [1, 2, 3], "who was accepted is served to the end");
         assert_eq!(*reports.borrow(), [libc::EMFILE, libc::ENFILE, libc::ENOMEM]);
         assert_eq!(start.elapsed().as_millis(), 5 + 5 + 10, "it rests longer if nothing was gained");
-        // Not deaf while it rests.
+        // The server sees the shutdown while it waits after an error.
         let script = Script(RefCell::new([error(libc::EMFILE)].into()));
         let start = time::Instant::now();
         let end = time::sleep(Duration::from_millis(3));
@@ -471,7 +472,7 @@ fn shortages_and_broken_connections_pass_and_a_broken_listener_does_not() {
     });
 }
 
-/// Needs a count of descriptors, from /proc.
+/// The tests count descriptors in /proc.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod shortage {
     use super::net_support::in_child;
@@ -483,7 +484,7 @@ mod shortage {
         in_child("shortage::when_descriptors_run_out_those_who_wait_are_served_once_there_are_some", || {
             run(async {
                 let (listener, address) = listen().await;
-                // The clients' own descriptors first, so that it is the server's that are missing.
+                // The clients take their own descriptors first, so that only the server lacks some.
                 let mut clients = Vec::new();
                 for _ in 0..8 {
                     clients.push(std::net::TcpStream::connect(address).unwrap());
@@ -517,7 +518,7 @@ mod shortage {
                 }));
                 until(|| shortages.get() > 0).await;
                 assert!(served.get() < 8);
-                // Who leaves makes room for who waits, twice: one here, one there.
+                // Each client that leaves makes room for a waiting one, twice: at this end and at the other.
                 while served.get() < 8 {
                     clients.pop();
                     time::sleep(Duration::from_millis(1)).await;

@@ -1,7 +1,7 @@
-//! No write to a socket raises `SIGPIPE`, by whichever call, in a program that has not been told to ignore
-//! it: one that is not Rust's own, or has given the signal its default action back.
+//! No write to a socket raises `SIGPIPE`, whichever call makes it, in a program that does not ignore the signal: one
+//! that is not written in Rust, or has restored the default action.
 //!
-//! The streams themselves are in `net_faults.rs`, `net_unix_streams.rs` and `io_copy.rs`; a pipe does raise it, as
+//! The streams themselves are in `net_faults.rs`, `net_unix_streams.rs` and `io_copy.rs`. A pipe does raise it, as
 //! documented: `net_pipe.rs`.
 #![cfg(not(miri))] // Signals.
 #![expect(unsafe_code, reason = "signal, in a process of its own")]
@@ -17,7 +17,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::net::Shutdown;
 
-/// In a process of its own, where the signal is deadly.
+/// Runs `body` in a process of its own, in which the signal is deadly.
 fn deadly(name: &str, body: impl AsyncFnOnce() -> io::Result<()>) {
     in_child(name, || {
         // SAFETY: the default action is no function of ours.
@@ -26,7 +26,7 @@ fn deadly(name: &str, body: impl AsyncFnOnce() -> io::Result<()>) {
     });
 }
 
-/// What was sent, or why it was not: either will do.
+/// Checks the results: each is a count, or an error that says why nothing was sent.
 fn survived<T>(results: &[io::Result<T>]) {
     for result in results {
         let kind = result.as_ref().err().map(io::Error::kind);
@@ -82,7 +82,7 @@ fn copies_and_files_to_a_peer_that_has_gone_raise_no_signal() {
                     drop(far);
                 } else {
                     drop(other);
-                    // The first write is answered with a reset, the second finds a broken pipe.
+                    // The peer answers the first write with a reset, and the second finds a broken pipe.
                     until(|| tcp.try_write(b"x").is_err_and(|error| error.kind() == ErrorKind::BrokenPipe))
                         .await;
                 }
@@ -103,8 +103,8 @@ fn copies_and_files_to_a_peer_that_has_gone_raise_no_signal() {
     });
 }
 
-/// A bulk that comes by a socket, and goes to one whose peer goes meanwhile: there splice(2) could be
-/// used, which cannot be told to raise no signal.
+/// A bulk of data comes from one socket and goes to another, whose peer is closed meanwhile. splice(2) could be used
+/// there, and cannot be told to raise no signal.
 #[test]
 fn a_bulk_between_unix_sockets_raises_no_signal() {
     deadly("a_bulk_between_unix_sockets_raises_no_signal", async || {

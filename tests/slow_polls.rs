@@ -1,4 +1,4 @@
-//! Polls that hold up the loop: the line that says so, what it names, and how it is asked for.
+//! Polls that hold up the loop: the line that reports them, what it names, and how it is switched on.
 #![cfg(not(miri))] // Processes.
 
 use runtime::task::{self, LocalSet};
@@ -10,8 +10,8 @@ use std::time::Duration;
 const CASE: &str = "RUNTIME_SLOW_POLLS_CASE";
 const VARIABLE: &str = "RUNTIME_SLOW_POLL_MS";
 
-/// Runs `body` in a process of its own, with a value of the variable, and returns what that has written to standard
-/// error. In that process it does not return.
+/// Runs `body` in a process of its own, with a value of the environment variable, and returns what the process has
+/// written to standard error. In that process, this function does not return.
 fn said_by(body: impl FnOnce(), value: Option<&str>) -> String {
     if std::env::var_os(CASE).is_some() {
         body();
@@ -29,7 +29,7 @@ fn said_by(body: impl FnOnce(), value: Option<&str>) -> String {
     said
 }
 
-/// The one line that has a word.
+/// Returns the only line that contains a word.
 fn line_with<'a>(said: &'a str, word: &str) -> &'a str {
     let mut lines = said.lines().filter(|line| line.contains(word));
     let line = lines.next().unwrap_or_else(|| panic!("no {word} in:\n{said}"));
@@ -76,7 +76,7 @@ fn a_variable_asks_for_it_in_any_build_and_forbids_it() {
         let said = said_by(a_task_that_blocks, Some(value));
         assert!(!said.contains("runtime:"), "{value}:\n{said}");
     }
-    // Unset.
+    // The variable is empty.
     let said = said_by(a_task_that_blocks, Some(""));
     assert_eq!(said.contains("runtime: task"), cfg!(debug_assertions), "{said}");
 }
@@ -88,7 +88,7 @@ fn what_the_variable_cannot_say_is_an_error_of_the_builder() {
         assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
         let said = error.to_string();
         assert!(said.contains(VARIABLE) && said.contains("milliseconds, or \"off\""), "{said}");
-        // Whoever sets it in the program does not ask.
+        // If the program sets the threshold, the variable is not read.
         Builder::new_current_thread().slow_poll_threshold(None).build().unwrap();
     };
     for value in ["soon", "-1", "0.1"] {
@@ -96,7 +96,7 @@ fn what_the_variable_cannot_say_is_an_error_of_the_builder() {
     }
 }
 
-/// With a threshold of zero each poll is one.
+/// With a threshold of zero, each poll is slow.
 #[test]
 fn the_line_names_the_task_as_its_handle_does_and_where_it_was_spawned() {
     let body = || {
@@ -112,7 +112,7 @@ fn the_line_names_the_task_as_its_handle_does_and_where_it_was_spawned() {
             let panics = runtime::spawn(async { std::panic::resume_unwind(Box::new(())) });
             eprintln!("panics: {} {}", panics.id(), line!() - 1);
             assert!(panics.await.map(|(): ()| ()).is_err());
-            // Nobody knows it, and it is gone when its poll is over.
+            // This task has no handle, and does not exist any more when its poll is reported.
             drop(runtime::spawn(async { eprintln!("detached: {} {}", task::id(), line!()) }));
             task::yield_now().await;
         });
@@ -129,7 +129,7 @@ fn the_line_names_the_task_as_its_handle_does_and_where_it_was_spawned() {
     assert!(said.contains("runtime: the future of block_on held up the loop for "), "{said}");
 }
 
-/// The time between two calls of `block_on` is nobody's, also if the first has panicked.
+/// The time between two calls of `block_on` counts for no poll, also if the first call has panicked.
 #[test]
 fn the_future_of_block_on_is_reported_once_for_each_poll() {
     let body = || {
@@ -150,7 +150,7 @@ fn the_future_of_block_on_is_reported_once_for_each_poll() {
     assert_eq!(polls, 2, "{said}");
 }
 
-/// Nor is the time for which the loop sleeps, also after the last poll that a round may have.
+/// Nor does the time for which the loop sleeps, also after the last poll of a round.
 #[test]
 fn the_time_for_which_the_loop_sleeps_is_nobodys() {
     let body = || {
@@ -181,7 +181,7 @@ fn many_short_polls_of_the_future_of_block_on_are_not_one_long_one() {
         let mut builder = Builder::new_current_thread();
         let runtime = builder.slow_poll_threshold(Duration::from_millis(200)).build().unwrap();
         runtime.block_on(async {
-            // The loop comes to expect short polls.
+            // After these, the loop expects short polls.
             for _ in 0..10_000 {
                 task::yield_now().await;
             }
@@ -195,7 +195,7 @@ fn many_short_polls_of_the_future_of_block_on_are_not_one_long_one() {
     assert!(!said.contains("held up the loop"), "{said}");
 }
 
-/// The turns of a loop that looks at its polls are the same.
+/// The measurement of polls does not change the turns of the loop.
 #[test]
 fn a_loop_that_looks_at_its_polls_goes_on_as_ever() {
     let runtime = Builder::new_current_thread().slow_poll_threshold(Duration::MAX).build().unwrap();

@@ -84,7 +84,7 @@ async fn the_end_stays<K: Kind>() -> io::Result<()> {
     b.close().await
 }
 
-/// A way to go, and what a read comes to then: an error, or the end.
+/// A way in which a peer goes, and the result of a read after it: an error, or the end.
 type Way<K> = (fn(<K as Kind>::Stream), Option<ErrorKind>);
 
 fn ways_to_go<K: Kind>() -> [Way<K>; 2] {
@@ -95,9 +95,9 @@ fn assert_gone(error: &io::Error) {
     assert!(matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset), "{error:?}");
 }
 
-/// Reads come to the end, perhaps after one error, and stay there; writes fail.
+/// Checks that reads return the end, perhaps after one error, again and again, and that writes fail.
 async fn is_gone(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<()> {
-    // TCP learns of it by the answer to the first.
+    // TCP learns of it from the answer to the first write.
     let mut writes = 0;
     let error = loop {
         assert!(writes < 1000, "nobody is there, and it goes on");
@@ -128,12 +128,12 @@ async fn a_peer_that_was_gone_before<K: Kind>() -> io::Result<()> {
             go(a);
             assert_eq!(b.read(&mut [0; 8]).await.map_err(|error| error.kind()), found.map_or(Ok(0), Err));
             is_gone(&mut b).await?;
-            // Writing first.
+            // The same with a write first.
             let (a, mut b) = K::pair().await?;
             go(a);
             is_gone(&mut b).await?;
         }
-        // It has left some of ours unread.
+        // The peer leaves some of the data unread.
         let (mut a, mut b) = K::pair().await?;
         if is_registered {
             assert!(poll_once(b.read(&mut [0])).await.is_none());

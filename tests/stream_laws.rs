@@ -39,7 +39,7 @@ laws! {
     halves_that_are_owned
 }
 
-/// Numbers without rhyme, the same ones in each run.
+/// Returns pseudo-random numbers, the same ones in each run.
 fn numbers() -> impl FnMut(usize) -> usize {
     let mut state = 1u64;
     move |below| {
@@ -62,7 +62,7 @@ async fn a_read_takes_what_there_is<K: Kind>() -> io::Result<()> {
         }
         assert_eq!(from, data.len());
         assert!(poll_once(b.read(&mut buffer)).await.is_none());
-        // A read that ends exactly at the buffer's end does not know that there is no more.
+        // A read that fills its buffer exactly does not know that there is no more data.
         a.write_all(&data[..64]).await?;
         assert_eq!(b.read(&mut buffer[..64]).await?, 64);
         assert!(poll_once(b.read(&mut buffer)).await.is_none());
@@ -116,7 +116,7 @@ async fn empty_operations_neither_wait_nor_end_anything<K: Kind>() -> io::Result
         let empties = [IoSlice::new(&[]), IoSlice::new(&[])];
         assert_eq!(poll_once(a.write_vectored(&empties)).await.unwrap()?, 0);
         poll_once(a.flush()).await.unwrap()?;
-        // Nothing has come of that; and from here on it is registered.
+        // These operations had no effect. From here on the stream is registered.
         assert!(poll_once(b.read(&mut [0])).await.is_none());
         assert!(poll_once(a.read(&mut [0])).await.is_none());
     }
@@ -154,7 +154,7 @@ async fn many_buffers_in_pieces<K: Kind>() -> io::Result<()> {
     let writer = async {
         let mut sent = 0;
         while sent < data.len() {
-            // Some two thousand, of which the kernel takes the first thousand at most.
+            // There are some two thousand slices, of which the kernel takes the first thousand at most.
             let slices: Vec<IoSlice<'_>> =
                 data[sent..].chunks(1 + sent % 999).take(2000).map(IoSlice::new).collect();
             sent += a.write_vectored(&slices).await?;
@@ -192,7 +192,7 @@ async fn one_event_wakes_both_sides<K: Kind>() -> io::Result<()> {
         });
         turns().await;
         assert!(!read.is_finished() && !write.is_finished());
-        // Something to read, and room to write, before the loop turns again.
+        // There is something to read and room to write before the loop turns again.
         assert_eq!(poll_once(a.write(b"x")).await.unwrap()?, 1);
         skip(&mut a, sent).await?;
         let (back, count) = read.await.unwrap()?;
@@ -244,7 +244,7 @@ async fn floods_in_one_task<K: Kind>() -> io::Result<()> {
     Ok(())
 }
 
-/// Polls a future a number of times, one in each turn, and gives it up if it is not ready then.
+/// Polls a future a number of times, once in each turn, and drops it if it is not ready by then.
 async fn patiently<T>(polls: usize, future: impl Future<Output = T>) -> Option<T> {
     let (mut future, mut left) = (pin!(future), polls);
     poll_fn(|cx| {
@@ -300,11 +300,11 @@ async fn what_is_given_up_is_neither_lost_nor_doubled<K: Kind>() -> io::Result<(
             }
         };
         let (mut a, mut b) = K::pair().await?;
-        // So that a read is given up before anything has come.
+        // This read is dropped before anything has come.
         assert!(patiently(polls, b.read(&mut [0])).await.is_none());
         let ((), received) = try_zip(write(&mut a), read(&mut b)).await?;
         assert_eq!(received, data.len());
-        // And so that a write is given up which has no room at all.
+        // This write is dropped while there is no room at all.
         let (mut a, mut b) = K::pair().await?;
         let sent = fill(&mut a).await?;
         assert!(patiently(polls, a.write(&[9; 1000])).await.is_none());
@@ -338,19 +338,20 @@ async fn a_stream_that_is_always_ready_yields<K: Kind>() -> io::Result<()> {
         exchange.as_mut().poll(cx)
     })
     .await?;
-    // Either operation alone would have to yield half as often.
+    // If only one of the operations spent budget, there would be half as many yields.
     assert!(polls.get() >= 2 * ROUNDS / 256, "{}", polls.get());
     Ok(())
 }
 
-/// A task that starts an operation, which has to wait, and hands the stream on. Counts its polls.
+/// Spawns a task that starts an operation, which has to wait, and hands the stream on. Returns the stream and the
+/// count of the task's polls.
 async fn hand_on<S: Unpin + 'static>(
     stream: S,
     start: impl Fn(Pin<&mut S>, &mut std::task::Context<'_>) -> bool + 'static,
 ) -> (S, Rc<Cell<usize>>) {
     let (polls, handed) = (Rc::new(Cell::new(0)), Rc::new(RefCell::new(None)));
     let (counter, place, mut stream) = (polls.clone(), handed.clone(), Some(stream));
-    // It lives as long as the runtime, and waits for nothing.
+    // The task lives as long as the runtime, and waits for nothing else.
     drop(spawn(poll_fn(move |cx| {
         counter.set(counter.get() + 1);
         if let Some(mut stream) = stream.take() {
@@ -392,7 +393,7 @@ async fn the_latest_writer_is_woken_and_no_other<K: Kind>() -> io::Result<()> {
 async fn halves_that_are_lent<K: Kind>() -> io::Result<()> {
     let (mut a, mut b) = K::pair().await?;
     for _ in 0..2 {
-        // Both wait in one task, on either side of one stream.
+        // The task waits for both directions of one stream.
         let (mut reader, mut writer) = K::split(&mut a);
         let sent = fill(&mut writer).await?;
         let mut word = [0; 4];
@@ -404,7 +405,7 @@ async fn halves_that_are_lent<K: Kind>() -> io::Result<()> {
         try_zip(both, peer).await?;
         assert_eq!(&word, b"word");
     }
-    // Dropped, they end nothing; closed, the one that writes does.
+    // Dropping a half ends nothing; closing the writing half ends the stream.
     assert!(poll_once(b.read(&mut [0])).await.is_none());
     K::split(&mut a).1.close().await?;
     assert_eq!(b.read(&mut [0]).await?, 0);
@@ -414,7 +415,7 @@ async fn halves_that_are_lent<K: Kind>() -> io::Result<()> {
 }
 
 async fn halves_that_are_owned<K: Kind>() -> io::Result<()> {
-    // The one that writes ends the stream…
+    // The writing half ends the stream…
     for is_closed in [false, true] {
         let (a, mut b) = K::pair().await?;
         let (mut reader, mut writer) = K::into_split(a);
@@ -439,7 +440,7 @@ async fn halves_that_are_owned<K: Kind>() -> io::Result<()> {
         b.write_all(b"still").await?;
         assert_eq!(reader.read(&mut [0; 8]).await?, 5);
     }
-    // …and the one that reads does not.
+    // …and the reading half does not.
     let (a, mut b) = K::pair().await?;
     let (reader, mut writer) = K::into_split(a);
     drop(reader);

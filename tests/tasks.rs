@@ -67,7 +67,7 @@ fn an_output_that_nobody_joins_is_dropped_by_no_other_task() {
             let output = OnDrop::new({
                 let seen = seen.clone();
                 move || {
-                    // Whether its slot is vacant then, or has its next tenant.
+                    // The slot of the task may be vacant by then, or belong to the next task.
                     let next = spawns.then(|| spawn(async {}));
                     seen.set(Some((runtime::task::try_id(), next.map(|next| next.id()))));
                 }
@@ -118,7 +118,7 @@ fn dropping_a_join_handle_wakes_nobody() {
     });
 }
 
-/// Aborts a task in some state; gives the trace of what it did.
+/// Aborts a task in a certain state, and returns the trace of what it did.
 fn abort_when(at: &'static str) -> Vec<String> {
     let trace = Trace::default();
     run(async {
@@ -170,7 +170,7 @@ fn abort_when(at: &'static str) -> Vec<String> {
 
 #[test]
 fn an_abort_drops_the_task_in_its_next_turn() {
-    // The guard is made by the first poll, so that there is none to drop before it.
+    // The guard is made in the first poll, so there is none to drop before it.
     assert_eq!(abort_when("never polled"), ["abort", "look"]);
     assert_eq!(abort_when("waiting"), ["poll", "abort", "drop", "look"]);
     assert_eq!(abort_when("queued"), ["poll", "abort", "drop", "look"]);
@@ -285,7 +285,7 @@ fn wakers_kept_after_the_end_of_their_task_do_nothing() {
             });
         }
         assert_eq!((kept.len(), polls.get()), (5, 3));
-        // The slots have new tenants, which are not disturbed either.
+        // Other tasks have the slots now, which are not disturbed either.
         let fresh = Count::default();
         for _ in 0..8 {
             drop(spawn(WakerSlot::default().wait(&fresh)));

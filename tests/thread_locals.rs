@@ -1,7 +1,7 @@
-//! Law: the library works in the destructors of thread-locals, also when those of its own are gone.
+//! Law: the library works in the destructors of thread-locals, also when its own have been destroyed.
 //!
-//! A thread-local that is made first is destroyed last. What a thread has used in between is then gone, and
-//! std panics at the next use of it, which ends the process.
+//! A thread-local that is made first is destroyed last. By then, the thread-locals that the thread has used in
+//! between have been destroyed, and if one of them is used again, std panics, which ends the process.
 #![cfg(not(miri))] // Sockets, and processes.
 #![expect(unsafe_code, reason = "_exit, in processes that are about to end anyway")]
 
@@ -29,12 +29,12 @@ thread_local! {
     static LAST: RefCell<Option<OnDrop<Work>>> = const { RefCell::new(None) };
 }
 
-/// Has this thread do some work at its end, after the destructors of all that it uses from now on.
+/// Makes this thread run `work` at its end, after the destructors of all that it uses from now on.
 fn at_the_end(work: impl FnOnce() + 'static) {
     LAST.set(Some(OnDrop::new(Box::new(work))));
 }
 
-/// On a thread of its own, which has used everything before, in a process of its own.
+/// Runs `work` at the end of a thread that has used everything before, in a process of its own.
 fn at_the_end_of_a_thread(work: fn()) {
     in_child(|| {
         let (done, is_done) = channel();
@@ -111,7 +111,7 @@ fn everything_that_waits_comes_to_its_end() {
     });
 }
 
-/// The destructors of the thread that calls exit(3), as of the main thread, run while the process ends.
+/// The destructors of the thread that calls exit(3), such as the main thread, run while the process ends.
 #[test]
 fn the_process_ends() {
     let status = exit_of_child(|| {
@@ -126,7 +126,7 @@ fn the_process_ends() {
     assert_eq!(status.code(), Some(42), "{status}");
 }
 
-/// A guard, a set, a runtime and a task that are still there go with the thread.
+/// A guard, a set, a runtime and a task that still exist are dropped with the thread.
 #[test]
 fn a_thread_ends_in_the_midst_of_it() {
     thread_local! {
@@ -138,7 +138,7 @@ fn a_thread_ends_in_the_midst_of_it() {
         let thread = thread::spawn(move || {
             let keep = |kept: Box<dyn std::any::Any>| KEPT.with_borrow_mut(|all| all.push(kept));
             if order == 0 {
-                // Destroyed after the library's own.
+                // This is destroyed after the library's own thread-locals.
                 keep(Box::new(()));
             }
             let (set, runtime) = (LocalSet::new(), Runtime::new().unwrap());
@@ -165,7 +165,7 @@ fn a_thread_ends_in_the_midst_of_it() {
     }
 }
 
-/// A bulk from one socket to another, which the kernel moves, and one from a file.
+/// Copies a bulk of data from one socket to another, which the kernel moves, and one from a file.
 async fn bulk() {
     const BYTES: usize = 1 << 20;
     let (mut client, mut server) = tcp_pair().await;
@@ -193,7 +193,7 @@ async fn tcp_pair() -> (TcpStream, TcpStream) {
     (client, listener.accept().await.unwrap().0)
 }
 
-/// Uses all that the library has, or near enough.
+/// Uses nearly everything that the library has.
 fn everything() {
     let set = LocalSet::new();
     drop(set.enter());

@@ -71,8 +71,8 @@ fn timeouts_and_intervals_are_never_early() {
     });
 }
 
-/// What is promised is 250 µs at the median; a machine that is busy with other things may well take
-/// longer, so that only a wait in whole milliseconds, or a busy loop, is caught here.
+/// The documentation promises 250 µs at the median. A machine that is busy with other work may take longer, so this
+/// finds only a wait in whole milliseconds, or a busy loop.
 #[test]
 #[cfg_attr(miri, ignore = "Miri waits in milliseconds")]
 fn a_lone_short_sleep_is_short_and_costs_a_turn_or_two() {
@@ -91,7 +91,8 @@ fn a_lone_short_sleep_is_short_and_costs_a_turn_or_two() {
     let median = lengths[lengths.len() / 2];
     eprintln!("a sleep of 100 µs takes {median:?} at the median, {:?} at most", lengths[lengths.len() - 1]);
     assert!(median < ms(1), "{median:?} at the median");
-    // One to arm it and wait, one to fire it, and a third when the kernel was early by less than a tick.
+    // The loop needs a turn to arm the timer and wait, one to fire it, and a third if the kernel ended the wait early
+    // by less than a tick.
     assert!(runtime.metrics().turns <= 3 * u64::from(ROUNDS), "{} turns", runtime.metrics().turns);
 }
 
@@ -119,7 +120,7 @@ fn a_timer_that_is_dropped_wakes_nobody() {
         sleep(ms(20)).await;
         assert_eq!(counting.wakes(), 0);
     });
-    // One for the yield's poll at most, one to arm the last, one to fire it.
+    // There is at most one turn for the yield, one to arm the last timer, and one to fire it.
     assert!(runtime.metrics().turns <= 3, "{} turns", runtime.metrics().turns);
 }
 
@@ -147,7 +148,7 @@ fn a_sleep_that_is_reset_wakes_its_task_at_the_new_time() {
     });
 }
 
-/// A combinator that polls again what has woken itself gives the loop no turn in which a timer could fire.
+/// A combinator that polls a future again as soon as it is woken gives the loop no turn in which a timer could fire.
 #[test]
 fn a_sleep_ends_within_one_poll_of_its_task() {
     async fn yield_for_ever() {
@@ -167,7 +168,7 @@ fn a_sleep_ends_within_one_poll_of_its_task() {
         .await;
     }
     run(async {
-        // Beyond a second the clock is not read for each poll.
+        // For more than a second, the clock is not read in each poll.
         for length in [ms(20), ms(1100)] {
             let start = std::time::Instant::now();
             within_one_poll(length, or(sleep(length), yield_for_ever())).await;
@@ -200,7 +201,7 @@ fn never_is_a_duration() {
         assert!(poll_once(seldom.tick()).await.is_none());
         seldom.reset();
         seldom.reset_after(Duration::MAX);
-        // Beside it others fire as ever.
+        // Other timers fire as usual beside it.
         sleep(ms(1)).await;
         assert!(poll_once(&mut never).await.is_none());
         assert!(!never.is_elapsed());
@@ -243,7 +244,7 @@ fn a_future_that_is_ready_wins_over_its_timeout() {
         assert!(timeout(Duration::ZERO, ready(())).await.is_ok());
         assert!(timeout(Duration::ZERO, pending::<()>()).await.is_err());
         assert!(timeout_at(start, pending::<()>()).await.is_err());
-        // Counted from the call.
+        // The timeout counts from the call.
         let late = timeout(ms(10), sleep_until(start + ms(25)));
         advance(ms(7)).await;
         assert!(late.await.is_err());
@@ -256,7 +257,7 @@ fn a_future_that_is_ready_wins_over_its_timeout() {
     });
 }
 
-/// Between the call and the first poll the loop has timers, or has none and would not read its clock.
+/// Between the call and the first poll, the loop either has timers, or has none and would not read its clock.
 #[test]
 fn a_timeout_that_is_polled_late_counts_from_its_call() {
     run(async {

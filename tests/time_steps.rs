@@ -76,7 +76,7 @@ fn shim() -> Option<&'static Path> {
         if !compiler.wait().expect("wait for the compiler").success() {
             return None;
         }
-        // In one step, since other processes may use it: it is the same each time.
+        // The file is written in one step, since other processes may use it: its contents are the same each time.
         let shim = Path::new(env!("CARGO_TARGET_TMPDIR")).join("time_steps.so");
         fs::rename(path, &shim).expect("rename the replacement");
         Some(shim)
@@ -103,7 +103,7 @@ fn with_clock<F: Future<Output = ()>>(name: &str, body: impl FnOnce(Shift) -> F)
             shift.set(HOUR_NS);
             assert!(before.elapsed() >= Duration::from_secs(3600), "the replacement is not in use");
             shift.set(0);
-            // A turn for each poll.
+            // The loop turns once for each poll.
             let runtime = Builder::new_current_thread().event_interval(1).build().unwrap();
             runtime.block_on(body(shift));
         });
@@ -117,7 +117,7 @@ fn with_clock<F: Future<Output = ()>>(name: &str, body: impl FnOnce(Shift) -> F)
     fs::remove_file(path).expect("remove the file of the shift");
 }
 
-/// Waits for a sleep, and returns how long that took by a clock that nobody shifts.
+/// Waits for a sleep, and returns how long that took by a clock that no test shifts.
 async fn time_of_sleep(duration: Duration) -> Duration {
     let start = SystemTime::now();
     sleep(duration).await;
@@ -162,7 +162,7 @@ fn a_read_timeout_stands_a_clock_that_steps_back() {
         let mut buffer = [0; 8];
         let turns = async {
             let mut shift_ns = 0;
-            // Each turn is far enough from the one before to be worth remembering.
+            // The turns are so far apart that the log keeps each of them.
             for turn in 0..5000 {
                 shift_ns += match turn % 100 {
                     98 => -3_000_000,

@@ -1,5 +1,5 @@
-//! Law: what a look at the outside has woken runs next, by turns with what was queued before, and first in, first
-//! out among itself; and the loop looks, whatever runs. As traces, in polls and not in time.
+//! Law: tasks that an event has woken run next, alternately with those that were queued before, and in the order of
+//! their events; and the loop checks for events whatever runs. The tests use traces, and count polls instead of time.
 
 mod common;
 
@@ -23,13 +23,13 @@ use std::time::Duration;
 
 const EVENTS: usize = 10;
 
-/// So many tasks yield beside them: more than the loop polls between two looks at the outside.
+/// The number of tasks that yield beside them: more than the loop polls between two checks for events.
 const YIELDING: usize = 1000;
 
-/// What is polled at most until the loop has looked at the outside and an event has had its turn.
+/// The maximum number of polls until the loop has checked for events and an event has had its turn.
 const SOON: usize = 300;
 
-/// Tasks that merely yield, and write so into the trace.
+/// Spawns tasks that only yield, and record that in the trace.
 fn spawn_yielding(count: usize, trace: &Trace) -> Vec<JoinHandle<()>> {
     let yielding = |_| {
         let trace = trace.clone();
@@ -43,7 +43,7 @@ fn spawn_yielding(count: usize, trace: &Trace) -> Vec<JoinHandle<()>> {
     (0..count).map(yielding).collect()
 }
 
-/// A task for each future, that writes its number when it is ready.
+/// Spawns a task for each future, which records its number when the future is ready.
 fn spawn_waiting<F: Future + 'static>(
     futures: impl IntoIterator<Item = F>,
     trace: &Trace,
@@ -58,8 +58,8 @@ fn spawn_waiting<F: Future + 'static>(
     futures.into_iter().enumerate().map(waiting).collect()
 }
 
-/// The first that an event woke comes soon, and from there on each second entry at least is one of them. Returns
-/// these.
+/// Checks that the first task that an event woke comes soon, and that from there on at least every second entry is
+/// one of them. Returns these.
 #[track_caller]
 fn woken_by_turns(trace: &[String]) -> Vec<usize> {
     let first = trace.iter().position(|entry| entry != "yield").expect("they have been woken");
@@ -85,7 +85,7 @@ fn what_another_thread_wakes_runs_by_turns_with_what_yields_and_in_order() {
         let waiting = spawn_waiting(gates.iter().map(Gate::wait), &trace);
         drop(spawn_yielding(YIELDING, &trace));
         yield_times(2).await;
-        // Another order than that in which they were spawned.
+        // The order differs from that in which the tasks were spawned.
         let order: Vec<usize> = (0..EVENTS).map(|n| n * 7 % EVENTS).collect();
         let opening = {
             let order = order.clone();
@@ -144,7 +144,7 @@ fn sockets_that_are_readable_at_once_run_by_turns_with_what_yields() {
     });
 }
 
-/// Not behind all that was queued before.
+/// Such a task does not have to wait for all tasks that were queued before.
 #[test]
 fn tasks_that_another_thread_spawns_are_begun_by_turns_too() {
     run(async {
@@ -179,7 +179,7 @@ fn tasks_that_another_thread_spawns_are_begun_by_turns_too() {
     });
 }
 
-/// Tasks that a socket wakes in each look, for one poll, which takes as long as `each`.
+/// Spawns tasks that a socket wakes at each check for events, for one poll, which calls `each`.
 fn spawn_woken(polls: &Count, each: fn()) {
     for (ours, mut other) in (0..4).map(|_| pair()) {
         let polls = polls.clone();
@@ -197,7 +197,7 @@ fn spawn_woken(polls: &Count, each: fn()) {
     }
 }
 
-/// Beside tasks that yield, and the future of `block_on`, which does so too.
+/// Checks this beside tasks that yield, and the future of `block_on`, which yields too.
 fn neither_starves(event_interval: u32, yielding: usize, yields: usize, each: fn()) {
     let _watchdog = watchdog();
     let runtime = Builder::new_current_thread().event_interval(event_interval).build().unwrap();
@@ -208,12 +208,12 @@ fn neither_starves(event_interval: u32, yielding: usize, yields: usize, each: fn
         let mut yielded = 0;
         until(|| {
             yielded += trace.take().len() + 1;
-            // Some are woken before those that yield are spawned, or just begin.
+            // Some are woken before the tasks that yield have been spawned.
             assert!(woken.get() <= 2 * yielded + 100, "{} beside {yielded}", woken.get());
             yielded >= yields
         })
         .await;
-        // A look after so many polls at the latest.
+        // The loop checks for events after so many polls at the latest.
         let looks = yielded / (event_interval as usize + yielding + 1);
         assert!(woken.get() >= looks / 2, "{} beside {yielded}", woken.get());
     });
@@ -229,22 +229,21 @@ fn neither_events_nor_what_yields_starves() {
     }
 }
 
-/// A round is one poll then, and is over when there are events again.
+/// A round is then one poll, and ends when there are events again.
 #[test]
 #[cfg_attr(miri, ignore = "many polls")]
 fn neither_starves_though_each_round_is_one_poll() {
     for yielding in [0, 1, 10] {
         neither_starves(1, yielding, 500, || {});
         neither_starves(128, yielding, 50, || {
-            // Longer than the loop lets tasks run between two looks.
+            // This is longer than the loop lets tasks run between two checks.
             let begin = std::time::Instant::now();
             while begin.elapsed() < Duration::from_millis(1) {}
         });
     }
 }
 
-/// A hook that has another thread wake a task that has ended: there is always something in the inbox, and nothing
-/// to do.
+/// The hook has another thread wake a task that has ended: there is always a message in the inbox, and nothing to do.
 #[test]
 fn wakes_for_nobody_before_each_sleep_do_not_keep_the_loop_from_its_sockets() {
     let _watchdog = watchdog();
@@ -264,7 +263,7 @@ fn wakes_for_nobody_before_each_sleep_do_not_keep_the_loop_from_its_sockets() {
         let (ours, mut other) = pair();
         assert!(poll_once(ours.readable()).await.is_none());
         *ended.lock().unwrap() = Some(waker);
-        // Once the loop has nothing else to do.
+        // This happens when the loop has nothing else to do.
         let woken = calls.clone();
         let writer = thread::spawn(move || {
             while woken.load(SeqCst) == 0 {
@@ -279,8 +278,8 @@ fn wakes_for_nobody_before_each_sleep_do_not_keep_the_loop_from_its_sockets() {
     });
 }
 
-/// Each of many is found in constant time when it comes, looks again, and goes: in the order in which they came, the
-/// other way round, and when all are woken. A square of so many would not end before the watchdog.
+/// Each of many waiters is found in constant time when it is added, polled again, and removed: in the order in which
+/// they were added, in reverse, and when all are woken. A quadratic time would not end before the watchdog.
 #[test]
 #[cfg_attr(miri, ignore = "many polls")]
 fn a_crowd_that_waits_for_one_source_costs_no_square() {
@@ -310,7 +309,7 @@ fn a_crowd_that_waits_for_one_source_costs_no_square() {
     });
 }
 
-/// A future of `block_on` that is woken by an event has its place among the events.
+/// If an event wakes the future of `block_on`, that future has its place among the events.
 #[test]
 fn the_future_of_block_on_takes_its_turn_among_events() {
     let _watchdog = watchdog();

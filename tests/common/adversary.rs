@@ -1,5 +1,5 @@
-//! Hostile user code: wakers, made by hand, each function of which calls back into the runtime or
-//! panics when its turn comes, and counts.
+//! Hostile user code: hand-made wakers, each function of which calls back into the runtime or panics in a certain
+//! call, and counts its calls.
 #![expect(unsafe_code, reason = "the vtable of a hand-made waker")]
 
 use super::{Count, CountOnDrop, OnDrop, panic_quietly};
@@ -15,29 +15,29 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 use std::time::Duration;
 
-/// What hostile code does to the runtime when it gets the chance.
+/// What hostile code does to the runtime when it is called.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Deed {
     Nothing,
     Spawn,
     WakeAnother,
     Abort,
-    /// Aborts the task that the poll is about, if it is about one.
+    /// Aborts the task that the test is about, if there is one.
     AbortVictim,
     DropJoinHandle,
     Timer,
     Socket,
     HandleSpawn,
     Look,
-    /// Drops the runtime that was set for it.
+    /// Drops the runtime that was set.
     DropRuntime,
-    /// Panics at the call with that number, from 0.
+    /// Panics in the call with that number, counted from 0.
     Panic(usize),
-    /// Panics at every call.
+    /// Panics in every call.
     PanicAlways,
 }
 
-/// All that need nothing else, and do not panic.
+/// All deeds that need no preparation and do not panic.
 pub(crate) const DEEDS: [Deed; 10] = [
     Deed::Nothing,
     Deed::Spawn,
@@ -58,7 +58,7 @@ thread_local! {
     static RUNTIME: RefCell<Option<runtime::Runtime>> = const { RefCell::new(None) };
 }
 
-/// Starts a task that waits, for others to wake; it counts its polls and its drop.
+/// Spawns a task that waits for others to wake it, and counts its polls and its drop.
 pub(crate) fn spawn_bystander(polls: &Count, drops: &Count) {
     let (polls, dropped) = (polls.clone(), CountOnDrop(drops.clone()));
     drop(runtime::spawn(poll_fn(move |cx| {
@@ -80,8 +80,8 @@ pub(crate) fn set_runtime(runtime: runtime::Runtime) {
 }
 
 impl Deed {
-    /// Does it; `call` is the number of the call. False if there was no runtime to do it to, or it
-    /// is being done already.
+    /// Performs the deed in the call with number `call`. Returns false if there was no runtime to perform it on, or
+    /// if it is already being performed.
     pub(crate) fn perform(self, call: usize) -> bool {
         if let Deed::Panic(at) = self {
             if call == at {
@@ -149,7 +149,7 @@ impl Deed {
     }
 }
 
-/// Which function of the waker is hostile.
+/// The function of the waker that is hostile.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum On {
     Clone,
@@ -160,7 +160,7 @@ pub(crate) enum On {
 
 pub(crate) const FUNCTIONS: [On; 4] = [On::Clone, On::Wake, On::WakeByRef, On::Drop];
 
-/// What stands behind a hostile waker.
+/// The state behind a hostile waker.
 pub(crate) struct Adversary {
     on: On,
     deed: Deed,
@@ -196,27 +196,28 @@ impl Adversary {
         unsafe { Waker::from_raw(RawWaker::new(Arc::into_raw(self.clone()).cast(), &VTABLE)) }
     }
 
-    /// How often one of its wakers was woken.
+    /// Returns how often one of its wakers was woken.
     pub(crate) fn wakes(&self) -> usize {
         self.wakes.load(SeqCst)
     }
 
-    /// How often the hostile function was called.
+    /// Returns how often the hostile function was called.
     pub(crate) fn calls(&self) -> usize {
         self.calls.load(SeqCst)
     }
 
-    /// How often the deed was done.
+    /// Returns how often the deed was performed.
     pub(crate) fn performed(&self) -> usize {
         self.performed.load(SeqCst)
     }
 
-    /// Wakers that were made, first ones and clones, less those that were dropped or woken by value.
+    /// Returns the number of wakers that exist: those that were made or cloned, less those that were dropped or woken
+    /// by value.
     pub(crate) fn live(&self) -> usize {
         self.made.load(SeqCst) - self.gone.load(SeqCst)
     }
 
-    /// How often it came to nothing, since the runtime panicked: also where that panic is contained.
+    /// Returns how often the deed failed because the runtime panicked, also where that panic is contained.
     pub(crate) fn failed(&self) -> usize {
         self.failed.load(SeqCst)
     }
@@ -224,7 +225,8 @@ impl Adversary {
     fn called(&self, on: On) {
         if on == self.on {
             let call = self.calls.fetch_add(1, SeqCst);
-            // Counted in the panic, and not before and taken back: somebody may look meanwhile, elsewhere.
+            // A failure is counted while the panic unwinds, and not before and then taken back: another thread may
+            // read the counter meanwhile.
             let is_meant = matches!(self.deed, Deed::Panic(_) | Deed::PanicAlways);
             let failure = (!is_meant).then(|| Failure(&self.failed));
             let performed = self.deed.perform(call);
@@ -234,7 +236,7 @@ impl Adversary {
     }
 }
 
-/// Counted when it is dropped.
+/// A value that counts a failure when it is dropped.
 struct Failure<'a>(&'a AtomicUsize);
 
 impl Drop for Failure<'_> {
@@ -243,13 +245,13 @@ impl Drop for Failure<'_> {
     }
 }
 
-/// Borrows what is behind a waker.
+/// Borrows the state behind a waker.
 fn borrow(data: *const ()) -> ManuallyDrop<Arc<Adversary>> {
     // SAFETY: the word is an `Arc` turned raw, and its count is the waker's, which lives.
     ManuallyDrop::new(unsafe { Arc::from_raw(data.cast()) })
 }
 
-/// Takes over what is behind a waker.
+/// Takes the state behind a waker.
 fn take(data: *const ()) -> Arc<Adversary> {
     let adversary = ManuallyDrop::into_inner(borrow(data));
     adversary.gone.fetch_add(1, SeqCst);

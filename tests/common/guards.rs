@@ -1,14 +1,14 @@
-//! Values that must stay on one thread, and tell if they do not.
+//! Values that must stay on one thread, and record the threads on which they are dropped.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::thread::{self, ThreadId};
 
-/// Where the guards were dropped.
+/// The threads on which the guards were dropped.
 pub(crate) type Drops = Arc<Mutex<Vec<ThreadId>>>;
 
-/// Is not `Send`, and tells on which thread it was dropped.
+/// A value that is not `Send`, and records on which thread it was dropped.
 pub(crate) struct NotSend(Drops, PhantomData<*const ()>);
 
 impl NotSend {

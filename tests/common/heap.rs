@@ -1,4 +1,4 @@
-//! An allocator that knows how many bytes each thread has live. A test file that wants it says
+//! An allocator that knows how many bytes each thread has live. A test file that uses it contains
 //! `#[global_allocator] static HEAP: Counting = Counting;`.
 #![expect(unsafe_code, reason = "a global allocator's methods are unsafe; these pass on to the system's")]
 
@@ -18,17 +18,17 @@ thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Bytes that this thread has allocated, less those that it has freed.
+/// Returns the number of bytes that this thread has allocated, less those that it has freed.
 pub(crate) fn live_bytes() -> isize {
     LIVE.get()
 }
 
-/// The same for all threads together. What one has allocated another may free.
+/// Returns the same for all threads together. One thread may free what another has allocated.
 pub(crate) fn live_bytes_of_process() -> isize {
     LIVE_OF_PROCESS.load(Relaxed)
 }
 
-/// How many allocations this thread has made.
+/// Returns the number of allocations that this thread has made.
 pub(crate) fn allocations() -> usize {
     ALLOCATIONS.get()
 }

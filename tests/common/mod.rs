@@ -1,5 +1,4 @@
-//! What the tests of the laws share: a watchdog instead of patience, traces, and futures that do as
-//! they are told.
+//! What the tests of the laws share: a watchdog, traces, guards that count, wakers, and small futures.
 #![allow(dead_code, unused_imports, unused_macros, reason = "each test file uses a part")]
 
 pub(crate) mod adversary;
@@ -21,7 +20,7 @@ use std::time::Duration;
 
 pub(crate) use watchdog::{run, watchdog};
 
-/// How often a test repeats what has to go wrong once in many times: less where everything is slow.
+/// Returns the number of repetitions of a test that finds a fault only in some of them: fewer where everything is slow.
 pub(crate) const fn rounds(release: usize, debug: usize, miri: usize) -> usize {
     if cfg!(miri) {
         miri
@@ -42,18 +41,18 @@ pub(crate) fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// As [`run`], with the clock stopped.
+/// Runs a future on a new runtime whose clock is paused, with a watchdog.
 pub(crate) fn run_paused<T>(future: impl Future<Output = T>) -> T {
     let _watchdog = watchdog();
     paused().block_on(future)
 }
 
-/// A runtime whose clock is stopped.
+/// Returns a runtime whose clock is paused.
 pub(crate) fn paused() -> runtime::Runtime {
     runtime::Builder::new_current_thread().start_paused(true).build().unwrap()
 }
 
-/// What happened, in order.
+/// A list of events, in the order in which they happened.
 #[derive(Clone, Default)]
 pub(crate) struct Trace(Rc<RefCell<Vec<String>>>);
 
@@ -67,7 +66,7 @@ impl Trace {
     }
 }
 
-/// Writes into the trace on drop.
+/// A guard that adds to the trace when it is dropped.
 pub(crate) struct TraceOnDrop(pub(crate) Trace, pub(crate) &'static str);
 
 impl Drop for TraceOnDrop {
@@ -76,7 +75,7 @@ impl Drop for TraceOnDrop {
     }
 }
 
-/// A number that tasks share.
+/// A counter that tasks share.
 #[derive(Clone, Default)]
 pub(crate) struct Count(Rc<Cell<usize>>);
 
@@ -91,7 +90,7 @@ impl Count {
     }
 }
 
-/// Counts drops.
+/// A guard that counts its drop.
 pub(crate) struct CountOnDrop(pub(crate) Count);
 
 impl Drop for CountOnDrop {
@@ -100,7 +99,7 @@ impl Drop for CountOnDrop {
     }
 }
 
-/// Calls a closure on drop.
+/// A guard that calls a closure when it is dropped.
 pub(crate) struct OnDrop<F: FnOnce()>(Option<F>);
 
 impl<F: FnOnce()> OnDrop<F> {
@@ -115,7 +114,7 @@ impl<F: FnOnce()> Drop for OnDrop<F> {
     }
 }
 
-/// A waker that counts.
+/// A waker that counts its wakes.
 #[derive(Default)]
 pub(crate) struct CountingWaker(AtomicUsize);
 
@@ -136,7 +135,7 @@ impl Wake for CountingWaker {
     }
 }
 
-/// Where a future leaves its waker for others.
+/// A place where a future leaves its waker for other tasks.
 #[derive(Clone, Default)]
 pub(crate) struct WakerSlot(Rc<RefCell<Option<Waker>>>);
 
@@ -145,12 +144,12 @@ impl WakerSlot {
         self.0.replace(Some(cx.waker().clone()));
     }
 
-    /// The waker that was left last.
+    /// Returns the waker that was left last.
     pub(crate) fn get(&self) -> Waker {
         self.0.borrow().clone().expect("a waker was left")
     }
 
-    /// A future that leaves its waker, once more at every poll, counts its polls, and is pending.
+    /// Returns a future that leaves its waker in every poll, counts its polls, and is always pending.
     pub(crate) fn wait(&self, polls: &Count) -> impl Future<Output = ()> + 'static {
         let (slot, polls) = (self.clone(), polls.clone());
         poll_fn(move |cx| {
@@ -166,12 +165,12 @@ pub(crate) async fn poll_once<T>(future: impl Future<Output = T>) -> Option<T> {
     futures_lite::future::poll_once(future).await
 }
 
-/// This task's own waker.
+/// Returns the waker of the current task.
 pub(crate) async fn own_waker() -> Waker {
     poll_fn(|cx| Poll::Ready(cx.waker().clone())).await
 }
 
-/// Gives the other tasks their turn so many times.
+/// Yields to the other tasks `times` times.
 pub(crate) async fn yield_times(times: usize) {
     for _ in 0..times {
         runtime::task::yield_now().await;
@@ -185,13 +184,13 @@ pub(crate) async fn until(mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// What a panic said.
+/// Returns the message of a panic.
 pub(crate) fn message(payload: &(dyn std::any::Any + Send)) -> &str {
     let message = payload.downcast_ref::<&'static str>().copied();
     message.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
-/// Panics, without the hook's report: for the many that are meant.
+/// Panics without the report of the panic hook, for panics that are part of a test.
 pub(crate) fn panic_quietly(payload: impl std::any::Any + Send) -> ! {
     std::panic::resume_unwind(Box::new(payload))
 }

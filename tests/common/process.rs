@@ -1,4 +1,4 @@
-//! What concerns the whole process: children in which nothing else happens, and counts of what the
+//! Helpers for what concerns the whole process: children in which nothing else happens, and counts of what the
 //! process holds.
 
 use std::ffi::OsStr;
@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 const MARK: &str = "RUNTIME_LAW_CHILD";
 
-/// Runs `body` in a process of its own, in which nothing else happens: this very test, again.
+/// Runs `body` in a process of its own, in which nothing else happens. The process runs the same test again.
 pub(crate) fn in_child(body: impl FnOnce()) {
     in_child_with(&[], body);
 }
 
-/// As [`in_child`], with additional environment variables.
+/// Does what [`in_child`] does, with additional environment variables.
 pub(crate) fn in_child_with(variables: &[(&str, &OsStr)], body: impl FnOnce()) {
     if is_child() {
         let _watchdog = super::watchdog();
@@ -24,12 +24,12 @@ pub(crate) fn in_child_with(variables: &[(&str, &OsStr)], body: impl FnOnce()) {
     assert!(text.contains("1 passed"), "the child ran no test:\n{text}");
 }
 
-/// As [`in_child`], for a body that ends its process; tells how it did.
+/// Runs `body`, which ends its process, in a child, and returns the status of the child.
 pub(crate) fn exit_of_child(body: impl FnOnce()) -> ExitStatus {
     exits_of_children(&[()], |()| body())[0]
 }
 
-/// The same for several cases, with a process for each.
+/// Does the same for several cases, with a process for each.
 pub(crate) fn exits_of_children<T: Copy>(cases: &[T], body: impl FnOnce(T)) -> Vec<ExitStatus> {
     if let Ok(index) = std::env::var(MARK) {
         let _watchdog = super::watchdog();
@@ -56,18 +56,18 @@ fn child() -> Command {
     child
 }
 
-/// How many descriptors this process has open.
+/// Returns the number of descriptors that this process has open.
 pub(crate) fn open_descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
-/// How many threads this process has.
+/// Returns the number of threads of this process.
 pub(crate) fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").unwrap().count()
 }
 
-/// Waits until this process has `wanted` threads, and returns how many it has. A thread that has
-/// ended is counted until the kernel has cleared it away.
+/// Waits until this process has `wanted` threads, and returns how many it has. A thread that has ended is counted
+/// until the kernel has removed it.
 pub(crate) fn threads_come_to(wanted: usize) -> usize {
     let deadline = Instant::now() + Duration::from_secs(10);
     while threads() != wanted && Instant::now() < deadline {
@@ -76,8 +76,8 @@ pub(crate) fn threads_come_to(wanted: usize) -> usize {
     threads()
 }
 
-/// Waits until no thread makes a blocking call any more: one that the end of the process meets in
-/// the resolver looks like a leak.
+/// Waits until no thread makes a blocking call any more: if the process ends while a thread is in the resolver, that
+/// looks like a leak.
 pub(crate) fn blocking_threads_leave() {
     let is_blocking = |task: std::io::Result<std::fs::DirEntry>| {
         let name = task.and_then(|task| std::fs::read_to_string(task.path().join("comm")));

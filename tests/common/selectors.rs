@@ -1,5 +1,5 @@
-//! What the tests of the selectors share: the macro that makes a test of each kind, a selector with what its waits
-//! report, and descriptors to register.
+//! What the tests of the selectors share: the macro that makes a test of each kind, a selector with the events of its
+//! waits, and descriptors to register.
 #![expect(unsafe_code, reason = "descriptors of certain numbers, and limits")]
 
 use super::watchdog;
@@ -17,10 +17,10 @@ pub(crate) const READ: Interest = Interest::READABLE;
 pub(crate) const WRITE: Interest = Interest::WRITABLE;
 pub(crate) const BOTH: Interest = READ.add(WRITE);
 
-/// Long enough to be told from "at once", short enough to be waited for.
+/// A duration that is long enough to be distinguished from "at once", and short enough to wait for.
 pub(crate) const A_WHILE: Duration = Duration::from_millis(20);
 
-/// Makes each of the functions that are named here a test of each kind. A function gets the kind.
+/// Makes a test of each kind from each of the functions that are named here. A function gets the kind.
 macro_rules! laws {
     ($($law:ident)*) => {
         laws! { @of Epoll epoll ($($law)*) }
@@ -41,7 +41,7 @@ macro_rules! laws {
 
 pub(crate) use laws;
 
-/// Where a kind does not exist, the law is that it says so.
+/// Runs a law on a kind. If the system does not have the kind, checks that the error says so.
 pub(crate) fn on(kind: Kind, law: fn(Kind)) {
     let _watchdog = watchdog();
     if Kind::available().contains(&kind) {
@@ -54,7 +54,7 @@ pub(crate) fn on(kind: Kind, law: fn(Kind)) {
     }
 }
 
-/// What was reported under one key, whether by one event or by two.
+/// The flags that were reported under one key, by one event or by several.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Seen {
     pub(crate) readable: bool,
@@ -79,7 +79,7 @@ impl Seen {
     }
 }
 
-/// A selector, and what its waits bring.
+/// A selector, and the events of its waits.
 pub(crate) struct Watch {
     pub(crate) selector: Selector,
     pub(crate) events: Events,
@@ -96,7 +96,7 @@ impl Watch {
         self.selector.register(fd, key, interest).unwrap();
     }
 
-    /// One wait.
+    /// Waits once, and returns what was reported.
     pub(crate) fn wait(&mut self, timeout: Duration) -> BTreeMap<u64, Seen> {
         self.selector.wait(&mut self.events, Some(timeout)).unwrap();
         let mut seen = BTreeMap::<u64, Seen>::new();
@@ -106,12 +106,12 @@ impl Watch {
         seen
     }
 
-    /// What is ready now.
+    /// Returns what is ready now.
     pub(crate) fn now(&mut self) -> BTreeMap<u64, Seen> {
         self.wait(Duration::ZERO)
     }
 
-    /// Waits until `key` is reported, alone.
+    /// Waits until `key` is reported, and checks that no other key is.
     pub(crate) fn until(&mut self, key: u64) -> Seen {
         loop {
             let mut seen = self.wait(Duration::from_secs(5));
@@ -123,7 +123,7 @@ impl Watch {
         }
     }
 
-    /// Waits until `key` is reported, whatever else is.
+    /// Waits until `key` is reported, and ignores all other keys.
     pub(crate) fn until_among(&mut self, key: u64) -> Seen {
         loop {
             if let Some(of_key) = self.wait(Duration::from_secs(5)).remove(&key) {
@@ -132,7 +132,7 @@ impl Watch {
         }
     }
 
-    /// A wait brings nothing and lasts its time: nothing turns the loop.
+    /// Checks that a wait reports nothing and lasts its time: nothing turns the loop.
     #[track_caller]
     pub(crate) fn is_quiet(&mut self) {
         let start = Instant::now();
@@ -142,8 +142,8 @@ impl Watch {
     }
 }
 
-/// libkqueue is made of epoll: it does not learn of a close, tells of the end only when the data has
-/// been read, and takes the error of a socket away to tell of it.
+/// Returns whether the kind is libkqueue, which uses epoll: it does not notice that a descriptor is closed, reports
+/// the end only after the data has been read, and takes the error of a socket away to report it.
 pub(crate) fn is_emulated(kind: Kind) -> bool {
     cfg!(runtime_libkqueue) && kind == Kind::Kqueue
 }
@@ -187,13 +187,13 @@ pub(crate) fn owned(fd: RawFd) -> File {
     File::from(unsafe { OwnedFd::from_raw_fd(checked(fd)) })
 }
 
-/// Another descriptor of the same file, with that number or the next free one above.
+/// Returns another descriptor of the same file, with that number or the next free one above it.
 pub(crate) fn duplicate(fd: impl AsFd, number: RawFd) -> File {
     // SAFETY: a number goes in and a number comes out.
     owned(unsafe { libc::fcntl(fd.as_fd().as_raw_fd(), libc::F_DUPFD_CLOEXEC, number) })
 }
 
-/// From now on, for what is opened.
+/// Limits the numbers of descriptors that are opened from now on.
 pub(crate) fn limit_descriptors(limit: usize) {
     // SAFETY: zeros are a valid limit.
     let mut both: libc::rlimit = unsafe { std::mem::zeroed() };

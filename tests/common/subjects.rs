@@ -1,5 +1,4 @@
-//! Every poll function of the library, each set up so that it has to wait: what hostile wakers are
-//! put through.
+//! Every poll function of the library, each set up so that it has to wait. The tests poll them with hostile wakers.
 
 mod streams;
 
@@ -22,19 +21,19 @@ use std::time::Duration;
 
 type PollFn = Box<dyn FnMut(&mut Context<'_>) -> Poll<()>>;
 
-/// Something that waits.
+/// An operation that waits.
 pub(crate) struct Subject {
     pub(crate) poll: PollFn,
-    /// Makes it ready, now or soon.
+    /// Makes the operation ready, now or soon.
     pub(crate) ready: Box<dyn FnOnce()>,
 }
 
-/// A function that sets up a subject, inside of a runtime.
+/// A function that sets up a subject, within a runtime.
 pub(crate) type Make = fn() -> Subject;
 
 const SOON: Duration = Duration::from_micros(200);
 
-/// All of them, by name.
+/// Returns all of them, with their names.
 pub(crate) fn subjects() -> impl Iterator<Item = &'static (&'static str, Make)> + Clone {
     SUBJECTS.iter().chain(streams::STREAMS)
 }
@@ -80,31 +79,31 @@ const SUBJECTS: &[(&str, Make)] = &[
 /// How an [`ordeal`] ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Ending {
-    /// It becomes ready, and is polled to its end.
+    /// The subject becomes ready, and is polled to its end.
     Ready,
-    /// It is dropped while it waits.
+    /// The subject is dropped while it waits.
     Cancelled,
-    /// The runtime is dropped while it waits.
+    /// The runtime is dropped while the subject waits.
     RuntimeDropped,
 }
 
 pub(crate) const ENDINGS: [Ending; 3] = [Ending::Ready, Ending::Cancelled, Ending::RuntimeDropped];
 
-/// What an [`ordeal`] brought.
+/// The counts of an [`ordeal`].
 pub(crate) struct Report {
-    /// How often the hostile function was called, and how often it could do its deed.
+    /// The numbers of calls of the hostile function, and of deeds that it performed.
     pub(crate) calls: usize,
     pub(crate) performed: usize,
-    /// How often the runtime panicked at that.
+    /// The number of deeds at which the runtime panicked.
     pub(crate) failed: usize,
-    /// Wakers that are left once all is gone.
+    /// The number of wakers that exist after everything has been dropped.
     pub(crate) live_wakers: usize,
-    /// Panics that came out of a poll or a drop.
+    /// The number of panics that came out of a poll or a drop.
     pub(crate) panics: usize,
 }
 
-/// Puts two hostile wakers through a poll function, on a runtime of their own: a waker waits, is
-/// replaced by another, and that is woken, or left behind. The rest of the runtime goes on.
+/// Polls a subject with two hostile wakers, on a runtime of its own: a waker waits, and is replaced by another one,
+/// which is woken or left behind. Other tasks of the runtime still work.
 pub(crate) fn ordeal(make: Make, on: On, deeds: [Deed; 2], ending: Ending) -> Report {
     let [first, second] = deeds.map(|deed| Adversary::new(on, deed));
     let (polls, drops, panics) = (Count::default(), Count::default(), Count::default());
@@ -121,7 +120,7 @@ pub(crate) fn ordeal(make: Make, on: On, deeds: [Deed; 2], ending: Ending) -> Re
         match ending {
             Ending::Ready => {
                 if let Some(Subject { poll, ready }) = subject.take() {
-                    // Which may wake by itself, as a channel does.
+                    // This may wake, as the sender of a channel does.
                     guarded(&panics, ready);
                     subject = Some(Subject { poll, ready: Box::new(|| {}) });
                 }
@@ -142,7 +141,7 @@ pub(crate) fn ordeal(make: Make, on: On, deeds: [Deed; 2], ending: Ending) -> Re
     drop(runtime);
     assert_eq!(drops.get(), 1, "a bystander is dropped with its runtime, once");
     guarded(&panics, || drop(left));
-    // A thread of the pool may be about to wake one.
+    // A thread of the pool may be about to wake one of them.
     let deadline = std::time::Instant::now() + Duration::from_secs(5);
     while first.live() + second.live() > 0 && std::time::Instant::now() < deadline {
         std::thread::yield_now();
@@ -156,7 +155,7 @@ pub(crate) fn ordeal(make: Make, on: On, deeds: [Deed; 2], ending: Ending) -> Re
     }
 }
 
-/// The runtime still does what it is for.
+/// Checks that the runtime still works.
 pub(crate) async fn works() {
     let sum = spawn(async {
         sleep(Duration::ZERO).await;
@@ -169,7 +168,7 @@ pub(crate) async fn works() {
     assert_eq!(sum.await.unwrap() + Handle::current().spawn(async { 2 }).await.unwrap(), 42);
 }
 
-/// Polls, unless there is nothing left to poll; what is ready or has panicked is gone.
+/// Polls the subject, unless it is gone. A subject that is ready or has panicked is dropped.
 fn poll(subject: &mut Option<Subject>, waker: &Waker, panics: &Count) {
     let mut polled = Poll::Ready(());
     guarded(panics, || {
@@ -193,7 +192,7 @@ fn future<F: Future + 'static>(future: F, ready: impl FnOnce() + 'static) -> Sub
     Subject { poll: Box::new(move |cx| future.as_mut().poll(cx).map(drop)), ready: Box::new(ready) }
 }
 
-/// Waits for [`Gate::open`], on any thread.
+/// A gate that is waited for until [`Gate::open`] is called, on any thread.
 #[derive(Clone, Default)]
 pub(crate) struct Gate(Arc<GateState>);
 
@@ -204,7 +203,7 @@ struct GateState {
 }
 
 impl GateState {
-    /// A hostile waker's panic ends here: what is tested are the library's drops.
+    /// A panic of a hostile waker ends here, since the tests are about the library's drops.
     fn replace(&self, waker: Option<Waker>) {
         let earlier = std::mem::replace(&mut *self.waker.lock().unwrap(), waker);
         drop(catch_unwind(AssertUnwindSafe(|| drop(earlier))));
@@ -286,12 +285,12 @@ fn reading_async(wait: impl AsyncFnOnce(TcpStream) + 'static) -> Subject {
     future(wait(stream), move || other.write_all(b"hello").unwrap())
 }
 
-/// The stream is full; its peer goes away to make it ready.
+/// Makes a subject that writes to a full stream, whose peer is closed to make it ready.
 fn writing(poll: PollStream) -> Subject {
     let (mut stream, other) = pair();
     socket2::SockRef::from(&stream).set_send_buffer_size(4096).unwrap();
     while stream.try_write(&[0; 65536]).is_ok() {}
-    // The first wait must not take a side that was never heard of for ready.
+    // In the first wait, a direction of which nothing is known must not be taken for ready.
     let mut cx = Context::from_waker(Waker::noop());
     while Pin::new(&mut stream).poll_write(&mut cx, &[0; 65536]).is_ready() {}
     Subject { poll: Box::new(move |cx| poll(&mut stream, cx)), ready: Box::new(move || drop(other)) }

@@ -1,4 +1,4 @@
-//! A path that nobody else has, for a socket: the file is removed with it.
+//! A path for a socket that no other test has. The file is removed with it.
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};

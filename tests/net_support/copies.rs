@@ -1,4 +1,4 @@
-//! What the tests of copies share: a proxy, a stream that is no socket, and files.
+//! What the tests of copies share: a proxy, a stream without a descriptor, and files.
 
 use super::{MIB, pair, pattern};
 use futures_lite::future::try_zip;
@@ -12,7 +12,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// A stream like any other, of TLS for instance: its bytes go through a buffer.
+/// A stream like any other, for example of TLS: its bytes go through a buffer.
 pub(crate) struct Plain(pub(crate) TcpStream);
 
 impl AsyncRead for Plain {
@@ -40,7 +40,7 @@ impl AsyncWrite for Plain {
     }
 }
 
-/// How a proxy moves bytes.
+/// The way in which a proxy moves bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Way {
     Splice,
@@ -56,7 +56,7 @@ impl Way {
     }
 }
 
-/// A client, a server, and a proxy between them.
+/// Returns a client, a server, and the task of a proxy between them.
 pub(crate) async fn proxied(
     way: Way,
 ) -> io::Result<(TcpStream, TcpStream, runtime::task::JoinHandle<io::Result<(u64, u64)>>)> {
@@ -98,7 +98,7 @@ pub(crate) async fn both_ways_at_once(way: Way) {
     assert_eq!(proxy.await.unwrap().unwrap(), (there.len() as u64, back.len() as u64));
 }
 
-/// Writes until everything is full, also a pipe on the way.
+/// Writes until all buffers are full, including a pipe on the way.
 pub(crate) async fn fill(client: &TcpStream) {
     let data = pattern(MIB);
     let mut quiet = 0;
@@ -111,7 +111,7 @@ pub(crate) async fn fill(client: &TcpStream) {
     }
 }
 
-/// A file of its own, that goes with the process.
+/// Returns a file with `data`, which no other test has and which is removed when it is closed.
 pub(crate) fn file_of(data: &[u8]) -> std::fs::File {
     static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
     let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);

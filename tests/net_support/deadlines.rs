@@ -14,7 +14,7 @@ pub(crate) fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
-/// Runs with the clock stopped: it moves by itself when nothing is left to do.
+/// Runs a future with a paused clock, which moves by itself when nothing is left to do.
 pub(crate) fn run_paused<T>(future: impl Future<Output = T>) -> T {
     run(async {
         time::pause();
@@ -22,7 +22,7 @@ pub(crate) fn run_paused<T>(future: impl Future<Output = T>) -> T {
     })
 }
 
-/// A read that is to time out: how long that takes.
+/// Waits until a read times out, and returns how long that took.
 pub(crate) async fn silence(stream: &TcpStream) -> Duration {
     let start = Instant::now();
     let error = (&*stream).read(&mut [0; 64]).await.expect_err("nothing has come");
@@ -30,7 +30,7 @@ pub(crate) async fn silence(stream: &TcpStream) -> Duration {
     start.elapsed()
 }
 
-/// The least it may take, and the most that it should.
+/// Returns whether a wait took at least `limit`, and hardly more.
 pub(crate) fn is_in_time(took: Duration, limit: Duration) -> bool {
     took >= limit && took <= limit + limit / 32 + Duration::from_millis(1)
 }

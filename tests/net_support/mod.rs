@@ -1,5 +1,4 @@
-//! What the tests of sockets share: a watchdog instead of patience, connected pairs, and children
-//! for what concerns the whole process.
+//! What the tests of sockets share: a watchdog, connected pairs, and children for what concerns the whole process.
 #![allow(dead_code, unused_imports, reason = "each test file uses a part")]
 
 pub(crate) mod copies;
@@ -19,7 +18,7 @@ use std::time::Duration;
 
 pub(crate) use watchdog::{run, watchdog};
 
-/// Two ends of a connection over loopback: who connected, and who accepted.
+/// Returns two ends of a connection over loopback: the client's and the server's.
 pub(crate) async fn pair() -> io::Result<(TcpStream, TcpStream)> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let client = TcpStream::connect(listener.local_addr()?).await?;
@@ -28,7 +27,7 @@ pub(crate) async fn pair() -> io::Result<(TcpStream, TcpStream)> {
     Ok((client, server))
 }
 
-/// Ours, and std's, blocking, at the other end.
+/// Returns two ends of a connection: the runtime's, and std's, which is blocking.
 pub(crate) fn half_std_pair() -> io::Result<(TcpStream, std::net::TcpStream)> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     let other = std::net::TcpStream::connect(listener.local_addr()?)?;
@@ -47,13 +46,13 @@ pub(crate) async fn until(mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Runs `body` in a process of its own, in which nothing else happens: the test `name`, again.
+/// Runs `body` in a process of its own, in which nothing else happens. The process runs the test `name` again.
 pub(crate) fn in_child(name: &str, body: impl FnOnce()) {
     in_child_under(name, "alone", &[], body);
 }
 
-/// As [`in_child`], for one of several cases, and started by strace(1) with some arguments. Passed
-/// over where that is not to be had.
+/// Does what [`in_child`] does for one of several cases, with the child started by strace(1) with these arguments.
+/// Skips the case if strace cannot be used.
 pub(crate) fn in_child_under(name: &str, case: &str, strace: &[&str], body: impl FnOnce()) {
     if is_case(case, body) {
         return;
@@ -78,7 +77,7 @@ pub(crate) fn in_child_under(name: &str, case: &str, strace: &[&str], body: impl
     run_case(child, name, case);
 }
 
-/// As [`in_child`], for one of several cases, with a variable set in its environment.
+/// Does what [`in_child`] does for one of several cases, with an environment variable.
 pub(crate) fn in_child_with(name: &str, case: &str, variable: (&str, &str), body: impl FnOnce()) {
     if !is_case(case, body) {
         let mut child = Command::new(exe());
@@ -87,8 +86,8 @@ pub(crate) fn in_child_with(name: &str, case: &str, variable: (&str, &str), body
     }
 }
 
-/// As [`in_child`], in namespaces of its own: a network with nothing but loopback, which is down, and mounts that
-/// concern nobody else. Passed over where that is not allowed.
+/// Does what [`in_child`] does in namespaces of its own: the network has only a loopback interface, and mounts affect
+/// no other process. Skips the test if that is not allowed.
 pub(crate) fn in_namespace(name: &str, body: impl FnOnce()) {
     if is_case("namespace", body) {
         return;
@@ -103,10 +102,10 @@ pub(crate) fn in_namespace(name: &str, body: impl FnOnce()) {
     run_case(child, name, "namespace");
 }
 
-/// Tells a child which case it is.
+/// The environment variable that tells a child which case it is.
 const MARK: &str = "RUNTIME_TEST_CASE";
 
-/// In a child, runs the body if the case is its own. False in the parent.
+/// In a child, runs the body if the case is the child's. Returns false in the parent.
 fn is_case(case: &str, body: impl FnOnce()) -> bool {
     let mark = std::env::var_os(MARK);
     if mark.as_ref().is_some_and(|mark| mark == case) {
@@ -126,8 +125,7 @@ fn run_case(mut child: Command, name: &str, case: &str) {
     assert!(text.contains("1 passed"), "{name}: the child ran no test:\n{text}");
 }
 
-/// Tells the CPU time that this process has used, to a hundredth of a second. Its file is opened
-/// while there are descriptors.
+/// Measures the CPU time of this process, to a hundredth of a second. The file is opened while there are descriptors.
 pub(crate) struct CpuTime(std::fs::File);
 
 impl CpuTime {
@@ -139,14 +137,14 @@ impl CpuTime {
         let mut stat = [0; 1024];
         let count = self.0.read_at(&mut stat, 0).unwrap();
         let stat = std::str::from_utf8(&stat[..count]).unwrap();
-        // Behind the name, which may hold anything: state is the third field, utime and stime are 14 and 15.
+        // Search behind the name, which may hold anything: state is the third field, utime and stime are 14 and 15.
         let fields: Vec<&str> = stat[stat.rfind(')').unwrap()..].split(' ').collect();
         let ticks: u64 = fields[12].parse::<u64>().unwrap() + fields[13].parse::<u64>().unwrap();
         Duration::from_millis(10 * ticks)
     }
 }
 
-/// The address of a listener whose queue is full, so that connecting to it takes for ever.
+/// Returns the address of a listener whose queue is full, so that connecting to it takes for ever.
 pub(crate) fn full_listener() -> (SocketAddr, impl Sized) {
     let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     listener.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
@@ -162,7 +160,7 @@ pub(crate) fn full_listener() -> (SocketAddr, impl Sized) {
     (address.as_socket().unwrap(), held)
 }
 
-/// How many descriptors this process has open.
+/// Returns the number of descriptors that this process has open.
 pub(crate) fn open_descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
@@ -190,8 +188,8 @@ pub(crate) fn hundred_connections() -> usize {
 
 pub(crate) const MIB: usize = 1 << 20;
 
-/// Bytes that show when one is missing or in the wrong place. Doubled, since one by one they take
-/// longer than all that is done with them.
+/// Returns bytes that show if one is missing or in the wrong place. They are doubled until there are enough, because
+/// one by one they would take longer than the test.
 pub(crate) fn pattern(length: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(length);
     bytes.extend((0..251).take(length));
@@ -201,7 +199,7 @@ pub(crate) fn pattern(length: usize) -> Vec<u8> {
     bytes
 }
 
-/// Numbers without rhyme, the same ones in each run.
+/// Returns pseudo-random numbers, the same ones in each run.
 pub(crate) fn numbers() -> impl FnMut(usize) -> usize {
     let mut state = 1u64;
     move |below| {

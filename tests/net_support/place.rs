@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-/// A path for a socket, in the short directory that there is; removed at the end.
+/// A path for a socket in the folder for temporary files, whose name is short. The file is removed at the end.
 pub(crate) struct Place(pub(crate) PathBuf);
 
 impl Place {
@@ -22,7 +22,7 @@ impl AsRef<Path> for Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        // It may not have been made, or be gone already.
+        // The file may not have been made, or may be gone already.
         let _ = std::fs::remove_file(&self.0);
     }
 }

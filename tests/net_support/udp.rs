@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 
 pub(crate) const LOCAL: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
 
-/// Two sockets, each connected to the other.
+/// Returns two sockets, each connected to the other.
 pub(crate) async fn pair() -> io::Result<(UdpSocket, UdpSocket)> {
     let (a, b) = (UdpSocket::bind(LOCAL).await?, UdpSocket::bind(LOCAL).await?);
     a.connect(b.local_addr()?).await?;

@@ -12,7 +12,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// Makes each of the functions that are named here a test of each kind of stream.
+/// Makes a test of each kind of stream from each of the functions that are named here.
 macro_rules! laws {
     ($($law:ident)*) => {
         laws! { @of Tcp tcp ($($law)*) }
@@ -32,33 +32,34 @@ macro_rules! laws {
 
 pub(crate) use laws;
 
-/// How two connected streams come to be, and what they are peculiar in.
+/// A kind of stream: how two connected ones are made, and in what the kind differs from others.
 pub(crate) trait Kind: 'static {
     type Stream: AsyncRead + AsyncWrite + Unpin + 'static;
     type Reader: AsyncRead + Unpin + 'static;
     type Writer: AsyncWrite + Unpin + 'static;
 
-    /// What a read comes to once the peer has gone and had not read all: an error, or the end.
+    /// The error of a read after the peer was dropped and had not read all data, or `None` if the read returns the
+    /// end.
     const AFTER_UNREAD: Option<ErrorKind>;
 
-    /// And after [`reset`](Kind::reset).
+    /// The same after [`reset`](Kind::reset).
     const AFTER_RESET: Option<ErrorKind>;
 
     /// Whether one read fills several buffers.
     const FILLS_SEVERAL: bool = true;
 
-    /// Whether dropping the owned half that writes ends the stream, as closing it does.
+    /// Whether dropping the owned writing half ends the stream, as closing it does.
     const ENDS_BY_DROP: bool = true;
 
     async fn pair() -> io::Result<(Self::Stream, Self::Stream)>;
 
-    /// Halves that borrow.
+    /// Splits a stream into halves that borrow it.
     fn split(stream: &mut Self::Stream) -> (impl AsyncRead + Unpin + '_, impl AsyncWrite + Unpin + '_);
 
-    /// Halves that own.
+    /// Splits a stream into halves that own it.
     fn into_split(stream: Self::Stream) -> (Self::Reader, Self::Writer);
 
-    /// The rudest end there is.
+    /// Ends the stream in the most abrupt way.
     fn reset(stream: Self::Stream) {
         drop(stream);
     }
@@ -117,7 +118,7 @@ impl Kind for Unix {
     }
 }
 
-/// Within the process, without a descriptor.
+/// Streams within the process, without a descriptor.
 pub(crate) struct Duplex;
 
 impl Kind for Duplex {
@@ -177,7 +178,7 @@ pub(crate) struct Pipes {
     writer: PipeWriter,
 }
 
-/// Closed, it drops the sender, which is the only way to end a pipe.
+/// The writing side. Closing it drops the sender, which is the only way to end a pipe.
 pub(crate) struct PipeWriter(Option<pipe::Sender>);
 
 impl AsyncRead for Pipes {
@@ -251,14 +252,14 @@ impl AsyncWrite for PipeWriter {
     }
 }
 
-/// Some turns of the loop.
+/// Lets the loop turn several times.
 pub(crate) async fn turns() {
     for _ in 0..20 {
         yield_now().await;
     }
 }
 
-/// Writes until there is no room, not even when asked again with a fresh budget.
+/// Writes until there is no room, not even in another attempt with a new budget. Returns the number of bytes.
 pub(crate) async fn fill(stream: &mut (impl AsyncWrite + Unpin)) -> io::Result<usize> {
     let (block, mut sent, mut refused) = (vec![7; 65536], 0, 0);
     while refused < 3 {

@@ -1,4 +1,4 @@
-//! A channel between tasks of two threads, made of nothing but a mutex and a waker.
+//! A channel between tasks of two threads, which consists of a mutex and a waker.
 
 use super::checks::lock;
 use std::collections::VecDeque;
@@ -43,7 +43,7 @@ impl<T> Drop for Sender<T> {
 }
 
 impl<T> Receiver<T> {
-    /// None once the sender has gone.
+    /// Receives a value. Returns `None` once the sender has been dropped.
     pub(crate) async fn receive(&self) -> Option<T> {
         poll_fn(|cx| {
             let waker = cx.waker().clone();

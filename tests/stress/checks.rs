@@ -1,10 +1,10 @@
-//! What an episode checks at its end: guards, each of which is to be dropped once, hostile wakers, and faults.
+//! The checks at the end of an episode: guards, each of which is to be dropped once, hostile wakers, and faults.
 
 use crate::common::adversary::Adversary;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Shared by both threads of an episode.
+/// The checks of an episode. Both of its threads share them.
 #[derive(Default)]
 pub(crate) struct Checks {
     guards: Mutex<Guards>,

@@ -1,4 +1,4 @@
-//! Connections that are made and accepted, or given up, between the two threads.
+//! Connections between the two threads that are made and accepted, or dropped before that.
 
 use super::episode::Side;
 use super::random::{Pattern, Random};
@@ -9,7 +9,7 @@ use runtime::time::timeout;
 use std::io;
 use std::pin::pin;
 
-/// Listens here; clients connect from the other thread, send a few bytes and get them back.
+/// Listens on this thread. Clients connect from the other thread, send a few bytes and get them back.
 pub(crate) async fn run(side: Side, mut random: Random) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("listen on loopback");
     let address = listener.local_addr().expect("a bound listener");
@@ -17,7 +17,7 @@ pub(crate) async fn run(side: Side, mut random: Random) {
         let pattern = Pattern::new(random.split());
         let size = random.within(1..5000) as usize;
         let bytes = pattern.peek(size);
-        // Given up before there is anybody.
+        // The accept is dropped before a client connects.
         if random.chance(50) {
             assert!(timeout(random.micros(0..100), listener.accept()).await.is_err());
         }

@@ -20,10 +20,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::task::{Context, Poll};
 
-/// How often a stream is handed on at most.
+/// The maximum number of moves of a stream.
 const MOVES_AT_MOST: u64 = 40;
 
-/// The most that is written at once, which no socket takes whole.
+/// The maximum number of bytes that are written at once. No socket takes so many whole.
 const BULK: u64 = 400_000;
 
 /// A stream of either kind.
@@ -98,9 +98,9 @@ pub(crate) struct MovingEnd {
     writes: Pattern,
     /// The other end writes nothing until this one has ended the stream: no event comes between two moves.
     is_quiet: bool,
-    /// How many bytes the other end writes.
+    /// The number of bytes that the other end writes.
     length: u64,
-    /// How many bytes this end has written; set before it ends the stream.
+    /// The number of bytes that this end has written. It is set before the end of the stream.
     sent: Arc<AtomicU64>,
     moves_left: u64,
     _guard: Guard,
@@ -191,7 +191,7 @@ impl Relay {
                 },
             };
             if moving.random.chance(30) {
-                // In a task of its own, whose output it is.
+                // A task uses the stream, and returns it as its output.
                 let task = runtime::spawn(use_for_a_while(moving, side.clone()));
                 moving = task.await.expect("a task that uses a stream does not panic");
             } else {

@@ -8,12 +8,12 @@ use std::time::Duration;
 pub(crate) struct Random(u64);
 
 impl Random {
-    /// Seeds that are neighbours give sequences that have nothing in common (splitmix64's finish).
+    /// Makes a generator. Neighbouring seeds give unrelated sequences (splitmix64's finish).
     pub(crate) fn new(seed: u64) -> Random {
         let mut state = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
         state = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         state = (state ^ (state >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        // Never zero, where xorshift would stay.
+        // The state is never zero, where xorshift would stay.
         Random((state ^ (state >> 31)) | 1)
     }
 
@@ -24,7 +24,7 @@ impl Random {
         self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
     }
 
-    /// A generator of its own, for a part of the plan.
+    /// Returns another generator, for a part of the plan.
     pub(crate) fn split(&mut self) -> Random {
         Random::new(self.number())
     }
@@ -46,11 +46,11 @@ impl Random {
     }
 }
 
-/// The bytes that one side of a stream sends: each is told by its place alone, so that any piece can be checked.
+/// The bytes that one side of a stream sends. Each byte depends on its place alone, so that any piece can be checked.
 #[derive(Clone, Debug)]
 pub(crate) struct Pattern {
     random: Random,
-    /// How many bytes have been sent, or received.
+    /// The number of bytes that have been sent, or received.
     pub(crate) place: u64,
 }
 
@@ -59,13 +59,13 @@ impl Pattern {
         Pattern { random, place: 0 }
     }
 
-    /// The next `length` bytes.
+    /// Returns the next `length` bytes.
     pub(crate) fn peek(&self, length: usize) -> Vec<u8> {
         let mut ahead = self.clone();
         (0..length).map(|_| ahead.next()).collect()
     }
 
-    /// The next `count` bytes have been sent.
+    /// Notes that the next `count` bytes have been sent.
     pub(crate) fn advance(&mut self, count: usize) {
         (0..count).for_each(|_| _ = self.next());
     }

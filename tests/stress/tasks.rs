@@ -45,7 +45,7 @@ impl Plan {
         }
     }
 
-    /// The task. Its future does something when it is dropped, wherever that is.
+    /// Makes the task. Its future performs an action when it is dropped, on whichever thread that is.
     fn task(self, side: &Side, random: &mut Random) -> impl Future<Output = Output> + Send + use<> {
         let (checks, deed) = (side.checks.clone(), random.pick(&DEEDS));
         let guard = checks.guard();
@@ -85,7 +85,7 @@ impl Plan {
     }
 }
 
-/// Tasks on this thread.
+/// Runs tasks on this thread.
 pub(crate) async fn here(side: Side, mut random: Random) {
     for _ in 0..random.within(1..12) {
         let plan = Plan::new(&mut random);
@@ -94,7 +94,7 @@ pub(crate) async fn here(side: Side, mut random: Random) {
     }
 }
 
-/// Tasks on the other thread.
+/// Runs tasks on the other thread.
 pub(crate) async fn there(side: Side, mut random: Random) {
     for _ in 0..random.within(1..12) {
         let plan = Plan::new(&mut random);
@@ -110,7 +110,7 @@ pub(crate) async fn there(side: Side, mut random: Random) {
     }
 }
 
-/// Blocking calls, on this runtime's pool or the other's.
+/// Makes blocking calls, on the pool of this runtime or of the other one.
 pub(crate) async fn blocking(side: Side, mut random: Random) {
     for _ in 0..random.within(1..4) {
         let plan = Plan { yields: 0, sleep: None, end: Plan::new(&mut random).end };
@@ -160,7 +160,7 @@ async fn observe(side: &Side, random: &mut Random, plan: Plan, mut task: JoinHan
                 task.abort();
                 was_aborted = true;
             }
-            // Detached. A task that never ends is aborted first; those that stay are `leave_behind`'s subject.
+            // The task is detached. One that never ends is aborted first; `leave_behind` tests those that stay.
             5 if random.chance(30) => {
                 if plan.end == End::Never {
                     task.abort();

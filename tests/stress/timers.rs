@@ -20,7 +20,7 @@ pub(crate) async fn run(side: Side, mut random: Random) {
     }
 }
 
-/// A sleep whose deadline changes, to later and to sooner, while it is waited for.
+/// Waits for a sleep whose deadline is moved later and sooner meanwhile.
 async fn reset(side: &Side, random: &mut Random) {
     let mut sleep = sleep(random.micros(0..3000));
     for _ in 0..random.within(0..6) {
@@ -40,7 +40,7 @@ async fn reset(side: &Side, random: &mut Random) {
     }
 }
 
-/// A sleep that is armed here, and awaited on the other thread.
+/// Arms a sleep on this thread, and awaits it on the other one.
 async fn send_away(side: &Side, random: &mut Random) {
     let deadline = std::time::Instant::now() + random.micros(0..2000);
     let mut sleep = sleep_until(deadline.into());
@@ -55,7 +55,7 @@ async fn send_away(side: &Side, random: &mut Random) {
     assert!(task.await.expect("nobody aborts it"), "a sleep ended early on the other thread");
 }
 
-/// A timeout around a future that never ends, or that ends before or after the limit.
+/// Tests a timeout around a future that never ends, or that ends before or after the limit.
 async fn time_out(side: &Side, random: &mut Random) {
     let (limit, length) = (random.micros(0..1500), random.micros(0..1500));
     let (start, guard) = (std::time::Instant::now(), side.checks.guard());

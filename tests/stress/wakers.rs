@@ -1,4 +1,5 @@
-//! Hostile wakers: those of `common::adversary`, and wakers that own actions, which they take when woken or drop when dropped.
+//! Hostile wakers: those of `common::adversary`, and wakers that own actions, which they perform when they are woken,
+//! or drop when they are dropped.
 
 use super::checks::lock;
 use super::episode::Side;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Makes a waker that is not the runtime's own. To be called within a runtime.
+/// Makes a waker that is not the runtime's own. It must be called within a runtime.
 pub(crate) fn hostile(side: &Side, random: &mut Random) -> Waker {
     if random.chance(40) {
         return action_waker(side, random);
@@ -31,10 +32,11 @@ pub(crate) fn poll_with<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Pol
     Pin::new(future).poll(&mut Context::from_waker(waker))
 }
 
-/// Called once, or dropped.
+/// An action. It is called once, or dropped.
 type Action = Box<dyn FnOnce() + Send>;
 
-/// Takes its actions when it is first woken; if it never is, they are dropped with the last waker, with all they own.
+/// Performs its actions when it is first woken. If it never is, the actions are dropped with the last waker, with all
+/// that they own.
 struct ActionWaker(Mutex<Vec<Action>>);
 
 impl Wake for ActionWaker {
@@ -57,19 +59,19 @@ fn action_waker(side: &Side, random: &mut Random) -> Waker {
 fn action(side: &Side, random: &mut Random) -> Action {
     let guard = side.checks.guard();
     match random.within(0..7) {
-        // Drops a stream that is waited for.
+        // This action drops a stream that a task waits for.
         0 => {
             let (one, mut other) = UnixStream::pair().expect("make a pair of sockets");
             assert!(poll_with(&mut other.read(&mut [0]), Waker::noop()).is_pending());
             Box::new(move || drop((guard, one, other)))
         }
-        // Drops a timer that is armed.
+        // This one drops a timer that is armed.
         1 => {
             let mut sleep = sleep(HOUR);
             assert!(poll_with(&mut sleep, Waker::noop()).is_pending());
             Box::new(move || drop((guard, sleep)))
         }
-        // Aborts a task, of this thread or of the other.
+        // This one aborts a task, of this thread or of the other.
         2 => {
             let task = runtime::spawn(pending_with(side));
             let abort = task.abort_handle();
@@ -85,19 +87,19 @@ fn action(side: &Side, random: &mut Random) -> Action {
                 drop((guard, task));
             })
         }
-        // Drops a join handle that is waited for, unless the other runtime has gone.
+        // This one drops a join handle that a task waits for, unless the other runtime has been dropped.
         4 => {
             let mut task = side.there.spawn(pending_with(side));
             drop(poll_with(&mut task, Waker::noop()));
             task.abort();
             Box::new(move || drop((guard, task)))
         }
-        // Spawns, wherever it is called.
+        // This one spawns, on whichever thread it is called.
         5 => {
             let side = side.clone();
             Box::new(move || drop((side.there.spawn(async move { drop(guard) }), side.here.spawn(async {}))))
         }
-        // Spawns, if it is called within a runtime.
+        // This one spawns, if it is called within a runtime.
         _ => Box::new(move || {
             if runtime::Handle::try_current().is_ok() {
                 drop(runtime::spawn(async move { drop(guard) }));

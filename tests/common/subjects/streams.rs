@@ -1,5 +1,5 @@
-//! More subjects: sockets of the other kinds, pipes, what is within the process, copies, and what is made
-//! of several of these.
+//! More subjects: sockets of the other kinds, pipes, streams within the process, copies, and combinations of several
+//! of these.
 
 use super::super::temp_path::TempPath;
 use super::{Make, Subject, future};
@@ -76,7 +76,8 @@ fn unix_datagram() -> Subject {
     future(async move { drop(one.recv_from(&mut [0; 8]).await) }, move || _ = other.send(b"hello").unwrap())
 }
 
-/// The receiver's queue is full, of which there is no event: it waits by time.
+/// Makes a subject that sends to a receiver whose queue is full. The kernel reports no event for that, so the send
+/// waits for a timer.
 fn unix_datagram_full() -> Subject {
     let path = TempPath::new();
     let receiver = std::os::unix::net::UnixDatagram::bind(&*path).unwrap();
@@ -95,7 +96,7 @@ fn unix_pair() -> (UnixStream, UnixStream) {
     UnixStream::pair().unwrap()
 }
 
-/// Waits for the one; the other is written to.
+/// Makes a subject that waits for the first stream of a pair, while the second one is written to.
 fn of_stream<S>(pair: (S, S), poll: fn(&mut S, &mut Context<'_>) -> Poll<()>) -> Subject
 where
     S: AsyncWrite + Unpin + 'static,
@@ -110,7 +111,7 @@ where
     }
 }
 
-/// There is no room to write; the other end goes away.
+/// Makes a subject that writes to a full stream. The other end is dropped to make it ready.
 fn full<S: AsyncWrite + Unpin + 'static>(pair: (S, S)) -> Subject {
     let (mut one, other) = pair;
     let write = |stream: &mut S, cx: &mut Context<'_>| Pin::new(stream).poll_write(cx, &[0; 4096]).map(drop);
@@ -126,7 +127,7 @@ fn unix_accept() -> Subject {
     future(accepting, move || drop(std::os::unix::net::UnixStream::connect(&*path).unwrap()))
 }
 
-/// The queue is full, of which there is no event either.
+/// Makes a subject that connects to a listener whose queue is full. The kernel reports no event for that either.
 fn unix_connect() -> Subject {
     let path = TempPath::new();
     let socket = UnixSocket::new_stream().unwrap();
@@ -172,7 +173,8 @@ fn halves() -> Subject {
     })
 }
 
-/// From `one` to a sink, or both ways between it and another; it ends when `other` goes.
+/// Copies from `one` to a sink, or in both directions between it and another stream. The copy ends when `other` is
+/// dropped.
 fn copying<S: AsyncRead + AsyncWrite + Unpin + 'static>(mut one: S, other: S, both: bool) -> Subject {
     let copying = async move {
         if both {
@@ -221,14 +223,14 @@ fn run_until() -> Subject {
     future(running, move || gate.open())
 }
 
-/// A server that is told to end while it waits for a client.
+/// Makes a subject from a server that is told to end while it waits for a client.
 fn serving() -> Subject {
     let (listener, gate) = (listener(), super::Gate::default());
     let server = serve(listener).graceful(gate.wait(), Duration::ZERO);
     future(server.run(async |_: TcpStream, _| {}), move || gate.open())
 }
 
-/// One who hears of a server's end.
+/// Makes a subject that waits for the shutdown of a server.
 fn draining() -> Subject {
     let gate = super::Gate::default();
     let server = serve(listener()).graceful(gate.wait(), Duration::ZERO);
