@@ -1,11 +1,12 @@
-//! What a read timeout costs a message: an echo over 1,000 connections, with and without.
+//! What a read timeout costs for each message: an echo over 1,000 connections, with a timeout and without.
 //!
-//! The kinds of server take turns, round by round, so that what disturbs the machine disturbs all of
-//! them; what is told is the median of the differences, and the least that each took. Each is a process of its own, started for all
-//! rounds, see [`common::server`]. With the argument `instructions`, and valgrind, these are counted too.
+//! The kinds of server take turns in each round, so that what disturbs the machine disturbs all of them. The result
+//! is the median of the differences, and the smallest cost of each kind. Each server is a process of its own, started
+//! once for all rounds, see [`common::server`]. With the argument `instructions`, the bench also counts instructions,
+//! for which it needs valgrind.
 //!
-//! Beside the plain server stands one with a single timer armed somewhere: any timer has the loop read
-//! its clock once per turn. And one that does what a limit is often made of, a `timeout` around each read.
+//! Besides the plain server there is one with a single timer that is armed elsewhere, because any timer makes the
+//! loop read its clock once per turn. Another one uses a `timeout` around each read, as programs often do.
 
 mod common;
 
@@ -24,20 +25,20 @@ use runtime::io::{AsyncReadExt, AsyncWriteExt};
 use runtime::net::{TcpListener, TcpStream};
 use runtime::time::{sleep, timeout};
 
-/// The first argument of a child that shall serve.
+/// The first argument of a child that is to serve.
 const SERVE: &str = "--serve-with";
 
 const CONNECTIONS: usize = 1000;
 const MESSAGE_LEN: usize = 64;
-/// More than a message, so that a read is short and finds the end of what is there.
+/// This is more than a message, so that a read is short and finds that no more data is there.
 const BUFFER_LEN: usize = 2 * MESSAGE_LEN;
 const REQUESTS: usize = 10_000;
 const ROUNDS: usize = 25;
 
-/// So long that nobody is ever too late.
+/// This is so long that no peer is ever too late.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// What a server does about silent peers. The first is what the others are compared with.
+/// What a server does about silent peers. The others are compared with the first kind.
 const KINDS: [&str; 4] = ["nothing", "a timer elsewhere", "set_read_timeout", "timeout around each read"];
 
 const USAGE: &str = "\
@@ -114,7 +115,7 @@ async fn echo_within(mut stream: TcpStream) -> io::Result<()> {
     }
 }
 
-/// CPU time of the server for a message.
+/// Measures the CPU time of the server for a message.
 fn measure_time() -> io::Result<()> {
     let mut servers = Vec::new();
     for kind in KINDS {
@@ -144,7 +145,7 @@ fn measure_time() -> io::Result<()> {
     Ok(())
 }
 
-/// Instructions in user space for a message: of many messages, less those of few.
+/// Counts the instructions in user space for a message: those for many messages, less those for few.
 fn count_instructions() -> io::Result<()> {
     const FEW: usize = 5_000;
     const MANY: usize = 25_000;

@@ -1,4 +1,5 @@
-//! Echo over loopback: the server's CPU time for a request, by connections and by size.
+//! Echo over loopback: the CPU time of the server for a request, by the number of connections and by the message
+//! size.
 //!
 //! The server runs in a process of its own; see [`common::server`] and [`common::load`].
 
@@ -15,7 +16,7 @@ use criterion::{BenchmarkId, Criterion, criterion_group};
 const CONNECTIONS: [usize; 3] = [1, 50, 1000];
 const MESSAGE_LENS: [usize; 2] = [64, 4096];
 
-/// The buffer that a server has for each connection.
+/// The size of the buffer that a server has for each connection.
 const BUFFER_LEN: usize = 4096;
 
 fn echo(criterion: &mut Criterion) {

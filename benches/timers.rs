@@ -1,4 +1,5 @@
-//! Timers: armed and dropped, put around what needs none, and fired by the hundred thousand.
+//! Timers that are armed and dropped, timeouts around futures that need none, and a hundred thousand timers that
+//! fire.
 
 mod common;
 
@@ -9,7 +10,7 @@ use common::criterion::{Group, bench, bench_floor, group, keep_short};
 use common::{floor, system, timers};
 use criterion::{Criterion, SamplingMode, criterion_group, criterion_main};
 
-/// As [`bench`], with a timer of an hour pending meanwhile.
+/// Does what [`bench`] does, while a timer of an hour is armed.
 fn bench_later<C: Contender, F: Future<Output = ()>>(group: &mut Group<'_>, work: impl Fn(usize) -> F) {
     let runtime = C::new();
     group.bench_function(C::NAME, |bencher| {

@@ -1,7 +1,7 @@
-//! Sixty-four datagrams over loopback, from one socket into another: one by one, and by the batch.
+//! Sixty-four datagrams over loopback, from one socket to another: one by one, and in batches.
 //!
-//! Both sockets are in one task, and all that was sent is received before the next round, so that
-//! nothing is lost for want of room. What is measured is CPU time of the thread.
+//! Both sockets are in one task, which receives all that it has sent before the next round, so that no datagram is
+//! lost for lack of room. The bench measures the CPU time of the thread.
 
 mod common;
 
@@ -12,7 +12,7 @@ use runtime::net::UdpSocket;
 use runtime::net::udp::{Batch, Outgoing};
 
 const DATAGRAMS: usize = 64;
-/// What QUIC begins with.
+/// The size with which QUIC begins.
 const SIZE: usize = 1200;
 
 static DATA: [u8; DATAGRAMS * SIZE] = [7; DATAGRAMS * SIZE];

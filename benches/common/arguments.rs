@@ -1,9 +1,9 @@
-//! How a bench that reads its own arguments answers those that it does not know, and the question what it does.
+//! How a bench that reads its own arguments answers `--help`, and arguments that it does not know.
 
 use std::fmt::Display;
 use std::process::exit;
 
-/// Prints the usage, which was asked for, and ends the process.
+/// Prints the usage, and ends the process.
 pub(crate) fn help(usage: &str) -> ! {
     println!("{usage}");
     exit(0)

@@ -1,14 +1,14 @@
-//! The contenders: ours and tokio's `current_thread`, behind one small trait.
+//! The contenders: this crate and tokio's `current_thread`, behind one small trait.
 //!
-//! A workload is written once, over [`Contender`], and every call below is the plain call that a
-//! user of that runtime would make. tokio comes in two kinds, with its plain `spawn` and with
-//! `spawn_local` in a `LocalSet`; where tasks are what is measured, ours is compared with the faster:
-//! the `LocalSet` to spawn (by a fifth), the plain one to yield (by a fifth), either to wake.
+//! A workload is written once, over [`Contender`], and every call below is the plain call that a user of that runtime
+//! would make. tokio comes in two kinds: with its plain `spawn`, and with `spawn_local` in a `LocalSet`. Where tasks
+//! are measured, this crate is compared with the faster one: the `LocalSet` to spawn (by a fifth), the plain one to
+//! yield (by a fifth), and either to wake.
 //!
-//! The calls are in line, as they are where a user makes them: what is measured is not this trait.
+//! The calls are inlined, as they are where a user makes them: this trait is not what is measured.
 //!
-//! Futures given to `spawn` are `Send`, although only one of the three asks for it; [`on_one_thread`]
-//! lends the bound to those that lack it.
+//! Futures given to `spawn` are `Send`, although only one of the three asks for it. [`on_one_thread`] gives the bound
+//! to those that lack it.
 
 use std::future::Future;
 use std::net::TcpListener as StdListener;
@@ -22,7 +22,7 @@ pub(crate) trait Contender: Sized {
 
     fn block_on<F: Future>(&self, future: F) -> F::Output;
 
-    /// Spawns `future`; the result waits for its output, and dropping that detaches the task.
+    /// Spawns `future`. The returned future waits for its output; dropping it detaches the task.
     fn spawn<F>(future: F) -> impl Future<Output = F::Output> + Send + 'static
     where
         F: Future + Send + 'static,
@@ -32,15 +32,15 @@ pub(crate) trait Contender: Sized {
 
     fn sleep(duration: Duration) -> impl Future<Output = ()> + Send + 'static;
 
-    /// Whether `future` was done in time.
+    /// Returns whether `future` was ready in time.
     fn timeout<F: Future + Send>(duration: Duration, future: F) -> impl Future<Output = bool> + Send;
 
-    /// Serves echo on `listener` for ever: a task and a buffer of `buffer_len` bytes a connection.
+    /// Serves echo on `listener` for ever, with a task and a buffer of `buffer_len` bytes for each connection.
     fn serve_echo(&self, listener: StdListener, buffer_len: usize);
 }
 
-/// A future that is `Send` by promise: that of [`Contender`], to poll and drop on the thread that
-/// spawned it.
+/// Makes a future `Send`. The caller promises to poll and drop it on the thread that spawned it, as a [`Contender`]
+/// does.
 pub(crate) use self::promise::on_one_thread;
 
 mod promise {
@@ -94,7 +94,7 @@ macro_rules! accept_and_echo {
 pub(crate) struct Ours(runtime::Runtime);
 
 impl Ours {
-    /// On a given mechanism.
+    /// Makes a runtime on a given mechanism.
     pub(crate) fn on(kind: runtime::selector::Kind) -> Ours {
         let mut builder = runtime::Builder::new_current_thread();
         Ours(builder.enable_all().selector(kind).build().expect("build the runtime"))
@@ -148,7 +148,7 @@ impl Contender for Ours {
     }
 }
 
-/// tokio's `current_thread` scheduler, everything enabled, plain `spawn`.
+/// tokio's `current_thread` scheduler with everything enabled, and plain `spawn`.
 pub(crate) struct Tokio(tokio::runtime::Runtime);
 
 impl Contender for Tokio {
@@ -198,7 +198,7 @@ impl Contender for Tokio {
     }
 }
 
-/// The same within a `LocalSet`, whose `spawn_local` asks for no `Send`.
+/// The same within a `LocalSet`, whose `spawn_local` does not ask for `Send`.
 pub(crate) struct TokioLocal {
     runtime: tokio::runtime::Runtime,
     set: tokio::task::LocalSet,

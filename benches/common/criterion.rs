@@ -1,7 +1,7 @@
-//! Fits contenders and floors to criterion: a workload that does a given number of operations
-//! becomes a benchmark that criterion calls with numbers of its choice.
+//! Adapts contenders and floors to criterion: a workload that does a given number of operations becomes a benchmark
+//! that criterion calls with numbers of its choice.
 //!
-//! What criterion calls time is CPU time of the measuring thread, unless a function says wall.
+//! What criterion calls time is the CPU time of the measuring thread, unless a function says wall.
 
 use std::time::{Duration, Instant};
 
@@ -13,10 +13,10 @@ use super::system::{CORE, cpu_of, pin_to};
 
 pub(crate) type Group<'a> = BenchmarkGroup<'a, WallTime>;
 
-/// The floor's name in all groups of tasks and timers.
+/// The name of the floor in all groups of tasks and timers.
 const FLOOR: &str = "floor";
 
-/// A group whose benchmarks do `elements` things in each of criterion's iterations.
+/// Makes a group whose benchmarks do `elements` operations in each of criterion's iterations.
 pub(crate) fn group<'a>(criterion: &'a mut Criterion, name: &str, elements: usize) -> Group<'a> {
     pin_to(CORE);
     let mut group = criterion.benchmark_group(name);
@@ -24,7 +24,8 @@ pub(crate) fn group<'a>(criterion: &'a mut Criterion, name: &str, elements: usiz
     group
 }
 
-/// For groups that mostly wait: criterion plans by CPU time, and would let them run for minutes.
+/// Shortens the measurement of a group that mostly waits: criterion plans by CPU time, and would let it run for
+/// minutes.
 pub(crate) fn keep_short(group: &mut Group<'_>) {
     group
         .warm_up_time(Duration::from_millis(50))
@@ -32,12 +33,12 @@ pub(crate) fn keep_short(group: &mut Group<'_>) {
         .sample_size(10);
 }
 
-/// CPU time of `work` in a runtime of contender `C`.
+/// Measures the CPU time of `work` in a runtime of contender `C`.
 pub(crate) fn bench<C: Contender, F: Future<Output = ()>>(group: &mut Group<'_>, work: impl Fn(usize) -> F) {
     bench_with(group, C::NAME, C::new(), work);
 }
 
-/// CPU time of `work` in a runtime, for a group in which a contender has several benchmarks.
+/// Measures the CPU time of `work` in a runtime, for a group in which a contender has several benchmarks.
 pub(crate) fn bench_with<C: Contender, F: Future<Output = ()>>(
     group: &mut Group<'_>,
     name: &str,
@@ -49,7 +50,7 @@ pub(crate) fn bench_with<C: Contender, F: Future<Output = ()>>(
     });
 }
 
-/// Wall time of `work` in a runtime of contender `C`.
+/// Measures the wall time of `work` in a runtime of contender `C`.
 pub(crate) fn bench_wall<C: Contender, F: Future<Output = ()>>(
     group: &mut Group<'_>,
     work: impl Fn(usize) -> F,
@@ -64,12 +65,12 @@ pub(crate) fn bench_wall<C: Contender, F: Future<Output = ()>>(
     });
 }
 
-/// CPU time of `work` without a runtime.
+/// Measures the CPU time of `work` without a runtime.
 pub(crate) fn bench_floor(group: &mut Group<'_>, work: impl Fn(usize)) {
     group.bench_function(FLOOR, |bencher| bencher.iter_custom(|times| cpu_of(|| work(times as usize))));
 }
 
-/// Wall time of `work` without a runtime.
+/// Measures the wall time of `work` without a runtime.
 pub(crate) fn bench_floor_wall(group: &mut Group<'_>, work: impl Fn(usize)) {
     group.bench_function(FLOOR, |bencher| {
         bencher.iter_custom(|times| {

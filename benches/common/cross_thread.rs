@@ -1,9 +1,8 @@
-//! Workloads of wakes from another thread, into a loop that is asleep and into one that is busy.
+//! Workloads of wakes from another thread, into a loop that sleeps and into one that is busy.
 //!
-//! A [`Mailbox`] carries one letter at a time. The task waits for it with its waker left behind, as
-//! any channel does; a second thread posts the next letter only when the task waits again, so every
-//! letter is a wake. The floor waits for the same letters, with an eventfd or with a flag, in a
-//! hand-made loop.
+//! A [`Mailbox`] carries one message at a time. The task waits for it after it has left its waker, as with any
+//! channel. A second thread sends the next message only when the task waits again, so every message is a wake. The
+//! floor waits for the same messages with an eventfd or with a flag, in a hand-written loop.
 
 use std::future::{Future, poll_fn};
 use std::hint::spin_loop;
@@ -19,22 +18,22 @@ use super::epoll::{Epoll, EventFd, READABLE};
 use super::floor::YieldOnce;
 use super::system::{CORE, OTHER_CORE, pin_to};
 
-/// The posting thread's pauses, in which a loop without work goes to sleep.
+/// The pauses of the sending thread, in which a loop without work goes to sleep.
 const PAUSE: Duration = Duration::from_micros(50);
 
-/// One letter at a time from another thread to a task.
+/// Carries one message at a time from another thread to a task.
 #[derive(Default)]
 struct Mailbox {
-    posted: AtomicBool,
+    sent: AtomicBool,
     awaited: AtomicBool,
     waker: Mutex<Option<Waker>>,
 }
 
 impl Mailbox {
-    /// Waits for a letter.
+    /// Waits for a message.
     async fn receive(&self) {
         poll_fn(|cx| {
-            if self.posted.swap(false, SeqCst) {
+            if self.sent.swap(false, SeqCst) {
                 return Poll::Ready(());
             }
             *self.lock() = Some(cx.waker().clone());
@@ -44,58 +43,58 @@ impl Mailbox {
         .await;
     }
 
-    /// Posts a letter once somebody waits for it, with `pause` between looks.
-    fn deliver(&self, pause: fn()) {
+    /// Sends a message once a task waits for it, with `pause` between two checks.
+    fn send(&self, pause: fn()) {
         while !self.awaited.swap(false, SeqCst) {
             pause();
         }
-        self.posted.store(true, SeqCst);
+        self.sent.store(true, SeqCst);
         let waker = self.lock().take();
-        waker.expect("whoever waits has left a waker").wake();
+        waker.expect("a task that waits has left its waker").wake();
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Waker>> {
-        self.waker.lock().expect("nobody panics with the mailbox locked")
+        self.waker.lock().expect("no thread panics with the mailbox locked")
     }
 
-    /// Starts a thread that posts `letters` letters, each when the loop has gone to sleep.
-    fn post_slowly(self: &Arc<Self>, letters: usize) -> thread::JoinHandle<()> {
-        self.post_from(CORE, letters, || thread::sleep(PAUSE))
+    /// Starts a thread that sends `messages` messages, each when the loop has gone to sleep.
+    fn send_slowly(self: &Arc<Self>, messages: usize) -> thread::JoinHandle<()> {
+        self.send_from(CORE, messages, || thread::sleep(PAUSE))
     }
 
-    /// Starts a thread that posts `letters` letters as fast as they are read.
-    fn post_quickly(self: &Arc<Self>, letters: usize) -> thread::JoinHandle<()> {
-        self.post_from(OTHER_CORE, letters, spin_loop)
+    /// Starts a thread that sends `messages` messages as fast as they are read.
+    fn send_quickly(self: &Arc<Self>, messages: usize) -> thread::JoinHandle<()> {
+        self.send_from(OTHER_CORE, messages, spin_loop)
     }
 
-    fn post_from(self: &Arc<Self>, core: usize, letters: usize, pause: fn()) -> thread::JoinHandle<()> {
+    fn send_from(self: &Arc<Self>, core: usize, messages: usize, pause: fn()) -> thread::JoinHandle<()> {
         let mailbox = Arc::clone(self);
         thread::spawn(move || {
             pin_to(core);
-            for _ in 0..letters {
+            for _ in 0..messages {
                 pause();
-                mailbox.deliver(pause);
+                mailbox.send(pause);
             }
         })
     }
 
-    async fn receive_all(&self, letters: usize) {
-        for _ in 0..letters {
+    async fn receive_all(&self, messages: usize) {
+        for _ in 0..messages {
             self.receive().await;
         }
     }
 }
 
-/// Receives `letters` letters, each posted when the loop has gone to sleep.
-pub(crate) async fn wake_asleep<C: Contender>(letters: usize) {
+/// Receives `messages` messages, each sent when the loop has gone to sleep.
+pub(crate) async fn wake_asleep<C: Contender>(messages: usize) {
     let mailbox = Arc::new(Mailbox::default());
-    let poster = mailbox.post_slowly(letters);
-    C::spawn(async move { mailbox.receive_all(letters).await }).await;
-    poster.join().expect("the posting thread panicked");
+    let sender = mailbox.send_slowly(messages);
+    C::spawn(async move { mailbox.receive_all(messages).await }).await;
+    sender.join().expect("the sending thread panicked");
 }
 
-/// Receives `letters` letters as fast as they come, while another task keeps the loop busy.
-pub(crate) async fn wake_busy<C: Contender>(letters: usize) {
+/// Receives `messages` messages as fast as they come, while another task keeps the loop busy.
+pub(crate) async fn wake_busy<C: Contender>(messages: usize) {
     let mailbox = Arc::new(Mailbox::default());
     let done = Arc::new(AtomicBool::new(false));
     let busy = C::spawn({
@@ -106,33 +105,33 @@ pub(crate) async fn wake_busy<C: Contender>(letters: usize) {
             }
         }
     });
-    let poster = mailbox.post_quickly(letters);
-    C::spawn(async move { mailbox.receive_all(letters).await }).await;
+    let sender = mailbox.send_quickly(messages);
+    C::spawn(async move { mailbox.receive_all(messages).await }).await;
     done.store(true, SeqCst);
     busy.await;
-    poster.join().expect("the posting thread panicked");
+    sender.join().expect("the sending thread panicked");
 }
 
 /// The floor of [`wake_asleep`]: one future, an eventfd, and an epoll to sleep in.
-pub(crate) fn wake_asleep_floor(letters: usize) {
+pub(crate) fn wake_asleep_floor(messages: usize) {
     let mailbox = Arc::new(Mailbox::default());
     let loop_waker = Arc::new(LoopWaker::new());
     let mut epoll = Epoll::new(8).expect("make an epoll");
     epoll.add(&loop_waker.fd, READABLE, 0).expect("register the eventfd");
     let waker = Waker::from(Arc::clone(&loop_waker));
     let mut cx = Context::from_waker(&waker);
-    let poster = mailbox.post_slowly(letters);
-    let mut receive = pin!(mailbox.receive_all(letters));
+    let sender = mailbox.send_slowly(messages);
+    let mut receive = pin!(mailbox.receive_all(messages));
     while receive.as_mut().poll(&mut cx).is_pending() {
         while !loop_waker.is_woken.swap(false, SeqCst) {
             epoll.wait(-1).expect("wait for the eventfd");
         }
     }
-    poster.join().expect("the posting thread panicked");
+    sender.join().expect("the sending thread panicked");
 }
 
-/// The floor of [`wake_busy`]: two futures in turn, one of them whenever its flag is up.
-pub(crate) fn wake_busy_floor(letters: usize) {
+/// The floor of [`wake_busy`]: two futures are polled in turn, one of them whenever its flag is set.
+pub(crate) fn wake_busy_floor(messages: usize) {
     let mailbox = Arc::new(Mailbox::default());
     let flag = Arc::new(Flag(AtomicBool::new(true)));
     let waker = Waker::from(Arc::clone(&flag));
@@ -142,18 +141,18 @@ pub(crate) fn wake_busy_floor(letters: usize) {
             YieldOnce::default().await;
         }
     });
-    let poster = mailbox.post_quickly(letters);
-    let mut receive = pin!(mailbox.receive_all(letters));
+    let sender = mailbox.send_quickly(messages);
+    let mut receive = pin!(mailbox.receive_all(messages));
     loop {
         if flag.0.swap(false, SeqCst) && receive.as_mut().poll(&mut cx).is_ready() {
             break;
         }
         assert!(busy.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     }
-    poster.join().expect("the posting thread panicked");
+    sender.join().expect("the sending thread panicked");
 }
 
-/// A waker that breaks a wait in epoll.
+/// A waker that ends a wait in epoll.
 struct LoopWaker {
     is_woken: AtomicBool,
     fd: EventFd,
@@ -177,7 +176,7 @@ impl Wake for LoopWaker {
     }
 }
 
-/// A waker for a loop that looks by itself.
+/// A waker for a loop that checks the flag itself.
 struct Flag(AtomicBool);
 
 impl Wake for Flag {

@@ -1,7 +1,7 @@
-//! Just enough of epoll for a hand-written loop: add, wait, accept, and an eventfd.
+//! As much of epoll as a hand-written loop needs: add, wait, accept, and an eventfd.
 //!
-//! Independent of the selector in the library on purpose: a floor that stood on the thing to be
-//! measured would sink with it. Descriptors are owned by the standard library's types.
+//! This does not use the selector of the library: the floor must not depend on what is measured. The types of the
+//! standard library own the descriptors.
 
 #![expect(unsafe_code, reason = "system calls; each block is one call on memory owned here")]
 
@@ -10,10 +10,10 @@ use std::io::{self, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-/// Readable, or closed by the peer; an edge.
+/// The descriptor is readable, or closed by the peer; edge-triggered.
 pub(crate) const READABLE: u32 = (libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLET) as u32;
 
-/// Writable; an edge.
+/// The descriptor is writable; edge-triggered.
 pub(crate) const WRITABLE: u32 = (libc::EPOLLOUT | libc::EPOLLET) as u32;
 
 /// What happened to the descriptor that was added with `token`.
@@ -28,7 +28,7 @@ impl Event {
         self.flags & libc::EPOLLOUT as u32 != 0
     }
 
-    /// The peer will send no more, or the connection is broken.
+    /// Returns whether the peer will send no more, or the connection is broken.
     pub(crate) fn is_read_closed(self) -> bool {
         self.flags & (libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR) as u32 != 0
     }
@@ -41,7 +41,7 @@ pub(crate) struct Epoll {
 }
 
 impl Epoll {
-    /// An epoll whose waits return up to `capacity` events.
+    /// Makes an epoll whose waits return up to `capacity` events.
     pub(crate) fn new(capacity: usize) -> io::Result<Epoll> {
         // SAFETY: the call takes no memory and returns a descriptor that is ours alone.
         let fd = unsafe { OwnedFd::from_raw_fd(check(libc::epoll_create1(libc::EPOLL_CLOEXEC))?) };
@@ -53,7 +53,7 @@ impl Epoll {
         self.control(libc::EPOLL_CTL_ADD, fd.as_fd(), interest, token)
     }
 
-    /// Replaces the interest in `fd`; what is ready already is reported anew.
+    /// Replaces the interest in `fd`. What is ready already is reported again.
     pub(crate) fn modify(&self, fd: &impl AsFd, interest: u32, token: usize) -> io::Result<()> {
         self.control(libc::EPOLL_CTL_MOD, fd.as_fd(), interest, token)
     }
@@ -65,7 +65,7 @@ impl Epoll {
         Ok(())
     }
 
-    /// Waits up to `timeout_ms`, for ever if that is negative, and returns how many events came.
+    /// Waits up to `timeout_ms`, or for ever if that is negative, and returns the number of events.
     pub(crate) fn wait(&mut self, timeout_ms: i32) -> io::Result<usize> {
         let capacity = self.events.capacity();
         self.events.clear();
@@ -81,7 +81,7 @@ impl Epoll {
         Ok(count)
     }
 
-    /// The event at `index` of the last wait.
+    /// Returns the event at `index` of the last wait.
     pub(crate) fn event(&self, index: usize) -> Event {
         let event = self.events[index];
         Event { token: event.u64 as usize, flags: event.events }
@@ -98,8 +98,8 @@ pub(crate) fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
     Ok(TcpStream::from(unsafe { OwnedFd::from_raw_fd(fd) }))
 }
 
-/// Lets `bind` fix the address alone; `connect` then finds a port that is free towards its peer,
-/// which is quick even among thousands that were used a moment ago.
+/// Makes `bind` choose the address alone. `connect` then finds a port that is free for its peer, which is quick even
+/// among thousands that were in use a moment ago.
 pub(crate) fn choose_port_at_connect(socket: &impl AsFd) -> io::Result<()> {
     let on: libc::c_int = 1;
     let fd = socket.as_fd().as_raw_fd();
@@ -121,7 +121,7 @@ impl EventFd {
         Ok(EventFd(File::from(fd)))
     }
 
-    /// Makes an edge; it need not be read for the next one.
+    /// Makes the descriptor readable, as an edge. It need not be read before the next one.
     pub(crate) fn signal(&self) -> io::Result<()> {
         (&self.0).write_all(&1_u64.to_ne_bytes())
     }

@@ -1,8 +1,8 @@
 //! The floor for sockets: an echo server written by hand on edge-triggered epoll.
 //!
-//! One buffer per connection, as the servers have that it is compared with, and no system call that
-//! can be spared: one `accept4` and one `epoll_ctl` for a connection's life, and a read that came
-//! back short is not followed by another, unless the peer has closed.
+//! It has one buffer per connection, as the servers that it is compared with have, and makes no system call that can
+//! be spared: one `accept4` and one `epoll_ctl` for a connection, and no second read after one that was short, unless
+//! the peer has closed.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -10,10 +10,10 @@ use std::ops::{ControlFlow, Range};
 
 use super::epoll::{self, Epoll, READABLE, WRITABLE};
 
-/// The token of the listener; connections count from 0.
+/// The token of the listener. Those of connections count from 0.
 const LISTENER: usize = usize::MAX;
 
-/// As many as tokio and ours take from the kernel at once.
+/// This is as many as tokio and this crate take from the kernel at once.
 const EVENTS_PER_WAIT: usize = 1024;
 
 /// Serves echo on the non-blocking `listener` for ever.
@@ -69,20 +69,20 @@ fn accept_all(
 struct Connection {
     stream: TcpStream,
     buf: Box<[u8]>,
-    /// What has been read and could not be written yet.
+    /// The part that has been read and could not be written yet.
     unsent: Range<usize>,
     peer_closed: bool,
 }
 
 impl Connection {
-    /// Reads and writes as far as the socket lets; breaks when the connection is over.
+    /// Reads and writes as much as the socket allows. Breaks when the connection is over.
     fn echo(&mut self, epoll: &Epoll, token: usize) -> ControlFlow<()> {
         loop {
             while !self.unsent.is_empty() {
                 match self.stream.write(&self.buf[self.unsent.clone()]) {
                     Ok(n) => self.unsent.start += n,
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                        // Rare: the peer does not read. From here on it costs more wake-ups.
+                        // This is rare: the peer does not read. From here on the connection costs more wake-ups.
                         let interest = READABLE | WRITABLE;
                         return match epoll.modify(&self.stream, interest, token) {
                             Ok(()) => ControlFlow::Continue(()),

@@ -1,9 +1,9 @@
 //! The floor: what tasks and timers cost without any runtime.
 //!
-//! [`RoundRobin`] is boxed futures in a `VecDeque`, polled in turn with a waker that does nothing:
-//! enough to spawn and to yield. [`Switch`] adds the least that a wake needs, an index on a queue.
-//! [`Alarm`] is a sorted list of deadlines and a thread that sleeps until the next. None of them
-//! has join handles, catches a panic, or serves another thread: that is the point.
+//! [`RoundRobin`] is a `VecDeque` of boxed futures, which are polled in turn with a waker that does nothing: enough
+//! to spawn and to yield. [`Switch`] adds the least that a wake needs, an index in a queue. [`Alarm`] is a sorted
+//! list of deadlines, and a thread that sleeps until the next one. None of them has join handles, catches a panic, or
+//! serves another thread: that is the purpose.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -17,7 +17,7 @@ use super::tasks::{BATCH, Ring};
 
 type Task = Pin<Box<dyn Future<Output = ()>>>;
 
-/// Boxed futures in a queue; whoever is not done goes to its end.
+/// A queue of boxed futures. One that is pending goes to the end.
 #[derive(Default)]
 pub(crate) struct RoundRobin(VecDeque<Task>);
 
@@ -26,7 +26,7 @@ impl RoundRobin {
         self.0.push_back(Box::pin(future));
     }
 
-    /// Polls until all are done.
+    /// Polls until all futures are ready.
     pub(crate) fn run(&mut self) {
         let mut cx = Context::from_waker(Waker::noop());
         while let Some(mut task) = self.0.pop_front() {
@@ -38,7 +38,7 @@ impl RoundRobin {
 }
 
 thread_local! {
-    /// Where tasks of the floor put their output, for want of join handles.
+    /// The tasks of the floor add their output here, since they have no join handles.
     static SUM: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -77,7 +77,7 @@ pub(crate) fn yield_all(tasks: usize, times: usize) {
     queue.run();
 }
 
-/// Is pending once and asks for another poll at once; a yield written by hand.
+/// A future that is pending once and asks for another poll at once: a yield written by hand.
 #[derive(Default)]
 pub(crate) struct YieldOnce(bool);
 
@@ -93,7 +93,7 @@ impl Future for YieldOnce {
     }
 }
 
-/// Boxed futures in a list, and a queue of the indices of those that were woken.
+/// A list of boxed futures, and a queue of the indices of those that were woken.
 #[derive(Default)]
 pub(crate) struct Switch(Vec<Option<Task>>);
 
@@ -107,7 +107,7 @@ impl Switch {
         self.0.push(Some(Box::pin(future)));
     }
 
-    /// Polls whoever was woken, in that order, until nobody is left to poll.
+    /// Polls the futures that were woken, in that order, until none is left.
     pub(crate) fn run(&mut self) {
         while let Some(index) = WOKEN.with(|woken| woken.borrow_mut().pop_front()) {
             let waker = index_waker::of(index);
@@ -120,7 +120,7 @@ impl Switch {
     }
 }
 
-/// A waker whose whole data is an index: it can be cloned and dropped for nothing.
+/// A waker that consists of an index: cloning and dropping it costs nothing.
 mod index_waker {
     #![expect(unsafe_code, reason = "a RawWaker's functions and the Waker made of it are unsafe")]
 
@@ -128,8 +128,8 @@ mod index_waker {
     use std::task::{RawWaker, RawWakerVTable, Waker};
 
     pub(super) fn of(index: usize) -> Waker {
-        // SAFETY: the data is an integer in a pointer's clothes, never dereferenced. The functions
-        // may run on any thread: there, waking only queues an index that nobody will look at.
+        // SAFETY: the data is an integer that is stored as a pointer and never dereferenced. The functions
+        // may run on any thread: there, a wake only queues an index that no loop reads.
         unsafe { Waker::from_raw(raw(ptr::without_provenance(index))) }
     }
 
@@ -158,7 +158,7 @@ pub(crate) fn pass_around(len: usize, laps: usize) {
     tasks.run();
 }
 
-/// The floor of arming and dropping a sleep: the `Box` that the harness puts each one into.
+/// The floor of arming and dropping a sleep: the `Box` into which the harness puts each sleep.
 pub(crate) fn box_and_drop(times: usize) {
     for _ in 0..times {
         drop(black_box(Box::pin(black_box([0_u64; 4]))));
@@ -179,7 +179,7 @@ pub(crate) fn poll_yielding(times: usize) {
     yield_all(1, times);
 }
 
-/// Boxed futures that each wait for a deadline, and a thread that sleeps until the next one.
+/// Boxed futures that each wait for a deadline, and a thread that sleeps until the next deadline.
 #[derive(Default)]
 pub(crate) struct Alarm(Vec<(Instant, Task)>);
 
@@ -195,7 +195,7 @@ impl Alarm {
         let mut now = Instant::now();
         for (deadline, mut task) in self.0 {
             if deadline > now {
-                // Dense deadlines share one sleep: hence the slack.
+                // Close deadlines share one sleep, which is what the slack is for.
                 std::thread::sleep((deadline - now).max(slack));
                 now = Instant::now();
             }

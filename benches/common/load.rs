@@ -1,7 +1,7 @@
-//! The load: one epoll client that plays ping-pong over many connections, the same for every server.
+//! The load: one client on epoll that plays ping-pong over many connections, the same for every server.
 //!
-//! On each connection at most one message is under way, so with N connections the server has at
-//! most N requests before it. Every byte that comes back is checked.
+//! At most one message is on its way on each connection, so with N connections the server has at most N requests to
+//! answer. The client checks every byte that comes back.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
@@ -13,16 +13,16 @@ use super::epoll::{self, Epoll, READABLE, WRITABLE};
 
 const EVENTS_PER_WAIT: usize = 1024;
 
-/// Connections opened at once; well below any listener's backlog.
+/// The number of connections that are opened at once, which is well below any listener's backlog.
 const OPENING_AT_ONCE: usize = 100;
 
-/// Loopback does not lose anything: a server that is silent for this long is broken.
+/// The maximum time that a server may be silent. Loopback loses nothing, so one that is silent for longer is broken.
 pub(crate) const PATIENCE_MS: i32 = 10_000;
 
 /// A number of open connections to one server.
 pub(crate) struct Load {
     pub(crate) epoll: Epoll,
-    /// By the token under which the epoll has them.
+    /// The connections, by the token under which the epoll has them.
     pub(crate) connections: Vec<Connection>,
     pub(crate) message: Vec<u8>,
     pub(crate) buf: Vec<u8>,
@@ -34,7 +34,7 @@ pub(crate) struct Connection {
 }
 
 impl Load {
-    /// Opens `count` connections to `server`, on which messages of `message_len` bytes will go.
+    /// Opens `count` connections to `server`, for messages of `message_len` bytes.
     pub(crate) fn connect(server: SocketAddr, count: usize, message_len: usize) -> io::Result<Load> {
         let mut load = Load {
             epoll: Epoll::new(EVENTS_PER_WAIT)?,
@@ -50,7 +50,7 @@ impl Load {
                 load.epoll.add(&stream, READABLE, token)?;
                 load.connections.push(Connection { stream, received: 0 });
             }
-            // An echo from each of them: the server has accepted all before more are opened.
+            // Each of them gets an echo, so the server has accepted all before more are opened.
             load.play(first, load.connections.len() - first)?;
         }
         Ok(load)
@@ -61,7 +61,7 @@ impl Load {
         self.play(0, requests)
     }
 
-    /// As [`ping_pong`](Self::ping_pong), on the connections from `first` on.
+    /// Does what [`ping_pong`](Self::ping_pong) does, on the connections from `first` on.
     fn play(&mut self, first: usize, requests: usize) -> io::Result<()> {
         let mut unsent = requests;
         let mut under_way = 0;
@@ -109,7 +109,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads what has come; whether that completes a message.
+    /// Reads what has come. Returns whether that completes a message.
     pub(crate) fn receive(&mut self, message: &[u8], buf: &mut [u8]) -> io::Result<bool> {
         loop {
             match (&self.stream).read(&mut buf[self.received..]) {
@@ -130,10 +130,10 @@ impl Connection {
     }
 }
 
-/// Opens, uses once and closes `total` connections to `server`, `at_once` at any time.
+/// Opens, uses once and closes `total` connections to `server`, of which `at_once` are open at a time.
 ///
-/// They come from the loopback address that `source` names. A closed connection occupies its address
-/// and port for a minute, so each round should come from another one.
+/// They come from the loopback address that `source` names. A closed connection occupies its address and port for a
+/// minute, so each round should use another address.
 pub(crate) fn connect_echo_close(
     server: SocketAddr,
     source: u16,
@@ -180,7 +180,7 @@ pub(crate) fn connect_echo_close(
     Ok(())
 }
 
-/// Begins a connection; once it can be written to, it is there.
+/// Begins a connection. It has been made when it can be written to.
 fn open(epoll: &Epoll, source: &SockAddr, server: SocketAddr, token: usize) -> io::Result<Connection> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), None)?;
     epoll::choose_port_at_connect(&socket)?;

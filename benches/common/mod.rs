@@ -1,16 +1,16 @@
 //! What all benches share: the contenders, the workloads, and the instruments.
 //!
 //! A *contender* ([`contender`]) is a runtime behind a small trait, so that one workload
-//! ([`tasks`], [`cross_thread`], [`timers`]) runs unchanged on ours and on tokio. The *floor* is
+//! ([`tasks`], [`cross_thread`], [`timers`]) runs unchanged on this crate and on tokio. The *floor* is
 //! the same work without any runtime: [`floor`] for tasks and timers, [`epoll_server`] for sockets.
 //!
-//! [`criterion`] fits both to criterion's benches.
+//! [`criterion`] adapts both to criterion's benches.
 //!
 //! Sockets need two sides. The server under test is a process of its own ([`server`]); the load
-//! comes from one hand-written client ([`load`]), the same for all servers, so that whatever
-//! differs is the server's doing.
+//! comes from one hand-written client ([`load`]), the same for all servers, so that any
+//! difference comes from the server.
 //!
-//! Everything here is Linux only, for it reads Linux's CPU clocks and builds its floor on epoll.
+//! Everything here is for Linux only, since it reads Linux's CPU clocks and builds its floor on epoll.
 
 #![allow(dead_code, reason = "each bench is a crate of its own and uses its part of this")]
 

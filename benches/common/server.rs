@@ -1,9 +1,9 @@
-//! A server under test: a process of its own, so that its CPU time is its own.
+//! A server under test, in a process of its own, so that its CPU time can be measured.
 //!
-//! The bench starts its own executable again with [`SERVE`]. The child says its port on standard
-//! output, and serves until it is terminated. It has no second thread, for then malloc and the C
-//! library's system calls would take their slower paths; only where memory is measured, a thread
-//! answers each line of input with the number of bytes allocated.
+//! The bench starts its own executable again with [`SERVE`]. The child prints its port to standard output, and serves
+//! until it is terminated. It has no second thread, since malloc and the system calls of the C library would then
+//! take their slower paths. Only where memory is measured, a thread answers each line of input with the number of
+//! bytes allocated.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -16,12 +16,12 @@ use socket2::{Domain, Socket, Type};
 use super::contender::{Contender, Ours, Tokio};
 use super::system::{CORE, end_with_parent, pin_to, process_cpu, raise_descriptor_limit, terminate};
 
-/// The first argument of a child that shall serve.
+/// The first argument of a child that is to serve.
 const SERVE: &str = "--serve";
 
 const BACKLOG: i32 = 4096;
 
-/// Which server.
+/// The kinds of server.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     Ours,
@@ -41,9 +41,9 @@ impl Kind {
     }
 }
 
-/// Serves, and does not return, if this process was started to. To be called first in `main`.
+/// Serves, and does not return, if this process was started for that. It must be called first in `main`.
 ///
-/// `live_bytes` tells how much is allocated, if that is counted.
+/// `live_bytes` returns the number of allocated bytes, if they are counted.
 pub(crate) fn serve_if_asked(live_bytes: Option<fn() -> usize>) {
     let mut args = env::args().skip(1);
     if args.next().as_deref() != Some(SERVE) {
@@ -67,7 +67,7 @@ pub(crate) fn serve_if_asked(live_bytes: Option<fn() -> usize>) {
     }
 }
 
-/// A non-blocking listener on any free port of loopback.
+/// Returns a non-blocking listener on a free port of loopback.
 pub(crate) fn listen() -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), None)?;
     socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
@@ -88,13 +88,13 @@ impl Server {
         Server::start_with(Command::new(env::current_exe()?), kind, buffer_len)
     }
 
-    /// As [`start`](Self::start), by a command that runs this executable with the arguments added.
+    /// Does what [`start`](Self::start) does, with a command that runs this executable with the arguments added.
     pub(crate) fn start_with(mut command: Command, kind: Kind, buffer_len: usize) -> io::Result<Server> {
         command.args([SERVE, kind.name(), &buffer_len.to_string()]);
         Server::spawn(command)
     }
 
-    /// Starts any server that says its port on standard output.
+    /// Starts any server that prints its port to standard output.
     pub(crate) fn spawn(mut command: Command) -> io::Result<Server> {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let input = child.stdin.take().expect("standard input is a pipe");
@@ -111,7 +111,7 @@ impl Server {
         self.child.id()
     }
 
-    /// CPU time used so far, once the server has come to rest.
+    /// Returns the CPU time used so far, once the server is idle.
     pub(crate) fn cpu_at_rest(&self) -> io::Result<Duration> {
         const PAUSE: Duration = Duration::from_millis(1);
         let mut before = process_cpu(self.child.id())?;
@@ -125,14 +125,14 @@ impl Server {
         }
     }
 
-    /// CPU time that the server spends on `work`, and on what that leaves behind.
+    /// Returns the CPU time that the server spends on `work`, and on cleaning up after it.
     pub(crate) fn cpu_of(&self, work: impl FnOnce() -> io::Result<()>) -> io::Result<Duration> {
         let start = self.cpu_at_rest()?;
         work()?;
         Ok(self.cpu_at_rest()? - start)
     }
 
-    /// Bytes allocated in the server now, if it counts them.
+    /// Returns the number of bytes that the server has allocated, if it counts them.
     pub(crate) fn live_bytes(&mut self) -> io::Result<u64> {
         self.cpu_at_rest()?;
         self.input.write_all(b"\n")?;
@@ -152,7 +152,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Either fails only if the child has ended already, which is what is wanted.
+        // Either call fails only if the child has ended already, which is what is wanted.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,9 +1,9 @@
 //! Medians and quartiles of a handful of rounds.
 //!
-//! The machines this runs on are shared: single rounds are disturbed, now and then badly. A median
-//! does not care, and the interquartile range says how far apart the undisturbed ones lie.
+//! The machines that run the benches are shared, and disturb single rounds, sometimes badly. That has hardly
+//! any effect on a median, and the interquartile range says how far apart the undisturbed rounds are.
 
-/// The results of one contender on one piece of work, one number a round.
+/// The results of one contender on one piece of work, with one number for each round.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Samples(Vec<f64>);
 
@@ -20,20 +20,20 @@ impl Samples {
         quantile(&self.0, 0.5)
     }
 
-    /// The interquartile range as a fraction of the median.
+    /// Returns the interquartile range as a fraction of the median.
     pub(crate) fn spread(&self) -> f64 {
         (quantile(&self.0, 0.75) - quantile(&self.0, 0.25)) / self.median()
     }
 
-    /// The ratios of these samples to `other`'s, round by round.
+    /// Returns the ratios of these samples to `other`'s, round by round.
     ///
-    /// The two were measured right after one another, so what slows a whole round drops out.
+    /// The two were measured right after one another, so what slows a whole round has no effect.
     pub(crate) fn over(&self, other: &Samples) -> Samples {
         Samples(self.0.iter().zip(&other.0).map(|(mine, theirs)| mine / theirs).collect())
     }
 }
 
-/// The `q` quantile of `samples`, interpolated between neighbours; 0 of none at all.
+/// Returns the `q` quantile of `samples`, interpolated between neighbours, or 0 if there are none.
 pub(crate) fn quantile(samples: &[f64], q: f64) -> f64 {
     if samples.is_empty() {
         return 0.0;

@@ -1,7 +1,7 @@
-//! What the harness asks of the system: CPU clocks, a core to run on, room for descriptors.
+//! What the harness asks of the system: CPU clocks, a core to run on, and a limit of descriptors.
 //!
-//! Results are CPU time and not wall time wherever that makes sense: a neighbour that takes the
-//! core away for a while lengthens the one and not the other. It knows nothing of what is measured.
+//! Results are CPU time and not wall time wherever that makes sense: if another program takes the core for a while,
+//! that lengthens only the wall time. This module does not know what is measured.
 
 #![expect(unsafe_code, reason = "system calls; each block is one call on memory owned here")]
 
@@ -10,19 +10,19 @@ use std::time::Duration;
 
 /// The core on which everything runs: what is measured, and the client that gives it work.
 ///
-/// One core for both, because a sleeper's wake-up from another core costs whoever wakes it an
-/// interrupt, and on virtual machines that is more than the request it is about.
+/// One core serves both: to wake a thread on another core costs an interrupt, and on virtual machines that is more
+/// than the request itself.
 pub(crate) const CORE: usize = 0;
 
 /// The core of a thread that must run at the same time as what is measured.
 pub(crate) const OTHER_CORE: usize = 1;
 
-/// CPU time that the calling thread has used so far.
+/// Returns the CPU time that the calling thread has used so far.
 pub(crate) fn thread_cpu() -> Duration {
     read_clock(libc::CLOCK_THREAD_CPUTIME_ID)
 }
 
-/// CPU time that all threads of process `pid` have used so far, in user space and in the kernel.
+/// Returns the CPU time that all threads of process `pid` have used so far, in user space and in the kernel.
 pub(crate) fn process_cpu(pid: u32) -> io::Result<Duration> {
     let mut clock = 0;
     // SAFETY: `clock` is a valid place for the one id that the call writes.
@@ -48,10 +48,9 @@ pub(crate) fn cpu_of(work: impl FnOnce()) -> Duration {
     thread_cpu() - start
 }
 
-/// Ties the calling thread, and threads it starts from now on, to one core.
+/// Ties the calling thread, and threads that it starts from now on, to one core.
 ///
-/// A machine with fewer cores, or a sandbox that forbids it, is no reason to stop: results only
-/// become noisier, so a refusal is ignored.
+/// A refusal is ignored, on a machine with fewer cores or in a sandbox: the results only become noisier.
 pub(crate) fn pin_to(core: usize) {
     // SAFETY: an all-zero cpu_set_t is the empty set, and CPU_SET stays within it for small cores.
     let set = unsafe {
@@ -63,15 +62,15 @@ pub(crate) fn pin_to(core: usize) {
     let _ = unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set) };
 }
 
-/// Puts the calling thread, and threads it starts from now on, before others that want its core.
+/// Gives the calling thread, and threads that it starts from now on, priority over others on their core.
 ///
-/// Needs a privilege. As with [`pin_to`], a refusal is ignored: results only become noisier.
+/// This needs a privilege. As with [`pin_to`], a refusal is ignored: the results only become noisier.
 pub(crate) fn raise_priority() {
     const HIGHEST: libc::c_int = -20;
     set_priority(HIGHEST);
 }
 
-/// Takes back what the calling thread has of [`raise_priority`].
+/// Restores the priority of the calling thread after [`raise_priority`].
 pub(crate) fn restore_priority() {
     set_priority(0);
 }
@@ -81,7 +80,7 @@ fn set_priority(niceness: libc::c_int) {
     let _ = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, niceness) };
 }
 
-/// Has the calling process end when its parent does, however that comes about.
+/// Makes the calling process end when its parent ends, for whatever reason.
 pub(crate) fn end_with_parent() {
     // SAFETY: the call takes no memory.
     let result = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };

@@ -1,7 +1,7 @@
-//! Workloads of tasks alone: spawn and join, yield, wake one another. No timer, no socket.
+//! Workloads of tasks alone: spawn and join, yield, wake one another. There are no timers and no sockets.
 //!
-//! Each function runs inside `block_on` of the contender it is generic over and does a given number
-//! of operations; the caller measures the time. The floor's versions stand in [`super::floor`].
+//! Each function runs inside `block_on` of the contender that it is generic over, and does a given number of
+//! operations. The caller measures the time. The floor's versions are in [`super::floor`].
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -10,7 +10,7 @@ use std::task::{Poll, Waker};
 
 use super::contender::{Contender, on_one_thread};
 
-/// Tasks that are spawned before the first of them is joined.
+/// The number of tasks that are spawned before the first of them is joined.
 pub(crate) const BATCH: usize = 1000;
 
 /// Spawns `batches` times [`BATCH`] tasks and joins them all.
@@ -63,11 +63,11 @@ pub(crate) async fn pass_around<C: Contender>(len: usize, laps: usize) {
     }
 }
 
-/// Places in a circle, and a token that lies on one of them.
+/// Places in a circle, and a token that is on one of them.
 #[derive(Clone)]
 pub(crate) struct Ring(Rc<[Node]>);
 
-/// Whether the token lies here, and who waits for it.
+/// Whether the token is at this place, and the waker of the task that waits for it.
 #[derive(Default)]
 struct Node {
     token: Cell<bool>,
@@ -75,14 +75,14 @@ struct Node {
 }
 
 impl Ring {
-    /// A ring of `len` places, with the token on the first.
+    /// Makes a ring of `len` places, with the token on the first.
     pub(crate) fn new(len: usize) -> Ring {
         let nodes: Rc<[Node]> = (0..len).map(|_| Node::default()).collect();
         nodes[0].token.set(true);
         Ring(nodes)
     }
 
-    /// The task at `node`: `laps` times, waits for the token and hands it to the next node.
+    /// Returns the task at `node`, which waits for the token and hands it to the next node, `laps` times.
     pub(crate) fn pass_on(&self, node: usize, laps: usize) -> impl Future<Output = ()> + use<> {
         let ring = Ring::clone(self);
         async move {

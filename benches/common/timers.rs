@@ -1,9 +1,8 @@
 //! Workloads of timers: armed and dropped, never needed, and fired by the hundred thousand.
 //!
-//! Each function runs inside `block_on` of the contender it is generic over; the caller measures the
-//! time. The loops run in a spawned task, for there a pending poll costs what it costs users. One
-//! that polls by hand yields now and then: both runtimes give a task a budget for each poll and arm
-//! nothing once it is used up.
+//! Each function runs inside `block_on` of the contender that it is generic over. The caller measures the time. The
+//! loops run in a spawned task, since a pending poll there costs what it costs users. A loop that polls by hand
+//! yields now and then: both runtimes give a task a budget for each poll, and arm nothing once it is used up.
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn, ready};
@@ -16,13 +15,13 @@ use super::contender::Contender;
 use super::floor::{Alarm, YieldOnce};
 use super::stats::quantile;
 
-/// Polls by hand between two yields; below the contenders' budgets, which are 128.
+/// The number of polls by hand between two yields: below the contenders' budgets, which are 128.
 const POLLS_PER_YIELD: usize = 64;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Arms a sleep of an hour, to be kept while a workload runs: none of its own deadlines is then the
-/// next one, which would cost more. Goes to wait once, so that the loop has planned for it.
+/// Arms a sleep of an hour, to be kept while a workload runs: then none of the workload's deadlines is the next one,
+/// which would cost more. The function waits once, so that the loop has planned for the sleep.
 pub(crate) async fn arm_earlier_one<C: Contender>() -> Pin<Box<dyn Future<Output = ()> + Send>> {
     let mut earlier: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(C::sleep(HOUR));
     poll_fn(|cx| {
@@ -79,19 +78,19 @@ thread_local! {
     static LATENESS: RefCell<Vec<f64>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Notes how late a task woke that should have woken at `deadline`.
+/// Records how late a task woke that should have woken at `deadline`.
 fn note_lateness(deadline: Instant) {
     let late = Instant::now().checked_duration_since(deadline).expect("a sleep never ends early");
     LATENESS.with(|all| all.borrow_mut().push(late.as_nanos() as f64));
 }
 
-/// The 99th percentile of the lateness noted since the last call, in nanoseconds.
+/// Returns the 99th percentile of the lateness recorded since the last call, in nanoseconds.
 pub(crate) fn take_p99_lateness() -> f64 {
     quantile(&LATENESS.take(), 0.99)
 }
 
-/// Spawns `count` tasks that each sleep once, for durations spread evenly over `span` in no
-/// particular order, and joins them all. Their lateness is for [`take_p99_lateness`].
+/// Spawns `count` tasks that each sleep once, for durations spread evenly over `span` in no particular order, and
+/// joins them all. Their lateness is recorded for [`take_p99_lateness`].
 pub(crate) async fn sleep_all<C: Contender>(count: usize, span: Duration) {
     LATENESS.with(|all| all.borrow_mut().reserve(count));
     let handles: Vec<_> = durations(count, span)
@@ -108,7 +107,7 @@ pub(crate) async fn sleep_all<C: Contender>(count: usize, span: Duration) {
     }
 }
 
-/// The floor of [`sleep_all`], with the slack that ours has by default.
+/// The floor of [`sleep_all`], with the slack that this crate has by default.
 pub(crate) fn sleep_all_floor(count: usize, span: Duration) {
     LATENESS.with(|all| all.borrow_mut().reserve(count));
     let mut alarm = Alarm::default();
@@ -119,9 +118,9 @@ pub(crate) fn sleep_all_floor(count: usize, span: Duration) {
     alarm.run(Duration::from_micros(100));
 }
 
-/// `count` durations, evenly spread over `span`, in an order without pattern but always the same.
+/// Returns `count` durations, evenly spread over `span`, in an order without pattern that is always the same.
 fn durations(count: usize, span: Duration) -> impl Iterator<Item = Duration> {
-    /// A prime beyond any `count`, so that stepping by it visits every place once.
+    /// A prime larger than any `count`, so that steps of this size visit every place once.
     const STEP: usize = 7_368_787;
     (0..count).map(move |i| span.mul_f64((i * STEP % count) as f64 / count as f64))
 }

@@ -1,9 +1,9 @@
-//! The length of a wait. One that the end of a round cut short would have lasted longer, and says so.
+//! The length of a wait. If the end of a round cut the wait short, it would have lasted longer, and its text says so.
 
 use std::fmt;
 use std::time::Duration;
 
-/// The length of a wait. Compares by length first.
+/// The length of a wait. Delays compare by length first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Delay {
     length: Duration,
@@ -30,7 +30,7 @@ impl fmt::Display for Delay {
     }
 }
 
-/// The `q` quantile by the nearest rank: a wait that was measured, never a mean of two.
+/// Returns the `q` quantile by the nearest rank: a wait that was measured, never a mean of two.
 pub(crate) fn quantile(delays: &[Delay], q: f64) -> Delay {
     let mut sorted = delays.to_vec();
     sorted.sort();
@@ -38,7 +38,7 @@ pub(crate) fn quantile(delays: &[Delay], q: f64) -> Delay {
     sorted[rank.max(1) - 1]
 }
 
-/// The middle of the rounds.
+/// Returns the median of the rounds.
 pub(crate) fn median(rounds: &[Delay]) -> Delay {
     quantile(rounds, 0.5)
 }

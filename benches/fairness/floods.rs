@@ -1,7 +1,7 @@
 //! Loads that other threads make: they spawn on the loop, wake its tasks, abort them, send messages, and connect.
 //!
-//! The threads share the core on which the loop is not. So many of them are runnable there that the loop is seldom without
-//! work. How far they get ahead of the loop is bounded by [`AHEAD_AT_MOST`], since memory is.
+//! The threads share the core on which the loop is not. So many of them are runnable there that the loop is seldom
+//! without work. [`AHEAD_AT_MOST`] limits how far they get ahead of the loop, since memory is limited.
 
 use std::collections::VecDeque;
 use std::future::{pending, poll_fn};
@@ -29,19 +29,19 @@ pub(crate) enum Flood {
     Accepts,
 }
 
-/// Threads that spawn, wake, abort or send.
+/// The number of threads that spawn, wake, abort or send.
 const THREADS: usize = 8;
 
-/// Threads that connect.
+/// The number of threads that connect.
 const CONNECTING_THREADS: usize = 4;
 
-/// Tasks that are woken.
+/// The number of tasks that are woken.
 const WOKEN_TASKS: usize = 64;
 
-/// How far the threads may be ahead of the loop: spawned tasks that have not run, messages not received.
+/// How far the threads may be ahead of the loop: in spawned tasks that have not run, or messages not received.
 const AHEAD_AT_MOST: u64 = 100_000;
 
-/// Connections made that are not accepted yet; less than fit into a listener's queue.
+/// The maximum number of connections that are made and not accepted yet: less than fit into a listener's queue.
 const UNACCEPTED_AT_MOST: u64 = 500;
 
 impl Flood {
@@ -59,7 +59,7 @@ impl Flood {
     }
 }
 
-/// Starts the flood in the runtime that this is called in.
+/// Starts the flood in the current runtime.
 pub(crate) fn start<C: Subject>(flood: Flood, shared: &Arc<Shared>, running: &mut Running) {
     match flood {
         Flood::Spawns => spawn::<C>(shared, running),
@@ -70,7 +70,7 @@ pub(crate) fn start<C: Subject>(flood: Flood, shared: &Arc<Shared>, running: &mu
     }
 }
 
-/// Starts `count` threads that make steps until the round is over, as far as they may be ahead.
+/// Starts `count` threads that make steps until the round is over, and get no further ahead than they may.
 fn start_threads(
     count: usize,
     ahead_at_most: u64,
@@ -83,7 +83,7 @@ fn start_threads(
         let (shared, begun, mut step) = (shared.clone(), begun.clone(), step.clone());
         running.start_thread(move || {
             while !shared.is_over() {
-                // Each thread may find the same room, hence one step more by each.
+                // Each thread may find the same room, so each may make one step more.
                 if begun.load(Relaxed) >= shared.steps() + ahead_at_most {
                     thread::yield_now();
                     continue;
@@ -115,7 +115,7 @@ fn abort<C: Subject>(shared: &Arc<Shared>, running: &mut Running) {
     });
 }
 
-/// The future of an aborted task has been dropped.
+/// A guard that counts a step when the future of an aborted task is dropped.
 struct StepOnDrop(Arc<Shared>);
 
 impl Drop for StepOnDrop {
@@ -124,7 +124,7 @@ impl Drop for StepOnDrop {
     }
 }
 
-/// The threads wake tasks that do nothing, each time all of them.
+/// Starts threads that wake tasks which do nothing, each time all of them.
 fn wake<C: Subject>(shared: &Arc<Shared>, running: &mut Running) {
     let wakers = Arc::new(Mutex::new(Vec::new()));
     for _ in 0..WOKEN_TASKS {
@@ -138,7 +138,7 @@ fn wake<C: Subject>(shared: &Arc<Shared>, running: &mut Running) {
             Poll::<()>::Pending
         })));
     }
-    // A task that is woken again before it runs costs a thread a call and the loop nothing: there is no bound to keep.
+    // A task that is woken again before it runs costs a thread a call and the loop nothing, so no limit is needed.
     let mut mine: Vec<Waker> = Vec::new();
     start_threads(THREADS, u64::MAX / 2, shared, running, move || {
         if mine.len() < WOKEN_TASKS {
@@ -156,7 +156,7 @@ fn send<C: Subject>(shared: &Arc<Shared>, running: &mut Running) {
             loop {
                 channel.receive().await;
                 shared.step();
-                // As the channels of libraries do, which take part in the budget.
+                // The task spends budget, as with the channels of libraries that take part in it.
                 C::consume_budget().await;
             }
         }
@@ -203,7 +203,7 @@ fn connect<C: Subject>(shared: &Arc<Shared>, running: &mut Running) {
     accept::<C>(listener, shared);
     start_threads(CONNECTING_THREADS, UNACCEPTED_AT_MOST, shared, running, move || {
         let stream = TcpStream::connect(address).expect("there is room in the listener's queue");
-        // Closed by a reset, which leaves no port in TIME_WAIT.
+        // The connection is closed by a reset, which leaves no port in TIME_WAIT.
         Socket::from(stream).set_linger(Some(Duration::ZERO)).expect("close by a reset");
     });
 }

@@ -1,4 +1,5 @@
-//! The loads: what keeps the loop busy while it is measured. Those that come from other threads stand in [`floods`](super::floods).
+//! The loads that keep the loop busy while it is measured. Those that come from other threads are in
+//! [`floods`](super::floods).
 
 use std::hint::spin_loop;
 use std::io::{Read, Write};
@@ -13,7 +14,7 @@ use crate::floods::{self, Flood};
 use crate::probes::Shared;
 use crate::subject::{MESSAGE_LEN, Subject};
 
-/// What keeps the loop busy.
+/// The kinds of load.
 #[derive(Clone, Copy)]
 pub(crate) enum Load {
     Nothing,
@@ -29,27 +30,29 @@ pub(crate) enum Load {
     },
     /// A task that writes and reads, and whose peer is a thread that answers.
     Answers,
-    /// A task that writes and reads, and never has to wait: its peer is two threads, of which one always reads and one always writes.
+    /// A task that writes and reads, and never has to wait: its peer is two threads, of which one always reads and
+    /// one always writes.
     Saturated,
     /// Other threads that call into the loop, or connect to it.
     Flood(Flood),
-    /// So many timers with the same deadline. Ends when all have fired.
+    /// Timers with the same deadline, of this number. The load ends when all have fired.
     Timers(usize),
 }
 
-/// From the last timer's spawn to the deadline of all: enough to arm a million of them.
+/// The time from the spawn of the last timer's task to the common deadline: enough to arm a million timers.
 const ARMING: Duration = Duration::from_millis(600);
 
 /// The probes begin this long before the timers fire, so that some sleeps are under way.
 const AHEAD: Duration = Duration::from_millis(20);
 
-/// How long the timers may take to fire, in a round that otherwise ends by itself.
+/// The time that the timers may take to fire, in a round that otherwise ends by itself.
 const FIRING: Duration = Duration::from_secs(10);
 
-/// What the peer's threads move at once: many messages, so that two threads keep up with any loop.
+/// The number of bytes that the peer's threads move at once: many messages, so that two threads keep up with any
+/// loop.
 const CHUNK_LEN: usize = 1024 * MESSAGE_LEN;
 
-/// All rows, in the order of the table.
+/// Returns all rows, in the order of the table.
 pub(crate) fn all(timers: usize) -> Vec<Load> {
     let mut loads = vec![Load::Nothing];
     for tasks in [1, 100] {
@@ -63,7 +66,7 @@ pub(crate) fn all(timers: usize) -> Vec<Load> {
     loads
 }
 
-/// A load under way: what has to be waited for at the end of a round.
+/// A load in progress: what has to be waited for at the end of a round.
 #[derive(Default)]
 pub(crate) struct Running {
     pub(crate) tasks: Vec<Pin<Box<dyn Future<Output = ()> + Send>>>,
@@ -71,7 +74,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Waits for the load, which sees by itself that the round is over.
+    /// Waits for the load, which ends by itself when the round is over.
     pub(crate) async fn end(self) {
         for task in self.tasks {
             task.await;
@@ -96,7 +99,7 @@ impl Running {
 }
 
 impl Load {
-    /// What the command line selects the row by, and the table calls it.
+    /// Returns the name by which the command line selects the row, and which the table shows.
     pub(crate) fn name(self) -> String {
         match self {
             Load::Nothing => "nothing".to_owned(),
@@ -109,12 +112,12 @@ impl Load {
         }
     }
 
-    /// How long a round lasts at most, if that is not the caller's choice.
+    /// Returns the maximum length of a round, if the caller does not choose it.
     pub(crate) fn window(self) -> Option<Duration> {
         matches!(self, Load::Timers(_)).then_some(FIRING)
     }
 
-    /// Starts the load in the runtime that this is called in.
+    /// Starts the load in the current runtime.
     pub(crate) async fn start<C: Subject>(self, shared: &Arc<Shared>) -> Running {
         let mut running = Running::default();
         match self {
@@ -150,7 +153,7 @@ impl Load {
     }
 }
 
-/// One step of a task that computes.
+/// Makes one step of a task that computes.
 fn compute(step: Duration, shared: &Shared) {
     let end = Instant::now() + step;
     while Instant::now() < end {
@@ -159,7 +162,7 @@ fn compute(step: Duration, shared: &Shared) {
     shared.step();
 }
 
-/// A thread sends back whatever the task writes, as fast as it can.
+/// Starts a thread that sends back whatever the task writes, as fast as it can.
 fn answer<C: Subject>(shared: &Arc<Shared>, running: &mut Running) {
     let (task, mut peer) = pair();
     running.spawn::<C>(C::converse(task, shared.clone()));
@@ -170,7 +173,7 @@ fn answer<C: Subject>(shared: &Arc<Shared>, running: &mut Running) {
     });
 }
 
-/// One thread reads all that the task writes, and one writes more than it reads.
+/// Starts one thread that reads all that the task writes, and one that writes more than the task reads.
 fn saturate<C: Subject>(shared: &Arc<Shared>, running: &mut Running) {
     let (task, mut reader) = pair();
     let mut writer = reader.try_clone().expect("duplicate a socket");
@@ -182,7 +185,7 @@ fn saturate<C: Subject>(shared: &Arc<Shared>, running: &mut Running) {
     running.start_thread(move || while writer.write_all(&[0; CHUNK_LEN]).is_ok() {});
 }
 
-/// Two ends of a connection: the task's does not block, the other does.
+/// Returns two ends of a connection: the task's is non-blocking, and the other one is blocking.
 fn pair() -> (UnixStream, UnixStream) {
     let (task, peer) = UnixStream::pair().expect("make a pair of sockets");
     task.set_nonblocking(true).expect("make the task's end non-blocking");

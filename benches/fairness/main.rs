@@ -8,14 +8,14 @@
 //! ```
 //!
 //! Each row is a load on the loop's thread: `yield 100 × 10 µs` is a hundred tasks that compute for 10 µs and yield.
-//! Beside it, on the same loop, run a task that sleeps for a millisecond again and again, and an echo server with one
-//! connection, whose client is a plain thread. The table says how late the sleeps end, how long the client waits for one
+//! A task that sleeps for a millisecond again and again runs on the same loop, and so does an echo server with one
+//! connection, whose client is a plain thread. The table shows how late the sleeps end, how long the client waits for one
 //! byte, and how many steps the load makes meanwhile.
 //!
-//! Every row runs ours, tokio, ours, tokio, …, a new runtime each time. A number is the median of the rounds. One that
-//! begins with `>` is a wait that the end of the round cut short. All times are wall time: a quiet machine is needed.
+//! Every row runs this crate and tokio alternately, with a new runtime each time. A number is the median of the rounds. If
+//! it begins with `>`, the end of the round cut the wait short. All times are wall time, so the bench needs a quiet machine.
 //!
-//! This file picks the rows and prints them. The loads stand in [`loads`] and [`floods`], the measurement in [`probes`],
+//! This file selects the rows and prints them. The loads are in [`loads`] and [`floods`], the measurement in [`probes`],
 //! and what both need of a runtime in [`subject`].
 
 #[path = "../common/mod.rs"]
@@ -58,12 +58,12 @@ fn main() {
     }
 }
 
-/// Which rows to run, and for how long.
+/// The rows to run, and for how long.
 struct Choice {
     words: Vec<String>,
     rounds: usize,
     window: Duration,
-    /// How many timers the row of many timers has.
+    /// The number of timers in the row of many timers.
     timers: usize,
 }
 
@@ -91,7 +91,7 @@ impl Choice {
         if as_bench {
             Choice { words, rounds, window, timers: 1_000_000 }
         } else {
-            // `cargo test --benches` runs this without `--bench`: only see that everything works.
+            // `cargo test --benches` runs this without `--bench`: then it only checks that everything works.
             Choice { words, rounds: 1, window: Duration::from_millis(20), timers: 10_000 }
         }
     }
@@ -151,7 +151,7 @@ impl Side {
         self.rates.push(round.steps_per_second);
     }
 
-    /// Steps a second, in the rounds' median.
+    /// Returns the steps per second, as the median of the rounds.
     fn rate(&self) -> String {
         match common::stats::quantile(&self.rates, 0.5) {
             0.0 => "–".to_owned(),

@@ -1,7 +1,7 @@
 //! The measurement: a load on a new runtime, and beside it sleeps of a millisecond and a connection that is pinged.
 //!
-//! A third thread ends the round by its own clock, since the loop's may be what is late. It and the ping's client run on
-//! the other core, the client before all others there. The loads look at [`Shared::is_over`] in each step.
+//! A third thread ends the round by its own clock, since the loop may be what is late. That thread and the client of
+//! the ping run on the other core, where the client has priority. The loads check [`Shared::is_over`] in each step.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -17,7 +17,7 @@ use crate::subject::Subject;
 
 const SLEEP: Duration = Duration::from_millis(1);
 
-/// The client's pause between two pings, so that it measures a load and is none.
+/// The pause of the client between two pings, which is so long that the pings are no load themselves.
 const PAUSE: Duration = Duration::from_micros(200);
 
 /// A contender that is silent for this long is broken.
@@ -40,27 +40,27 @@ impl Shared {
         self.is_over.store(true, Relaxed);
     }
 
-    /// The load has made a step.
+    /// Counts a step of the load.
     pub(crate) fn step(&self) {
         self.steps.fetch_add(1, Relaxed);
     }
 
-    /// How many steps the load has made so far.
+    /// Returns the number of steps that the load has made so far.
     pub(crate) fn steps(&self) -> u64 {
         self.steps.load(Relaxed)
     }
 }
 
-/// What one contender had in one round.
+/// The results of one contender in one round.
 pub(crate) struct Round {
-    /// How late the sleeps ended.
+    /// The lateness of the sleeps.
     pub(crate) sleeps: Vec<Delay>,
-    /// How long the client waited for each byte.
+    /// The time that the client waited for each byte.
     pub(crate) pings: Vec<Delay>,
     pub(crate) steps_per_second: f64,
 }
 
-/// Runs `load` on a new runtime for as long as `window`, or until it ends by itself if it is one that does.
+/// Runs `load` on a new runtime for the length of `window`, or until the load ends by itself.
 pub(crate) fn measure<C: Subject>(load: Load, window: Duration) -> Round {
     let (shared, runtime) = (Arc::new(Shared::default()), C::new());
     let (client, server) = connection();
@@ -72,7 +72,7 @@ pub(crate) fn measure<C: Subject>(load: Load, window: Duration) -> Round {
         let clock = start_clock(&shared, window, steps_before);
         let pings = start_client(&shared, client);
         let sleeps = C::spawn(sleep_again_and_again::<C>(shared.clone())).await;
-        // The client leaves once its last byte has come.
+        // The client leaves after its last byte has come.
         echo.await;
         clock.thread().unpark();
         let steps_per_second = clock.join().expect("the clock's thread panicked");
@@ -82,7 +82,8 @@ pub(crate) fn measure<C: Subject>(load: Load, window: Duration) -> Round {
     })
 }
 
-/// The first sleep counts from the task's spawn: a task that is not polled for long is late as well.
+/// Sleeps again and again. The first sleep counts from the spawn of the task: a task that is not polled for long is
+/// late as well.
 fn sleep_again_and_again<C: Subject>(shared: Arc<Shared>) -> impl Future<Output = Vec<Delay>> + Send {
     let mut deadline = Instant::now() + SLEEP;
     async move {
@@ -98,7 +99,7 @@ fn sleep_again_and_again<C: Subject>(shared: Arc<Shared>) -> impl Future<Output 
     }
 }
 
-/// Starts the thread that ends the round; it returns how many steps a second the load has made.
+/// Starts the thread that ends the round. The thread returns the number of steps per second that the load has made.
 fn start_clock(shared: &Arc<Shared>, window: Duration, steps_before: u64) -> thread::JoinHandle<f64> {
     let (shared, start) = (shared.clone(), Instant::now());
     thread::spawn(move || {
@@ -131,7 +132,7 @@ fn start_client(shared: &Arc<Shared>, mut stream: TcpStream) -> thread::JoinHand
     })
 }
 
-/// Returns the client's end of a connection, which blocks, and the server's, which does not.
+/// Returns the client's end of a connection, which is blocking, and the server's, which is not.
 fn connection() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("listen on loopback");
     let client = TcpStream::connect(listener.local_addr().expect("a bound listener")).expect("connect");

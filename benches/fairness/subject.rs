@@ -1,4 +1,5 @@
-//! What the loads and probes need of a runtime beyond [`Contender`]: sockets, the budget, and a handle for other threads.
+//! What the loads and probes need of a runtime beyond [`Contender`]: sockets, the budget, and a handle for other
+//! threads.
 
 use std::net::{TcpListener as StdListener, TcpStream as StdStream};
 use std::os::unix::net::UnixStream as StdUnixStream;
@@ -8,17 +9,17 @@ use std::time::Instant;
 use crate::common::contender::{Contender, Ours, Tokio};
 use crate::probes::Shared;
 
-/// What a task of a load sends and receives in one step.
+/// The number of bytes that a task of a load sends and receives in one step.
 pub(crate) const MESSAGE_LEN: usize = 64;
 
-/// A runtime whose fairness is measured. The streams and listeners given to it do not block.
+/// A runtime whose fairness is measured. The streams and listeners that it is given are non-blocking.
 pub(crate) trait Subject: Contender + 'static {
-    /// Spawns from any thread.
+    /// A handle that spawns from any thread.
     type Handle: Clone + Send + 'static;
-    /// A task spawned by a handle.
+    /// A task that was spawned by a handle.
     type Task;
 
-    /// Returns a handle of the runtime that this is called in.
+    /// Returns a handle of the current runtime.
     fn handle() -> Self::Handle;
 
     fn spawn_by(handle: &Self::Handle, future: impl Future<Output = ()> + Send + 'static) -> Self::Task;
@@ -32,14 +33,15 @@ pub(crate) trait Subject: Contender + 'static {
     /// Sends back each byte, one by one, until the peer closes.
     fn echo_bytes(stream: StdStream) -> impl Future<Output = ()> + Send + 'static;
 
-    /// Writes a message and reads one, again and again; each pair is a step.
+    /// Writes a message and reads one, again and again. Each pair is a step.
     fn converse(stream: StdUnixStream, shared: Arc<Shared>) -> impl Future<Output = ()> + Send + 'static;
 
-    /// Accepts and closes; each connection is a step.
+    /// Accepts and closes connections. Each connection is a step.
     fn accept_all(listener: StdListener, shared: Arc<Shared>) -> impl Future<Output = ()> + Send + 'static;
 }
 
-/// The three loops over sockets: the two runtimes' types and traits have the same methods, but no common name.
+/// Defines the three loops over sockets: the types and traits of the two runtimes have the same methods, but no
+/// common name.
 macro_rules! sockets {
     ($runtime:ident) => {
         async fn echo_bytes(stream: StdStream) {

@@ -1,7 +1,7 @@
 //! The bare layer: an echo server written by hand over `runtime::selector`, for any mechanism.
 //!
-//! One buffer for all, and one message under way on each connection at any time: a write always
-//! fits, and a read that fills the buffer is followed by another, as an edge demands.
+//! It has one buffer for all connections, and one message is on its way on each of them at any time: a write always
+//! fits, and a read that fills the buffer is followed by another one, as an edge-triggered mechanism requires.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -12,10 +12,10 @@ use runtime::selector::{Events, Kind, Selector};
 
 use crate::common::epoll;
 
-/// The key of the listener; connections count from 0.
+/// The key of the listener. Those of connections count from 0.
 const LISTENER: u64 = u64::MAX - 1;
 
-/// As many as the runtime takes from the kernel at once.
+/// This is as many as the runtime takes from the kernel at once.
 const EVENTS_PER_WAIT: usize = 1024;
 
 /// Serves echo on the non-blocking `listener` for ever.
@@ -32,7 +32,7 @@ pub(crate) fn serve_echo(kind: Kind, listener: TcpListener, buffer_len: usize) -
                 accept_all(&listener, &mut selector, &mut connections)?;
                 continue;
             }
-            // No key is given twice, so a late event finds nobody.
+            // No key is given twice, so a late event finds no connection.
             let place = &mut connections[event.key() as usize];
             let Some(stream) = place else { continue };
             if echo(stream, &mut buf).is_break() {
@@ -60,13 +60,13 @@ fn accept_all(
     }
 }
 
-/// Sends back what has come; breaks when the connection is over.
+/// Sends back what has come. Breaks when the connection is over.
 fn echo(stream: &mut TcpStream, buf: &mut [u8]) -> ControlFlow<()> {
     loop {
         match stream.read(buf) {
             Ok(0) => return ControlFlow::Break(()),
             Ok(n) if stream.write_all(&buf[..n]).is_err() => return ControlFlow::Break(()),
-            // Short: nothing is left. What comes after it, be it the end, is reported anew.
+            // The read was short, so nothing is left. What comes after it, also the end, is reported again.
             Ok(n) if n < buf.len() => return ControlFlow::Continue(()),
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::WouldBlock => return ControlFlow::Continue(()),

@@ -1,7 +1,7 @@
-//! The chart: cost of an echo against the number of idle sockets, both axes logarithmic.
+//! The chart: the cost of an echo against the number of idle sockets, both axes logarithmic.
 //!
-//! Two panels side by side, the whole runtime and the bare layer. The colours are written for paper;
-//! a style sheet at the head of the file replaces some of them where a dark page is preferred.
+//! It has two panels side by side, for the whole runtime and for the bare layer. The colours are for paper; a style
+//! sheet at the head of the file replaces some of them for readers who prefer a dark page.
 
 use std::error::Error;
 
@@ -21,12 +21,12 @@ const PAPER: RGBColor = RGBColor(255, 255, 255);
 const INK: RGBColor = RGBColor(31, 35, 40);
 const GRID: RGBColor = RGBColor(222, 226, 231);
 
-/// As plotters writes the three, and what they become on a dark page.
+/// Three colours as plotters writes them, and what they become on a dark page.
 const DARK: [(&str, &str); 3] = [("#FFFFFF", "#0D1117"), ("#1F2328", "#E6EDF3"), ("#DEE2E7", "#30363D")];
 
 const FONT: &str = "sans-serif";
 
-/// The chart as SVG.
+/// Draws the chart as SVG.
 pub(crate) fn draw(curves: &[Curve]) -> Result<String, Box<dyn Error>> {
     let mut svg = String::new();
     {
@@ -58,7 +58,7 @@ impl Scale {
     }
 }
 
-/// Sockets and microseconds.
+/// Returns the numbers of sockets, and the microseconds.
 fn places(curve: &Curve) -> impl Iterator<Item = (f64, f64)> {
     curve.points().map(|(idle, samples)| (idle as f64, samples.median() / 1e3))
 }
@@ -110,16 +110,16 @@ fn cost_label(microseconds: f64) -> String {
     if microseconds < 1000.0 { format!("{microseconds} µs") } else { format!("{} ms", microseconds / 1e3) }
 }
 
-/// How a mechanism's line looks.
+/// The appearance of a mechanism's line.
 struct Look {
     colour: RGBColor,
     width: u32,
-    /// Or below, so that no two names stand on each other, nor on a line that goes on.
+    /// If false, the label is below the line, so that no two labels overlap, nor a label and another line.
     label_above: bool,
 }
 
 impl Look {
-    /// Colours that can be told apart on paper and on a dark page.
+    /// Returns colours that can be distinguished on paper and on a dark page.
     fn of(kind: Kind) -> Look {
         match kind {
             Kind::Epoll => Look { colour: RGBColor(47, 129, 247), width: 3, label_above: false },
@@ -131,8 +131,8 @@ impl Look {
     }
 }
 
-/// Adds the style sheet. The page keeps its own ground, so text is legible even where the two
-/// preferences differ.
+/// Adds the style sheet. The chart keeps its own background, so the text is legible even where the preferences of
+/// page and reader differ.
 fn with_dark_page(svg: &str) -> String {
     let rules: String = DARK
         .iter()

@@ -1,8 +1,8 @@
-//! The clients: a process that holds connections open, and makes them speak.
+//! The clients: a process that holds connections open and sends messages on them.
 //!
-//! A process has 20,000 descriptors on many systems, and a server that watches 19,000 sockets has
-//! no room for their other ends. So these live in a child, which obeys lines on its standard input
-//! and answers each with one line of numbers.
+//! On many systems a process may have 20,000 descriptors, and a server that watches 19,000 sockets has no room for
+//! their other ends. So these are in a child, which takes commands as lines on its standard input and answers each
+//! with one line of numbers.
 
 use std::env;
 use std::io::{self, BufRead, BufReader, ErrorKind, Write};
@@ -14,12 +14,12 @@ use crate::common::load::{Load, PATIENCE_MS};
 use crate::common::stats::quantile;
 use crate::common::system::{end_with_parent, pin_to, raise_descriptor_limit};
 
-/// The first argument of a child that shall be a client.
+/// The first argument of a child that is to be a client.
 const CLIENTS: &str = "--clients";
 
 pub(crate) const MESSAGE_LEN: usize = 64;
 
-/// What came of a number of messages, times in nanoseconds.
+/// The result of a number of messages. Times are in nanoseconds.
 pub(crate) struct Run {
     pub(crate) messages: f64,
     pub(crate) wall: f64,
@@ -35,7 +35,7 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
-    /// Starts one that has no connections yet, to run on `core`.
+    /// Starts a child that has no connections yet, to run on `core`.
     pub(crate) fn start(core: usize) -> io::Result<Clients> {
         let mut child = Command::new(env::current_exe()?)
             .args([CLIENTS, &core.to_string()])
@@ -51,18 +51,18 @@ impl Clients {
         self.child.id()
     }
 
-    /// Opens `count` more connections to `server`, and has each of them answered once.
+    /// Opens `count` more connections to `server`, and lets each of them get an answer.
     pub(crate) fn open(&mut self, server: SocketAddr, count: usize) -> io::Result<()> {
         self.ask(&format!("open {server} {count}")).map(drop)
     }
 
-    /// For `duration`, has a message under way on each of the connections opened last, all the time.
+    /// Keeps a message on its way on each of the latest connections, for `duration`.
     pub(crate) fn flat_out(&mut self, duration: Duration) -> io::Result<Run> {
         self.ask(&format!("flat-out {}", duration.as_nanos())).and_then(Run::from_numbers)
     }
 
-    /// Sends `rate` messages a second for `duration`, on each connection in turn. Latency counts
-    /// from the moment at which a message was due.
+    /// Sends `rate` messages a second for `duration`, on each connection in turn. A latency counts from the moment at
+    /// which the message was due.
     pub(crate) fn paced(&mut self, rate: usize, duration: Duration) -> io::Result<Run> {
         self.ask(&format!("paced {} {rate}", duration.as_nanos())).and_then(Run::from_numbers)
     }
@@ -104,14 +104,14 @@ impl Run {
 
 impl Drop for Clients {
     fn drop(&mut self) {
-        // The end of its input has it reset its connections, so that none of them lingers.
+        // At the end of its input, the child resets its connections, so that none of them stays in TIME_WAIT.
         drop(self.input.take());
-        // Fails only if it was waited for already.
+        // This fails only if the child was waited for already.
         let _ = self.child.wait();
     }
 }
 
-/// Is a client, and does not return, if this process was started to be one.
+/// Acts as a client, and does not return, if this process was started for that.
 pub(crate) fn obey_if_asked() {
     let mut args = env::args().skip(1);
     if args.next().as_deref() != Some(CLIENTS) {
@@ -201,14 +201,14 @@ fn paced(load: &mut Load, rate: usize, duration: Duration) -> io::Result<Run> {
         while sent < total && due(sent) <= Instant::now() {
             let token = sent % waiting.len();
             if waiting[token].is_some() {
-                // Its last message is still under way. The next one waits, and its latency grows.
+                // The last message is still on its way. The next one waits, and its latency grows.
                 break;
             }
             waiting[token] = Some(due(sent));
             load.connections[token].send(&load.message)?;
             sent += 1;
         }
-        // Does not sleep: the core is its own, and to be woken takes longer than some answers.
+        // The client does not sleep: it has a core of its own, and to be woken takes longer than some answers.
         for index in 0..load.epoll.wait(0)? {
             let token = load.epoll.event(index).token;
             if load.connections[token].receive(&load.message, &mut load.buf)? {

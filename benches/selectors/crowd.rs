@@ -1,11 +1,11 @@
-//! Ten thousand connections that all speak (the C10K problem), on each mechanism that can have them.
+//! Ten thousand connections that all send (the C10K problem), on each mechanism that can watch them.
 //!
-//! The server has a core, and the clients the other. They speak in two ways: *flat out*, each with
-//! a message under way all the time, so that a latency is mostly the queue of all the others; and
-//! *paced*, at a rate that leaves the server time to rest.
+//! The server has one core, and the clients have the other. They send in two ways: *flat out*, with a message on its
+//! way on each connection all the time, so that a latency is mostly the queue of all the others; and *paced*, at a
+//! rate that leaves the server time to rest.
 //!
-//! These are the only numbers here that are not CPU time, and a neighbour who wants one of the cores
-//! spoils them. So runs in which other programs took much of the CPU are made again.
+//! These are the only numbers here that are not CPU time, and another program that uses one of the cores spoils them.
+//! So a run in which other programs took much of the CPU is repeated.
 
 use std::fs;
 use std::io;
@@ -21,34 +21,34 @@ use crate::common::system::OTHER_CORE;
 
 pub(crate) const CONNECTIONS: usize = 10_000;
 
-/// Messages a second in the paced runs: one on each connection.
+/// The number of messages a second in the paced runs: one on each connection.
 pub(crate) const RATE: usize = CONNECTIONS;
 
-/// Of each run: long enough for every connection to be asked more than once.
+/// The length of each run: long enough for every connection to get more than one message.
 pub(crate) const DURATION: Duration = Duration::from_secs(2);
 
-/// What all other programs may take of one core during a run.
+/// The part of one core that all other programs may take during a run.
 const MOST_OTHERS: f64 = 0.05;
 
-/// Runs in place of one, before a busy machine is left alone.
+/// The number of attempts at a run before the bench gives up on a busy machine.
 const ATTEMPTS: usize = 4;
 
 /// The numbers of one mechanism.
 pub(crate) struct Crowd {
     pub(crate) kind: Kind,
-    /// Messages that came back unchanged, spoilt runs included; those that do not end the bench.
+    /// The number of messages that came back unchanged, including those of spoilt runs. A wrong one ends the bench.
     pub(crate) messages: f64,
     pub(crate) flat_out: Numbers,
     pub(crate) paced: Numbers,
 }
 
-/// Of all runs of one sort that were not spoilt, times in nanoseconds.
+/// The results of all runs of one sort that were not spoilt. Times are in nanoseconds.
 #[derive(Default)]
 pub(crate) struct Numbers {
     pub(crate) per_second: Samples,
     pub(crate) p50: Samples,
     pub(crate) p99: Samples,
-    /// CPU time of the server for a message.
+    /// The CPU time of the server for a message.
     pub(crate) cpu: Samples,
 }
 
@@ -73,7 +73,7 @@ pub(crate) fn measure(rounds: usize) -> io::Result<Vec<Crowd>> {
 /// A server with its connections.
 struct Setup {
     crowd: Crowd,
-    // Dropped first, to reset the connections.
+    // These are dropped first, to reset the connections.
     clients: Clients,
     server: Server,
 }
@@ -87,7 +87,7 @@ impl Setup {
         Ok(Setup { crowd, clients, server })
     }
 
-    /// One run of each sort, unless there are enough of it.
+    /// Makes one run of each sort, unless there are enough of it.
     fn round(&mut self, enough: usize) -> io::Result<()> {
         let Setup { crowd, clients, server } = self;
         for (numbers, is_paced) in [(&mut crowd.flat_out, false), (&mut crowd.paced, true)] {
@@ -111,19 +111,19 @@ impl Setup {
     }
 }
 
-/// CPU time in user mode that was not the server's nor its clients', so far. The kernel's own does not
-/// count, for much of it is the network's, on behalf of these two.
+/// Returns the CPU time in user mode so far that was neither the server's nor its clients'. The kernel's own time is
+/// left out, because much of it is the network's, on behalf of these two.
 fn others(server: &Server, clients: &Clients) -> io::Result<Duration> {
     // "cpu  user nice system …", see proc_stat(5).
     let all = ticks("/proc/stat", |text| text.split_whitespace().nth(1))?;
     let of = |process: u32| {
-        // The time in user mode is the 14th field, and the second, a name, ends with the only bracket.
+        // The time in user mode is the 14th field. The second field is a name, and contains the only bracket.
         ticks(&format!("/proc/{process}/stat"), |text| text.rsplit_once(')')?.1.split_whitespace().nth(11))
     };
     Ok(all.saturating_sub(of(server.id())? + of(clients.id())?))
 }
 
-/// A number of ticks, of which there are a hundred in a second, from a file.
+/// Reads a number of ticks, of which there are a hundred in a second, from a file.
 fn ticks(path: &str, field: impl Fn(&str) -> Option<&str>) -> io::Result<Duration> {
     let text = fs::read_to_string(path)?;
     let ticks: Option<u64> = field(&text).and_then(|number| number.parse().ok());

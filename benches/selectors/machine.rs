@@ -1,17 +1,17 @@
-//! The date and the machine, in words: a number without them says little.
+//! The date and the machine, in words: numbers mean little without them.
 
 use std::fs;
 use std::io;
 use std::process::Command;
 use std::thread::available_parallelism;
 
-/// Today in UTC, such as `2026-01-31`.
+/// Returns today's date in UTC, such as `2026-01-31`.
 pub(crate) fn date() -> io::Result<String> {
     let output = Command::new("date").args(["-u", "+%Y-%m-%d"]).output()?;
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// Cores, processor and kernel, and nothing that names the machine.
+/// Describes the cores, the processor and the kernel, without a name of the machine.
 pub(crate) fn describe() -> io::Result<String> {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo")?;
     let field = |name: &str| {

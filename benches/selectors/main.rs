@@ -1,4 +1,4 @@
-//! What watching many sockets costs, by mechanism: the picture of why epoll exists.
+//! What it costs to watch many sockets, by mechanism. The chart shows why epoll exists.
 //!
 //! ```text
 //! cargo bench --bench selectors                        everything, into docs/ (about five minutes)
@@ -8,9 +8,9 @@
 //! cargo bench --bench selectors -- --out /tmp/here     into another folder
 //! ```
 //!
-//! It measures the cost of one echo against the number of idle sockets ([`scale`]) and ten thousand
+//! The bench measures the cost of one echo against the number of idle sockets ([`scale`]) and ten thousand
 //! active connections ([`crowd`]), prints the tables, and writes them as `selectors.md` with the
-//! chart `selectors.svg` beside it. One that is quick or in part writes nothing, unless `--out` says where to.
+//! chart `selectors.svg` beside it. A quick or partial run writes nothing, unless `--out` names a folder.
 //!
 //! This file reads the arguments. Both sides of all connections are children: [`servers`], [`clients`].
 
@@ -46,11 +46,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     clients::obey_if_asked();
 
     let options = Options::from_args();
-    // Before this process is pinned to one of them.
+    // The description is made before this process is pinned to one of the cores.
     let machine = machine::describe()?;
     raise_descriptor_limit()?;
     pin_to(CORE);
-    // The servers of one part are gone before the next begins.
+    // The servers of one part are closed before the next part begins.
     let crowds = if options.crowd { crowd::measure(options.crowd_rounds)? } else { Vec::new() };
     let curves = scale::measure(options.most, options.rounds)?;
     let chart = if curves.is_empty() { String::new() } else { chart::draw(&curves)? };
@@ -66,7 +66,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What to measure, and where to write it.
+/// What to measure, and where to write the results.
 struct Options {
     most: usize,
     rounds: usize,
@@ -102,7 +102,7 @@ impl Options {
             }
         }
         if !as_bench {
-            // `cargo test --benches` runs this without `--bench`: only see that everything works.
+            // `cargo test --benches` runs this without `--bench`: then it only checks that everything works.
             options = Options { most: 100, rounds: 1, crowd: false, out: None, ..options };
         }
         options.rounds = rounds.unwrap_or(options.rounds);

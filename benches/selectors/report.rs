@@ -1,4 +1,4 @@
-//! The report: tables and what they say, as Markdown.
+//! The report: tables and what they mean, as Markdown.
 
 use std::fmt::{self, Write};
 
@@ -14,13 +14,13 @@ const FEW: usize = 10;
 const MANY: usize = 10_000;
 const MOST_GROWTH: f64 = 1.3;
 
-/// Where the slope of a line is told: while all fits into the caches, and when it does not.
+/// The ranges for which the slope of a line is given: while everything fits into the caches, and when it does not.
 const SLOPES: [(usize, usize); 2] = [(10, 1000), (10_000, 19_000)];
 
-/// Of a slope, in nanoseconds: a µs of difference between two medians, over some thousand sockets.
+/// The noise of a slope, in nanoseconds: a µs of difference between two medians, over some thousand sockets.
 const NOISE: f64 = 1.0;
 
-/// All that was measured, and where.
+/// All results, with the machine on which they were measured.
 pub(crate) struct Report {
     pub(crate) date: String,
     pub(crate) machine: String,
@@ -200,7 +200,7 @@ fn rate(samples: &Samples) -> String {
     format!("{} ({:.0} %)", thousands(samples.median()), 100.0 * samples.spread())
 }
 
-/// What is less than the noise is shown as nothing, and without a sign.
+/// Formats a number of nanoseconds. One below the noise is shown as 0, without a sign.
 fn nanoseconds(number: f64) -> String {
     if number.abs() < NOISE { "0 ns".to_owned() } else { format!("{number:.0} ns") }
 }
@@ -212,7 +212,7 @@ fn milliseconds(samples: &Samples) -> String {
     format!("{:.2} ms ({:.0} %)", samples.median() / 1e6, 100.0 * samples.spread())
 }
 
-/// Rounded to a whole number, with commas.
+/// Rounds to a whole number, and formats it with commas.
 pub(crate) fn thousands(number: f64) -> String {
     let digits = format!("{number:.0}");
     let mut text = String::new();

@@ -1,9 +1,9 @@
 //! What one more idle socket costs: one connection plays ping-pong among N that are silent.
 //!
-//! Each combination of layer, mechanism and N has a server and a process of clients of its own. All
-//! are open at the same time, and each round asks every one of them once, so that what slows a round
-//! slows all of it. The result is the CPU time of the server for one echo: one wait that reports one
-//! socket, one read, one write. Server and clients share a core.
+//! Each combination of layer, mechanism and N has a server and a process of clients of its own. All are open at the
+//! same time, and each round measures every one of them once, so that what slows a round slows all of it. The result
+//! is the CPU time of the server for one echo: one wait that reports one socket, one read, and one write. Server and
+//! clients share a core.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -17,13 +17,13 @@ use crate::common::server::Server;
 use crate::common::stats::Samples;
 use crate::common::system::CORE;
 
-/// Idle sockets. A process is rarely allowed more than 20,000 descriptors.
+/// The numbers of idle sockets. A process is rarely allowed more than 20,000 descriptors.
 pub(crate) const SIZES: [usize; 5] = [10, 100, 1000, 10_000, 19_000];
 
-/// The first descriptor that select cannot watch, less room for what is not a connection.
+/// The number of sockets that select can watch, less room for what is not a connection.
 const SELECT_ROOM: usize = 1024 - 20;
 
-/// How long one contender is asked in one round: echoes by the thousand, or some ten of poll's.
+/// The time for which one contender is measured in one round: some thousand echoes, or some ten of poll's.
 const SHARE: Duration = Duration::from_millis(30);
 const MIN_ECHOES: usize = 10;
 const MAX_ECHOES: usize = 3000;
@@ -42,18 +42,17 @@ struct Point {
 }
 
 impl Curve {
-    /// By the number of idle sockets: the samples, in nanoseconds.
+    /// Returns the numbers of idle sockets, each with its samples in nanoseconds.
     pub(crate) fn points(&self) -> impl Iterator<Item = (usize, &Samples)> {
         self.points.iter().map(|point| (point.idle, &point.samples))
     }
 
-    /// The cost among `many` as a multiple of that among `few`, if both were measured.
+    /// Returns the cost among `many` as a multiple of that among `few`, if both were measured.
     pub(crate) fn growth(&self, few: usize, many: usize) -> Option<f64> {
         Some(self.at(many)?.over(self.at(few)?).median())
     }
 
-    /// What each idle socket between the two numbers adds to an echo, in nanoseconds, if both were
-    /// measured.
+    /// Returns what each idle socket between the two numbers adds to an echo, in nanoseconds, if both were measured.
     pub(crate) fn slope(&self, few: usize, many: usize) -> Option<f64> {
         Some((self.at(many)?.median() - self.at(few)?.median()) / (many - few) as f64)
     }
@@ -108,9 +107,9 @@ struct Setup {
     layer: Layer,
     kind: Kind,
     point: Point,
-    /// Echoes in one round.
+    /// The number of echoes in one round.
     echoes: usize,
-    // Dropped in this order: whoever closes first has connections linger, and these reset them.
+    // These are dropped in this order: the side that closes first has its connections linger, and these reset them.
     _idle: Clients,
     active: Load,
     server: Server,
@@ -120,7 +119,7 @@ impl Setup {
     fn open(layer: Layer, kind: Kind, idle: usize) -> io::Result<Setup> {
         let server = servers::start(layer, kind)?;
         let mut clients = Clients::start(CORE)?;
-        // In the middle, which is where poll and select find it on average.
+        // The connection is in the middle, where poll and select find it on average.
         clients.open(server.addr(), idle / 2)?;
         let mut active = Load::connect(server.addr(), 1, MESSAGE_LEN)?;
         clients.open(server.addr(), idle - idle / 2)?;
@@ -133,7 +132,7 @@ impl Setup {
         Ok(Setup { layer, kind, point, echoes, _idle: clients, active, server })
     }
 
-    /// CPU time of the server for one echo, in nanoseconds.
+    /// Returns the CPU time of the server for one echo, in nanoseconds.
     fn sample(&mut self) -> io::Result<f64> {
         let spent = self.server.cpu_of(|| self.active.ping_pong(self.echoes))?;
         Ok(spent.as_nanos() as f64 / self.echoes as f64)

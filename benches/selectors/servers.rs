@@ -1,6 +1,6 @@
 //! The servers: echo through the whole runtime, or through the bare layer, on any mechanism.
 //!
-//! Each is a process of its own, started from this executable; see [`Server`].
+//! Each server is a process of its own, started from this executable; see [`Server`].
 
 use std::process::Command;
 use std::{env, io};
@@ -12,18 +12,18 @@ use crate::common::contender::{Contender, Ours};
 use crate::common::server::{Server, listen};
 use crate::common::system::{CORE, end_with_parent, pin_to, raise_descriptor_limit};
 
-/// The first argument of a child that shall serve.
+/// The first argument of a child that is to serve.
 const WATCH: &str = "--watch";
 
-/// The buffer that a server has: for each connection in the runtime, for all of them without.
+/// The size of a server's buffer: for each connection in the runtime, and for all of them in the bare layer.
 const BUFFER_LEN: usize = 4096;
 
-/// What stands between the mechanism and the echo.
+/// What is between the mechanism and the echo.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Layer {
     /// A task for each connection.
     Runtime,
-    /// A loop by hand over `runtime::selector`.
+    /// A hand-written loop over `runtime::selector`.
     Bare,
 }
 
@@ -38,7 +38,7 @@ impl Layer {
     }
 }
 
-/// Serves, and does not return, if this process was started to. To be called first in `main`.
+/// Serves, and does not return, if this process was started for that. It must be called first in `main`.
 pub(crate) fn serve_if_asked() {
     let mut args = env::args().skip(1);
     if args.next().as_deref() != Some(WATCH) {

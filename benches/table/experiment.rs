@@ -1,7 +1,7 @@
-//! An experiment: the same work on ours, on tokio and on the floor, many times in turn.
+//! An experiment: the same work on this crate, on tokio and on the floor, many times in turn.
 //!
-//! One run of a side gives one number for each of the experiment's rows: 100,000 sleeps, for
-//! example, give CPU time and lateness. The report turns medians into Markdown.
+//! One run of a side gives one number for each of the experiment's rows: 100,000 sleeps, for example, give CPU time
+//! and lateness. The report turns medians into Markdown.
 
 use std::fmt;
 
@@ -10,12 +10,12 @@ use crate::common::stats::Samples;
 /// Does the work once and returns a number for each row.
 pub(crate) type Side = Box<dyn FnMut() -> Vec<f64>>;
 
-/// The same work for each contender, not yet done.
+/// The same work for each contender, before it is done.
 pub(crate) struct Experiment {
-    /// What the command line selects it by.
+    /// The name by which the command line selects the experiment.
     pub(crate) name: &'static str,
     pub(crate) rounds: usize,
-    /// Too slow, or too demanding, to run when nobody names it.
+    /// Set if the experiment is too slow, or needs too much, to run unless it is named.
     pub(crate) only_if_asked: bool,
     pub(crate) rows: Vec<Row>,
     pub(crate) ours: Side,
@@ -23,7 +23,7 @@ pub(crate) struct Experiment {
     pub(crate) floor: Option<Side>,
 }
 
-/// What one number means.
+/// The meaning of one number.
 pub(crate) struct Row {
     pub(crate) work: String,
     pub(crate) unit: Unit,
@@ -40,7 +40,7 @@ pub(crate) enum Unit {
     Instructions,
 }
 
-/// What ours may need at most.
+/// The maximum that this crate may need.
 #[derive(Clone, Copy)]
 pub(crate) enum Limit {
     OfTokio(f64),
@@ -73,7 +73,7 @@ impl Experiment {
     }
 }
 
-/// One row with its numbers.
+/// A row with its numbers.
 pub(crate) struct Outcome {
     row: Row,
     ours: Samples,
@@ -98,7 +98,7 @@ impl Outcome {
         match self.row.limit {
             Limit::OfTokio(limit) => self.of_tokio() > limit,
             Limit::OfFloor(limit) => self.of_floor().is_some_and(|ratio| ratio > limit),
-            // To the half of a byte, or nanosecond: pages and clocks are no finer.
+            // Half a byte or nanosecond is allowed: pages and clocks are no finer.
             Limit::AtMost(limit) => self.ours.median() >= limit + 0.5,
         }
     }
@@ -142,7 +142,7 @@ impl Unit {
     }
 }
 
-/// All rows measured, as Markdown.
+/// All rows that were measured, as Markdown.
 #[derive(Default)]
 pub(crate) struct Report(Vec<Outcome>);
 

@@ -1,8 +1,8 @@
 //! An allocator that knows how many bytes are live.
 //!
-//! An allocation counts with what malloc makes of it: `malloc_usable_size`, and 8 bytes for the
-//! header in front. It counts only after [`start_counting`], in children that measure memory, so
-//! that the timed rows pay a predictable branch and nothing else.
+//! An allocation counts with malloc's overhead: `malloc_usable_size`, and 8 bytes for the header in front. The
+//! allocator counts only after [`start_counting`], in children that measure memory, so that the timed rows pay a
+//! predictable branch and nothing else.
 
 #![expect(unsafe_code, reason = "a global allocator's methods are unsafe; these pass on to the system's")]
 
@@ -17,16 +17,16 @@ static ALLOCATOR: Counting = Counting;
 static ON: AtomicBool = AtomicBool::new(false);
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 
-/// Bytes in front of each allocation, with which malloc keeps its books.
+/// The number of bytes in front of each allocation that malloc uses itself.
 const HEADER: usize = 8;
 
-/// Counts from now on.
+/// Starts counting.
 pub(crate) fn start_counting() {
     ON.store(true, Relaxed);
 }
 
-/// Bytes allocated since counting began, less those freed. What was allocated before and freed
-/// since makes it wrap, so only differences mean something.
+/// Returns the bytes allocated since counting began, less those freed. What was allocated before and freed since
+/// makes the number wrap, so only differences mean something.
 pub(crate) fn live_bytes() -> usize {
     LIVE.load(Relaxed)
 }

@@ -1,7 +1,7 @@
 //! The row of user-space instructions for a request, counted by valgrind's callgrind.
 //!
-//! A server runs under valgrind twice, once for few requests and once for many; the difference is
-//! what the requests cost. It does not depend on the machine's mood, but takes a while.
+//! A server runs under valgrind twice, once for few requests and once for many. The difference is what the requests
+//! cost. It does not depend on the load of the machine, but takes a while.
 
 use std::env;
 use std::process::{Command, Stdio};
@@ -47,7 +47,7 @@ fn side(kind: Kind) -> Side {
     })
 }
 
-/// Instructions that a server executes in its whole life, for `requests` requests.
+/// Returns the number of instructions that a server executes in its whole life, for `requests` requests.
 fn instructions(kind: Kind, requests: usize) -> i64 {
     let mut command = Command::new("valgrind");
     command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);

@@ -8,11 +8,11 @@
 //!                                                measured only when asked for
 //! ```
 //!
-//! Every row runs ours, tokio, floor, ours, tokio, floor, … and reports medians; in brackets stands
-//! the interquartile range in per cent of the median. Ratios are medians of the rounds' ratios.
+//! Every row runs this crate, tokio and the floor in turn, again and again, and reports medians, with
+//! the interquartile range in per cent of the median in brackets. Ratios are medians of the rounds' ratios.
 //! Time is CPU time of the measured thread or process, unless a row says wall.
 //!
-//! This file picks the rows. What a row is stands in [`experiment`], the rows in the other modules.
+//! This file selects the rows. [`experiment`] says what a row is, and the other modules have the rows.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -58,7 +58,7 @@ fn main() {
         sockets::experiments,
         instructions::experiments,
         memory::experiments,
-        // Last: once a process has had a second thread, malloc is slower for good.
+        // These come last: once a process has had a second thread, malloc stays slower.
         threads::experiments,
     ];
     for part in parts {
@@ -72,7 +72,7 @@ fn main() {
     println!("{report}");
 }
 
-/// Which rows to run, and how many rounds of each.
+/// The rows to run, and the number of rounds of each.
 struct Choice {
     words: Vec<String>,
     rounds: Option<usize>,
@@ -96,7 +96,7 @@ impl Choice {
             }
         }
         if !as_bench {
-            // `cargo test --benches` runs this without `--bench`: only see that everything works.
+            // `cargo test --benches` runs this without `--bench`: then it only checks that everything works.
             choice.rounds = Some(1);
         }
         choice

@@ -1,18 +1,18 @@
 //! Rows of memory: what an idle task, an armed timer and an idle connection occupy.
 //!
-//! Measured in a child process that does nothing else, in two ways. *Heap* is the growth of the live
-//! bytes on the heap, each allocation counted with malloc's header and rounding (see
+//! A child process that does nothing else measures them in two ways. *Heap* is the growth of the live
+//! bytes on the heap, where each allocation counts with malloc's header and rounding (see
 //! [`super::heap`]). *Resident* is the growth of the pages in use: holes that malloc leaves for the
-//! sake of alignment count, and room that nobody has touched does not.
+//! sake of alignment count, and pages that have never been used do not.
 //!
 //! - *idle task*: growth by 100,000 detached tasks that wait for ever, polled once, divided by
-//!   100,000; their future has size 0. What the scheduler's own lists grow by is in it.
+//!   100,000; their future has size 0. The growth of the scheduler's own lists is included.
 //! - *armed timer*: growth by 100,000 boxed sleeps of an hour, polled once, divided by 100,000, less
 //!   what a box of that size occupies, plus the size of the sleep itself.
 //! - *idle connection*: growth of an echo server by 8000 connections that have exchanged one
 //!   message, divided by 8000, less the 4096 bytes of the buffer.
 //!
-//! Later rounds would give the same numbers, so there is but one.
+//! Later rounds would give the same numbers, so there is only one.
 
 use std::future::{Future, pending, poll_fn};
 use std::ops::Sub;
@@ -27,10 +27,10 @@ use crate::common::contender::{Contender, Ours, Tokio};
 use crate::common::load::Load;
 use crate::common::server::{Kind, Server};
 
-/// Set in the environment of children that shall count what they allocate.
+/// The environment variable that makes children count what they allocate.
 pub(crate) const COUNT_HEAP: &str = "TABLE_COUNT_HEAP";
 
-/// The first argument of a child that shall measure itself.
+/// The first argument of a child that is to measure itself.
 const MEASURE: &str = "--measure-memory";
 
 const COUNT: usize = 100_000;
@@ -75,7 +75,7 @@ fn row(work: &str, bytes: f64) -> Vec<Row> {
         .into()
 }
 
-/// This executable again, counting what it allocates.
+/// Returns a command that runs this executable again, counting what it allocates.
 fn counting_self() -> Command {
     let mut command = Command::new(env::current_exe().expect("the path of this executable"));
     command.env(COUNT_HEAP, "1");
@@ -108,7 +108,7 @@ fn connections(kind: Kind) -> Side {
     })
 }
 
-/// Bytes in use, in both ways of counting.
+/// The bytes in use, counted in both ways.
 struct Memory {
     heap: f64,
     resident: f64,
@@ -119,7 +119,7 @@ impl Memory {
         Memory { heap: live_bytes() as f64, resident: resident_bytes(process::id()) }
     }
 
-    /// What each of `count` has of it, and `correction` on top.
+    /// Returns the share of each of `count` objects, with `correction` added.
     fn each(&self, count: usize, correction: f64) -> [f64; 2] {
         [self.heap, self.resident].map(|bytes| bytes / count as f64 + correction)
     }
@@ -133,7 +133,7 @@ impl Sub for Memory {
     }
 }
 
-/// What process `pid` has in memory, as the kernel counts it.
+/// Returns the memory of process `pid`, as the kernel counts it.
 fn resident_bytes(pid: u32) -> f64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("read a process's status");
     let line =
@@ -142,7 +142,7 @@ fn resident_bytes(pid: u32) -> f64 {
     1024.0 * kilobytes
 }
 
-/// Measures, prints two numbers and ends, if this process was started to.
+/// Measures, prints two numbers and ends, if this process was started for that.
 pub(crate) fn measure_if_asked() {
     let args: Vec<String> = env::args().skip(1).collect();
     if args.first().map(String::as_str) != Some(MEASURE) {
@@ -166,16 +166,16 @@ fn idle_task<C: Contender>() -> [f64; 2] {
         for _ in 0..COUNT {
             drop(C::spawn(pending::<()>()));
         }
-        // The last in the queue, so all of them have been polled when it is done.
+        // This task is the last in the queue, so all others have been polled when it is done.
         C::spawn(async {}).await;
         (Memory::now() - before).each(COUNT, 0.0)
     })
 }
 
 fn armed_timer<C: Contender>() -> [f64; 2] {
-    /// Returns what all have grown by, and the size of one.
+    /// Returns by how much the memory has grown for all, and the size of one.
     async fn arm_all<F: Future>(make: impl Fn() -> F, end_poll: impl AsyncFn()) -> (Memory, usize) {
-        // Written to now, so that its pages are there before anything is counted.
+        // The vector is written to now, so that its pages are there before anything is counted.
         let mut all: Vec<_> = (0..COUNT).map(|_| None).collect();
         let before = Memory::now();
         for (index, place) in all.iter_mut().enumerate() {

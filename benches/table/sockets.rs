@@ -1,7 +1,7 @@
-//! Rows of sockets: the server's CPU time for a request, and for a whole short connection.
+//! Rows of sockets: the CPU time of the server for a request, and for a whole short connection.
 //!
-//! Ours, tokio and the epoll loop each serve in a process of their own, and idle while they are not
-//! asked. This process plays the client for all three. All share one core.
+//! This crate, tokio and the epoll loop each serve in a process of their own, and are idle while they are not
+//! measured. This process is the client of all three. All share one core.
 
 use std::rc::Rc;
 
@@ -10,13 +10,13 @@ use super::tasks::per;
 use crate::common::load::{Load, connect_echo_close};
 use crate::common::server::{Kind, Server};
 
-/// The buffer that a server has for each connection.
+/// The size of the buffer that a server has for each connection.
 const BUFFER_LEN: usize = 4096;
 const MESSAGE_LEN: usize = 64;
 
-/// What to select it by, connections, requests over all of them in one round, rounds.
+/// For each row: its name, connections, requests over all of them in one round, and rounds.
 ///
-/// Short rounds and many of them: what disturbs one round then mostly disturbs all three sides of it.
+/// There are many short rounds: what disturbs one round then mostly disturbs all three sides of it.
 const SIZES: [(&str, usize, usize, usize); 4] = [
     ("echo 1", 1, 3000, 45),
     ("echo 50", 50, 15_000, 45),
@@ -24,8 +24,8 @@ const SIZES: [(&str, usize, usize, usize); 4] = [
     ("echo 10000", 10_000, 40_000, 15),
 ];
 
-/// Up to so many connections are kept from round to round: three times as many are open at once,
-/// and a process is rarely allowed more than 20,000 descriptors.
+/// The maximum number of connections that are kept from round to round: three times as many are open at once, and a
+/// process is rarely allowed more than 20,000 descriptors.
 const KEEP: usize = 5000;
 
 const SHORT_ROUNDS: usize = 45;
@@ -65,7 +65,7 @@ pub(crate) fn experiments() -> Vec<Experiment> {
     all
 }
 
-/// CPU time of the server for each of `requests` requests on connections that are there already.
+/// Measures the CPU time of the server for each of `requests` requests on connections that exist already.
 fn echo(kind: Kind, connections: usize, requests: usize) -> Side {
     let mut server = LazyServer::new(kind);
     let mut kept = None;
@@ -80,14 +80,14 @@ fn echo(kind: Kind, connections: usize, requests: usize) -> Side {
             kept = Some(load);
         } else {
             load.reset().expect("close the connections");
-            // Not while the next contender is measured: the server has connections to clean up.
+            // The server cleans up its connections now, and not while the next contender is measured.
             server.cpu_at_rest().expect("read the server's clock");
         }
         per(requests, spent)
     })
 }
 
-/// CPU time of the server for each of many connections that serve for one message.
+/// Measures the CPU time of the server for each of many connections with one message each.
 fn short_connections(kind: Kind) -> Side {
     let mut server = LazyServer::new(kind);
     let mut source = 0;
@@ -102,7 +102,7 @@ fn short_connections(kind: Kind) -> Side {
     })
 }
 
-/// A server that starts when it is first asked for, so that rows not chosen start none.
+/// A server that starts when it is first used, so that rows which are not chosen start none.
 struct LazyServer {
     kind: Kind,
     server: Option<Rc<Server>>,

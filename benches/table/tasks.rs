@@ -1,7 +1,7 @@
 //! Rows of tasks: spawn and join, yield, wake one another.
 //!
-//! Each round makes a new runtime, so that no contender profits from a lucky layout for long. tokio
-//! spawns in a `LocalSet` in the rows about spawning, and plainly elsewhere: that is its faster way.
+//! Each round makes a new runtime, so that no contender profits from a lucky layout for long. tokio spawns in a
+//! `LocalSet` in the rows about spawning, and plainly elsewhere: that is its faster way.
 
 use std::future::Future;
 use std::time::Duration;
@@ -21,7 +21,7 @@ const YIELDS: usize = 1000;
 
 const SWITCHES: usize = 200_000;
 
-/// CPU time for each of `ops` operations of `work`, in a runtime of its own.
+/// Measures the CPU time for each of `ops` operations of `work`, in a runtime of its own.
 pub(crate) fn cpu<C: Contender, F: Future<Output = ()>>(ops: usize, work: impl Fn() -> F + 'static) -> Side {
     Box::new(move || {
         let runtime = C::new();

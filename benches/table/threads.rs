@@ -11,7 +11,7 @@ use crate::common::cross_thread;
 const LETTERS_ASLEEP: usize = 2000;
 const LETTERS_BUSY: usize = 20_000;
 
-/// Wall time for each of `ops` operations of `work`, in a runtime of its own.
+/// Measures the wall time for each of `ops` operations of `work`, in a runtime of its own.
 fn wall<C: Contender, F: Future<Output = ()>>(ops: usize, work: impl Fn() -> F + 'static) -> Side {
     Box::new(move || {
         let runtime = C::new();

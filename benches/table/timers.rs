@@ -12,12 +12,12 @@ use crate::common::{floor, timers};
 const ROUNDS: usize = 31;
 const TIMES: usize = 100_000;
 
-/// The row that takes a second of wall time a side.
+/// The number of rounds of the row that takes a second of wall time a side.
 const SLEEP_ROUNDS: usize = 11;
 const SLEEPS: usize = 100_000;
 const SPAN: Duration = Duration::from_secs(1);
 
-/// CPU time for each of [`TIMES`] operations of `work`, with a timer of an hour pending meanwhile.
+/// Measures the CPU time for each of [`TIMES`] operations of `work`, while a timer of an hour is armed.
 fn cpu<C: Contender, F: Future<Output = ()>>(work: impl Fn() -> F + 'static) -> Side {
     Box::new(move || {
         C::new().block_on(async {
@@ -31,7 +31,7 @@ fn cpu<C: Contender, F: Future<Output = ()>>(work: impl Fn() -> F + 'static) -> 
     })
 }
 
-/// CPU time of all the sleeps together, and their lateness.
+/// Measures the CPU time of all the sleeps together, and their lateness.
 fn sleeps<C: Contender>() -> Side {
     Box::new(|| {
         let runtime = C::new();
