@@ -415,7 +415,7 @@ fn sockets_that_are_dropped_on_another_thread_between_two_calls_free_their_place
 
 /// Outputs that no handle takes are dropped outside of any task, whichever task ran last.
 #[test]
-fn what_is_dropped_for_another_thread_is_no_tasks_doing() {
+fn what_is_dropped_for_another_thread_is_dropped_outside_of_any_task() {
     let _watchdog = watchdog();
     runtime::block_on(async {
         let is_over = Arc::new(AtomicBool::new(false));

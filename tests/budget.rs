@@ -124,7 +124,7 @@ fn a_block_on_in_a_drop_comes_to_its_end_when_the_budget_is_spent() {
 
 /// A future that is polled with a waker of its own counts as another task, also within the task.
 #[test]
-fn who_is_polled_with_another_waker_is_not_made_to_wait_for_the_task() {
+fn a_future_polled_with_another_waker_does_not_wait_for_the_task() {
     run(async {
         spawn(async {
             spend_all();

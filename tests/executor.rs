@@ -100,7 +100,7 @@ fn what_is_spawned_in_a_round_runs_in_the_next() {
 }
 
 #[test]
-fn those_who_yield_take_turns_with_the_main_future() {
+fn tasks_that_yield_take_turns_with_the_main_future() {
     let trace = Trace::default();
     run(async {
         for name in ["a", "b"] {
@@ -121,7 +121,7 @@ fn those_who_yield_take_turns_with_the_main_future() {
 }
 
 #[test]
-fn a_yield_of_the_main_future_lets_all_who_are_queued_run() {
+fn a_yield_of_the_main_future_lets_all_queued_tasks_run() {
     for event_interval in [1, 2, 61, 128] {
         let runtime = Builder::new_current_thread().event_interval(event_interval).build().unwrap();
         let polls = Count::default();
@@ -332,7 +332,7 @@ fn a_panic_of_the_main_future_comes_out_and_leaves_the_runtime_usable() {
 }
 
 #[test]
-fn a_large_future_and_a_small_stack_get_on() {
+fn a_large_future_runs_on_a_small_stack() {
     let small = thread::Builder::new().stack_size(if cfg!(miri) { 1 << 20 } else { 64 << 10 }).spawn(|| {
         run(async {
             let large = spawn(async {

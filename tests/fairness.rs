@@ -286,7 +286,7 @@ fn whatever_is_always_ready_yields_at_times() {
 /// never waits.
 #[test]
 #[cfg_attr(miri, ignore = "Unix sockets and UDP are beyond Miri")]
-fn who_tries_again_and_again_to_connect_or_bind_lets_others_have_their_turn() {
+fn a_loop_of_failing_connects_or_binds_yields_to_other_tasks() {
     let bound = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     bound.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
     let refusing = bound.local_addr().unwrap().as_socket().unwrap();

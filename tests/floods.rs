@@ -69,7 +69,7 @@ fn aborts_of_one_task_take_the_room_of_one_while_the_loop_does_not_turn() {
 
 /// The flood also aborts tasks that have ended, whose slots other tasks have by now. Those must not be aborted.
 #[test]
-fn aborts_that_come_late_abort_nobody_else() {
+fn aborts_that_come_late_abort_no_other_task() {
     let _watchdog = watchdog();
     runtime::block_on(async {
         let earlier: Vec<_> = (0..100).map(|_| spawn(async {})).collect();
@@ -249,7 +249,7 @@ fn senders_that_wait_for_room_go_on_when_the_runtime_is_dropped() {
 /// While other threads spawn without end, timers and other tasks wait only briefly. The spawned tasks yield, so each of
 /// them lives for several turns of the loop.
 #[test]
-fn a_flood_of_spawns_starves_nobody() {
+fn a_flood_of_spawns_starves_no_task() {
     let _watchdog = watchdog();
     let runtime = Runtime::new().unwrap();
     let handle = runtime.handle().clone();

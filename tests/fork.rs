@@ -183,7 +183,7 @@ fn a_selector_by_itself_is_its_makers() {
 
 /// Neither the threads that make blocking calls nor any receiver of messages to the loop exist in the child.
 #[test]
-fn a_child_waits_for_nobody_who_stayed_with_its_parent() {
+fn a_child_does_not_wait_for_the_threads_of_its_parent() {
     on_each(|runtime| {
         let (begun, has_begun) = channel();
         let (release, released) = channel::<()>();

@@ -180,7 +180,7 @@ fn what_is_spawned_and_woken_before_the_sleep_runs_instead() {
 
 /// Neither a timer nor another thread would end such a sleep.
 #[test]
-fn a_loop_does_not_sleep_over_what_its_hook_has_brought_forth() {
+fn a_loop_does_not_sleep_after_its_hook_has_spawned_work() {
     let _watchdog = watchdog();
     for is_spawned in [false, true] {
         let gate = Gate::default();
@@ -232,7 +232,7 @@ fn a_timer_that_is_armed_before_the_sleep_is_not_late_by_the_time_since_the_last
 
 /// If the loop did not look at its sockets, a program whose hook spawns a task before each sleep would get no event.
 #[test]
-fn sockets_are_heard_of_though_the_hook_brings_forth_work_each_time() {
+fn sockets_get_events_although_the_hook_spawns_work_each_time() {
     let _watchdog = watchdog();
     let calls = Counter::default();
     let hook = move || {
@@ -250,7 +250,7 @@ fn sockets_are_heard_of_though_the_hook_brings_forth_work_each_time() {
 
 /// A program that counts the sleeping loops adds one before the sleep and subtracts one after it.
 #[test]
-fn each_call_before_the_sleep_has_one_behind_though_there_is_none() {
+fn each_call_before_the_sleep_has_one_after_it_even_without_a_sleep() {
     let _watchdog = watchdog();
     let (parked, unparked) = (Counter::default(), Counter::default());
     let hook = {
@@ -272,7 +272,7 @@ fn each_call_before_the_sleep_has_one_behind_though_there_is_none() {
 
 /// By then the events have been taken from the kernel, which does not report them again.
 #[test]
-fn a_panic_behind_the_sleep_keeps_nobody_from_being_woken() {
+fn a_panic_of_the_hook_after_the_sleep_loses_no_wake() {
     #[derive(Default)]
     struct Foreign(AtomicUsize);
     impl std::task::Wake for Foreign {

@@ -70,7 +70,7 @@ fn a_file_is_sent_though_there_is_no_descriptor_to_spare() {
 }
 
 #[test]
-fn what_is_no_file_is_not_sent_of() {
+fn a_descriptor_that_is_no_file_cannot_be_sent() {
     run(async {
         let (reader, _writer) = io::pipe().unwrap();
         let file = std::fs::File::from(std::os::fd::OwnedFd::from(reader));

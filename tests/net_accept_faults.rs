@@ -117,8 +117,8 @@ fn out_of_descriptors_accepting_by_hand_rests_too() {
 
 /// Each connection whose client is already gone takes a descriptor until the server notices.
 #[test]
-fn a_queue_of_dead_connections_is_through_soon() {
-    in_child("a_queue_of_dead_connections_is_through_soon", || {
+fn a_queue_of_dead_connections_is_soon_accepted() {
+    in_child("a_queue_of_dead_connections_is_soon_accepted", || {
         let _watchdog = watchdog();
         let runtime = Runtime::new().unwrap();
         let (accepted, errors) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
@@ -166,8 +166,8 @@ fn a_connection_that_breaks_in_the_queue_is_passed_over() {
 /// If all connections break, as where a filter forbids accepting, other tasks get their turn meanwhile, and the error
 /// is returned.
 #[test]
-fn connections_that_all_break_stop_nobody_else() {
-    let name = "connections_that_all_break_stop_nobody_else";
+fn connections_that_all_break_stop_no_other_task() {
+    let name = "connections_that_all_break_stop_no_other_task";
     in_child_under(name, "EPERM", &["-e", "inject=accept4,accept:error=EPERM"], || {
         run(async {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -185,10 +185,10 @@ fn connections_that_all_break_stop_nobody_else() {
 }
 
 #[test]
-fn want_of_memory_is_told_and_accepting_goes_on() {
+fn lack_of_memory_is_reported_and_accepting_goes_on() {
     for errno in ["ENFILE", "ENOBUFS", "ENOMEM"] {
         let inject = format!("inject=accept4:error={errno}:when=1..2");
-        let name = "want_of_memory_is_told_and_accepting_goes_on";
+        let name = "lack_of_memory_is_reported_and_accepting_goes_on";
         in_child_under(name, errno, &["-e", &inject], || {
             let started = Instant::now();
             assert_eq!(hundred_connections(), 2);

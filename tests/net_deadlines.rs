@@ -254,7 +254,7 @@ fn halves_have_the_limits_of_their_stream() {
 }
 
 #[test]
-fn whoever_waits_by_a_method_of_the_stream_has_a_time_of_its_own() {
+fn a_wait_by_a_method_of_the_stream_has_a_time_of_its_own() {
     run_paused(async {
         let (a, mut b) = pair().await?;
         a.set_read_timeout(Some(secs(10)))?;

@@ -128,7 +128,7 @@ fn while_the_loop_never_rests_a_dropped_read_takes_nothing_either() {
 }
 
 #[test]
-fn under_load_the_deadline_is_heard_of_all_the_same() {
+fn under_load_a_timeout_still_ends_the_wait() {
     run(async {
         let (a, _b) = pair().await?;
         let limit = Duration::from_millis(5);

@@ -40,7 +40,7 @@ fn a_spurious_wake_does_not_pass_for_a_connection() {
 }
 
 #[test]
-fn a_refusal_keeps_its_errno_and_is_told_once() {
+fn a_refusal_keeps_its_errno_and_is_reported_once() {
     run(async {
         let refusing = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
         refusing.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into())?;
@@ -58,8 +58,8 @@ fn a_refusal_keeps_its_errno_and_is_told_once() {
 }
 
 #[test]
-fn a_descriptor_that_lives_on_elsewhere_is_not_heard_of_again() {
-    in_child("a_descriptor_that_lives_on_elsewhere_is_not_heard_of_again", || {
+fn a_descriptor_that_lives_on_elsewhere_reports_nothing_more() {
+    in_child("a_descriptor_that_lives_on_elsewhere_reports_nothing_more", || {
         let _watchdog = watchdog();
         let runtime = Runtime::new().unwrap();
         let (mut ours, mut other) = half_std_pair().unwrap();
@@ -140,7 +140,7 @@ fn two_clones_in_two_runtimes_are_two_registrations() {
 }
 
 #[test]
-fn a_reset_wakes_who_reads_and_who_writes() {
+fn a_reset_wakes_the_reader_and_the_writer() {
     run(async {
         // A reader waits.
         let (mut ours, other) = half_std_pair()?;
@@ -187,7 +187,7 @@ fn a_reset_wakes_who_reads_and_who_writes() {
 }
 
 #[test]
-fn an_error_is_told_to_one_and_only_once() {
+fn an_error_is_reported_to_one_operation_and_only_once() {
     run(async {
         for is_taken in [false, true] {
             let (mut ours, other) = half_std_pair()?;

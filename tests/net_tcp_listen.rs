@@ -16,7 +16,7 @@ use std::rc::Rc;
 
 #[test]
 #[cfg_attr(miri, ignore = "it has no port before listen")]
-fn addresses_are_tried_in_order_and_an_error_is_told() {
+fn addresses_are_tried_in_order_and_an_error_is_reported() {
     run(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let good = listener.local_addr()?;
@@ -67,7 +67,7 @@ fn a_name_is_looked_up() {
 }
 
 #[test]
-fn six_is_as_good_as_four() {
+fn ipv6_works_like_ipv4() {
     run(async {
         let Ok(listener) = TcpListener::bind("[::1]:0").await else {
             return Ok(()); // There is no IPv6 here.

@@ -157,7 +157,7 @@ fn dropped_on_a_foreign_thread_a_stream_is_closed_at_once() {
 }
 
 #[test]
-fn a_shutdown_wakes_who_waits_here() {
+fn a_shutdown_wakes_the_waiting_tasks() {
     run(async {
         let (ours, _other) = half_std_pair()?;
         let ours = Rc::new(ours);

@@ -212,7 +212,7 @@ fn what_does_not_fit_is_cut_off_and_the_next_one_is_whole() {
 }
 
 #[test]
-fn a_refusal_wakes_who_waits_and_is_told_once() {
+fn a_refusal_wakes_the_waiting_tasks_and_is_reported_once() {
     run(async {
         let a = deserted().await?;
         let mut buffer = [0; 8];
@@ -263,7 +263,7 @@ fn a_refusal_wakes_who_waits_and_is_told_once() {
 }
 
 #[test]
-fn a_refusal_that_was_told_to_who_sends_leaves_who_receives_waiting() {
+fn a_refusal_reported_to_a_sender_leaves_a_receiver_waiting() {
     run(async {
         let a = Rc::new(deserted().await?);
         let receiver = spawn({
@@ -320,7 +320,7 @@ fn readiness_comes_with_the_datagram_and_goes_with_it() {
 }
 
 #[test]
-fn each_datagram_goes_to_one_of_those_who_wait() {
+fn each_datagram_goes_to_one_of_the_waiting_tasks() {
     run(async {
         let (a, b) = pair().await?;
         let b = Rc::new(b);

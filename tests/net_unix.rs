@@ -217,7 +217,7 @@ mod full_queue {
     }
 
     #[test]
-    fn a_queue_that_stays_full_is_told_of_in_the_end() {
+    fn a_queue_that_stays_full_is_reported_in_the_end() {
         run(async {
             let place = Place::new();
             let (_listener, _clients) = full_listener(&place)?;

@@ -261,7 +261,7 @@ fn shut_down_reading_ends_and_wakes() {
 }
 
 #[test]
-fn each_datagram_goes_to_one_of_those_who_wait() {
+fn each_datagram_goes_to_one_of_the_waiting_tasks() {
     run(async {
         let (a, b) = UnixDatagram::pair()?;
         let b = Rc::new(b);

@@ -164,7 +164,7 @@ fn readiness_comes_with_the_data_and_goes_with_it() {
 }
 
 #[test]
-fn a_shutdown_wakes_who_waits_here() {
+fn a_shutdown_wakes_the_waiting_tasks() {
     run(async {
         let (a, b) = UnixStream::pair()?;
         let (waits, shut) = zip(async { (&a).read(&mut [0; 8]).await }, async {
@@ -279,7 +279,7 @@ fn send_with_descriptor(stream: &net::UnixStream, bytes: &[u8]) {
 /// stream.
 #[cfg(target_os = "linux")]
 #[test]
-fn descriptors_that_nobody_has_asked_for_hide_nothing_that_follows() {
+fn descriptors_that_were_not_asked_for_hide_nothing_that_follows() {
     run(async {
         for way in ["plainly", "into several buffers", "by the trait of tokio"] {
             let (stream, other) = net::UnixStream::pair()?;

@@ -17,7 +17,7 @@ laws! {
     a_listener_and_a_connection
     half_a_close
     a_reset
-    a_hang_up_is_told_to_whoever_waits
+    a_hang_up_is_reported_whatever_the_interest_is
     a_hang_up_that_nobody_reads
     a_pipe
     a_terminal
@@ -86,7 +86,7 @@ fn a_reset(kind: Kind) {
     }
 }
 
-fn a_hang_up_is_told_to_whoever_waits(kind: Kind) {
+fn a_hang_up_is_reported_whatever_the_interest_is(kind: Kind) {
     for interest in [READ, WRITE, BOTH] {
         let mut watch = Watch::new(kind);
         let (one, other) = pair();

@@ -14,7 +14,7 @@ laws! {
     what_is_ready_at_registration_is_reported
     a_state_is_reported_as_long_as_it_lasts_or_once
     what_becomes_ready_after_eagain_is_reported
-    nothing_is_reported_that_nobody_asked_for
+    nothing_is_reported_that_was_not_asked_for
     another_interest_and_another_key
     what_is_deregistered_is_silent
     errors_of_registration_are_alike
@@ -73,7 +73,7 @@ fn what_becomes_ready_after_eagain_is_reported(kind: Kind) {
     }
 }
 
-fn nothing_is_reported_that_nobody_asked_for(kind: Kind) {
+fn nothing_is_reported_that_was_not_asked_for(kind: Kind) {
     let mut watch = Watch::new(kind);
     let (one, mut other) = pair();
     other.write_all(b"x").unwrap();

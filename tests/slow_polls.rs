@@ -152,7 +152,7 @@ fn the_future_of_block_on_is_reported_once_for_each_poll() {
 
 /// Nor does the time for which the loop sleeps, also after the last poll of a round.
 #[test]
-fn the_time_for_which_the_loop_sleeps_is_nobodys() {
+fn the_time_for_which_the_loop_sleeps_counts_for_no_poll() {
     let body = || {
         for event_interval in [1, 2, 61] {
             let runtime = Builder::new_current_thread()

@@ -23,8 +23,8 @@ use stream_kinds::{Kind, fill, laws, skip, turns};
 
 laws! {
     a_read_takes_what_there_is
-    one_byte_wakes_who_reads
-    room_wakes_who_writes
+    one_byte_wakes_the_reader
+    room_wakes_the_writer
     empty_operations_neither_wait_nor_end_anything
     many_buffers_are_as_one
     many_buffers_in_pieces
@@ -70,7 +70,7 @@ async fn a_read_takes_what_there_is<K: Kind>() -> io::Result<()> {
     Ok(())
 }
 
-async fn one_byte_wakes_who_reads<K: Kind>() -> io::Result<()> {
+async fn one_byte_wakes_the_reader<K: Kind>() -> io::Result<()> {
     let (mut a, mut b) = K::pair().await?;
     for byte in 0..3 {
         let reader = spawn(async move {
@@ -87,7 +87,7 @@ async fn one_byte_wakes_who_reads<K: Kind>() -> io::Result<()> {
     Ok(())
 }
 
-async fn room_wakes_who_writes<K: Kind>() -> io::Result<()> {
+async fn room_wakes_the_writer<K: Kind>() -> io::Result<()> {
     let (mut a, mut b) = K::pair().await?;
     for _ in 0..3 {
         let sent = fill(&mut a).await?;

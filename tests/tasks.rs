@@ -215,7 +215,7 @@ fn a_detached_task_can_still_be_aborted() {
 }
 
 #[test]
-fn only_the_latest_who_polled_a_join_handle_is_woken() {
+fn only_the_latest_task_that_polled_a_join_handle_is_woken() {
     run(async {
         let slot = WakerSlot::default();
         let task = spawn({

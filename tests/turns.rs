@@ -245,7 +245,7 @@ fn neither_starves_though_each_round_is_one_poll() {
 
 /// The hook has another thread wake a task that has ended: there is always a message in the inbox, and nothing to do.
 #[test]
-fn wakes_for_nobody_before_each_sleep_do_not_keep_the_loop_from_its_sockets() {
+fn wakes_of_ended_tasks_do_not_keep_the_loop_from_its_sockets() {
     let _watchdog = watchdog();
     let ended: Arc<Mutex<Option<Waker>>> = Arc::default();
     let calls = Arc::new(AtomicUsize::new(0));
