@@ -115,7 +115,9 @@ fn while_the_loop_never_rests_a_dropped_read_takes_nothing_either() {
             }
         });
         let took = spawn(async move {
-            assert!(timeout(limit / 5, a.read(&mut [0; 8])).await.is_err());
+            // If the system stops this process for long, the timeout of the read itself may be the first one that the
+            // loop sees. Then nothing was dropped, and the read begins again.
+            while timeout(limit / 5, a.read(&mut [0; 8])).await.is_ok() {}
             sleep(limit * 3).await;
             silence(&a).await
         });
