@@ -25,6 +25,15 @@ pub(crate) trait Packets: AsFd {
     fn send(&self, data: &[u8]) -> io::Result<usize>;
     fn recv(&self, buffer: &mut [u8]) -> io::Result<usize>;
     fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, Self::Address)>;
+
+    /// Receives into memory that need not be initialized. Afterwards, as many of its first bytes are initialized as the
+    /// function returns.
+    #[cfg(feature = "tokio-io")]
+    fn recv_uninit(&self, room: &mut [std::mem::MaybeUninit<u8>]) -> io::Result<usize>;
+
+    /// Receives as [`recv_uninit`](Packets::recv_uninit) does, and returns the address of the sender, too.
+    #[cfg(feature = "tokio-io")]
+    fn recv_from_uninit(&self, room: &mut [std::mem::MaybeUninit<u8>]) -> io::Result<(usize, Self::Address)>;
 }
 
 /// Implements sending to the peer, receiving, waiting for both, and the conversions from and to std.
@@ -34,6 +43,7 @@ macro_rules! datagram_methods {
         readable { $(#[$readable:meta])* }
         recv { $(#[$recv:meta])* }
         recv_from { $(#[$recv_from:meta])* }
+        recv_buf { $(#[$recv_buf:meta])* }
         send { $(#[$send:meta])* }
         take_error { $(#[$take_error:meta])* }
     ) => {
@@ -289,6 +299,12 @@ macro_rules! datagram_methods {
             pub fn take_error(&self) -> ::std::io::Result<Option<::std::io::Error>> {
                 ::socket2::SockRef::from(self).take_error()
             }
+        }
+
+        #[cfg(feature = "tokio-io")]
+        $crate::net::recv_buf::recv_buf_methods! {
+            $(#[$recv_buf])*
+            $type, $address
         }
 
         impl ::std::os::fd::AsFd for $type {

@@ -2,7 +2,7 @@
 //!
 //! splice(2) and sendfile(2) move bytes within the kernel. The functions that make these calls are in `io`, and work
 //! on every stream that has the traits of this file: such a stream waits for readiness as it does for a read or a
-//! write, and then lends its descriptor for one call. `net/transfer.rs` implements the traits for all streams at once.
+//! write, and then lends its descriptor for one call. `net/stream_traits.rs` implements the traits for all streams at once.
 //!
 //! The traits are sealed. A wrapper may hold bytes back or change them, and a call on the descriptor would bypass it.
 

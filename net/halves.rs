@@ -26,11 +26,11 @@ macro_rules! borrowed_halves {
             (ReadHalf(stream), WriteHalf(stream))
         }
 
-        $crate::net::transfer::async_read! {
+        $crate::net::stream_traits::async_read! {
             ReadHalf<'_>: half => half.0.io;
         }
 
-        $crate::net::transfer::async_write! {
+        $crate::net::stream_traits::async_write! {
             WriteHalf<'_>: half => half.0.io, half.0.close_writing();
         }
 
@@ -120,11 +120,11 @@ macro_rules! owned_halves {
             }
         }
 
-        $crate::net::transfer::async_read! {
+        $crate::net::stream_traits::async_read! {
             OwnedReadHalf: half => half.stream.io;
         }
 
-        $crate::net::transfer::async_write! {
+        $crate::net::stream_traits::async_write! {
             OwnedWriteHalf: half => half.stream.io, half.close();
         }
 
@@ -196,6 +196,8 @@ macro_rules! read_half {
                 $value.try_read_vectored(buffers)
             }
         }
+
+        $crate::net::tokio_traits::read_buf_method! { $type: $half => $value.io }
         $crate::net::halves::either_half!($type: $half => $value, $stream, $address);
     };
 }

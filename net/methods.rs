@@ -62,6 +62,8 @@ macro_rules! read_methods {
                 self.io.try_read_vectored(buffers)
             }
         }
+
+        $crate::net::tokio_traits::read_buf_method! { $type: value => value.io }
     };
 }
 

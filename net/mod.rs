@@ -30,18 +30,19 @@ mod listening;
 mod methods;
 mod option_values;
 #[cfg(feature = "tokio-io")]
-pub(crate) mod read_buf;
-mod serve;
+mod read_buf;
 #[cfg(all(feature = "tokio-io", any(feature = "udp", feature = "unix")))]
-mod spare;
+mod recv_buf;
+mod serve;
+mod stream_traits;
 mod sys;
 pub mod tcp;
 #[cfg(feature = "tokio-io")]
-pub(crate) mod tokio_traits;
+mod tokio_traits;
 #[cfg(not(feature = "tokio-io"))]
 #[path = "tokio_traits_disabled.rs"]
-pub(crate) mod tokio_traits;
-pub(crate) mod transfer;
+mod tokio_traits;
+mod transfer;
 #[cfg(feature = "udp")]
 #[cfg_attr(docsrs, doc(cfg(feature = "udp")))]
 pub mod udp;

@@ -1,4 +1,5 @@
-//! The traits of tokio's `io` for streams and halves that have a descriptor, with the feature `tokio-io`.
+//! What streams and halves that have a descriptor gain by the feature `tokio-io`: the traits of tokio's `io`, and the
+//! method of `read_buf.rs`.
 //!
 //! A read goes directly into the buffer, which need not be initialized first (`read_buf.rs`). The streams of `io` that
 //! have no descriptor get the traits in `io/tokio_traits.rs`.
@@ -70,4 +71,5 @@ macro_rules! tokio_write {
     )*};
 }
 
-pub(crate) use {tokio_read, tokio_write};
+pub(super) use super::read_buf::read_buf_method;
+pub(super) use {tokio_read, tokio_write};

@@ -1,7 +1,7 @@
-//! Without the feature `tokio-io`, streams do not have the traits of tokio.
+//! Replaces `tokio_traits.rs` if the feature `tokio-io` is off. The macros then implement nothing.
 
-macro_rules! no_trait {
+macro_rules! nothing {
     ($($anything:tt)*) => {};
 }
 
-pub(crate) use {no_trait as tokio_read, no_trait as tokio_write};
+pub(super) use {nothing as read_buf_method, nothing as tokio_read, nothing as tokio_write};

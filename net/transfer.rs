@@ -1,5 +1,4 @@
-//! The transfer of bytes on a stream: the traits of futures-io, and tokio's if they are enabled, for streams and their
-//! halves.
+//! The transfer of bytes on a stream, in the form of futures-io: `stream_traits.rs` implements the traits with it.
 //!
 //! Each read and write is a system call, which is tried unless the descriptor is known not to be ready. A transfer that
 //! is shorter than the buffers has emptied the stream, or filled it. So the descriptor is known not to be ready then,
@@ -18,7 +17,7 @@ use std::task::{Context, Poll};
 const MOST_BUFFERS: usize = 1024;
 
 /// The maximum number of bytes that the kernel transfers in one call, see read(2).
-pub(crate) const MOST_BYTES: usize = 0x7fff_f000;
+pub(super) const MOST_BYTES: usize = 0x7fff_f000;
 
 /// A descriptor from which bytes can be read. Each function is one system call that never blocks: read(2), or its
 /// equivalent for a socket.
@@ -34,7 +33,8 @@ pub(crate) trait ReadFd: AsFd {
     where
         Self: Sized,
     {
-        crate::net::read_buf::read_into(self, room)
+        let most = room.len().min(MOST_BYTES);
+        crate::net::sys::read_uninit(self.as_fd(), &mut room[..most])
     }
 
     /// Returns `true` if a short read has taken all bytes that were there. It is called after the read.
@@ -138,7 +138,7 @@ impl<T: WriteFd> Registered<T> {
 /// Returns a function that decides, from the number of bytes read into buffers of size `room`, if the source is empty
 /// now.
 #[inline]
-pub(crate) fn emptied_below<T: ReadFd>(room: usize) -> impl Fn(&T, usize) -> bool {
+pub(super) fn emptied_below<T: ReadFd>(room: usize) -> impl Fn(&T, usize) -> bool {
     move |source, count| count < room && count < MOST_BYTES && source.is_emptied_by_short()
 }
 
@@ -165,106 +165,6 @@ fn extent(buffers: &[impl Deref<Target = [u8]>]) -> (usize, usize, usize) {
     let room = buffers[from..to].iter().fold(0, |room: usize, buffer| room.saturating_add(buffer.len()));
     (from, to, room.min(MOST_BYTES))
 }
-
-/// Implements reading, with the [`Registered`] of a value.
-macro_rules! async_read {
-    ($($type:ty: $value:ident => $io:expr;)*) => {$(
-        impl ::futures_io::AsyncRead for $type {
-            #[inline]
-            fn poll_read(
-                self: ::std::pin::Pin<&mut Self>,
-                cx: &mut ::std::task::Context<'_>,
-                buffer: &mut [u8],
-            ) -> ::std::task::Poll<::std::io::Result<usize>> {
-                let $value = &*self;
-                $io.poll_read(cx, buffer)
-            }
-
-            fn poll_read_vectored(
-                self: ::std::pin::Pin<&mut Self>,
-                cx: &mut ::std::task::Context<'_>,
-                buffers: &mut [::std::io::IoSliceMut<'_>],
-            ) -> ::std::task::Poll<::std::io::Result<usize>> {
-                let $value = &*self;
-                $io.poll_read_vectored(cx, buffers)
-            }
-        }
-
-        #[cfg(feature = "io-util")]
-        impl $crate::net::fd_traits::AsyncReadFd for $type {}
-
-        #[cfg(feature = "io-util")]
-        impl $crate::net::fd_traits::sealed::PollReadFd for $type {
-            fn poll_read_fd(
-                &self,
-                cx: &mut ::std::task::Context<'_>,
-                operation: $crate::net::fd_traits::Operation<'_>,
-            ) -> ::std::task::Poll<::std::io::Result<()>> {
-                let $value = self;
-                $io.poll_io(cx, $crate::runtime::io::reactor::Direction::Read, |io| {
-                    operation(::std::os::fd::AsFd::as_fd(io))
-                })
-            }
-        }
-    )*
-        $crate::net::tokio_traits::tokio_read! { $($type: $value => $io;)* }
-    };
-}
-
-/// Implements writing, with the [`Registered`] of a value, and the expression that closes it.
-macro_rules! async_write {
-    ($($type:ty: $value:ident => $io:expr, $close:expr;)*) => {$(
-        impl ::futures_io::AsyncWrite for $type {
-            #[inline]
-            fn poll_write(self: ::std::pin::Pin<&mut Self>, cx: &mut ::std::task::Context<'_>, buffer: &[u8]) -> ::std::task::Poll<::std::io::Result<usize>> {
-                let $value = &*self;
-                $io.poll_write(cx, buffer)
-            }
-
-            fn poll_write_vectored(
-                self: ::std::pin::Pin<&mut Self>,
-                cx: &mut ::std::task::Context<'_>,
-                buffers: &[::std::io::IoSlice<'_>],
-            ) -> ::std::task::Poll<::std::io::Result<usize>> {
-                let $value = &*self;
-                $io.poll_write_vectored(cx, buffers)
-            }
-
-            /// Returns at once, since nothing is buffered here.
-            fn poll_flush(self: ::std::pin::Pin<&mut Self>, _: &mut ::std::task::Context<'_>) -> ::std::task::Poll<::std::io::Result<()>> {
-                ::std::task::Poll::Ready(Ok(()))
-            }
-
-            /// Shuts down writing, so that the peer reads the end of the stream, on descriptors that can be shut down
-            /// without being dropped. The call may be repeated.
-            fn poll_close(self: ::std::pin::Pin<&mut Self>, _: &mut ::std::task::Context<'_>) -> ::std::task::Poll<::std::io::Result<()>> {
-                let $value = self.get_mut();
-                ::std::task::Poll::Ready($close)
-            }
-        }
-
-        #[cfg(feature = "io-util")]
-        impl $crate::net::fd_traits::AsyncWriteFd for $type {}
-
-        #[cfg(feature = "io-util")]
-        impl $crate::net::fd_traits::sealed::PollWriteFd for $type {
-            fn poll_write_fd(
-                &self,
-                cx: &mut ::std::task::Context<'_>,
-                operation: $crate::net::fd_traits::Operation<'_>,
-            ) -> ::std::task::Poll<::std::io::Result<()>> {
-                let $value = self;
-                $io.poll_io(cx, $crate::runtime::io::reactor::Direction::Write, |io| {
-                    operation(::std::os::fd::AsFd::as_fd(io))
-                })
-            }
-        }
-    )*
-        $crate::net::tokio_traits::tokio_write! { $($type: $value => $io, $close;)* }
-    };
-}
-
-pub(crate) use {async_read, async_write};
 
 #[cfg(test)]
 mod tests {

@@ -169,7 +169,6 @@ const MUST_NOT_NAME: &[(&str, &[&str])] = &[
 
 /// The files that may say `unsafe`, and the macro that their system calls go through.
 const MAY_BE_UNSAFE: &[&str] = &[
-    "net/spare.rs",
     "net/read_buf.rs",
     "io/splice/sys.rs",
     "io/standard_sys.rs",

@@ -15,8 +15,6 @@ mod race;
 mod readiness;
 pub(super) mod socket;
 mod socket_options;
-#[cfg(feature = "tokio-io")]
-mod spare;
 mod split;
 mod split_owned;
 pub(super) mod stream;

@@ -13,8 +13,6 @@ mod options;
 mod peek;
 mod segments;
 pub(super) mod socket;
-#[cfg(feature = "tokio-io")]
-mod spare;
 mod sys;
 #[cfg(any(
     target_os = "linux",

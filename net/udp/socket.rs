@@ -234,6 +234,22 @@ datagram_methods! {
         /// # #[expect(unreachable_code)] std::io::Result::Ok(()) }).unwrap();
         /// ```
     }
+    recv_buf {
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// # use runtime::net::UdpSocket;
+        /// # runtime::block_on(async {
+        /// # let socket = UdpSocket::bind("127.0.0.1:0").await?;
+        /// # socket.connect(socket.local_addr()?).await?;
+        /// # socket.send(b"to myself").await?;
+        /// let mut buffer = Vec::with_capacity(1500);
+        /// socket.recv_buf(&mut buffer).await?;
+        /// assert_eq!(buffer, b"to myself");
+        /// # std::io::Result::Ok(()) }).unwrap();
+        /// ```
+    }
     send {}
     take_error {}
 }
@@ -256,7 +272,7 @@ pub(super) struct Socket {
 }
 
 /// Returns the error for a datagram without the address of its sender: some systems do not always report it.
-pub(super) fn no_sender() -> io::Error {
+fn no_sender() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "the system does not report the sender of the datagram")
 }
 
@@ -298,6 +314,16 @@ impl Packets for Socket {
     #[inline]
     fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         with_sender(sys::recv_from(self.as_fd(), buffer)?)
+    }
+
+    #[cfg(feature = "tokio-io")]
+    fn recv_uninit(&self, room: &mut [std::mem::MaybeUninit<u8>]) -> io::Result<usize> {
+        sys::recv_uninit(self.as_fd(), room)
+    }
+
+    #[cfg(feature = "tokio-io")]
+    fn recv_from_uninit(&self, room: &mut [std::mem::MaybeUninit<u8>]) -> io::Result<(usize, SocketAddr)> {
+        with_sender(sys::recv_from_uninit(self.as_fd(), room)?)
     }
 }
 

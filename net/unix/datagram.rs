@@ -305,6 +305,21 @@ datagram_methods! {
     readable {}
     recv {}
     recv_from {}
+    recv_buf {
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// # use runtime::net::UnixDatagram;
+        /// # runtime::block_on(async {
+        /// let (a, b) = UnixDatagram::pair()?;
+        /// a.send(b"hello").await?;
+        /// let mut buffer = Vec::with_capacity(1500);
+        /// b.recv_buf(&mut buffer).await?;
+        /// assert_eq!(buffer, b"hello");
+        /// # std::io::Result::Ok(()) }).unwrap();
+        /// ```
+    }
     send {}
     take_error {}
 }
@@ -341,23 +356,39 @@ impl Socket {
         sys::send_to(self.as_fd(), data, to)
     }
 
-    pub(super) fn is_shut(&self) -> bool {
-        self.is_shut.load(Relaxed)
+    /// Returns `true` if an error means that nothing more will be received.
+    fn is_end(&self, error: &io::Error) -> bool {
+        error.kind() == io::ErrorKind::WouldBlock && self.is_shut.load(Relaxed)
     }
 
-    fn is_end(&self, error: &io::Error) -> bool {
-        error.kind() == io::ErrorKind::WouldBlock && self.is_shut()
+    /// Concludes a receive: at the end, it has received 0 bytes.
+    fn or_end(&self, received: io::Result<usize>) -> io::Result<usize> {
+        match received {
+            Err(error) if self.is_end(&error) => Ok(0),
+            received => received,
+        }
+    }
+
+    /// Concludes a receive with the address of the sender: at the end, it is unnamed.
+    fn or_end_from(&self, received: io::Result<(usize, SockAddr)>) -> io::Result<(usize, SocketAddr)> {
+        match received {
+            Err(error) if self.is_end(&error) => Ok((0, unnamed()?)),
+            received => {
+                let (count, sender) = received?;
+                Ok((count, sender_address(&sender)?))
+            }
+        }
     }
 }
 
 /// Returns the address of a socket without a name.
-pub(super) fn unnamed() -> io::Result<SocketAddr> {
+fn unnamed() -> io::Result<SocketAddr> {
     SocketAddr::of_path(Path::new(""))
 }
 
 /// Converts the sender's address. A path that fills the whole address is refused by std: then the address is unnamed,
 /// so that the datagram is not lost.
-pub(super) fn sender_address(sender: &SockAddr) -> io::Result<SocketAddr> {
+fn sender_address(sender: &SockAddr) -> io::Result<SocketAddr> {
     SocketAddr::from_kernel(sender).or_else(|_| unnamed())
 }
 
@@ -379,20 +410,21 @@ impl Packets for Socket {
     }
 
     fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        match sys::recv(self.as_fd(), buffer) {
-            Err(error) if self.is_end(&error) => Ok(0),
-            received => received,
-        }
+        self.or_end(sys::recv(self.as_fd(), buffer))
     }
 
     fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        match sys::recv_from(self.as_fd(), buffer) {
-            Err(error) if self.is_end(&error) => Ok((0, unnamed()?)),
-            received => {
-                let (count, sender) = received?;
-                Ok((count, sender_address(&sender)?))
-            }
-        }
+        self.or_end_from(sys::recv_from(self.as_fd(), buffer))
+    }
+
+    #[cfg(feature = "tokio-io")]
+    fn recv_uninit(&self, room: &mut [std::mem::MaybeUninit<u8>]) -> io::Result<usize> {
+        self.or_end(sys::recv_uninit(self.as_fd(), room))
+    }
+
+    #[cfg(feature = "tokio-io")]
+    fn recv_from_uninit(&self, room: &mut [std::mem::MaybeUninit<u8>]) -> io::Result<(usize, SocketAddr)> {
+        self.or_end_from(sys::recv_from_uninit(self.as_fd(), room))
     }
 }
 

@@ -16,8 +16,6 @@ mod full_queue;
 pub(super) mod listener;
 pub mod pipe;
 pub(super) mod socket;
-#[cfg(feature = "tokio-io")]
-mod spare;
 mod split;
 mod split_owned;
 pub(super) mod stream;

@@ -8,7 +8,7 @@ use super::split::{ReadHalf, WriteHalf};
 use super::split_owned::{self, OwnedReadHalf, OwnedWriteHalf};
 use super::{connect, split, sys};
 use crate::net::methods::{deadline_methods, read_methods, ready_methods, write_methods};
-use crate::net::transfer::{async_read, async_write};
+use crate::net::stream_traits::{async_read, async_write};
 use crate::runtime::io::registered::{Owner, Registered};
 use crate::task::origin::Origin;
 use socket2::Type;

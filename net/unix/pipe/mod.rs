@@ -36,8 +36,6 @@ mod methods;
 mod open;
 mod receiver;
 mod sender;
-#[cfg(feature = "tokio-io")]
-mod spare;
 
 pub use open::OpenOptions;
 pub use receiver::Receiver;

@@ -3,7 +3,7 @@
 use super::end::End;
 use super::methods::end_methods;
 use crate::net::methods::{read_methods, ready_method};
-use crate::net::transfer::async_read;
+use crate::net::stream_traits::async_read;
 use crate::runtime::io::registered::Registered;
 use std::io::PipeReader;
 

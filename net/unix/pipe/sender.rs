@@ -3,7 +3,7 @@
 use super::end::End;
 use super::methods::end_methods;
 use crate::net::methods::{ready_method, write_methods};
-use crate::net::transfer::async_write;
+use crate::net::stream_traits::async_write;
 use crate::runtime::io::registered::Registered;
 use std::io::{self, PipeWriter};
 
