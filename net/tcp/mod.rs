@@ -7,8 +7,6 @@
 mod connect;
 #[cfg(not(target_os = "openbsd"))]
 mod keepalive;
-#[cfg(any(target_os = "linux", target_os = "android"))]
-mod linux;
 pub(super) mod listener;
 mod options;
 mod race;
@@ -18,9 +16,6 @@ mod socket_options;
 mod split;
 mod split_owned;
 pub(super) mod stream;
-// macOS is the only system of Apple that has this option.
-#[cfg(any(not(target_vendor = "apple"), target_os = "macos"))]
-mod traffic_class;
 
 pub use split::{ReadHalf, WriteHalf};
 pub use split_owned::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};

@@ -124,3 +124,32 @@ impl TcpStream {
         }
     }
 }
+
+// How received data is acknowledged.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod quickack {
+    use crate::net::TcpStream;
+    use socket2::SockRef;
+    use std::io;
+
+    impl TcpStream {
+        /// Returns `true` if received data is acknowledged at once. See [`set_quickack`](TcpStream::set_quickack).
+        ///
+        /// # Errors
+        ///
+        /// Returns an error if getsockopt(2) fails.
+        pub fn quickack(&self) -> io::Result<bool> {
+            SockRef::from(self).tcp_quickack()
+        }
+
+        /// Sets whether received data is acknowledged at once (`TCP_QUICKACK`), instead of together with an answer. The
+        /// system may change the option again at any time, so set it anew after each read.
+        ///
+        /// # Errors
+        ///
+        /// Returns an error if setsockopt(2) fails.
+        pub fn set_quickack(&self, quickack: bool) -> io::Result<()> {
+            SockRef::from(self).set_tcp_quickack(quickack)
+        }
+    }
+}

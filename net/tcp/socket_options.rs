@@ -193,3 +193,60 @@ impl TcpSocket {
 fn saturated(size: usize) -> u32 {
     u32::try_from(size).unwrap_or(u32::MAX)
 }
+
+// Binding to a network interface by its name.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod device {
+    use crate::net::TcpSocket;
+    use std::io;
+
+    impl TcpSocket {
+        /// Returns the name of the network interface that the socket is bound to, if any.
+        ///
+        /// # Errors
+        ///
+        /// Returns an error if getsockopt(2) fails.
+        pub fn device(&self) -> io::Result<Option<Vec<u8>>> {
+            self.socket.device()
+        }
+
+        /// Binds the socket to a network interface, given by name, so that it sends and receives packets only there
+        /// (`SO_BINDTODEVICE`). `None` removes the binding.
+        ///
+        /// # Errors
+        ///
+        /// Returns an error if setsockopt(2) fails, such as `ENODEV` if there is no interface of that name.
+        pub fn bind_device(&self, interface: Option<&[u8]>) -> io::Result<()> {
+            self.socket.bind_device(interface)
+        }
+    }
+}
+
+// The traffic class of IPv6. macOS is the only system of Apple that has this option.
+#[cfg(any(not(target_vendor = "apple"), target_os = "macos"))]
+mod traffic_class {
+    use crate::net::TcpSocket;
+    use crate::net::option_values::field;
+    use std::io;
+
+    impl TcpSocket {
+        /// Returns the traffic class of sent packets. See [`set_tclass_v6`](TcpSocket::set_tclass_v6).
+        ///
+        /// # Errors
+        ///
+        /// Returns an error if getsockopt(2) fails.
+        pub fn tclass_v6(&self) -> io::Result<u32> {
+            self.socket.tclass_v6()
+        }
+
+        /// Sets the traffic class of sent packets (`IPV6_TCLASS`), which corresponds to
+        /// [`set_tos_v4`](TcpSocket::set_tos_v4) for IPv4.
+        ///
+        /// # Errors
+        ///
+        /// Returns an error if setsockopt(2) fails, such as `EINVAL` for more than 255.
+        pub fn set_tclass_v6(&self, tclass: u32) -> io::Result<()> {
+            self.socket.set_tclass_v6(field(tclass)?)
+        }
+    }
+}

@@ -6,24 +6,12 @@
 //! datagrams of one size.
 
 mod batch;
-#[cfg(any(target_os = "linux", target_os = "android"))]
-mod device;
 mod many;
 mod options;
 mod peek;
 mod segments;
 pub(super) mod socket;
 mod sys;
-#[cfg(any(
-    target_os = "linux",
-    target_os = "android",
-    target_os = "macos",
-    target_os = "freebsd",
-    target_os = "dragonfly",
-    target_os = "netbsd",
-    target_os = "openbsd"
-))]
-mod traffic_class;
 
 pub use batch::{Batch, Iter, Received};
 pub use many::Outgoing;

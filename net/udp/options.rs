@@ -113,3 +113,72 @@ impl UdpSocket {
         self.std().leave_multicast_v6(group, interface)
     }
 }
+
+// Binding to a network interface by its name.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod device {
+    use crate::net::UdpSocket;
+    use socket2::SockRef;
+    use std::io;
+
+    impl UdpSocket {
+        /// Returns the name of the network interface that the socket is bound to, if any. See
+        /// [`bind_device`](UdpSocket::bind_device).
+        ///
+        /// # Errors
+        ///
+        /// Returns an error if getsockopt(2) fails.
+        pub fn device(&self) -> io::Result<Option<Vec<u8>>> {
+            SockRef::from(self).device()
+        }
+
+        /// Binds the socket to a network interface, such as `b"eth0"`, so that it sends and receives packets only there
+        /// (`SO_BINDTODEVICE`). `None` removes the binding.
+        ///
+        /// # Errors
+        ///
+        /// Returns an error if setsockopt(2) fails, such as `ENODEV` if there is no such interface. To change the
+        /// binding, `CAP_NET_RAW` is required, and before Linux 5.7 also to set it the first time.
+        pub fn bind_device(&self, interface: Option<&[u8]>) -> io::Result<()> {
+            SockRef::from(self).bind_device(interface)
+        }
+    }
+}
+
+// The traffic class of IPv6, on systems for which socket2 has it.
+#[cfg(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "macos",
+    target_os = "freebsd",
+    target_os = "dragonfly",
+    target_os = "netbsd",
+    target_os = "openbsd"
+))]
+mod traffic_class {
+    use crate::net::UdpSocket;
+    use crate::net::option_values::field;
+    use socket2::SockRef;
+    use std::io;
+
+    impl UdpSocket {
+        /// Returns the traffic class of sent datagrams. See [`set_tclass_v6`](UdpSocket::set_tclass_v6).
+        ///
+        /// # Errors
+        ///
+        /// Returns an error if getsockopt(2) fails.
+        pub fn tclass_v6(&self) -> io::Result<u32> {
+            SockRef::from(self).tclass_v6()
+        }
+
+        /// Sets the traffic class of sent datagrams (`IPV6_TCLASS`), which corresponds to
+        /// [`set_tos_v4`](UdpSocket::set_tos_v4) for IPv4.
+        ///
+        /// # Errors
+        ///
+        /// Returns an error if setsockopt(2) fails, such as `EINVAL` for more than 255.
+        pub fn set_tclass_v6(&self, class: u32) -> io::Result<()> {
+            SockRef::from(self).set_tclass_v6(field(class)?)
+        }
+    }
+}
