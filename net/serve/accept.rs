@@ -1,4 +1,4 @@
-//! The trait of listeners that can be served.
+//! The trait of listeners that can be served, and what the errors of a listener mean to a server.
 
 use crate::net::{TcpListener, TcpStream};
 use std::io;
@@ -50,11 +50,37 @@ pub trait Accept {
     fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, Self::Addr)>>;
 }
 
+/// Returns `true` if no connection can be accepted now, but can be after others have been closed.
+pub(super) fn is_shortage(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+}
+
+/// Returns `true` if the next connection may well be accepted. The listener of TCP passes over such errors by itself.
+pub(super) fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted)
+}
+
 impl Accept for TcpListener {
     type Stream = TcpStream;
     type Addr = SocketAddr;
 
     async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         TcpListener::accept(self).await
+    }
+}
+
+#[cfg(feature = "unix")]
+mod unix {
+    use crate::net::unix::SocketAddr;
+    use crate::net::{Accept, UnixListener, UnixStream};
+    use std::io;
+
+    impl Accept for UnixListener {
+        type Stream = UnixStream;
+        type Addr = SocketAddr;
+
+        async fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
+            UnixListener::accept(self).await
+        }
     }
 }

@@ -5,7 +5,7 @@
 //! listener is closed right after: later connections are refused. The connections that were taken out of the queue wait
 //! here until the cap leaves room for them.
 
-use super::{Accept, is_of_one_connection};
+use super::accept::{Accept, is_of_one_connection};
 use crate::runtime::unwind::{self, Contained};
 use crate::time::{self, Duration};
 use futures_lite::future::or;

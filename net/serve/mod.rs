@@ -17,8 +17,6 @@ mod accept;
 mod backlog;
 mod connections;
 mod drain;
-#[cfg(feature = "unix")]
-mod unix;
 
 pub use accept::Accept;
 pub use drain::{Drain, Draining};
@@ -27,6 +25,7 @@ use super::accept_backoff;
 use crate::runtime::unwind::Contained;
 use crate::task;
 use crate::time::{self, Duration};
+use accept::{is_of_one_connection, is_shortage};
 use backlog::Backlog;
 use connections::Connections;
 use futures_lite::future::or;
@@ -278,14 +277,4 @@ impl Served {
     pub fn unserved(&self) -> u64 {
         self.unserved
     }
-}
-
-/// Returns `true` if no connection can be accepted now, but can be after others have been closed.
-fn is_shortage(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
-}
-
-/// Returns `true` if the next connection may well be accepted. The listener of TCP passes over such errors by itself.
-fn is_of_one_connection(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted)
 }
