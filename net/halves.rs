@@ -44,7 +44,7 @@ macro_rules! borrowed_halves {
     };
 }
 
-/// Defines `OwnedReadHalf`, `OwnedWriteHalf`, `ReuniteError`, and `split`, which creates the halves. The attributes
+/// Defines `OwnedReadHalf`, `OwnedWriteHalf`, `ReuniteError`, and `into_split`, which creates the halves. The attributes
 /// that precede the stream are appended to the documentation of `reunite`.
 macro_rules! owned_halves {
     ($(#[$example:meta])* $stream:ident, $address:ty) => {
@@ -68,7 +68,7 @@ macro_rules! owned_halves {
             shuts_down: bool,
         }
 
-        pub(super) fn split(stream: $stream) -> (OwnedReadHalf, OwnedWriteHalf) {
+        pub(super) fn into_split(stream: $stream) -> (OwnedReadHalf, OwnedWriteHalf) {
             let stream = ::std::sync::Arc::new(stream);
             (OwnedReadHalf { stream: stream.clone() }, OwnedWriteHalf { stream, shuts_down: true })
         }

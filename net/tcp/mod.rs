@@ -14,8 +14,6 @@ mod readiness;
 pub(super) mod socket;
 mod socket_options;
 mod split;
-mod split_owned;
 pub(super) mod stream;
 
-pub use split::{ReadHalf, WriteHalf};
-pub use split_owned::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
+pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};

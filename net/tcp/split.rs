@@ -1,12 +1,30 @@
-//! The halves of a borrowed stream.
+//! The halves of a stream: those that borrow it, and those that own it together.
 
 use super::stream::TcpStream;
-use crate::net::halves::borrowed_halves;
+use crate::net::halves::{borrowed_halves, owned_halves};
 use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
 borrowed_halves! {
+    TcpStream, SocketAddr
+}
+
+owned_halves! {
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use runtime::net::{TcpListener, TcpStream};
+    /// # runtime::block_on(async {
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// # let stream = TcpStream::connect(listener.local_addr()?).await?;
+    /// let address = stream.local_addr()?;
+    /// let (reader, writer) = stream.into_split();
+    /// let stream = reader.reunite(writer).expect("both are of one stream");
+    /// assert_eq!(stream.local_addr()?, address);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     TcpStream, SocketAddr
 }
 
@@ -41,8 +59,10 @@ macro_rules! peek_methods {
     };
 }
 
-pub(super) use peek_methods;
-
 peek_methods! {
     ReadHalf<'_>: half => half.0
+}
+
+peek_methods! {
+    OwnedReadHalf: half => half.stream
 }

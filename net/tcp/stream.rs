@@ -1,10 +1,9 @@
 //! A TCP connection: how it is created and how it is closed. Reading and writing are in `readiness.rs` and
 //! `net/transfer.rs`, the options are in `options.rs`.
 
+use super::connect;
 use super::race::race;
-use super::split::{ReadHalf, WriteHalf};
-use super::split_owned::{self, OwnedReadHalf, OwnedWriteHalf};
-use super::{connect, split};
+use super::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use crate::net::addr::{ToSocketAddrs, lookup_host};
 use crate::net::stream_traits::{async_read, async_write};
 use crate::net::sys;
@@ -265,7 +264,7 @@ impl TcpStream {
     /// # std::io::Result::Ok(()) }).unwrap();
     /// ```
     pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
-        split_owned::split(self)
+        split::into_split(self)
     }
 }
 

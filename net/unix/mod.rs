@@ -17,12 +17,10 @@ pub(super) mod listener;
 pub mod pipe;
 pub(super) mod socket;
 mod split;
-mod split_owned;
 pub(super) mod stream;
 mod sys;
 
 pub use addr::SocketAddr;
 pub use cred::{UCred, gid_t, pid_t, uid_t};
 pub use listener::Incoming;
-pub use split::{ReadHalf, WriteHalf};
-pub use split_owned::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
+pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};

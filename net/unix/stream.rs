@@ -4,9 +4,8 @@
 use super::addr::SocketAddr;
 use super::connection::Connection;
 use super::cred::UCred;
-use super::split::{ReadHalf, WriteHalf};
-use super::split_owned::{self, OwnedReadHalf, OwnedWriteHalf};
-use super::{connect, split, sys};
+use super::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
+use super::{connect, sys};
 use crate::net::methods::{deadline_methods, read_methods, ready_methods, write_methods};
 use crate::net::stream_traits::{async_read, async_write};
 use crate::runtime::io::registered::{Owner, Registered};
@@ -268,7 +267,7 @@ impl UnixStream {
     /// # std::io::Result::Ok(()) }).unwrap();
     /// ```
     pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
-        split_owned::split(self)
+        split::into_split(self)
     }
 }
 
