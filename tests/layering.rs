@@ -4,8 +4,9 @@
 //! Read from the source: comments, strings and tests are left out; `crate::` and `super::` are
 //! followed, also through braces.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::iter::successors;
 use std::path::{Path, PathBuf};
 
 /// The folders of the library.
@@ -163,8 +164,30 @@ const MUST_NOT_NAME: &[(&str, &[&str])] = &[
     ),
     // A descriptor stores wakers, and does not know which tasks they belong to.
     ("runtime/io/registered", &["runtime::executor::task", "runtime::executor::tasks", "time"]),
+    // The headers of the kernel are built from descriptions, not from what users see.
+    (
+        "net/udp/sys",
+        &[
+            "net::UdpSocket",
+            "net::udp::Batch",
+            "net::udp::Outgoing",
+            "net::udp::UdpSocket",
+            "net::udp::batch",
+            "net::udp::outgoing",
+            "net::udp::socket",
+        ],
+    ),
     // Only the executor turns the loop.
     ("net", &["runtime::executor", "runtime::selector", "runtime::executor::tasks", "runtime::remote"]),
+];
+
+/// The circles among the files of `net/`: each names, directly or not, all others of its circle. There are no more.
+const CIRCLES: &[&[&str]] = &[
+    // A guard has its `AsyncFd`, whose methods return guards.
+    &["net/async_fd/guard.rs", "net/async_fd/mod.rs"],
+    // A half has its stream, whose methods return halves.
+    &["net/tcp/split.rs", "net/tcp/stream.rs"],
+    &["net/unix/split.rs", "net/unix/stream.rs"],
 ];
 
 /// The files that may say `unsafe`, and the macro that their system calls go through.
@@ -279,7 +302,8 @@ fn names_of(file: &str) -> BTreeSet<String> {
     for (word, is_super) in [("crate::", false), ("super::", true)] {
         for (at, _) in code.match_indices(word) {
             let before = &code[..at];
-            if before.ends_with(|c: char| is_word(c) || c == ':') {
+            // The tail of another path, or a visibility.
+            if before.ends_with(|c: char| is_word(c) || c == ':') || before.ends_with("pub(in ") {
                 continue;
             }
             let mut base = if is_super { module_of(file) } else { Vec::new() };
@@ -407,6 +431,82 @@ fn what_is_banned_is_not_named() {
         assert!(root().join(path).exists(), "{path} is banned from something, and is not there");
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// For each file below a folder, those that it names. What the head of a folder exports again is looked up where it is
+/// defined.
+fn named_files(folder: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let files = files(folder);
+    let modules: BTreeMap<String, &String> =
+        files.iter().map(|file| (module_of(file).join("::"), file)).collect();
+    let mut names: BTreeMap<&String, BTreeSet<String>> =
+        files.iter().map(|file| (file, names_of(file))).collect();
+    let mut exports = BTreeMap::new();
+    for (module, head) in modules.iter().filter(|(_, file)| file.ends_with("/mod.rs")) {
+        let code = code_of(&read(head));
+        let mut used = BTreeSet::new();
+        for (at, word) in code.match_indices("use ") {
+            follow(&module_of(head), &code[at + word.len()..], &mut used);
+        }
+        for name in used {
+            let exported = format!("{module}::{}", name.rsplit("::").next().unwrap());
+            if !modules.contains_key(&exported) {
+                exports.insert(exported, name.clone());
+            }
+            names.get_mut(head).unwrap().insert(name);
+        }
+    }
+    let exported =
+        |name: &str| prefixes(name).find_map(|part| Some(exports.get(part)?.clone() + &name[part.len()..]));
+    let file_of = |name: &String| {
+        let name = successors(Some(name.clone()), |name| exported(name)).last()?;
+        let (file, rest) =
+            prefixes(&name).find_map(|part| Some((*modules.get(part)?, &name[part.len()..])))?;
+        // In a module within a file, `super` is not the head of the folder.
+        let item = rest.trim_start_matches("::").split("::").next().unwrap();
+        (!file.ends_with("/mod.rs") || defines(file, item)).then(|| file.clone())
+    };
+    let others = |file: &String, names: &BTreeSet<String>| {
+        names.iter().filter_map(file_of).filter(|other| other != file).collect()
+    };
+    names.iter().map(|(file, names)| ((*file).clone(), others(file, names))).collect()
+}
+
+/// Returns a path and the paths of the modules around it, the longest first.
+fn prefixes(path: &str) -> impl Iterator<Item = &str> {
+    [path].into_iter().chain(path.rmatch_indices("::").map(|(end, _)| &path[..end]))
+}
+
+/// Returns `true` if a file has an item of this name.
+fn defines(file: &str, item: &str) -> bool {
+    let code = code_of(&read(file));
+    ["const", "enum", "fn", "macro_rules!", "static", "struct", "trait", "type"].iter().any(|kind| {
+        let item = format!("{kind} {item}");
+        code.match_indices(&item).any(|(at, _)| !code[at + item.len()..].starts_with(is_word))
+    })
+}
+
+/// Finds the files that a file names, directly or by other files.
+fn reached_from(file: &str, named: &BTreeMap<String, BTreeSet<String>>) -> BTreeSet<String> {
+    let mut reached = BTreeSet::new();
+    let mut left = vec![file];
+    while let Some(file) = left.pop() {
+        left.extend(named[file].iter().filter(|other| reached.insert((*other).clone())).map(String::as_str));
+    }
+    reached
+}
+
+#[test]
+fn the_files_of_net_form_no_circles_but_those_that_are_listed() {
+    let named = named_files("net");
+    let reached: BTreeMap<&String, BTreeSet<String>> =
+        named.keys().map(|file| (file, reached_from(file, &named))).collect();
+    let mut circles = BTreeSet::new();
+    for (file, others) in reached.iter().filter(|(file, others)| others.contains(**file)) {
+        circles.insert(others.iter().filter(|other| reached[other].contains(*file)).collect::<Vec<_>>());
+    }
+    let circles: Vec<_> = circles.into_iter().collect();
+    assert_eq!(circles, CIRCLES, "files that name each other");
 }
 
 #[test]

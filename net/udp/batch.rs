@@ -1,6 +1,7 @@
 //! The memory for many received datagrams and their addresses. It is allocated once and used again and again.
 
-use super::sys::{Arrival, MOST, Outcome, receive};
+use super::message::{Arrival, MOST, Outcome};
+use super::sys;
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -110,7 +111,7 @@ impl Batch {
 
     /// Receives datagrams with one system call.
     pub(super) fn receive(&mut self, socket: impl AsFd) -> Outcome {
-        let (count, error) = receive(socket, &mut self.memory, self.size, &mut self.arrivals)?;
+        let (count, error) = sys::receive(socket, &mut self.memory, self.size, &mut self.arrivals)?;
         self.count = count;
         Ok((count, error))
     }

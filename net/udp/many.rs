@@ -1,30 +1,11 @@
 //! Sending and receiving many datagrams at once, for programs to which one system call for each is too expensive.
 
 use super::batch::Batch;
-use super::socket::UdpSocket;
-use super::sys::{self, Outcome};
+use super::outgoing::Outgoing;
+use super::socket::{Socket, UdpSocket};
+use super::sys;
 use crate::runtime::io::reactor::Direction;
 use std::io;
-use std::net::SocketAddr;
-
-/// A datagram to be sent by [`UdpSocket::send_many`]. It borrows its data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Outgoing<'a> {
-    pub(super) data: &'a [u8],
-    pub(super) to: Option<SocketAddr>,
-}
-
-impl<'a> Outgoing<'a> {
-    /// Creates a datagram to the peer that the socket is connected to.
-    pub const fn new(data: &'a [u8]) -> Outgoing<'a> {
-        Outgoing { data, to: None }
-    }
-
-    /// Creates a datagram to an address.
-    pub const fn to(data: &'a [u8], address: SocketAddr) -> Outgoing<'a> {
-        Outgoing { data, to: Some(address) }
-    }
-}
 
 impl UdpSocket {
     /// Waits for a datagram, and receives all datagrams that are there, up to the capacity of the batch. Returns their
@@ -67,8 +48,8 @@ impl UdpSocket {
     /// ```
     pub async fn recv_many(&self, batch: &mut Batch) -> io::Result<usize> {
         batch.clear();
-        self.left_over()?;
-        self.io.async_io(Direction::Read, |io| self.conclude(batch.receive(io))).await
+        self.io.get().left_over.check()?;
+        self.io.async_io(Direction::Read, |io| io.left_over.conclude(batch.receive(io))).await
     }
 
     /// Tries to receive several datagrams with one call, without waiting; see [`recv_many`](UdpSocket::recv_many).
@@ -79,8 +60,8 @@ impl UdpSocket {
     /// [`recv_many`](UdpSocket::recv_many).
     pub fn try_recv_many(&self, batch: &mut Batch) -> io::Result<usize> {
         batch.clear();
-        self.left_over()?;
-        self.io.try_io(Direction::Read, |io| self.conclude(batch.receive(io)))
+        self.io.get().left_over.check()?;
+        self.io.try_io(Direction::Read, |io| io.left_over.conclude(batch.receive(io)))
     }
 
     /// Sends datagrams in their order, and returns how many were sent: at least one, and at most [`Batch::MOST`]. To
@@ -130,9 +111,10 @@ impl UdpSocket {
     where
         I: IntoIterator<Item = Outgoing<'a>, IntoIter: Clone>,
     {
-        self.left_over()?;
-        let datagrams = datagrams.into_iter();
-        self.io.async_io(Direction::Write, |io| self.conclude(sys::send(io, datagrams.clone()))).await
+        self.io.get().left_over.check()?;
+        let datagrams = datagrams.into_iter().map(Outgoing::transmit);
+        let send = |io: &Socket| io.left_over.conclude(sys::send(io, datagrams.clone()));
+        self.io.async_io(Direction::Write, send).await
     }
 
     /// Tries to send several datagrams with one call, without waiting; see [`send_many`](UdpSocket::send_many).
@@ -142,20 +124,9 @@ impl UdpSocket {
     /// Returns [`WouldBlock`](io::ErrorKind::WouldBlock) if there is no room for the first datagram, and the same
     /// errors as [`send_many`](UdpSocket::send_many).
     pub fn try_send_many<'a>(&self, datagrams: impl IntoIterator<Item = Outgoing<'a>>) -> io::Result<usize> {
-        self.left_over()?;
-        self.io.try_io(Direction::Write, |io| self.conclude(sys::send(io, datagrams.into_iter())))
-    }
-
-    /// Returns the error that occurred after earlier datagrams, on systems that do not keep it.
-    fn left_over(&self) -> io::Result<()> {
-        self.io.get().left_over.take().map_or(Ok(()), Err)
-    }
-
-    pub(super) fn conclude(&self, outcome: Outcome) -> io::Result<usize> {
-        let (count, error) = outcome?;
-        if let Some(error) = error {
-            self.io.get().left_over.put(&error);
-        }
-        Ok(count)
+        self.io.get().left_over.check()?;
+        self.io.try_io(Direction::Write, |io| {
+            io.left_over.conclude(sys::send(io, datagrams.into_iter().map(Outgoing::transmit)))
+        })
     }
 }

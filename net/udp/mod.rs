@@ -7,12 +7,15 @@
 
 mod batch;
 mod many;
+mod message;
+mod offload;
 mod options;
+mod outgoing;
 mod peek;
 mod segments;
 pub(super) mod socket;
 mod sys;
 
 pub use batch::{Batch, Iter, Received};
-pub use many::Outgoing;
+pub use outgoing::Outgoing;
 pub use socket::UdpSocket;

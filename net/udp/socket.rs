@@ -1,7 +1,8 @@
 //! A UDP socket: how it is created, and sending to an address. The methods that it has in common with other datagram
 //! sockets are in `net/datagram.rs`, peeking is in `peek.rs`, and the options are in `options.rs`.
 
-use super::segments::{LeftOver, Offload};
+use super::message::LeftOver;
+use super::offload::Offload;
 use crate::net::addr::{ToSocketAddrs, lookup_host, no_address, try_each};
 use crate::net::datagram::{Packets, datagram_methods};
 use crate::net::methods::ready_methods;

@@ -5,8 +5,9 @@
 //! persists. Emulated kernels and filters may not have these calls: then the datagrams are transferred one by one.
 #![expect(unsafe_code, reason = "recvmmsg and sendmmsg, which std and socket2 do not make")]
 
-use super::{Header, Outcome, single};
+use super::single::{self, Header};
 use crate::net::sys::{RECEIVE, SEND};
+use crate::net::udp::message::Outcome;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::{io, ptr};
 

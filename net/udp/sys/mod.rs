@@ -15,9 +15,7 @@ mod many;
 mod offload;
 mod single;
 
-use super::many::Outgoing;
-#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "netbsd"))]
-use libc::mmsghdr as Header;
+use super::message::{Arrival, MOST, Outcome, Segments, Transmit};
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "netbsd"))]
 use many as calls;
 #[cfg(not(any(
@@ -26,64 +24,20 @@ use many as calls;
     target_os = "freebsd",
     target_os = "netbsd"
 )))]
-use single::{self as calls, Header};
+use single as calls;
 
 use offload::{Control, is_coalescing};
 pub(super) use offload::{can_segment, send_segmented, set_coalescing};
+use single::Header;
 use socket2::{SockAddr, SockAddrStorage};
 use std::mem::{self, MaybeUninit};
-use std::net::{Ipv4Addr, SocketAddr};
-use std::num::NonZeroUsize;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::{io, ptr};
-
-/// The maximum number of datagrams in one call. A larger number would make each of them hardly cheaper, and the headers
-/// for this many still fit on the stack, in some 15 KiB.
-pub(super) const MOST: usize = 32;
+use std::ptr;
 
 /// A call that processes headers, and returns how many of them it has processed, or the error of the first one.
 // SAFETY: the caller must pass headers that point to valid memory of the lengths that they say, which does not move.
 type Call = unsafe fn(BorrowedFd<'_>, &mut [Header]) -> Outcome;
-
-/// The number of datagrams transferred, at least one; and an error that occurred after them and would be lost
-/// otherwise.
-pub(super) type Outcome = io::Result<(usize, Option<io::Error>)>;
-
-/// The properties of a received datagram.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Arrival {
-    pub(super) length: usize,
-    pub(super) from: SocketAddr,
-    pub(super) is_truncated: bool,
-    /// The size of each datagram, if several were received as one.
-    pub(super) segment_size: Option<NonZeroUsize>,
-    /// `true` if several datagrams may have been received as one, and it is not known where each of them ends.
-    pub(super) is_unclear: bool,
-}
-
-/// How a datagram is composed, according to its control messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    not(any(target_os = "linux", target_os = "android")),
-    expect(dead_code, reason = "without offload, no datagram has segments")
-)]
-enum Segments {
-    /// The datagram is as it was sent.
-    None,
-    OfSize(NonZeroUsize),
-    /// The control message that would tell has been cut off.
-    CutOff,
-}
-
-impl Arrival {
-    pub(super) const NONE: Arrival = Arrival {
-        length: 0,
-        from: SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
-        is_truncated: false,
-        segment_size: None,
-        is_unclear: false,
-    };
-}
 
 /// Receives the datagrams that are there, each into a piece of `memory` of `size` bytes, as many as `arrivals` has room
 /// for, and at most [`MOST`].
@@ -97,7 +51,7 @@ pub(super) fn receive(
 }
 
 /// Sends datagrams in their order, at most [`MOST`].
-pub(super) fn send<'a>(socket: impl AsFd, datagrams: impl Iterator<Item = Outgoing<'a>>) -> Outcome {
+pub(super) fn send<'a>(socket: impl AsFd, datagrams: impl Iterator<Item = Transmit<'a>>) -> Outcome {
     send_by(calls::send, socket.as_fd(), datagrams)
 }
 
@@ -162,7 +116,7 @@ struct ReceivedMessage {
     piece: libc::iovec,
 }
 
-fn send_by<'a>(call: Call, socket: BorrowedFd<'_>, datagrams: impl Iterator<Item = Outgoing<'a>>) -> Outcome {
+fn send_by<'a>(call: Call, socket: BorrowedFd<'_>, datagrams: impl Iterator<Item = Transmit<'a>>) -> Outcome {
     let mut names = [const { MaybeUninit::<SockAddr>::uninit() }; MOST];
     let mut pieces = [const { MaybeUninit::<libc::iovec>::uninit() }; MOST];
     let mut headers = [const { MaybeUninit::<Header>::uninit() }; MOST];

@@ -7,8 +7,8 @@
 //! is needed for the others, some of which may be as long as an extension header of IPv6.
 #![expect(unsafe_code, reason = "control messages, and options that socket2 does not know")]
 
-use super::Segments;
 use crate::net::sys::SEND;
+use crate::net::udp::message::Segments;
 use socket2::{MsgHdr, SockAddr, SockRef};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;

@@ -1,7 +1,7 @@
 //! Segmentation offload for systems without it: datagrams are sent and received one by one.
 #![expect(unsafe_code, reason = "the same signature as in offload.rs, where the function reads memory")]
 
-use super::Segments;
+use crate::net::udp::message::Segments;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;

@@ -4,10 +4,10 @@
 //! caller, which reports it next time.
 #![expect(unsafe_code, reason = "recvmsg and sendmsg, with the headers that are shared with recvmmsg")]
 
-#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "netbsd"))]
-use super::Header;
-use super::Outcome;
 use crate::net::sys::{RECEIVE, SEND};
+use crate::net::udp::message::Outcome;
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "netbsd"))]
+pub(super) use libc::mmsghdr as Header;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 

@@ -2,7 +2,10 @@
 
 use super::*;
 use std::cell::RefCell;
+use std::io;
 use std::net::UdpSocket;
+#[cfg(target_os = "linux")]
+use std::num::NonZeroUsize;
 
 const V4: &str = "192.0.2.7:4321";
 const V6: &str = "[2001:db8::7]:4321";
@@ -122,14 +125,19 @@ fn one_call_never_has_more_datagrams_than_the_maximum() {
     let received = receive_by(imitate_receive, socket().as_fd(), &mut memory, 1, &mut arrivals).unwrap();
     assert_eq!((received.0, arrivals[MOST].length), (MOST, 0));
     QUEUE.take();
-    let sent = send_by(imitate_send, socket().as_fd(), (0..).map(|_| Outgoing::new(b"y"))).unwrap();
+    let sent =
+        send_by(imitate_send, socket().as_fd(), (0..).map(|_| Transmit { data: b"y", to: None })).unwrap();
     assert_eq!((sent.0, QUEUE.take().len()), (MOST, MOST));
 }
 
 #[test]
 fn sent_datagrams_carry_their_addresses() {
     let (v4, v6): (SocketAddr, SocketAddr) = (V4.parse().unwrap(), V6.parse().unwrap());
-    let datagrams = [Outgoing::to(b"four", v4), Outgoing::new(b""), Outgoing::to(b"six", v6)];
+    let datagrams = [
+        Transmit { data: b"four", to: Some(v4) },
+        Transmit { data: b"", to: None },
+        Transmit { data: b"six", to: Some(v6) },
+    ];
     assert_eq!(send_by(imitate_send, socket().as_fd(), datagrams.into_iter()).unwrap().0, 3);
     let sent = QUEUE.take();
     assert_eq!(sent, [(b"four".to_vec(), Some(v4)), (Vec::new(), None), (b"six".to_vec(), Some(v6))]);
@@ -158,7 +166,11 @@ fn many_at_once_and_one_by_one_have_the_same_results() {
         let mut call = || receive_by(receive, b.as_fd(), &mut memory, 8, &mut arrivals);
         assert_eq!(call().unwrap_err().raw_os_error(), Some(libc::EAGAIN));
         let to = b.local_addr().unwrap();
-        let datagrams = [Outgoing::new(b"one"), Outgoing::new(b""), Outgoing::to(b"much too long", to)];
+        let datagrams = [
+            Transmit { data: b"one", to: None },
+            Transmit { data: b"", to: None },
+            Transmit { data: b"much too long", to: Some(to) },
+        ];
         assert_eq!(send_by(send, a.as_fd(), datagrams.into_iter()).unwrap().0, 3);
         assert_eq!(call().unwrap().0, 3);
         let from = a.local_addr().unwrap();
@@ -169,7 +181,7 @@ fn many_at_once_and_one_by_one_have_the_same_results() {
         // The second datagram is too long. The first is sent all the same, and then the second is the first of the next
         // call.
         let long = vec![0; 70_000];
-        let datagrams = [Outgoing::new(b"fits"), Outgoing::new(&long)];
+        let datagrams = [Transmit { data: b"fits", to: None }, Transmit { data: &long, to: None }];
         assert_eq!(send_by(send, a.as_fd(), datagrams.into_iter()).unwrap().0, 1);
         let error = send_by(send, a.as_fd(), datagrams.into_iter().skip(1)).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::EMSGSIZE));
@@ -211,7 +223,7 @@ fn a_refusal_during_sending_ends_the_call() {
         let (a, b) = pair();
         drop(b);
         // Over loopback, the answer to the first datagram arrives before the second is sent.
-        let datagrams = [Outgoing::new(b"hello?"); 3];
+        let datagrams = [Transmit { data: b"hello?", to: None }; 3];
         let (count, error) = send_by(send, a.as_fd(), datagrams.into_iter()).unwrap();
         assert_eq!(count, 1);
         // Linux's own call does not report the error.
