@@ -2,7 +2,7 @@
 
 use super::batch::Batch;
 use super::outgoing::Outgoing;
-use super::socket::{Socket, UdpSocket};
+use super::socket::{UdpFd, UdpSocket};
 use super::sys;
 use crate::runtime::io::reactor::Direction;
 use std::io;
@@ -113,7 +113,7 @@ impl UdpSocket {
     {
         self.io.get().left_over.check()?;
         let datagrams = datagrams.into_iter().map(Outgoing::transmit);
-        let send = |io: &Socket| io.left_over.conclude(sys::send(io, datagrams.clone()));
+        let send = |io: &UdpFd| io.left_over.conclude(sys::send(io, datagrams.clone()));
         self.io.async_io(Direction::Write, send).await
     }
 

@@ -1,6 +1,6 @@
 //! Reading the next datagram without removing it from the queue.
 
-use super::socket::{Socket, UdpSocket, with_sender};
+use super::socket::{UdpFd, UdpSocket, with_sender};
 use crate::net::sys;
 use crate::runtime::io::reactor::Direction;
 use std::io;
@@ -139,6 +139,6 @@ impl UdpSocket {
     }
 }
 
-fn sender(socket: &Socket) -> io::Result<SocketAddr> {
+fn sender(socket: &UdpFd) -> io::Result<SocketAddr> {
     with_sender(sys::peek_from(socket.as_fd(), &mut [])?).map(|(_, sender)| sender)
 }

@@ -4,7 +4,7 @@
 
 use super::message::Transmit;
 use super::offload::most_bytes;
-use super::socket::{Socket, UdpSocket};
+use super::socket::{UdpFd, UdpSocket};
 use super::sys;
 use crate::runtime::io::reactor::Direction;
 use std::io;
@@ -115,7 +115,7 @@ impl UdpSocket {
     }
 }
 
-fn send(socket: &Socket, data: &[u8], size: usize, to: Option<SocketAddr>) -> io::Result<usize> {
+fn send(socket: &UdpFd, data: &[u8], size: usize, to: Option<SocketAddr>) -> io::Result<usize> {
     assert!(size > 0, "data cannot be sent in segments of 0 bytes");
     if let Ok(segment) = u16::try_from(size)
         && size < data.len()

@@ -45,7 +45,7 @@ fn a_left_over_error_is_returned_once() {
     let mut batch = super::super::Batch::new(1, 1);
     assert_eq!(ours.try_recv_many(&mut batch).unwrap_err().raw_os_error(), Some(libc::ECONNREFUSED));
     assert_eq!(ours.try_recv_many(&mut batch).unwrap_err().kind(), io::ErrorKind::WouldBlock);
-    assert!(Socket::of_std(ours.into_std().unwrap()).left_over.check().is_ok());
+    assert!(UdpFd::of_std(ours.into_std().unwrap()).left_over.check().is_ok());
 }
 
 #[test]

@@ -55,7 +55,7 @@ use std::task::{Context, Poll};
 /// # std::io::Result::Ok(()) }).unwrap();
 /// ```
 pub struct UdpSocket {
-    pub(super) io: Registered<Socket>,
+    pub(super) io: Registered<UdpFd>,
 }
 
 impl UdpSocket {
@@ -82,7 +82,7 @@ impl UdpSocket {
 
     /// Wraps a socket that is already in non-blocking mode.
     fn new(socket: std::net::UdpSocket) -> UdpSocket {
-        UdpSocket { io: Registered::new(Socket::of_std(socket), Owner::UdpSocket) }
+        UdpSocket { io: Registered::new(UdpFd::of_std(socket), Owner::UdpSocket) }
     }
 
     /// Connects to the first of the addresses to which there is a route: [`send`](UdpSocket::send) sends to it, and
@@ -172,18 +172,18 @@ impl UdpSocket {
         self.poll_send_by(cx, |io| io.send_to(data, target))
     }
 
-    async fn send_by(&self, send: impl FnMut(&Socket) -> io::Result<usize>) -> io::Result<usize> {
+    async fn send_by(&self, send: impl FnMut(&UdpFd) -> io::Result<usize>) -> io::Result<usize> {
         self.io.async_io(Direction::Write, send).await
     }
 
-    fn try_send_by(&self, send: impl FnOnce(&Socket) -> io::Result<usize>) -> io::Result<usize> {
+    fn try_send_by(&self, send: impl FnOnce(&UdpFd) -> io::Result<usize>) -> io::Result<usize> {
         self.io.try_io(Direction::Write, send)
     }
 
     fn poll_send_by(
         &self,
         cx: &mut Context<'_>,
-        send: impl FnMut(&Socket) -> io::Result<usize>,
+        send: impl FnMut(&UdpFd) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         self.io.poll_io(cx, Direction::Write, send)
     }
@@ -266,7 +266,7 @@ impl fmt::Debug for UdpSocket {
 }
 
 /// The socket itself, and the facts that are known about its system.
-pub(super) struct Socket {
+pub(super) struct UdpFd {
     pub(super) socket: std::net::UdpSocket,
     pub(super) offload: Offload,
     pub(super) left_over: LeftOver,
@@ -283,19 +283,19 @@ pub(super) fn with_sender<R>((received, sender): (R, SockAddr)) -> io::Result<(R
     Ok((received, sender.as_socket().ok_or_else(no_sender)?))
 }
 
-impl Socket {
+impl UdpFd {
     #[inline]
     fn send_to(&self, data: &[u8], target: SocketAddr) -> io::Result<usize> {
         sys::send_to(self.as_fd(), data, &target.into())
     }
 }
 
-impl Packets for Socket {
+impl Packets for UdpFd {
     type Std = std::net::UdpSocket;
     type Address = SocketAddr;
 
-    fn of_std(socket: std::net::UdpSocket) -> Socket {
-        Socket { socket, offload: Offload::default(), left_over: LeftOver::default() }
+    fn of_std(socket: std::net::UdpSocket) -> UdpFd {
+        UdpFd { socket, offload: Offload::default(), left_over: LeftOver::default() }
     }
 
     fn into_std(self) -> std::net::UdpSocket {
@@ -328,7 +328,7 @@ impl Packets for Socket {
     }
 }
 
-impl AsFd for Socket {
+impl AsFd for UdpFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }

@@ -6,7 +6,7 @@
 //! for a limited time.
 
 use super::addr::SocketAddr;
-use super::connection::Connection;
+use super::stream_fd::StreamFd;
 use crate::net::backoff::Backoff;
 use crate::runtime::context;
 use crate::runtime::io::reactor::Direction;
@@ -31,7 +31,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const MAX_PAUSE: Duration = Duration::from_millis(50);
 
 /// Connects a socket that is in non-blocking mode. If the future is dropped early, the socket is closed.
-pub(super) async fn connect(socket: Socket, address: &SocketAddr) -> io::Result<Registered<Connection>> {
+pub(super) async fn connect(socket: Socket, address: &SocketAddr) -> io::Result<Registered<StreamFd>> {
     // As a rule there is nothing to wait for, and the caller may connect in a loop.
     coop::consume_budget().await;
     let address = address.to_call()?;
@@ -58,7 +58,7 @@ pub(super) async fn connect(socket: Socket, address: &SocketAddr) -> io::Result<
         }
         sleep(backoff.next_wait()).await;
     };
-    let stream = Registered::new(Connection::new(OwnedFd::from(socket).into()), Owner::UnixStream);
+    let stream = Registered::new(StreamFd::new(OwnedFd::from(socket).into()), Owner::UnixStream);
     if is_connecting {
         stream.ready(Direction::Write).await?;
         if let Some(error) = stream.get().socket.take_error()? {

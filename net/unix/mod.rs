@@ -9,15 +9,16 @@
 
 mod addr;
 mod connect;
-mod connection;
 mod cred;
 pub(super) mod datagram;
+mod datagram_fd;
 mod full_queue;
 pub(super) mod listener;
 pub mod pipe;
 pub(super) mod socket;
 mod split;
 pub(super) mod stream;
+mod stream_fd;
 mod sys;
 
 pub use addr::SocketAddr;

@@ -2,9 +2,9 @@
 //! closed. Reading and writing are in `net/transfer.rs`.
 
 use super::addr::SocketAddr;
-use super::connection::Connection;
 use super::cred::UCred;
 use super::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
+use super::stream_fd::StreamFd;
 use super::{connect, sys};
 use crate::net::methods::{deadline_methods, read_methods, ready_methods, write_methods};
 use crate::net::stream_traits::{async_read, async_write};
@@ -49,7 +49,7 @@ use std::path::Path;
 /// # std::io::Result::Ok(()) }).unwrap();
 /// ```
 pub struct UnixStream {
-    pub(super) io: Registered<Connection>,
+    pub(super) io: Registered<StreamFd>,
 }
 
 impl UnixStream {
@@ -123,13 +123,13 @@ impl UnixStream {
     }
 
     /// Wraps a connection that may already be registered.
-    pub(super) fn of(io: Registered<Connection>) -> UnixStream {
+    pub(super) fn of(io: Registered<StreamFd>) -> UnixStream {
         UnixStream { io }
     }
 
     /// Wraps a socket that is already in non-blocking mode.
     pub(super) fn new(stream: net::UnixStream) -> UnixStream {
-        UnixStream { io: Registered::new(Connection::new(stream), Owner::UnixStream) }
+        UnixStream { io: Registered::new(StreamFd::new(stream), Owner::UnixStream) }
     }
 
     /// Wraps a connection of std. It is set to non-blocking mode, which it shares with all of its clones.

@@ -29,7 +29,7 @@ use std::io::PipeReader;
 /// # std::io::Result::Ok(()) }).unwrap();
 /// ```
 pub struct Receiver {
-    pub(super) io: Registered<End<PipeReader>>,
+    io: Registered<End<PipeReader>>,
 }
 
 end_methods! {

@@ -1,4 +1,4 @@
-//! A connected Unix socket, with the conclusions that may be drawn from a short read.
+//! The descriptor of a connected Unix socket, with the conclusions that may be drawn from a short read.
 //!
 //! The bytes of a Unix stream have marks between them. A read ends behind bytes that were sent with descriptors
 //! (`SCM_RIGHTS`), and, if the socket receives credentials (`SO_PASSCRED`), where the bytes of another sender begin,
@@ -16,16 +16,16 @@ use std::os::unix::net;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// A connected socket of std.
-pub(super) struct Connection {
+pub(super) struct StreamFd {
     pub(super) socket: net::UnixStream,
     /// `true` after a mark was reported, and always on systems that do not report marks. A stream that has had one mark
     /// will have more.
     has_marks: AtomicBool,
 }
 
-impl Connection {
-    pub(super) fn new(socket: net::UnixStream) -> Connection {
-        Connection { socket, has_marks: AtomicBool::new(!sys::REPORTS_MARKS) }
+impl StreamFd {
+    pub(super) fn new(socket: net::UnixStream) -> StreamFd {
+        StreamFd { socket, has_marks: AtomicBool::new(!sys::REPORTS_MARKS) }
     }
 
     fn note(&self, (count, is_at_mark): (usize, bool)) -> usize {
@@ -36,13 +36,13 @@ impl Connection {
     }
 }
 
-impl AsFd for Connection {
+impl AsFd for StreamFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
 }
 
-impl ReadFd for Connection {
+impl ReadFd for StreamFd {
     #[inline]
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let room = buffer.len().min(MOST_BYTES);
@@ -68,7 +68,7 @@ impl ReadFd for Connection {
 
 /// Writes without `SIGPIPE`, unlike std's methods, which call write(2) and writev(2) and raise it where it is not
 /// ignored.
-impl WriteFd for Connection {
+impl WriteFd for StreamFd {
     #[inline]
     fn write(&self, buffer: &[u8]) -> io::Result<usize> {
         crate::net::sys::send(self.as_fd(), buffer)
