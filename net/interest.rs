@@ -8,16 +8,16 @@ use std::os::fd::AsFd;
 
 /// The readiness that was found, and the events that reported it.
 #[derive(Clone, Copy)]
-pub(super) struct Found {
+pub(super) struct ReportedReady {
     pub(super) ready: Ready,
     read: Option<ReadyEvent>,
     write: Option<ReadyEvent>,
 }
 
-impl Found {
+impl ReportedReady {
     /// Keeps only the given directions.
-    pub(super) fn only(self, ready: Ready) -> Found {
-        Found {
+    pub(super) fn only(self, ready: Ready) -> ReportedReady {
+        ReportedReady {
             ready: self.ready & ready,
             read: self.read.filter(|_| ready.is_readable()),
             write: self.write.filter(|_| ready.is_writable()),
@@ -27,13 +27,13 @@ impl Found {
 
 impl<T: AsFd> Registered<T> {
     /// Waits until a direction of interest is ready. This method is cancel safe.
-    pub(super) async fn ready_for(&self, interest: Interest) -> io::Result<Found> {
+    pub(super) async fn ready_for(&self, interest: Interest) -> io::Result<ReportedReady> {
         let (read, write) = self.ready_any(interest.is_readable(), interest.is_writable()).await?;
         Ok(self.found(read, write))
     }
 
     /// Converts events to the readiness that users see.
-    pub(super) fn found(&self, read: Option<ReadyEvent>, write: Option<ReadyEvent>) -> Found {
+    pub(super) fn found(&self, read: Option<ReadyEvent>, write: Option<ReadyEvent>) -> ReportedReady {
         let mut ready = Ready::EMPTY;
         for (event, direction, open, closed) in [
             (read, Direction::Read, Ready::READABLE, Ready::READ_CLOSED),
@@ -46,12 +46,12 @@ impl<T: AsFd> Registered<T> {
                 }
             }
         }
-        Found { ready, read, write }
+        ReportedReady { ready, read, write }
     }
 
     /// Clears the readiness that was found, after an operation returned `EAGAIN`. Events that arrived since then are
     /// kept.
-    pub(super) fn not_ready_for(&self, found: Found) {
+    pub(super) fn not_ready_for(&self, found: ReportedReady) {
         if let Some(event) = found.read {
             self.clear_readiness(Direction::Read, event);
         }

@@ -226,11 +226,11 @@ fn take(
 mod tests {
     use super::*;
 
-    type Accept = fn(BorrowedFd<'_>) -> io::Result<(OwnedFd, SockAddr)>;
+    type AcceptFn = fn(BorrowedFd<'_>) -> io::Result<(OwnedFd, SockAddr)>;
 
     #[test]
     fn an_accepted_socket_does_not_block_and_is_closed_on_exec() {
-        for accept in [accept_one as Accept, accept_then_flags] {
+        for accept in [accept_one as AcceptFn, accept_then_flags] {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
             let (fd, address) = accept(listener.as_fd()).unwrap();

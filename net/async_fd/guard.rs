@@ -4,7 +4,7 @@
 //! reported it, so that an event that arrived in between is not cleared with it.
 
 use super::{AsyncFd, TryIoError};
-use crate::net::interest::Found;
+use crate::net::interest::ReportedReady;
 use crate::runtime::io::interest::Ready;
 use std::fmt;
 use std::io;
@@ -17,11 +17,11 @@ use std::os::fd::AsFd;
 #[must_use = "clear the guard when the descriptor turns out not to be ready"]
 pub struct AsyncFdReadyGuard<'a, T: AsFd> {
     owner: &'a AsyncFd<T>,
-    found: Found,
+    found: ReportedReady,
 }
 
 impl<'a, T: AsFd> AsyncFdReadyGuard<'a, T> {
-    pub(super) fn new(owner: &'a AsyncFd<T>, found: Found) -> AsyncFdReadyGuard<'a, T> {
+    pub(super) fn new(owner: &'a AsyncFd<T>, found: ReportedReady) -> AsyncFdReadyGuard<'a, T> {
         AsyncFdReadyGuard { owner, found }
     }
 
@@ -95,11 +95,11 @@ impl<T: AsFd + fmt::Debug> fmt::Debug for AsyncFdReadyGuard<'_, T> {
 #[must_use = "clear the guard when the descriptor turns out not to be ready"]
 pub struct AsyncFdReadyMutGuard<'a, T: AsFd> {
     owner: &'a mut AsyncFd<T>,
-    found: Found,
+    found: ReportedReady,
 }
 
 impl<'a, T: AsFd> AsyncFdReadyMutGuard<'a, T> {
-    pub(super) fn new(owner: &'a mut AsyncFd<T>, found: Found) -> AsyncFdReadyMutGuard<'a, T> {
+    pub(super) fn new(owner: &'a mut AsyncFd<T>, found: ReportedReady) -> AsyncFdReadyMutGuard<'a, T> {
         AsyncFdReadyMutGuard { owner, found }
     }
 

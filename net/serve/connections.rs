@@ -36,7 +36,7 @@ impl Connections {
         // Insert before the spawn: if the runtime is shutting down, the task ends at once.
         let key = state.tasks.borrow_mut().insert(None);
         let permit = ConnectionPermit { state: state.clone(), key, finished: false };
-        let task = task::spawn(Connection { future, permit });
+        let task = task::spawn(ConnectionTask { future, permit });
         if let Some(abort) = state.tasks.borrow_mut().get_mut(key) {
             *abort = Some(task.abort_handle());
         }
@@ -82,7 +82,7 @@ impl Drop for Connections {
 
 pin_project_lite::pin_project! {
     /// The future of a connection's task. The handler's future is dropped before the permit is released.
-    struct Connection<F> {
+    struct ConnectionTask<F> {
         #[pin]
         future: F,
         permit: ConnectionPermit,
@@ -96,7 +96,7 @@ struct ConnectionPermit {
     finished: bool,
 }
 
-impl<F: Future<Output = ()>> Future for Connection<F> {
+impl<F: Future<Output = ()>> Future for ConnectionTask<F> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {

@@ -26,7 +26,7 @@ use many as calls;
 )))]
 use single as calls;
 
-use offload::{Control, is_coalescing};
+use offload::{ControlBuffer, is_coalescing};
 pub(super) use offload::{can_segment, send_segmented, set_coalescing};
 use single::Header;
 use socket2::{SockAddr, SockAddrStorage};
@@ -37,7 +37,7 @@ use std::ptr;
 
 /// A call that processes headers, and returns how many of them it has processed, or the error of the first one.
 // SAFETY: the caller must pass headers that point to valid memory of the lengths that they say, which does not move.
-type Call = unsafe fn(BorrowedFd<'_>, &mut [Header]) -> Outcome;
+type TransferFn = unsafe fn(BorrowedFd<'_>, &mut [Header]) -> Outcome;
 
 /// Receives the datagrams that are there, each into a piece of `memory` of `size` bytes, as many as `arrivals` has room
 /// for, and at most [`MOST`].
@@ -56,7 +56,7 @@ pub(super) fn send<'a>(socket: impl AsFd, datagrams: impl Iterator<Item = Transm
 }
 
 fn receive_by(
-    call: Call,
+    call: TransferFn,
     socket: BorrowedFd<'_>,
     memory: &mut [u8],
     size: usize,
@@ -80,7 +80,7 @@ fn receive_by(
         header.msg_iov = &raw mut place.piece;
         header.msg_iovlen = 1;
         header.msg_control = (&raw mut place.control).cast();
-        header.msg_controllen = size_of::<Control>() as _;
+        header.msg_controllen = size_of::<ControlBuffer>() as _;
         count += 1;
     }
     // SAFETY: this many have been initialized above.
@@ -92,7 +92,7 @@ fn receive_by(
         // SAFETY: there is a place for each header, and both were initialized together.
         let place = unsafe { place.assume_init_ref() };
         // SAFETY: the header still points to its control messages, and contains their length.
-        let (segment_size, is_unclear) = match unsafe { Control::segments(&header.msg_hdr) } {
+        let (segment_size, is_unclear) = match unsafe { ControlBuffer::segments(&header.msg_hdr) } {
             Segments::None => (None, false),
             Segments::OfSize(size) => (Some(size), false),
             Segments::CutOff => (None, is_coalescing(socket)),
@@ -112,11 +112,15 @@ fn receive_by(
 struct ReceivedMessage {
     name: SockAddrStorage,
     /// The kernel writes control messages here, and sets their length in the header.
-    control: MaybeUninit<Control>,
+    control: MaybeUninit<ControlBuffer>,
     piece: libc::iovec,
 }
 
-fn send_by<'a>(call: Call, socket: BorrowedFd<'_>, datagrams: impl Iterator<Item = Transmit<'a>>) -> Outcome {
+fn send_by<'a>(
+    call: TransferFn,
+    socket: BorrowedFd<'_>,
+    datagrams: impl Iterator<Item = Transmit<'a>>,
+) -> Outcome {
     let mut names = [const { MaybeUninit::<SockAddr>::uninit() }; MOST];
     let mut pieces = [const { MaybeUninit::<libc::iovec>::uninit() }; MOST];
     let mut headers = [const { MaybeUninit::<Header>::uninit() }; MOST];

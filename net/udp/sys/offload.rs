@@ -21,13 +21,13 @@ use std::{mem, ptr};
 /// the size of segments take 24 each. That is 248.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub(super) struct Control {
+pub(super) struct ControlBuffer {
     // The alignment is that of the header of a message.
     messages: [usize; 256 / size_of::<usize>()],
 }
 
-impl Control {
-    pub(super) const EMPTY: Control = Control { messages: [0; 256 / size_of::<usize>()] };
+impl ControlBuffer {
+    pub(super) const EMPTY: ControlBuffer = ControlBuffer { messages: [0; 256 / size_of::<usize>()] };
 
     /// Reads how a datagram is composed.
     ///
@@ -62,7 +62,7 @@ impl Control {
 
 /// Returns the bytes of a control message that contains the size of segments.
 fn size_message(size: u16) -> [u8; SIZE_MESSAGE] {
-    let mut control = Control::EMPTY;
+    let mut control = ControlBuffer::EMPTY;
     // SAFETY: the structure consists of numbers and pointers that may be null; its padding cannot be written as a
     // literal.
     let mut header: libc::msghdr = unsafe { mem::zeroed() };
@@ -162,7 +162,7 @@ mod tests {
 
     /// Builds the same messages, and sets flags in the header.
     fn segments(messages: &[(libc::c_int, libc::c_int, &[u8])], flags: libc::c_int) -> Segments {
-        let mut control = Control::EMPTY;
+        let mut control = ControlBuffer::EMPTY;
         // SAFETY: as above.
         let mut header: libc::msghdr = unsafe { mem::zeroed() };
         let mut length = 0;
@@ -171,7 +171,7 @@ mod tests {
             unsafe {
                 let message = (&raw mut control).byte_add(length).cast::<libc::cmsghdr>();
                 length += libc::CMSG_SPACE(data.len() as _) as usize;
-                assert!(length <= size_of::<Control>());
+                assert!(length <= size_of::<ControlBuffer>());
                 (*message).cmsg_level = *level;
                 (*message).cmsg_type = *kind;
                 (*message).cmsg_len = libc::CMSG_LEN(data.len() as _) as _;
@@ -182,7 +182,7 @@ mod tests {
         header.msg_controllen = length as _;
         header.msg_flags = flags;
         // SAFETY: the header points to the messages above.
-        unsafe { Control::segments(&header) }
+        unsafe { ControlBuffer::segments(&header) }
     }
 
     #[test]
@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn the_size_to_send_is_one_message() {
         let bytes = size_message(0x1234);
-        let mut control = Control::EMPTY;
+        let mut control = ControlBuffer::EMPTY;
         // SAFETY: this many bytes fit into it, any bytes are valid, and the header is as above.
         let mut header: libc::msghdr = unsafe {
             ptr::copy_nonoverlapping(bytes.as_ptr(), (&raw mut control).cast(), bytes.len());

@@ -8,9 +8,9 @@ use std::os::fd::AsFd;
 
 /// No control messages are requested.
 #[derive(Clone, Copy)]
-pub(super) struct Control;
+pub(super) struct ControlBuffer;
 
-impl Control {
+impl ControlBuffer {
     /// # Safety
     ///
     /// There are no requirements, since nothing is read.

@@ -34,7 +34,7 @@ unsafe fn imitate_receive(_: BorrowedFd<'_>, headers: &mut [Header]) -> Outcome 
             message.msg_flags = if length < data.len() { libc::MSG_TRUNC } else { 0 };
             header.msg_len = length as _;
             // The whole room may be written.
-            ptr::write_bytes(message.msg_control.cast::<u8>(), 0xff, size_of::<Control>());
+            ptr::write_bytes(message.msg_control.cast::<u8>(), 0xff, size_of::<ControlBuffer>());
             message.msg_controllen = 0;
             ptr::write_bytes(message.msg_name.cast::<u8>(), 0, message.msg_namelen as usize);
             message.msg_namelen = 0;
@@ -155,7 +155,7 @@ fn pair() -> (UdpSocket, UdpSocket) {
 }
 
 /// The calls of this system, and those that every system has.
-const CALLS: [(Call, Call); 2] = [(calls::receive, calls::send), (single::receive, single::send)];
+const CALLS: [(TransferFn, TransferFn); 2] = [(calls::receive, calls::send), (single::receive, single::send)];
 
 #[test]
 #[cfg_attr(miri, ignore = "Miri has no UDP")]
