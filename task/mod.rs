@@ -4,6 +4,8 @@
 //! [`spawn_blocking`] runs a blocking call on another thread, so that the call does not block the loop.
 //! Both return a [`JoinHandle`].
 
+#[doc(hidden)]
+pub mod branches;
 pub mod coop;
 mod id;
 mod local_set;

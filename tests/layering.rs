@@ -34,6 +34,17 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ),
     // The lowest layer.
     ("task/coop", &[]),
+    (
+        "task/branches",
+        &[
+            // An exported macro is named by the root of the crate, wherever it is defined.
+            "__join_branches",
+            "__join_expand",
+            "__join_misuse",
+            "__pinned_field",
+            "pin",
+        ],
+    ),
     ("task/origin.rs", &[]),
     ("task/origin_disabled.rs", &[]),
     ("task/outside.rs", &["task::origin"]),
@@ -212,6 +223,7 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "runtime/selector/mod.rs",
     "runtime/selector/queue.rs",
     "runtime/waker.rs",
+    "task/branches/pinned.rs",
 ];
 
 fn root() -> PathBuf {
