@@ -32,7 +32,7 @@
 //! |---|---|
 //! | [`runtime`] | [`Runtime`] and [`Builder`], which make and run a loop, and [`Handle`], which reaches it from other threads |
 //! | [`task`] | [`spawn`], join handles, `yield_now`, `spawn_blocking` |
-//! | [`join!`], [`try_join!`], [`pin!`] | wait for several futures within one task |
+//! | [`select!`], [`join!`], [`try_join!`], [`pin!`] | wait for several futures within one task |
 //! | [`net`] | TCP, UDP, Unix sockets, pipes, and [`AsyncFd`](net::AsyncFd) for any other descriptor |
 //! | [`time`] | sleeps, timeouts, intervals, and a clock that tests can pause |
 //! | [`io`] | the traits of streams, with helpers to read, write and copy |
@@ -49,7 +49,7 @@
 //!
 //! | feature | what it adds | default |
 //! |---|---|---|
-//! | `macros` | `#[runtime::main]` and `#[runtime::test]` | yes |
+//! | `macros` | `#[runtime::main]`, `#[runtime::test]` and `select!` | yes |
 //! | `net` | TCP, and `AsyncFd` | yes |
 //! | `time` | the module `time` | yes |
 //! | `udp` | `net::UdpSocket` | |

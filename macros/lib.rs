@@ -16,11 +16,14 @@
 //! the function ─────────────► item.rs ─────┘        └─────► error.rs ────► compile_error!
 //! ```
 //!
+//! `select!` belongs to the library. If it is used wrongly, it calls `misuse.rs`, which finds the mistake.
+//!
 //! A macro can only be tested from outside: its behaviour in `tests/macros.rs`, its messages in `tests/ui/`.
 
 mod error;
 mod expand;
 mod item;
+mod misuse;
 mod options;
 mod template;
 
@@ -137,4 +140,13 @@ pub fn main(arguments: TokenStream, function: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn test(arguments: TokenStream, function: TokenStream) -> TokenStream {
     expand(Macro::Test, arguments, function)
+}
+
+/// Reports what is wrong in a `select!` that none of the macro's rules matches.
+///
+/// `select!` calls this macro. It is not meant to be called by hand.
+#[doc(hidden)]
+#[proc_macro]
+pub fn select_misuse(tokens: TokenStream) -> TokenStream {
+    misuse::expand(tokens)
 }

@@ -4,6 +4,7 @@ use super::context::{self, Context};
 use super::executor::{Config, Executor};
 use super::handle::Runtime;
 use super::remote::Remote;
+use super::rng::{Rng, RngSeed};
 use super::selector::{Kind, Selector};
 use crate::runtime::executor::slow_polls;
 use crate::runtime::executor::tasks::Tasks;
@@ -70,6 +71,7 @@ pub struct Builder {
     selector: Option<Kind>,
     /// `None` if [`Builder::slow_poll_threshold`] has not been called.
     slow_poll_threshold: Option<Option<Duration>>,
+    rng_seed: Option<RngSeed>,
 }
 
 impl Builder {
@@ -90,6 +92,7 @@ impl Builder {
             on_unpark: None,
             selector: None,
             slow_poll_threshold: None,
+            rng_seed: None,
         }
     }
 
@@ -309,6 +312,37 @@ impl Builder {
         self
     }
 
+    /// Sets the seed of the random numbers of the runtime. If it is not set, each runtime has a different one.
+    ///
+    /// `select!` takes from these numbers the order in which it polls its branches. With the same seed, a program that is
+    /// deterministic otherwise makes the same choices each time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use runtime::runtime::RngSeed;
+    ///
+    /// let choices = || {
+    ///     let seed = RngSeed::from_bytes(b"some seed");
+    ///     let runtime = runtime::Builder::new_current_thread().rng_seed(seed).build().unwrap();
+    ///     runtime.block_on(async {
+    ///         let mut choices = Vec::new();
+    ///         for _ in 0..20 {
+    ///             choices.push(runtime::select! {
+    ///                 () = async {} => 1,
+    ///                 () = async {} => 2,
+    ///             });
+    ///         }
+    ///         choices
+    ///     })
+    /// };
+    /// assert_eq!(choices(), choices());
+    /// ```
+    pub fn rng_seed(&mut self, seed: RngSeed) -> &mut Builder {
+        self.rng_seed = Some(seed);
+        self
+    }
+
     /// Sets the mechanism by which the loop learns which descriptors are ready.
     ///
     /// If it is not set, the environment variable `RUNTIME_SELECTOR` selects it: `epoll`, `epoll-level`, `kqueue`,
@@ -398,6 +432,7 @@ impl Builder {
             pool: Pool::new(self.max_blocking_threads, self.thread_keep_alive, threads),
             buffer_pool: RefCell::default(),
             losses: RefCell::default(),
+            rng: Rng::new(&self.rng_seed.clone().unwrap_or_else(RngSeed::random)),
             running: Cell::new(0),
             sent_as: Cell::new(0),
         });

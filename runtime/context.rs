@@ -17,6 +17,7 @@
 use super::enter_stack::EnterStack;
 use super::id::{RuntimeId, SlotId};
 use super::remote::{self, Remote};
+use super::rng::Rng;
 use super::unwind;
 use crate::runtime::executor::task::{self, BoxedTask};
 use crate::runtime::executor::task_ref::TaskRef;
@@ -47,6 +48,7 @@ pub(crate) struct Context {
     pub(crate) pool: Arc<Pool>,
     pub(crate) buffer_pool: RefCell<BufferPool>,
     pub(crate) losses: RefCell<Losses>,
+    pub(crate) rng: Rng,
     /// The task that is being polled, as bits: the id in its waker, or, for a task that was sent from another thread,
     /// its [`TaskId`], whose upper 16 bits are zero. Zero while no task is being polled.
     pub(crate) running: Cell<u64>,

@@ -37,11 +37,17 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     (
         "task/branches",
         &[
+            "runtime::context",
+            "runtime::rng",
+            "task::coop",
             // An exported macro is named by the root of the crate, wherever it is defined.
+            "__branch_list",
             "__join_branches",
             "__join_expand",
             "__join_misuse",
             "__pinned_field",
+            "__select_branches",
+            "__select_expand",
             "pin",
         ],
     ),
@@ -111,6 +117,7 @@ const RUNTIME: &[&[&str]] = &[
         "metrics",
         "mutex",
         "remote::park_state",
+        "rng",
         "selector",
         "slots",
         "unwind",

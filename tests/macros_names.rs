@@ -40,6 +40,36 @@ macro_rules! functions {
             ::runtime::time::sleep(::core::time::Duration::from_secs(1)).await;
         }
 
+        async fn branches() -> ::core::result::Result<u8, u8> {
+            let futures = async { 1 };
+            ::runtime::pin!(futures);
+            ::runtime::pin! {
+                let second = async { 2 };
+            }
+            let three = ::runtime::select! {
+                one = &mut futures, if true => one + second.await,
+                0 = async { 1 } => 0,
+                else => 0,
+            };
+            let three = ::runtime::select! {
+                biased;
+                4 = async { 3 } => 0,
+                three = async { three }, if three > 0 => { three }
+            };
+            let (four, five) = ::runtime::join!(async { 4 }, ::core::future::ready(5));
+            let (six, seven) = ::runtime::try_join!(
+                biased;
+                async { ::core::result::Result::<u8, u8>::Ok(6) },
+                async { ::core::result::Result::<u8, u8>::Ok(7) },
+            )?;
+            ::core::result::Result::Ok(three + four + five + six + seven)
+        }
+
+        #[::runtime::test]
+        async fn branches_of_one_task() {
+            ::core::assert!(branches().await.unwrap() == 25);
+        }
+
         #[::core::prelude::v1::test]
         fn functions() {
             ::core::assert_eq!(main().unwrap() + entry(2).unwrap(), 3);
@@ -56,6 +86,15 @@ mod statics {
     static body: u8 = 0;
     static result: u8 = 0;
     static output: u8 = 0;
+    static cx: u8 = 0;
+    static poll: u8 = 0;
+    static select: u8 = 0;
+    static join: u8 = 0;
+    static number: u8 = 0;
+    static tuple: u8 = 0;
+    static is_match: u8 = 0;
+    static values: u8 = 0;
+    static field: u8 = 0;
     functions!();
 }
 
@@ -67,6 +106,15 @@ mod constants {
     const body: u8 = 0;
     const result: u8 = 0;
     const output: u8 = 0;
+    const cx: u8 = 0;
+    const poll: u8 = 0;
+    const select: u8 = 0;
+    const join: u8 = 0;
+    const number: u8 = 0;
+    const tuple: u8 = 0;
+    const is_match: u8 = 0;
+    const values: u8 = 0;
+    const field: u8 = 0;
     functions!();
 }
 
@@ -78,6 +126,15 @@ mod unit_structs {
     struct body;
     struct result;
     struct output;
+    struct cx;
+    struct poll;
+    struct select;
+    struct join;
+    struct number;
+    struct tuple;
+    struct is_match;
+    struct values;
+    struct field;
     functions!();
 }
 
@@ -89,6 +146,9 @@ mod modules {
     mod selector {}
     mod future {}
     mod option {}
+    mod task {}
+    mod pin {}
+    mod result {}
     functions!();
 }
 
@@ -99,6 +159,14 @@ mod types {
     struct Pin;
     struct Builder;
     struct Runtime;
+    struct Poll;
+    struct Context;
+    struct Select;
+    struct Join;
+    struct Branch;
+    struct MaybeDone;
+    struct Out2;
+    trait IntoFuture {}
     trait Future {}
     trait Drop {}
     enum Variants {
@@ -106,6 +174,10 @@ mod types {
         None,
         Ok,
         Err,
+        Ready,
+        Pending,
+        B0,
+        Chosen,
     }
     use Variants::*;
     functions!();
@@ -117,12 +189,16 @@ mod macros {
             macro_rules! $name { ($any:tt) => { compile_error!("a macro of the user's") }; }
         )*};
     }
-    theirs! { pin panic unreachable expect block_on main matches }
+    theirs! {
+        pin panic unreachable expect block_on main matches select join try_join concat stringify compile_error
+        __branch_list __select_branches __select_expand __join_branches __join_expand __pinned_field
+    }
     functions!();
 }
 
 /// A trait with methods that every value has.
 mod methods {
+    #[allow(clippy::wrong_self_convention, reason = "as blanket traits may have them")]
     trait Methods: Sized {
         fn enable_all(self) {}
         fn event_interval(self, _: u32) {}
@@ -132,8 +208,24 @@ mod methods {
         fn expect(self, _: &str) {}
         fn unwrap_or(self) {}
         fn block_on<F>(self, _: F) {}
+        fn poll<C>(self, _: C) {}
+        fn take(self) {}
+        fn as_mut(self) {}
+        fn into_future(self) {}
+        fn len(self) {}
     }
     impl<T> Methods for T {}
+    functions!();
+}
+
+/// Functions, and local variables of the same names.
+mod functions {
+    fn poll_fn() {}
+    fn ready() {}
+    fn pin() {}
+    fn futures() {}
+    fn output() {}
+    fn no_branch_left() {}
     functions!();
 }
 

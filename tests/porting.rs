@@ -387,3 +387,27 @@ async fn a_descriptor_of_ones_own() -> io::Result<()> {
     assert_eq!(empty.unwrap_err().kind(), io::ErrorKind::WouldBlock);
     Ok(())
 }
+
+/// A worker that a timer interrupts, as the tutorial of tokio shows it, and the macros that wait for several futures.
+#[tokio::test(start_paused = true)]
+async fn a_worker_beside_a_timer() {
+    async fn step(n: u32) -> Result<u32, &'static str> {
+        time::sleep(Duration::from_millis(10)).await;
+        if n < 100 { Ok(n + 1) } else { Err("too far") }
+    }
+
+    let limit = time::sleep(Duration::from_millis(55));
+    tokio::pin!(limit);
+    let mut steps = 0;
+    loop {
+        tokio::select! {
+            biased;
+            _ = &mut limit => break,
+            Ok(n) = step(steps) => steps = n,
+            else => unreachable!("the steps do not fail"),
+        }
+    }
+    assert_eq!(steps, 5);
+    assert_eq!(tokio::join!(step(1), step(2)), (Ok(2), Ok(3)));
+    assert_eq!(tokio::try_join!(step(1), step(100)), Err("too far"));
+}

@@ -34,7 +34,7 @@ macro_rules! __pinned_field {
 /// `pin!(future)` replaces the variable `future` by a variable of the same name and of the type `Pin<&mut F>`. The
 /// future itself can no longer be named, so it cannot be moved. It is dropped at the end of the block.
 ///
-/// A future has to be pinned to be polled by reference, for example in a loop. Unlike
+/// A future has to be pinned to be polled by reference, for example by `select!` in a loop. Unlike
 /// [`std::pin::pin!`], which is an expression, this macro is a statement. It takes several variables at once, and with
 /// `let` it declares them.
 ///
@@ -56,8 +56,10 @@ macro_rules! __pinned_field {
 ///     let short = sleep(Duration::from_millis(1));
 ///     let long = sleep(Duration::from_secs(1));
 /// }
-/// futures_lite::future::or(&mut short, &mut long).await;
-/// assert!(!long.is_elapsed());
+/// runtime::select! {
+///     () = &mut short => {}
+///     () = &mut long => unreachable!(),
+/// }
 /// # });
 /// ```
 #[macro_export]
