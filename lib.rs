@@ -34,6 +34,7 @@
 //! | [`task`] | [`spawn`], join handles, `yield_now`, `spawn_blocking` |
 //! | [`select!`], [`join!`], [`try_join!`], [`pin!`] | wait for several futures within one task |
 //! | [`net`] | TCP, UDP, Unix sockets, pipes, and [`AsyncFd`](net::AsyncFd) for any other descriptor |
+//! | [`sync`] | channels and locks between the tasks of one thread |
 //! | [`time`] | sleeps, timeouts, intervals, and a clock that tests can pause |
 //! | [`io`] | the traits of streams, with helpers to read, write and copy |
 //! | `cores` | `PerCore`, which runs one async function on several threads, with a runtime on each |
@@ -42,8 +43,8 @@
 //! Names and signatures are those of tokio wherever they fit, so a program can often be ported by renaming. Unlike in
 //! tokio, [`spawn`] does not need `Send`. `docs/porting-from-tokio.md` in the repository lists every item of tokio and
 //! its counterpart here. Streams implement the traits of futures-io, and with the
-//! feature `tokio-io` those of tokio. Channels, locks, signals, processes and files are not there yet. The
-//! channels and locks of `tokio::sync`, and of other crates that rely on wakers alone, work on this runtime.
+//! feature `tokio-io` those of tokio. Signals, processes and files are not there yet. The
+//! channels and locks of [`sync`] are local to a thread; those of `tokio::sync` work on this runtime too.
 //!
 //! # Features
 //!
@@ -51,7 +52,12 @@
 //! |---|---|---|
 //! | `macros` | `#[runtime::main]`, `#[runtime::test]` and `select!` | yes |
 //! | `net` | TCP, and `AsyncFd` | yes |
+<<<<<<< HEAD
 //! | `time` | the module `time` | yes |
+=======
+//! | `sync` | the module of that name | yes |
+//! | `time` | the module of that name | yes |
+>>>>>>> 5a4363f (sync: add the wait list of local channels and locks)
 //! | `udp` | `net::UdpSocket` | |
 //! | `unix` | Unix sockets, and pipes | |
 //! | `io-util` | `io::copy_bidirectional` and `duplex`; `splice` and `send_file`, with which the kernel moves the bytes | |
@@ -89,6 +95,9 @@ pub mod net;
 // Without sockets nobody registers a descriptor.
 #[cfg_attr(not(feature = "net"), allow(dead_code))]
 pub mod runtime;
+#[cfg(feature = "sync")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sync")))]
+pub mod sync;
 pub mod task;
 #[cfg(feature = "time")]
 pub mod time;

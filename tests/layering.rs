@@ -10,7 +10,7 @@ use std::iter::successors;
 use std::path::{Path, PathBuf};
 
 /// The folders of the library.
-const FOLDERS: [&str; 5] = ["io", "net", "runtime", "task", "time"];
+const FOLDERS: [&str; 6] = ["io", "net", "runtime", "sync", "task", "time"];
 
 /// The modules that the files below a path may name, besides those of their own folder. The longest matching path
 /// counts.
@@ -68,6 +68,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         ],
     ),
     ("task/mod.rs", &["runtime::join", "runtime::join::error", "runtime::join::spawn"]),
+    // Local channels and locks know wakers and the budget, and neither the loop nor timers.
+    ("sync", &["runtime::unwind", "runtime::waker", "task::coop"]),
     // Timers find their driver by a thread-local of their own, and never name the runtime.
     ("time", &["task::coop", "task::origin", "task::outside"]),
     // The multiplexers know neither wakers nor tasks.

@@ -1,0 +1,21 @@
+//! Channels, locks and other means by which the tasks of one thread wait for each other.
+//!
+//! The types have the names, the signatures and the meanings of `tokio::sync`, but are local to a thread: they are
+//! neither `Send` nor `Sync`, and use no atomic operations. A program with one thread compiles with either.
+//!
+//! Waiters are served first in, first out. An operation that does not have to wait completes in the first poll of its
+//! future and allocates nothing.
+//!
+//! # Across threads
+//!
+//! To wait for another thread, use the types of `tokio::sync` (with `default-features = false, features = ["sync"]`, it
+//! needs no runtime of its own) or of another crate that relies on wakers alone, such as async-channel and flume. They work
+//! on this runtime, and also have the `blocking_*` methods, which have no place here: a thread that blocked would wait
+//! for itself.
+
+// Each type is a file, or a folder if it has several. All have their waiters in a list of `wait_list.rs`, the only
+// place where something is borrowed while it is changed; the rest of their state is in cells. The folder knows the
+// budget of tasks and how to handle foreign wakers, and neither the loop nor timers.
+
+#[allow(dead_code, reason = "the types that wait in it follow")]
+mod wait_list;
