@@ -17,5 +17,10 @@
 // place where something is borrowed while it is changed; the rest of their state is in cells. The folder knows the
 // budget of tasks and how to handle foreign wakers, and neither the loop nor timers.
 
-#[allow(dead_code, reason = "the types that wait in it follow")]
+mod batch_semaphore;
+mod semaphore;
+#[allow(dead_code, reason = "the types that use the rest of it follow")]
 mod wait_list;
+
+pub use batch_semaphore::{AcquireError, TryAcquireError};
+pub use semaphore::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
