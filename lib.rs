@@ -52,12 +52,8 @@
 //! |---|---|---|
 //! | `macros` | `#[runtime::main]`, `#[runtime::test]` and `select!` | yes |
 //! | `net` | TCP, and `AsyncFd` | yes |
-<<<<<<< HEAD
+//! | `sync` | the module `sync` | yes |
 //! | `time` | the module `time` | yes |
-=======
-//! | `sync` | the module of that name | yes |
-//! | `time` | the module of that name | yes |
->>>>>>> 5a4363f (sync: add the wait list of local channels and locks)
 //! | `udp` | `net::UdpSocket` | |
 //! | `unix` | Unix sockets, and pipes | |
 //! | `io-util` | `io::copy_bidirectional` and `duplex`; `splice` and `send_file`, with which the kernel moves the bytes | |

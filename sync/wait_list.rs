@@ -25,6 +25,7 @@
 use crate::runtime::waker;
 use std::cell::RefCell;
 use std::fmt;
+use std::marker::PhantomData;
 use std::num::NonZeroU32;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::task::Waker;
@@ -35,7 +36,8 @@ const KEPT: usize = 32;
 /// The end of a list, instead of the number of a slot.
 const NONE: u32 = u32::MAX;
 
-pub(super) struct WaitList<T>(RefCell<Slots<T>>);
+/// The marker makes all types of `sync` neither `Send` nor `Sync`.
+pub(super) struct WaitList<T>(RefCell<Slots<T>>, PhantomData<*const ()>);
 
 /// The name of a waiter. The future that waits holds it, and gives it back to [`WaitList::remove`].
 #[derive(PartialEq, Eq, Debug)]
@@ -52,12 +54,9 @@ pub(super) struct Removed<T> {
 
 impl<T> WaitList<T> {
     pub(super) const fn new() -> WaitList<T> {
-        WaitList(RefCell::new(Slots {
-            slots: Vec::new(),
-            queue: List::EMPTY,
-            unwoken: List::EMPTY,
-            vacant: List::EMPTY,
-        }))
+        let slots =
+            Slots { slots: Vec::new(), queue: List::EMPTY, unwoken: List::EMPTY, vacant: List::EMPTY };
+        WaitList(RefCell::new(slots), PhantomData)
     }
 
     /// Returns whether no waiter is queued. There may be waiters that have been granted.

@@ -118,8 +118,9 @@ fn check(steps: &[Step]) {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 4 } else { 400 },
+        cases: if cfg!(miri) { 4 } else { 1_000 },
         failure_persistence: None,
+        rng_algorithm: prop::test_runner::RngAlgorithm::XorShift,
         ..ProptestConfig::default()
     })]
 

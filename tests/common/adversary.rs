@@ -10,6 +10,7 @@ use std::future::poll_fn;
 use std::mem::ManuallyDrop;
 use std::os::unix::net::UnixStream;
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
@@ -31,6 +32,8 @@ pub(crate) enum Deed {
     Look,
     /// Drops the runtime that was set.
     DropRuntime,
+    /// Calls the closure that was set for it.
+    Call,
     /// Panics in the call with that number, counted from 0.
     Panic(usize),
     /// Panics in every call.
@@ -56,6 +59,7 @@ thread_local! {
     static BYSTANDER: RefCell<Option<Waker>> = const { RefCell::new(None) };
     static VICTIM: RefCell<Option<AbortHandle>> = const { RefCell::new(None) };
     static RUNTIME: RefCell<Option<runtime::Runtime>> = const { RefCell::new(None) };
+    static CALL: RefCell<Option<Rc<dyn Fn()>>> = const { RefCell::new(None) };
 }
 
 /// Spawns a task that waits for others to wake it, and counts its polls and its drop.
@@ -67,6 +71,11 @@ pub(crate) fn spawn_bystander(polls: &Count, drops: &Count) {
         BYSTANDER.replace(Some(cx.waker().clone()));
         Poll::<()>::Pending
     })));
+}
+
+/// Sets what [`Deed::Call`] calls.
+pub(crate) fn set_call(call: impl Fn() + 'static) {
+    CALL.set(Some(Rc::new(call)));
 }
 
 /// Sets the task that [`Deed::AbortVictim`] aborts.
@@ -139,6 +148,10 @@ impl Deed {
                 assert!(readable.as_mut().poll(&mut cx).is_pending());
             }
             Deed::DropRuntime => drop(RUNTIME.take()),
+            Deed::Call => {
+                let call = CALL.with_borrow(Clone::clone);
+                call.iter().for_each(|call| call());
+            }
             Deed::HandleSpawn => drop(runtime::Handle::current().spawn(async {})),
             Deed::Look => {
                 let seen =

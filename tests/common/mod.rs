@@ -4,6 +4,7 @@
 pub(crate) mod adversary;
 pub(crate) mod guards;
 pub(crate) mod heap;
+pub(crate) mod pool;
 pub(crate) mod process;
 pub(crate) mod selectors;
 pub(crate) mod subjects;
@@ -47,6 +48,15 @@ pub(crate) fn run_paused<T>(future: impl Future<Output = T>) -> T {
     paused().block_on(future)
 }
 
+/// Spends what is left of the budget of the task that is being polled.
+pub(crate) fn spend_budget() {
+    use runtime::task::coop;
+    while coop::has_budget_remaining() {
+        let mut unit = std::pin::pin!(coop::consume_budget());
+        assert!(unit.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
+    }
+}
+
 /// Returns a runtime whose clock is paused.
 pub(crate) fn paused() -> runtime::Runtime {
     runtime::Builder::new_current_thread().start_paused(true).build().unwrap()
@@ -76,7 +86,7 @@ impl Drop for TraceOnDrop {
 }
 
 /// A counter that tasks share.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Debug)]
 pub(crate) struct Count(Rc<Cell<usize>>);
 
 impl Count {
@@ -91,6 +101,7 @@ impl Count {
 }
 
 /// A guard that counts its drop.
+#[derive(Debug)]
 pub(crate) struct CountOnDrop(pub(crate) Count);
 
 impl Drop for CountOnDrop {
