@@ -18,9 +18,17 @@
 // budget of tasks and how to handle foreign wakers, and neither the loop nor timers.
 
 mod batch_semaphore;
+mod lock_cell;
+mod mutex;
+mod rwlock;
 mod semaphore;
 #[allow(dead_code, reason = "the types that use the rest of it follow")]
 mod wait_list;
 
 pub use batch_semaphore::{AcquireError, TryAcquireError};
+pub use mutex::{MappedMutexGuard, Mutex, MutexGuard, OwnedMappedMutexGuard, OwnedMutexGuard, TryLockError};
+pub use rwlock::{
+    OwnedRwLockMappedWriteGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, RwLockMappedWriteGuard,
+    RwLockReadGuard, RwLockWriteGuard,
+};
 pub use semaphore::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};

@@ -232,6 +232,7 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "runtime/selector/mod.rs",
     "runtime/selector/queue.rs",
     "runtime/waker.rs",
+    "sync/lock_cell.rs",
     "task/branches/pinned.rs",
 ];
 
