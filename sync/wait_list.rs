@@ -65,32 +65,18 @@ impl<T> WaitList<T> {
         self.0.borrow().queue.first == NONE
     }
 
-    /// Appends a waiter to the queue.
+    /// Appends a waiter to the queue. It may do without a waker until it is polled.
     ///
     /// The caller clones the waker for it. The clone may run user code, so the caller looks after it, and before this
     /// call, whether there is still something to wait for.
-    pub(super) fn push_back(&self, payload: T, waker: Waker) -> Key {
-        self.0.borrow_mut().push_back(payload, waker)
+    pub(super) fn push_back(&self, payload: T, waker: impl Into<Option<Waker>>) -> Key {
+        self.0.borrow_mut().push_back(payload, waker.into())
     }
 
     /// Returns whether a waiter has been granted.
     #[inline]
     pub(super) fn is_granted(&self, key: &Key) -> bool {
         self.0.borrow().get(key).state != State::Queued
-    }
-
-    /// Calls `f` with the payload of a waiter.
-    #[inline]
-    pub(super) fn with<R>(&self, key: &Key, f: impl FnOnce(&mut T) -> R) -> R {
-        f(self.0.borrow_mut().get_mut(key).payload_mut())
-    }
-
-    /// Calls `f` with the payload of the first waiter in the queue, if there is one.
-    #[inline]
-    pub(super) fn with_first<R>(&self, f: impl FnOnce(&mut T) -> R) -> Option<R> {
-        let mut slots = self.0.borrow_mut();
-        let first = slots.queue.first;
-        slots.slots.get_mut(first as usize).map(|slot| f(slot.payload_mut()))
     }
 
     /// Polls a waiter: returns true if it has been granted. Otherwise the waker is stored, unless it wakes the same
@@ -162,14 +148,18 @@ impl<T> WaitList<T> {
 
     fn next_unwoken(&self) -> Option<Waker> {
         let mut slots = self.0.borrow_mut();
-        let slot = slots.unwoken.first;
-        if slot == NONE {
-            return None;
+        loop {
+            let slot = slots.unwoken.first;
+            if slot == NONE {
+                return None;
+            }
+            slots.unlink(slot);
+            let slot = &mut slots.slots[slot as usize];
+            slot.state = State::Woken;
+            if slot.waker.is_some() {
+                return slot.waker.take();
+            }
         }
-        slots.unlink(slot);
-        let slot = &mut slots.slots[slot as usize];
-        slot.state = State::Woken;
-        slot.waker.take()
     }
 
     /// Removes a waiter.
@@ -270,7 +260,7 @@ impl<T> Slots<T> {
         }
     }
 
-    fn push_back(&mut self, payload: T, waker: Waker) -> Key {
+    fn push_back(&mut self, payload: T, waker: Option<Waker>) -> Key {
         let slot = match self.vacant.first {
             NONE => {
                 let slot = self.slots.len();
@@ -284,7 +274,7 @@ impl<T> Slots<T> {
             }
         };
         let waiter = &mut self.slots[slot as usize];
-        (waiter.payload, waiter.waker) = (Some(payload), Some(waker));
+        (waiter.payload, waiter.waker) = (Some(payload), waker);
         self.link_back(slot, State::Queued);
         Key::new(slot)
     }
