@@ -17,16 +17,23 @@
 // place where something is borrowed while it is changed; the rest of their state is in cells. The folder knows the
 // budget of tasks and how to handle foreign wakers, and neither the loop nor timers.
 
+pub mod futures {
+    //! The named futures of this module.
+
+    pub use super::notify::{Notified, OwnedNotified};
+}
+
 mod batch_semaphore;
 mod lock_cell;
 mod mutex;
+mod notify;
 mod rwlock;
 mod semaphore;
-#[allow(dead_code, reason = "the types that use the rest of it follow")]
 mod wait_list;
 
 pub use batch_semaphore::{AcquireError, TryAcquireError};
 pub use mutex::{MappedMutexGuard, Mutex, MutexGuard, OwnedMappedMutexGuard, OwnedMutexGuard, TryLockError};
+pub use notify::Notify;
 pub use rwlock::{
     OwnedRwLockMappedWriteGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, RwLockMappedWriteGuard,
     RwLockReadGuard, RwLockWriteGuard,
