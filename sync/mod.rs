@@ -23,19 +23,26 @@ pub mod futures {
     pub use super::notify::{Notified, OwnedNotified};
 }
 
+mod barrier;
 mod batch_semaphore;
 mod lock_cell;
 mod mutex;
 mod notify;
+mod once_cell;
+mod once_value;
 mod rwlock;
 mod semaphore;
+mod set_once;
 mod wait_list;
 
+pub use barrier::{Barrier, BarrierWaitResult};
 pub use batch_semaphore::{AcquireError, TryAcquireError};
 pub use mutex::{MappedMutexGuard, Mutex, MutexGuard, OwnedMappedMutexGuard, OwnedMutexGuard, TryLockError};
 pub use notify::Notify;
+pub use once_cell::{OnceCell, SetError};
 pub use rwlock::{
     OwnedRwLockMappedWriteGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, RwLockMappedWriteGuard,
     RwLockReadGuard, RwLockWriteGuard,
 };
 pub use semaphore::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+pub use set_once::{SetOnce, SetOnceError};

@@ -269,7 +269,7 @@ fn a_waker_that_panics_does_not_keep_others_from_being_notified() {
         let adversary = Adversary::new(on, Deed::PanicAlways);
         let mut pool = Pool::default();
         let mut hostile = Box::pin(notify.notified());
-        let waker = std::mem::ManuallyDrop::new(adversary.waker());
+        let waker = adversary.waker();
         let polled = catch_unwind(AssertUnwindSafe(|| {
             _ = hostile.as_mut().poll(&mut Context::from_waker(&waker));
         }));
@@ -278,6 +278,7 @@ fn a_waker_that_panics_does_not_keep_others_from_being_notified() {
         notify.notify_waiters();
         assert_eq!(pool.wakes(0), Some(1), "{on:?}");
         drop(hostile);
+        _ = catch_unwind(AssertUnwindSafe(|| drop(waker)));
         pool.start(notify.notified());
         notify.notify_one();
         assert_eq!(pool.wakes(1), Some(1), "{on:?}");
