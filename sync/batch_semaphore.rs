@@ -190,7 +190,7 @@ impl Acquire<'_> {
     }
 
     /// Queues the waiter, unless the clone of its waker has made it ready.
-    #[cold]
+    #[inline(never)]
     fn enqueue(&mut self, waker: &Waker) -> bool {
         let waker = waker.clone();
         let is_ready = self.take();
@@ -204,7 +204,7 @@ impl Acquire<'_> {
     }
 
     /// Takes the waiter out of the queue if it has been granted.
-    #[cold]
+    #[inline(never)]
     fn dequeue(&mut self, waker: &Waker) -> bool {
         let Stage::Queued(key) = &self.stage else { return false };
         if !self.semaphore.waiters.poll_granted(key, waker) {
@@ -226,7 +226,7 @@ impl Acquire<'_> {
     }
 
     /// Gives back what the waiter has. Those behind it may now be the ones whose turn it is.
-    #[cold]
+    #[inline(never)]
     fn cancel(&mut self) {
         let count = self.leave(Stage::Done).unwrap_or(self.count);
         self.semaphore.release(count);

@@ -8,11 +8,13 @@
 //! be the last owner of the lock.
 #![expect(unsafe_code, reason = "references to the value of a lock")]
 
-use super::batch_semaphore::BatchSemaphore;
+use super::batch_semaphore::{Acquire, BatchSemaphore};
 use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 /// A value, and the permits to access it.
 pub(super) struct LockCell<T: ?Sized> {
@@ -39,10 +41,33 @@ impl<T: ?Sized> LockCell<T> {
         self.value.get_mut()
     }
 
+    #[inline]
+    fn acquire(&self, count: usize) -> AcquirePermits<'_, T> {
+        AcquirePermits { cell: self, count, acquire: self.semaphore.acquire(count) }
+    }
+
     /// Returns permits that were acquired, and the value.
     #[inline]
     fn acquired(&self, count: usize) -> (Permits, *mut T) {
         (Permits { semaphore: &raw const self.semaphore, count }, self.value.get())
+    }
+}
+
+/// The future that acquires permits of a cell.
+struct AcquirePermits<'a, T: ?Sized> {
+    cell: &'a LockCell<T>,
+    count: usize,
+    acquire: Acquire<'a>,
+}
+
+impl<T: ?Sized> Future for AcquirePermits<'_, T> {
+    type Output = (Permits, *mut T);
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<(Permits, *mut T)> {
+        let acquired = ready!(Pin::new(&mut self.acquire).poll(cx));
+        debug_assert!(acquired.is_ok(), "the semaphore of a lock is never closed");
+        Poll::Ready(self.cell.acquired(self.count))
     }
 }
 
@@ -114,8 +139,7 @@ impl<P: Pointer<Target: Lock>> Exclusive<P, Value<P>> {
     #[inline]
     pub(super) async fn acquire(lock: P) -> Self {
         let cell = lock.cell();
-        acquire(&cell.semaphore, cell.permits).await;
-        let (permits, value) = cell.acquired(cell.permits);
+        let (permits, value) = cell.acquire(cell.permits).await;
         Exclusive { value, permits, lock }
     }
 
@@ -132,8 +156,7 @@ impl<P: Pointer<Target: Lock>> Shared<P, Value<P>> {
     #[inline]
     pub(super) async fn acquire(lock: P) -> Self {
         let cell = lock.cell();
-        acquire(&cell.semaphore, 1).await;
-        let (permits, value) = cell.acquired(1);
+        let (permits, value) = cell.acquire(1).await;
         Shared { value, permits, lock }
     }
 
@@ -144,11 +167,6 @@ impl<P: Pointer<Target: Lock>> Shared<P, Value<P>> {
         let (permits, value) = cell.acquired(1);
         Some(Shared { value, permits, lock })
     }
-}
-
-#[inline]
-async fn acquire(semaphore: &BatchSemaphore, count: usize) {
-    semaphore.acquire(count).await.expect("the semaphore of a lock is never closed");
 }
 
 impl<P, U: ?Sized> Exclusive<P, U> {

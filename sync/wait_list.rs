@@ -16,7 +16,7 @@
 //! The list knows neither permits nor values: the payload `T` belongs to the type that uses it.
 //!
 //! User code (a foreign waker) never runs while the list is borrowed: every method releases its borrow before it
-//! clones, wakes or drops a waker. The closures that the methods take are given a payload, and must not run user code.
+//! clones, wakes or drops such a waker. The closures that the methods take are given a payload, and must not run user code.
 //! Such a waker may call the list again, and finds it consistent; what it panics with is contained, except for the
 //! panic of a clone, which changes nothing.
 //!
@@ -30,8 +30,8 @@ use std::num::NonZeroU32;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::task::Waker;
 
-/// The number of slots that are kept when a burst of waiters is over: some two kilobytes.
-const KEPT: usize = 32;
+/// The number of slots that are kept when a burst of waiters is over: some kilobytes.
+const KEPT: usize = 128;
 
 /// The end of a list, instead of the number of a slot.
 const NONE: u32 = u32::MAX;
@@ -54,8 +54,13 @@ pub(super) struct Removed<T> {
 
 impl<T> WaitList<T> {
     pub(super) const fn new() -> WaitList<T> {
-        let slots =
-            Slots { slots: Vec::new(), queue: List::EMPTY, unwoken: List::EMPTY, vacant: List::EMPTY };
+        let slots = Slots {
+            slots: Vec::new(),
+            occupied: 0,
+            queue: List::EMPTY,
+            unwoken: List::EMPTY,
+            vacant: List::EMPTY,
+        };
         WaitList(RefCell::new(slots), PhantomData)
     }
 
@@ -136,7 +141,8 @@ impl<T> WaitList<T> {
         slots.grant_one(last, f)
     }
 
-    /// Wakes all waiters that have been granted and not been woken yet, in the order of their grants.
+    /// Wakes all waiters that have been granted and not been woken yet, in the order of their grants. Those are the ones
+    /// with foreign wakers.
     ///
     /// A waker may grant further waiters. These are woken by the call within the waker, or by this one.
     #[inline]
@@ -190,8 +196,9 @@ impl<T> fmt::Debug for WaitList<T> {
 
 /// The slots of all waiters, and the lists that they are in.
 struct Slots<T> {
-    /// The last one is never vacant.
     slots: Vec<Slot<T>>,
+    /// The number of slots that are not vacant.
+    occupied: usize,
     /// The waiters that have not been granted.
     queue: List,
     /// The waiters that have been granted and are still to be woken.
@@ -212,7 +219,7 @@ struct Slot<T> {
 enum State {
     /// In `queue`.
     Queued,
-    /// Granted, and in `unwoken`.
+    /// Granted, and in `unwoken`: its waker is a foreign one.
     Unwoken,
     /// Granted, and in no list.
     Woken,
@@ -276,6 +283,7 @@ impl<T> Slots<T> {
         let waiter = &mut self.slots[slot as usize];
         (waiter.payload, waiter.waker) = (Some(payload), waker);
         self.link_back(slot, State::Queued);
+        self.occupied += 1;
         Key::new(slot)
     }
 
@@ -305,9 +313,19 @@ impl<T> Slots<T> {
         }
     }
 
+    /// Grants a waiter of the queue. A waker of this library is woken at once, which runs no user code. A foreign one is
+    /// woken when nothing is borrowed.
+    #[inline]
     fn grant(&mut self, slot: u32) {
         self.unlink(slot);
-        self.link_back(slot, State::Unwoken);
+        let waiter = &mut self.slots[slot as usize];
+        match waiter.waker.take_if(|waker| waker::id(waker).is_some()) {
+            Some(waker) => {
+                waiter.state = State::Woken;
+                waker::wake(waker);
+            }
+            None => self.link_back(slot, State::Unwoken),
+        }
     }
 
     fn grant_one(&mut self, slot: u32, f: impl FnOnce(&mut T)) -> bool {
@@ -327,19 +345,23 @@ impl<T> Slots<T> {
         let payload = waiter.payload.take().expect("the slot of a waiter is not vacant");
         let waker = waiter.waker.take();
         self.link_back(slot, State::Vacant);
-        self.pop_vacant();
+        self.occupied -= 1;
+        if self.slots.len() > KEPT && self.occupied < self.slots.len() / 4 {
+            self.shrink();
+        }
         (Removed { payload, is_granted: state != State::Queued }, waker)
     }
 
-    /// Removes vacant slots from the end of the vector, and gives memory back if few are left of many.
-    #[inline]
-    fn pop_vacant(&mut self) {
-        while self.slots.last().is_some_and(|slot| slot.state == State::Vacant) {
+    /// Gives memory back if few waiters are left of many: removes vacant slots from the end of the vector.
+    #[cold]
+    fn shrink(&mut self) {
+        while self.slots.len() > KEPT && self.slots.last().is_some_and(|slot| slot.state == State::Vacant) {
             self.unlink(self.slots.len() as u32 - 1);
             self.slots.pop();
         }
-        if self.slots.capacity() > KEPT && self.slots.len() < self.slots.capacity() / 4 {
-            self.slots.shrink_to(KEPT.max(self.slots.len() * 2));
+        if self.slots.len() < self.slots.capacity() / 4 {
+            let kept = if self.slots.len() <= KEPT { KEPT } else { self.slots.len() * 2 };
+            self.slots.shrink_to(kept);
         }
     }
 }
