@@ -87,6 +87,7 @@ pub(crate) struct WakerCell(Cell<Option<Waker>>);
 impl WakerCell {
     /// Stores a waker, which is cloned only if it differs from the stored one. The clone may run user code, so the
     /// caller has to check again afterwards whether there is still something to wait for.
+    #[inline]
     pub(crate) fn leave(&self, waker: &Waker) {
         let left = self.0.take();
         let is_there = left.as_ref().is_some_and(|left| left.will_wake(waker));
@@ -99,16 +100,23 @@ impl WakerCell {
     }
 
     /// Takes the stored waker, if there is one, and wakes it.
+    #[inline]
     pub(crate) fn wake(&self) {
         if let Some(waker) = self.0.take() {
             wake(waker);
         }
     }
+
+    /// Takes the stored waker, if there is one, and drops it.
+    #[inline]
+    pub(crate) fn clear(&self) {
+        discard_each(self.0.take());
+    }
 }
 
 impl Drop for WakerCell {
     fn drop(&mut self) {
-        discard_each(self.0.take());
+        self.clear();
     }
 }
 

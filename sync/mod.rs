@@ -23,6 +23,8 @@ pub mod futures {
     pub use super::notify::{Notified, OwnedNotified};
 }
 
+pub mod oneshot;
+
 mod barrier;
 mod batch_semaphore;
 mod lock_cell;

@@ -4,6 +4,7 @@
 pub(crate) mod adversary;
 pub(crate) mod guards;
 pub(crate) mod heap;
+pub(crate) mod hooked;
 pub(crate) mod pool;
 pub(crate) mod process;
 pub(crate) mod selectors;
