@@ -13,9 +13,9 @@
 //! on this runtime, and also have the `blocking_*` methods, which have no place here: a thread that blocked would wait
 //! for itself.
 
-// Each type is a file, or a folder if it has several. All have their waiters in a list of `wait_list.rs`, the only
-// place where something is borrowed while it is changed; the rest of their state is in cells. The folder knows the
-// budget of tasks and how to handle foreign wakers, and neither the loop nor timers.
+// Each type is a file, or a folder if it has several. Those of which many futures may wait have a list of `wait_list.rs`;
+// where one task waits, there is a `WakerCell`. Nothing is borrowed while user code runs. The folder knows the budget of
+// tasks and how to handle foreign wakers, and not the loop. Only `mpsc::Sender::send_timeout` knows timers.
 
 pub mod futures {
     //! The named futures of this module.
@@ -23,10 +23,12 @@ pub mod futures {
     pub use super::notify::{Notified, OwnedNotified};
 }
 
+pub mod mpsc;
 pub mod oneshot;
 
 mod barrier;
 mod batch_semaphore;
+mod condition;
 mod lock_cell;
 mod mutex;
 mod notify;

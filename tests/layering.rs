@@ -70,6 +70,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("task/mod.rs", &["runtime::join", "runtime::join::error", "runtime::join::spawn"]),
     // Local channels and locks know wakers and the budget, and neither the loop nor timers.
     ("sync", &["runtime::unwind", "runtime::waker", "task::coop"]),
+    ("sync/mpsc/bounded.rs", &["sync", "time"]),
     // Timers find their driver by a thread-local of their own, and never name the runtime.
     ("time", &["task::coop", "task::origin", "task::outside"]),
     // The multiplexers know neither wakers nor tasks.

@@ -229,6 +229,8 @@ impl<T> Receiver<T> {
     pub fn close(&mut self) {
         if let Some(shared) = &self.shared {
             shared.close();
+            // Another task may have polled this half.
+            shared.receiver.wake();
         }
     }
 
