@@ -14,8 +14,9 @@
 //! for itself.
 
 // Each type is a file, or a folder if it has several. Those of which many futures may wait have a list of `wait_list.rs`;
-// where one task waits, there is a `WakerCell`. Nothing is borrowed while user code runs. The folder knows the budget of
-// tasks and how to handle foreign wakers, and not the loop. Only `mpsc::Sender::send_timeout` knows timers.
+// where one task waits, there is a `WakerCell`. Nothing is borrowed while user code runs, except for the value of a `watch`
+// channel by the code that reads or changes it. The folder knows the budget of tasks and how to handle foreign wakers, and
+// not the loop. Only `mpsc::Sender::send_timeout` knows timers.
 
 pub mod futures {
     //! The named futures of this module.
@@ -25,6 +26,7 @@ pub mod futures {
 
 pub mod mpsc;
 pub mod oneshot;
+pub mod watch;
 
 mod barrier;
 mod batch_semaphore;
