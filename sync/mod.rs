@@ -18,6 +18,8 @@
 // channel by the code that reads or changes it. The folder knows the budget of tasks and how to handle foreign wakers, and
 // not the loop. Only `mpsc::Sender::send_timeout` knows timers.
 
+pub mod broadcast;
+
 pub mod futures {
     //! The named futures of this module.
 
