@@ -32,6 +32,7 @@ pub mod watch;
 
 mod barrier;
 mod batch_semaphore;
+mod cancellation_token;
 mod condition;
 mod lock_cell;
 mod mutex;
@@ -45,6 +46,9 @@ mod wait_list;
 
 pub use barrier::{Barrier, BarrierWaitResult};
 pub use batch_semaphore::{AcquireError, TryAcquireError};
+pub use cancellation_token::{
+    CancellationToken, DropGuard, DropGuardRef, WaitForCancellationFuture, WaitForCancellationFutureOwned,
+};
 pub use mutex::{MappedMutexGuard, Mutex, MutexGuard, OwnedMappedMutexGuard, OwnedMutexGuard, TryLockError};
 pub use notify::Notify;
 pub use once_cell::{OnceCell, SetError};
