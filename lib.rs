@@ -56,7 +56,7 @@
 //! | `time` | the module `time` | yes |
 //! | `udp` | `net::UdpSocket` | |
 //! | `unix` | Unix sockets, and pipes | |
-//! | `io-util` | `io::copy_bidirectional` and `duplex`; `splice` and `send_file`, with which the kernel moves the bytes | |
+//! | `io-util` | `io::AsyncReadExt` and the other extension traits, buffered streams, `copy_bidirectional` and `duplex`; `splice` and `send_file`, with which the kernel moves the bytes | yes |
 //! | `io-std` | `io::stdin`, `stdout`, `stderr` | |
 //! | `cores` | the module `cores` | |
 //! | `tokio-io` | the traits of `tokio::io`, in addition to those of futures-io; methods that read into a `bytes::BufMut` | |

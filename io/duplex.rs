@@ -89,8 +89,8 @@ impl AsyncWrite for DuplexStream {
 impl DuplexStream {
     /// Closes this end for writing. The other end reads what was written before, and then the end of the stream.
     ///
-    /// This is [`AsyncWriteExt::close`](super::AsyncWriteExt::close) under tokio's name. It never waits, and it may be
-    /// called again.
+    /// This is the same as [`AsyncWriteExt::shutdown`](super::AsyncWriteExt::shutdown), for a shared reference. It never
+    /// waits, and it may be called again.
     ///
     /// # Cancel safety
     ///

@@ -1,12 +1,18 @@
 //! Reading and writing: the traits that streams implement, and helpers for them.
 //!
 //! The traits are those of futures-io, so codecs, TLS and compression that are written for futures-io work on the
-//! streams of [`net`](crate::net) without an adapter. Most helpers are re-exported from futures-lite. The traits and
-//! these helpers work with the streams of any runtime. With the feature `tokio-io`, all streams implement the traits
-//! of tokio as well.
+//! streams of [`net`](crate::net) without an adapter. The helpers have tokio's names and meanings, and work with the
+//! streams of any runtime. With the feature `tokio-io`, all streams implement the traits of tokio as well.
 //!
-//! This crate adds:
+//! Import the extension traits of one crate only: those of tokio, futures and futures-lite have methods of the same
+//! names, and a call of such a method would be ambiguous. Methods that a stream has itself are preferred to those of
+//! traits.
 //!
+//! The module contains:
+//!
+//! - `AsyncReadExt`, `AsyncWriteExt`, `AsyncBufReadExt` and `AsyncSeekExt` (feature `io-util`), with methods such as
+//!   `read`, `read_u32`, `write_all`, `lines` and `seek`;
+//! - `BufReader`, `BufWriter` and `BufStream` (feature `io-util`), which are streams with buffers;
 //! - [`copy`] and similar functions, which hold no buffer while there is nothing to copy;
 //! - `splice` and `send_file` (feature `io-util`), with which the kernel moves large amounts of data between sockets,
 //!   or from a file to a socket;
@@ -64,16 +70,14 @@ mod tokio_traits;
 mod tokio_traits;
 #[cfg(feature = "net")]
 pub mod unix;
+#[cfg(feature = "io-util")]
+mod util;
 
 pub use crate::runtime::io::interest::{Interest, Ready};
 pub use copy::copy;
 pub use endless::{Empty, Repeat, Sink, empty, repeat, sink};
 #[doc(no_inline)]
-pub use futures_lite::io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
-#[doc(no_inline)]
-pub use futures_lite::io::{AsyncBufReadExt, AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
-#[doc(no_inline)]
-pub use futures_lite::io::{BufReader, BufWriter, Cursor};
+pub use futures_io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
 pub use split::{ReadHalf, WriteHalf, split};
 #[cfg(feature = "io-std")]
 #[cfg_attr(docsrs, doc(cfg(feature = "io-std")))]
@@ -91,4 +95,6 @@ pub use {
     join::{Join, join},
     splice::send_file::{copy_file, send_file},
     splice::{splice, splice_bidirectional},
+    util::{AsyncBufReadExt, AsyncReadExt, AsyncSeekExt, AsyncWriteExt},
+    util::{BufReader, BufStream, BufWriter, Chain, Cursor, Lines, Split, Take},
 };

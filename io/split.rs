@@ -7,6 +7,7 @@
 
 use futures_io::{AsyncRead, AsyncWrite};
 use std::fmt;
+use std::future::poll_fn;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
@@ -158,7 +159,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for ReadHalf<T> {
 impl<T: AsyncWrite + Unpin> WriteHalf<T> {
     /// Closes the stream for writing.
     ///
-    /// This is [`AsyncWriteExt::close`](super::AsyncWriteExt::close) under tokio's name.
+    /// This is [`poll_close`](AsyncWrite::poll_close), the same as `AsyncWriteExt::shutdown`.
     ///
     /// # Cancel safety
     ///
@@ -168,7 +169,7 @@ impl<T: AsyncWrite + Unpin> WriteHalf<T> {
     ///
     /// Returns the errors of closing the stream itself.
     pub async fn shutdown(&mut self) -> io::Result<()> {
-        super::AsyncWriteExt::close(self).await
+        poll_fn(|cx| Pin::new(&mut *self).poll_close(cx)).await
     }
 }
 

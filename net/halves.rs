@@ -216,7 +216,10 @@ macro_rules! write_half {
             ///
             #[doc = concat!("Returns the same errors as [`", stringify!($stream), "::shutdown`].")]
             pub async fn shutdown(&mut self) -> ::std::io::Result<()> {
-                ::futures_lite::io::AsyncWriteExt::close(self).await
+                let close = |cx: &mut ::std::task::Context<'_>| {
+                    ::futures_io::AsyncWrite::poll_close(::std::pin::Pin::new(&mut *self), cx)
+                };
+                ::std::future::poll_fn(close).await
             }
 
             #[doc = concat!("Equivalent to [`", stringify!($stream), "::writable`].")]

@@ -186,7 +186,9 @@ fn streams_without_end_let_others_have_their_turn() {
             spawn(busily(rounds[0].clone(), async || {
                 empty().read(&mut [0; 8]).await.unwrap();
             })),
-            spawn(busily(rounds[1].clone(), async || repeat(7).read_exact(&mut [0; 8]).await.unwrap())),
+            spawn(busily(rounds[1].clone(), async || {
+                repeat(7).read_exact(&mut [0; 8]).await.unwrap();
+            })),
             spawn(busily(rounds[2].clone(), async || sink().write_all(&[0; 8]).await.unwrap())),
             spawn(busily(rounds[3].clone(), async || {
                 assert_eq!(empty().fill_buf().await.unwrap(), b"");

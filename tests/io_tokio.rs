@@ -46,6 +46,14 @@ fn what_has_the_traits_of_futures_has_those_of_tokio() {
     writes::<runtime::io::WriteHalf<runtime::io::SimplexStream>>();
     reads::<runtime::io::Join<runtime::io::Stdin, runtime::io::Stdout>>();
     writes::<runtime::io::Join<runtime::io::Stdin, runtime::io::Stdout>>();
+    reads::<runtime::io::BufReader<TcpStream>>();
+    writes::<runtime::io::BufReader<TcpStream>>();
+    reads::<runtime::io::BufWriter<TcpStream>>();
+    writes::<runtime::io::BufWriter<TcpStream>>();
+    reads::<runtime::io::BufStream<TcpStream>>();
+    writes::<runtime::io::BufStream<TcpStream>>();
+    reads::<runtime::io::Take<TcpStream>>();
+    reads::<runtime::io::Chain<TcpStream, runtime::io::Empty>>();
 }
 
 #[test]

@@ -122,7 +122,8 @@ async fn use_once(
     let mut answer = [0; size_of::<u64>()];
     let exchange = async {
         stream.write_all(&message).await?;
-        stream.read_exact(&mut answer).await
+        stream.read_exact(&mut answer).await?;
+        std::io::Result::Ok(())
     };
     match timeout_at(due + ANSWER_TIMEOUT, exchange).await {
         Ok(Ok(())) if answer == message => Ok((stream, due.elapsed())),

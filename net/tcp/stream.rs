@@ -184,7 +184,7 @@ impl TcpStream {
     }
 
     /// Shuts down writing, so that the peer reads the end of the stream. This is the same as
-    /// [`AsyncWriteExt::close`](crate::io::AsyncWriteExt::close). The call may be repeated, and it is no error if the
+    /// [`AsyncWriteExt::shutdown`](crate::io::AsyncWriteExt::shutdown). The call may be repeated, and it is no error if the
     /// connection is gone already. It never waits.
     ///
     /// # Cancel safety

@@ -207,7 +207,7 @@ impl UnixStream {
     }
 
     /// Shuts down writing, so that the peer reads the end of the stream. This is the same as
-    /// [`AsyncWriteExt::close`](crate::io::AsyncWriteExt::close). The call may be repeated. It never waits.
+    /// [`AsyncWriteExt::shutdown`](crate::io::AsyncWriteExt::shutdown). The call may be repeated. It never waits.
     ///
     /// # Cancel safety
     ///
