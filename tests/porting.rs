@@ -8,8 +8,8 @@ mod common;
 
 extern crate runtime as tokio;
 
+use bytes::{Buf, BytesMut};
 use common::watchdog;
-use futures_lite::StreamExt;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::error::Error;
@@ -18,7 +18,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::io::unix::AsyncFd;
-use tokio::io::{self, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
+use tokio::io::{self, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, BufWriter, Interest};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 use tokio::runtime::{Builder, Handle, LocalOptions, Runtime};
 use tokio::task::{self, JoinHandle, LocalSet};
@@ -199,6 +199,62 @@ async fn sockets_by_hand_and_a_duplex() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// A connection that reads and writes frames, as in tokio's tutorial.
+struct Connection {
+    stream: BufWriter<TcpStream>,
+    buffer: BytesMut,
+}
+
+impl Connection {
+    fn new(socket: TcpStream) -> Connection {
+        Connection { stream: BufWriter::new(socket), buffer: BytesMut::with_capacity(4096) }
+    }
+
+    async fn read_frame(&mut self) -> io::Result<Option<BytesMut>> {
+        loop {
+            if let Some(length) = self.buffer.first().copied().map(usize::from)
+                && self.buffer.len() > length
+            {
+                self.buffer.advance(1);
+                return Ok(Some(self.buffer.split_to(length)));
+            }
+            if 0 == self.stream.read_buf(&mut self.buffer).await? {
+                let is_clean = self.buffer.is_empty();
+                return if is_clean { Ok(None) } else { Err(io::ErrorKind::ConnectionReset.into()) };
+            }
+        }
+    }
+
+    async fn write_frame(&mut self, frame: &[u8]) -> io::Result<()> {
+        self.stream.write_u8(frame.len() as u8).await?;
+        self.stream.write_all(frame).await?;
+        self.stream.flush().await
+    }
+}
+
+#[tokio::test]
+async fn frames_of_the_tutorial() -> io::Result<()> {
+    let _watchdog = watchdog();
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let mut client = Connection::new(TcpStream::connect(listener.local_addr()?).await?);
+    let mut server = Connection::new(listener.accept().await?.0);
+    let echo = tokio::spawn(async move {
+        while let Some(frame) = server.read_frame().await? {
+            server.write_frame(&frame).await?;
+        }
+        server.stream.shutdown().await
+    });
+    for frame in [&b"SET hello world"[..], b"", b"GET hello"] {
+        client.write_frame(frame).await?;
+        assert_eq!(client.read_frame().await?.as_deref(), Some(frame));
+    }
+    client.stream.write_u32_le(0xAA_BB_CC_03).await?;
+    client.stream.shutdown().await?;
+    assert_eq!(client.read_frame().await?.as_deref(), Some(&[0xCC, 0xBB, 0xAA][..]));
+    assert_eq!(client.read_frame().await?, None);
+    echo.await?
+}
+
 /// The members of the chat, and the writing half of each.
 type Peers = Rc<RefCell<HashMap<SocketAddr, Rc<tokio::net::tcp::OwnedWriteHalf>>>>;
 
@@ -206,10 +262,9 @@ type Peers = Rc<RefCell<HashMap<SocketAddr, Rc<tokio::net::tcp::OwnedWriteHalf>>
 async fn chat(peers: Peers, stream: TcpStream, addr: SocketAddr) -> io::Result<()> {
     let (reader, writer) = stream.into_split();
     peers.borrow_mut().insert(addr, Rc::new(writer));
-    // This differs: `lines` is a stream, and not a type of its own with `next_line`.
     let mut lines = BufReader::new(reader).lines();
-    while let Some(line) = lines.next().await {
-        let line = format!("{}\n", line?);
+    while let Some(line) = lines.next_line().await? {
+        let line = format!("{line}\n");
         let others: Vec<_> = peers
             .borrow()
             .iter()
@@ -249,7 +304,7 @@ fn a_chat_in_a_local_set() -> Result<(), Box<dyn Error>> {
         let mut lines = BufReader::new(bob).lines();
         let mut said = Vec::new();
         while said.len() < 2 {
-            said.extend(lines.next().await.transpose()?);
+            said.extend(lines.next_line().await?);
         }
         io::Result::Ok(said)
     })?;
