@@ -117,6 +117,13 @@ impl Entry for TaskSlot {
 }
 
 impl TaskSlot {
+    /// Marks a slot as vacant whose task and waker have been taken.
+    #[inline]
+    fn vacate(&mut self) {
+        (self.serial_low, self.serial_high) = (0, 0);
+        (self.flags, self.done) = (QUEUED, true);
+    }
+
     /// Puts a task into an empty slot.
     #[inline]
     fn put(&mut self, task: BoxedTask) {
@@ -492,20 +499,24 @@ impl Tasks {
         self.entry(of).is_none_or(|entry| entry.done)
     }
 
-    /// Moves the output into `output`, an empty `Option` of its type, if the task is done. Otherwise stores the waker
-    /// of the join handle. `copy` clones the waker if that runs no user code.
+    /// Moves the output into the result of `output`, an empty `Option` of its type, if the task is done. Otherwise
+    /// stores the waker of the join handle. `copy` clones the waker if that runs no user code.
     #[inline(always)]
-    pub(crate) fn join(
+    pub(crate) fn join<'a>(
         &mut self,
         of: TaskRef,
-        output: &mut dyn Any,
+        output: impl FnOnce() -> &'a mut dyn Any,
         waker: &Waker,
         copy: impl Fn(&Waker) -> Option<Waker>,
     ) -> Joined {
         let Some(entry) = self.entry(of) else { return Joined::Gone };
         if entry.done {
-            let Some(task) = self.remove(of.slot()).task else { return Joined::Gone };
-            return Joined::Done(task.take(output, &mut self.free_lists));
+            // The end of the task has taken the waker, and none is stored after that.
+            debug_assert!(entry.join_waker.is_none());
+            let task = entry.task.take();
+            entry.vacate();
+            self.slots.release(of.slot());
+            return task.map_or(Joined::Gone, |task| Joined::Done(task.take(output(), &mut self.free_lists)));
         }
         if entry.join_waker.as_ref().is_some_and(|join_waker| join_waker.will_wake(waker)) {
             return Joined::Pending(None);
@@ -516,11 +527,15 @@ impl Tasks {
         }
     }
 
-    /// Stores the waker of the join handle. Returns a waker for the caller to drop, which usually is the earlier one.
-    pub(crate) fn set_join_waker(&mut self, of: TaskRef, waker: Waker) -> Option<Waker> {
+    /// Stores the waker of the join handle, and returns the earlier one for the caller to drop.
+    ///
+    /// # Errors
+    ///
+    /// Returns the waker if the task has ended.
+    pub(crate) fn set_join_waker(&mut self, of: TaskRef, waker: Waker) -> Result<Option<Waker>, Waker> {
         match self.entry(of) {
-            Some(entry) => entry.join_waker.replace(waker),
-            None => Some(waker),
+            Some(entry) if !entry.done => Ok(entry.join_waker.replace(waker)),
+            _ => Err(waker),
         }
     }
 
@@ -603,8 +618,7 @@ impl Tasks {
     fn remove(&mut self, slot: u32) -> Leftovers {
         let Some(entry) = self.slots.get_mut(slot) else { return Leftovers::default() };
         let leftovers = Leftovers { task: entry.task.take(), join_waker: entry.join_waker.take() };
-        (entry.serial_low, entry.serial_high) = (0, 0);
-        (entry.flags, entry.done) = (QUEUED, true);
+        entry.vacate();
         self.slots.release(slot);
         leftovers
     }

@@ -13,7 +13,9 @@ use crate::runtime::join::packet::{Control, Packet};
 use crate::runtime::remote;
 use crate::runtime::waker;
 use crate::task::{Id, coop};
+use std::any::Any;
 use std::fmt;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -44,6 +46,15 @@ use std::task::{Context, Poll, ready};
 /// ```
 pub struct JoinHandle<T> {
     work: Work<T>,
+    erase: Erase<T>,
+}
+
+/// Converts the place for an output into the form in which a task of any type takes it. The function is made when the
+/// task is spawned, where the output is known to be `'static`. So nothing that uses the handle needs that bound.
+type Erase<T> = for<'a> fn(&'a mut Option<T>) -> &'a mut (dyn Any + 'static);
+
+fn erase<T: 'static>(output: &mut Option<T>) -> &mut (dyn Any + 'static) {
+    output
 }
 
 enum Work<T> {
@@ -54,15 +65,18 @@ enum Work<T> {
     Remote(Arc<Packet<T>>),
 }
 
-impl<T> JoinHandle<T> {
+impl<T: 'static> JoinHandle<T> {
+    #[inline]
     pub(crate) fn local(of: TaskRef) -> JoinHandle<T> {
-        JoinHandle { work: Work::Local(of) }
+        JoinHandle { work: Work::Local(of), erase }
     }
 
     pub(crate) fn remote(packet: Arc<Packet<T>>) -> JoinHandle<T> {
-        JoinHandle { work: Work::Remote(packet) }
+        JoinHandle { work: Work::Remote(packet), erase }
     }
+}
 
+impl<T> JoinHandle<T> {
     /// Aborts the task. The task is dropped on its own thread the next time it would run. The handle then returns an
     /// error for which [`is_cancelled`](JoinError::is_cancelled) returns `true`, or the panic if the task panics while
     /// it is dropped.
@@ -114,7 +128,7 @@ impl<T> JoinHandle<T> {
     }
 }
 
-impl<T: 'static> Future for JoinHandle<T> {
+impl<T> Future for JoinHandle<T> {
     type Output = Result<T, JoinError>;
 
     #[inline]
@@ -128,21 +142,22 @@ impl<T: 'static> Future for JoinHandle<T> {
             Work::Remote(packet) => {
                 let result = ready!(packet.poll(cx));
                 let of = TaskRef::of_ended(packet.control().id());
-                self.give_out(of);
+                self.work = Work::Local(of);
+                coop::spend();
                 Poll::Ready(result)
             }
         }
     }
 }
 
-impl<T: 'static> JoinHandle<T> {
+impl<T> JoinHandle<T> {
     /// Polls a task of the runtime on this thread. Cloning a foreign waker and dropping an earlier one may run user
     /// code, so neither happens while something is borrowed.
     #[inline]
     fn poll_local(&mut self, of: TaskRef, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
         let mut output = None;
         let joined = context::with_entered(of.runtime(), |context| {
-            context.tasks.borrow_mut().join(of, &mut output, cx.waker(), waker::copy)
+            context.tasks.borrow_mut().join(of, || (self.erase)(&mut output), cx.waker(), waker::copy)
         });
         let failed = match joined {
             Some(Joined::Done(failed)) => failed,
@@ -152,8 +167,11 @@ impl<T: 'static> JoinHandle<T> {
             }
             Some(Joined::NeedsWaker) => {
                 let waker = cx.waker().clone();
-                let earlier = context::with(|context| context.tasks.borrow_mut().set_join_waker(of, waker));
-                waker::discard_each(earlier);
+                match context::with(|context| context.tasks.borrow_mut().set_join_waker(of, waker)) {
+                    Ok(earlier) => waker::discard_each(earlier),
+                    // The task has ended while the waker was cloned.
+                    Err(waker) => waker::wake(waker),
+                }
                 return Poll::Pending;
             }
             Some(Joined::Gone) | None => {
@@ -174,10 +192,11 @@ impl<T: 'static> JoinHandle<T> {
 }
 
 impl<T> JoinHandle<T> {
-    /// Notes that the output is being returned, which uses up one unit of the budget.
+    /// Notes that the output of a local task is being returned, which uses up one unit of the budget.
     #[inline]
     fn give_out(&mut self, of: TaskRef) {
-        self.work = Work::Local(of.ended());
+        // Forgotten, since there is nothing to drop.
+        mem::forget(mem::replace(&mut self.work, Work::Local(of.ended())));
         coop::spend();
     }
 }
