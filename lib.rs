@@ -31,7 +31,7 @@
 //! | module | contents |
 //! |---|---|
 //! | [`runtime`] | [`Runtime`] and [`Builder`], which make and run a loop, and [`Handle`], which reaches it from other threads |
-//! | [`task`] | [`spawn`], join handles, `yield_now`, `spawn_blocking` |
+//! | [`task`] | [`spawn`], join handles and sets of them, `yield_now`, `spawn_blocking` |
 //! | [`select!`], [`join!`], [`try_join!`], [`pin!`] | wait for several futures within one task |
 //! | [`net`] | TCP, UDP, Unix sockets, pipes, and [`AsyncFd`](net::AsyncFd) for any other descriptor |
 //! | [`sync`] | channels and locks between the tasks of one thread |

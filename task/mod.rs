@@ -7,6 +7,7 @@
 #[doc(hidden)]
 pub mod branches;
 pub mod coop;
+mod group;
 mod id;
 mod local_set;
 #[cfg(debug_assertions)]
@@ -23,6 +24,7 @@ pub(crate) use crate::runtime::join::spawn::spawn_look_up;
 pub use crate::runtime::join::spawn::{spawn, spawn_blocking};
 pub use crate::runtime::join::{AbortHandle, JoinHandle};
 pub use coop::{Unconstrained, consume_budget, unconstrained};
+pub use group::{JoinMap, JoinMapKeys, JoinSet};
 pub use id::{Id, id, try_id};
 pub use local_set::{LocalEnterGuard, LocalSet, spawn_local};
 pub use yield_now::yield_now;

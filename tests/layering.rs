@@ -67,6 +67,18 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "task",
         ],
     ),
+    (
+        "task/group",
+        &[
+            "runtime::Handle",
+            "runtime::join",
+            "runtime::join::error",
+            "runtime::join::spawn",
+            "runtime::mutex",
+            "runtime::waker",
+            "task",
+        ],
+    ),
     ("task/mod.rs", &["runtime::join", "runtime::join::error", "runtime::join::spawn"]),
     // Local channels and locks know wakers and the budget, and neither the loop nor timers.
     ("sync", &["runtime::unwind", "runtime::waker", "task::coop"]),

@@ -132,8 +132,16 @@ impl<T> Future for JoinHandle<T> {
     type Output = Result<T, JoinError>;
 
     #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         ready!(coop::poll_budget(cx));
+        self.get_mut().poll_result(cx)
+    }
+}
+
+impl<T> JoinHandle<T> {
+    /// Polls the handle, even if no budget is left.
+    #[inline]
+    pub(crate) fn poll_result(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
         match &self.work {
             Work::Local(of) => {
                 let of = *of;
@@ -148,9 +156,7 @@ impl<T> Future for JoinHandle<T> {
             }
         }
     }
-}
 
-impl<T> JoinHandle<T> {
     /// Polls a task of the runtime on this thread. Cloning a foreign waker and dropping an earlier one may run user
     /// code, so neither happens while something is borrowed.
     #[inline]
