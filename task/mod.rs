@@ -4,6 +4,7 @@
 //! [`spawn_blocking`] runs a blocking call on another thread, so that the call does not block the loop.
 //! Both return a [`JoinHandle`].
 
+mod abort_on_drop;
 #[doc(hidden)]
 pub mod branches;
 pub mod coop;
@@ -16,6 +17,7 @@ pub(crate) mod origin;
 #[path = "origin_disabled.rs"]
 pub(crate) mod origin;
 pub(crate) mod outside;
+mod tracker;
 mod yield_now;
 
 pub use crate::runtime::join::error::JoinError;
@@ -23,8 +25,10 @@ pub use crate::runtime::join::error::JoinError;
 pub(crate) use crate::runtime::join::spawn::spawn_look_up;
 pub use crate::runtime::join::spawn::{spawn, spawn_blocking};
 pub use crate::runtime::join::{AbortHandle, JoinHandle};
+pub use abort_on_drop::{AbortOnDrop, AbortOnDropHandle};
 pub use coop::{Unconstrained, consume_budget, unconstrained};
 pub use group::{JoinMap, JoinMapKeys, JoinSet};
 pub use id::{Id, id, try_id};
 pub use local_set::{LocalEnterGuard, LocalSet, spawn_local};
+pub use tracker::{TaskTracker, TaskTrackerToken, TaskTrackerWaitFuture, TrackedFuture};
 pub use yield_now::yield_now;

@@ -67,6 +67,11 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "task",
         ],
     ),
+    ("task/abort_on_drop.rs", &["task"]),
+    (
+        "task/tracker.rs",
+        &["runtime::Handle", "runtime::join::spawn", "runtime::mutex", "runtime::waker", "task"],
+    ),
     (
         "task/group",
         &[

@@ -119,6 +119,12 @@ impl<T> JoinHandle<T> {
         }
     }
 
+    /// Moves the handle out. What is left is the handle of a task that has ended and whose output has been returned.
+    pub(crate) fn take(&mut self) -> JoinHandle<T> {
+        let ended = TaskRef::of_ended(self.id());
+        JoinHandle { work: mem::replace(&mut self.work, Work::Local(ended)), erase: self.erase }
+    }
+
     #[inline(never)]
     fn detach(&self) {
         match &self.work {
