@@ -10,6 +10,7 @@ pub mod branches;
 pub mod coop;
 mod group;
 mod id;
+mod local_key;
 mod local_set;
 #[cfg(debug_assertions)]
 pub(crate) mod origin;
@@ -29,6 +30,12 @@ pub use abort_on_drop::{AbortOnDrop, AbortOnDropHandle};
 pub use coop::{Unconstrained, consume_budget, unconstrained};
 pub use group::{JoinMap, JoinMapKeys, JoinSet};
 pub use id::{Id, id, try_id};
+pub use local_key::{AccessError, LocalKey};
 pub use local_set::{LocalEnterGuard, LocalSet, spawn_local};
 pub use tracker::{TaskTracker, TaskTrackerToken, TaskTrackerWaitFuture, TrackedFuture};
 pub use yield_now::yield_now;
+
+/// Futures of this module that programs name.
+pub mod futures {
+    pub use crate::task::local_key::TaskLocalFuture;
+}

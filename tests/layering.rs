@@ -68,6 +68,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         ],
     ),
     ("task/abort_on_drop.rs", &["task"]),
+    // The paths that the macro emits.
+    ("task/local_key.rs", &["task::LocalKey", "task_local"]),
     (
         "task/tracker.rs",
         &["runtime::Handle", "runtime::join::spawn", "runtime::mutex", "runtime::waker", "task"],
@@ -84,7 +86,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "task",
         ],
     ),
-    ("task/mod.rs", &["runtime::join", "runtime::join::error", "runtime::join::spawn"]),
+    ("task/mod.rs", &["task::local_key", "runtime::join", "runtime::join::error", "runtime::join::spawn"]),
     // Local channels and locks know wakers and the budget, and neither the loop nor timers.
     ("sync", &["runtime::unwind", "runtime::waker", "task::coop"]),
     ("sync/mpsc/bounded.rs", &["sync", "time"]),
