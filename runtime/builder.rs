@@ -9,6 +9,7 @@ use super::selector::{Kind, Selector};
 use crate::runtime::executor::slow_polls;
 use crate::runtime::executor::tasks::Tasks;
 use crate::runtime::io::reactor::Reactor;
+use crate::runtime::join::error::{JoinError, UnreadHook};
 use crate::runtime::remote::blocking::{Hook, Pool, Threads};
 use crate::time::Driver;
 use std::cell::{Cell, RefCell};
@@ -40,6 +41,19 @@ const THREAD_KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// The environment variable that selects the mechanism for runtimes whose builder does not.
 const SELECTOR_VARIABLE: &str = "RUNTIME_SELECTOR";
 
+/// The effect that the panic of a spawned task has on the runtime. See [`Builder::unhandled_panic`].
+///
+/// A panic of a blocking call never has an effect. A panic of the future of `block_on` always is a panic of `block_on`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UnhandledPanic {
+    /// The panic ends only that task, and its join handle returns it.
+    Ignore,
+    /// The runtime drops all its tasks, and `block_on` panics. After that, `block_on` panics whenever it is called, and
+    /// a task that is spawned is dropped without being polled. It does not matter whether the task had a join handle.
+    ShutdownRuntime,
+}
+
 /// Makes a [`Runtime`] with settings that differ from the defaults.
 ///
 /// # Examples
@@ -69,6 +83,8 @@ pub struct Builder {
     on_park: Option<Hook>,
     on_unpark: Option<Hook>,
     selector: Option<Kind>,
+    unhandled_panic: UnhandledPanic,
+    on_unread: Option<UnreadHook>,
     /// `None` if [`Builder::slow_poll_threshold`] has not been called.
     slow_poll_threshold: Option<Option<Duration>>,
     rng_seed: Option<RngSeed>,
@@ -91,6 +107,8 @@ impl Builder {
             on_park: None,
             on_unpark: None,
             selector: None,
+            unhandled_panic: UnhandledPanic::Ignore,
+            on_unread: None,
             slow_poll_threshold: None,
             rng_seed: None,
         }
@@ -394,6 +412,50 @@ impl Builder {
         self
     }
 
+    /// Sets what happens when a spawned task panics. The default is [`UnhandledPanic::Ignore`].
+    ///
+    /// # Examples
+    ///
+    /// ```should_panic
+    /// use runtime::runtime::{Builder, UnhandledPanic};
+    ///
+    /// let runtime = Builder::new_current_thread()
+    ///     .unhandled_panic(UnhandledPanic::ShutdownRuntime)
+    ///     .build()?;
+    /// runtime.spawn(async { panic!("boom") });
+    /// runtime.block_on(std::future::pending::<()>());
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn unhandled_panic(&mut self, behavior: UnhandledPanic) -> &mut Builder {
+        self.unhandled_panic = behavior;
+        self
+    }
+
+    /// Sets a function that is called with the error of each task and each blocking call that panicked, if its join
+    /// handle does not return that error. It replaces the function that was set before.
+    ///
+    /// The function is called when the second of these two has happened: the task has panicked, and its handle was
+    /// dropped. For a handle that outlives the runtime, it is called when the runtime is dropped, if the task ran on
+    /// the runtime's thread and was spawned there. The call may be made on any thread. A panic in `f` is caught.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let runtime = runtime::Builder::new_current_thread()
+    ///     .on_unread_panic(|error| eprintln!("nobody has noticed that {error}"))
+    ///     .build()?;
+    /// runtime.block_on(async {
+    ///     drop(runtime::spawn(async { panic!("oh") }));
+    ///     runtime::task::yield_now().await;
+    ///     // nobody has noticed that task 65537 panicked with message "oh"
+    /// });
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn on_unread_panic(&mut self, f: impl Fn(&JoinError) + Send + Sync + 'static) -> &mut Builder {
+        self.on_unread = Some(UnreadHook::new(f));
+        self
+    }
+
     /// Makes the runtime. It belongs to the calling thread. No other thread is started.
     ///
     /// # Errors
@@ -416,7 +478,7 @@ impl Builder {
             Some(kind) => Selector::with_room(kind, self.max_io_events)?,
             None => default_selector(self.max_io_events)?,
         };
-        let remote = Remote::new(&selector)?;
+        let remote = Remote::new(&selector, self.on_unread.clone())?;
         let id = remote.id();
         let mut threads = self.threads.clone();
         if threads.name.is_empty() {
@@ -445,6 +507,7 @@ impl Builder {
             on_park: self.on_park.clone(),
             on_unpark: self.on_unpark.clone(),
             slow_poll_threshold,
+            shuts_down_on_panic: self.unhandled_panic == UnhandledPanic::ShutdownRuntime,
             wakers: self.max_io_events.min(MAX_IO_EVENTS) + event_interval.min(MAX_IO_EVENTS),
         };
         Ok(Runtime::from_executor(Executor::new(context, config), self.name.clone()))

@@ -30,7 +30,7 @@ pub(crate) mod slots;
 pub(crate) mod unwind;
 pub(crate) mod waker;
 
-pub use builder::Builder;
+pub use builder::{Builder, UnhandledPanic};
 pub use handle::{Handle, Runtime, TryCurrentError, block_on};
 pub use local::{LocalOptions, LocalRuntime, RuntimeFlavor};
 pub use metrics::RuntimeMetrics;

@@ -176,7 +176,7 @@ impl Set {
     {
         if self.closed.get() {
             // The task never starts. The drop of the future is user code, as the drop of any argument is.
-            return spawn_later(future, false).0;
+            return spawn_later(future, false, None).0;
         }
         let key = self.last.get() + 1;
         self.last.set(key);
@@ -186,7 +186,7 @@ impl Set {
         let handle = if context::is_entered() {
             spawn(member)
         } else {
-            let (handle, start) = spawn_later(member, false);
+            let (handle, start) = spawn_later(member, false, None);
             self.waiting.borrow_mut().push(Box::new(start));
             handle
         };

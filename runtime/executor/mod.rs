@@ -29,6 +29,7 @@ use crate::runtime::executor::tasks::{QueuePosition, Taken};
 use crate::runtime::executor::time_slice::TimeSlice;
 use crate::runtime::id::SlotId;
 use crate::runtime::join::error::JoinError;
+use crate::runtime::join::packet::PanicIsSent;
 use crate::runtime::remote::InboxBatch;
 use crate::runtime::remote::blocking::Hook;
 use crate::runtime::unwind;
@@ -56,6 +57,11 @@ const INBOX_BATCH: usize = 64;
 /// created.
 const SHUTDOWN_PASSES: usize = 64;
 
+/// The message of the panic of `block_on` when a task has panicked and the runtime shuts down because of it. Tokio's
+/// has the same words.
+const SHUT_DOWN_MESSAGE: &str =
+    "a spawned task panicked and the runtime is configured to shut down on unhandled panic";
+
 /// The settings of the loop.
 pub(crate) struct Config {
     /// The maximum number of polls between two checks of the inbox, the timers and the selector.
@@ -70,6 +76,8 @@ pub(crate) struct Config {
     pub(crate) on_unpark: Option<Hook>,
     /// The minimum duration of a poll that is reported. `None` if no poll is reported.
     pub(crate) slow_poll_threshold: Option<Duration>,
+    /// Set if the panic of a task shuts the runtime down.
+    pub(crate) shuts_down_on_panic: bool,
     /// The number of wakers that a turn usually does not exceed.
     pub(crate) wakers: usize,
 }
@@ -92,6 +100,8 @@ pub(crate) struct Executor {
     /// The count of polls and the time when watched tasks last ran. If the count has grown when they run again, the
     /// future of `block_on` was polled in between.
     watched: Cell<(u64, u64)>,
+    /// Set once the tasks have been dropped.
+    is_shut_down: Cell<bool>,
     pub(crate) turns: Cell<u64>,
     pub(crate) polls: Cell<u64>,
 }
@@ -109,6 +119,7 @@ impl Executor {
             is_inbox_locked: Cell::new(false),
             mains: Cell::new(0),
             watched: Cell::new((0, 0)),
+            is_shut_down: Cell::new(false),
             turns: Cell::new(0),
             polls: Cell::new(0),
         }
@@ -125,6 +136,7 @@ impl Executor {
             !context::is_entered(),
             "block_on inside a runtime: this thread turns its loop already; await the future, or use another thread"
         );
+        assert!(!self.is_shut_down.get(), "{SHUT_DOWN_MESSAGE}");
         let _entered = context::enter(&self.context);
         let _running = Running::begin(&self.context);
         let mut future = pin!(future);
@@ -216,8 +228,8 @@ impl Executor {
                     continue;
                 }
                 Some(Ok(Poll::Ready(()))) => task,
-                Some(Err(payload)) => replace(task, context.name(id), Some(payload)),
-                None => replace(task, context.name(id), None),
+                Some(Err(payload)) => self.fail(id, task, payload),
+                None => self.replace(task, context.name(id), None),
             };
             tasks = context.tasks.borrow_mut();
             let mut leftovers = tasks.finish(id.slot(), task);
@@ -456,24 +468,72 @@ impl Executor {
         context.tasks.borrow_mut().stop_collecting();
     }
 
+    /// Drops a task that has panicked or was aborted, and returns its failure, which takes its place. The reason is the
+    /// panic of the poll, or else the panic of the drop, or else that the task was aborted.
+    #[cold]
+    #[inline(never)]
+    fn replace(&self, task: BoxedTask, id: TaskId, panic: Option<Box<dyn Any + Send>>) -> BoxedTask {
+        let dropped = unwind::catch(|| drop(task));
+        let error = match (panic, dropped) {
+            (Some(payload), dropped) => {
+                dropped.into_iter().for_each(unwind::discard);
+                JoinError::panic(id, payload)
+            }
+            (None, Some(payload)) => JoinError::panic(id, payload),
+            (None, None) => JoinError::cancelled(id),
+        };
+        let is_sent = error.has_payload::<PanicIsSent>();
+        Failure::boxed(error, self.context.remote.on_unread().filter(|_| !is_sent).cloned())
+    }
+
+    /// Returns the failure of a task that has panicked. If the runtime has to shut down because of it, drops all other
+    /// tasks, and panics, so that `block_on` does.
+    #[cold]
+    #[inline(never)]
+    fn fail(&self, id: SlotId, task: BoxedTask, payload: Box<dyn Any + Send>) -> BoxedTask {
+        let mut failed = self.replace(task, self.context.name(id), Some(payload));
+        if !self.config.shuts_down_on_panic {
+            return failed;
+        }
+        // Its slot is emptied with those of all other tasks.
+        failed.as_mut().clear();
+        self.shut_down();
+        panic!("{SHUT_DOWN_MESSAGE}");
+    }
+
+    /// Drops every task here, on the thread of the runtime, while sockets and timers still work. If these drops create
+    /// new timers or wakers, the next pass drops them. A task that is spawned meanwhile, or later, is dropped without
+    /// being polled. The runtime is entered.
+    fn shut_down(&self) {
+        let context = &*self.context;
+        // The drop may happen in a task that has called `process::exit`.
+        context.running.set(0);
+        if self.is_shut_down.replace(true) {
+            return;
+        }
+        context.pool.close();
+        let mut batch = self.batch.take();
+        context.remote.close(&mut batch);
+        unwind::drop_each(batch.calls.drain(..));
+        let leftovers = context.tasks.borrow_mut().close();
+        leftovers.into_iter().for_each(|leftovers| context.drop_and_wake(leftovers));
+        let mut wakers = self.wakers.take();
+        for _ in 0..SHUTDOWN_PASSES {
+            context.time.clear(&mut wakers);
+            context.reactor.borrow_mut().clear(&mut wakers);
+            let refused = context.tasks.borrow_mut().take_refused();
+            if wakers.is_empty() && refused.is_empty() {
+                break;
+            }
+            unwind::drop_each(wakers.drain(..));
+            unwind::drop_each(refused);
+        }
+        unwind::drop_each(wakers);
+    }
+
     fn is_runnable(&self) -> bool {
         self.context.tasks.borrow().queued() > 0
     }
-}
-
-/// Drops a task that has panicked or was aborted, and returns the failure that takes its place. The failure contains
-/// the panic of the poll, or else the panic of the drop, or else says that the task was aborted.
-#[cold]
-fn replace(task: BoxedTask, id: TaskId, panic: Option<Box<dyn Any + Send>>) -> BoxedTask {
-    let dropped = unwind::catch(|| drop(task));
-    Failure::boxed(match (panic, dropped) {
-        (Some(payload), dropped) => {
-            dropped.into_iter().for_each(unwind::discard);
-            JoinError::panic(id, payload)
-        }
-        (None, Some(payload)) => JoinError::panic(id, payload),
-        (None, None) => JoinError::cancelled(id),
-    })
 }
 
 /// A guard that exists during a call of `block_on`, and cleans up however the call ends. The frame of the call may be
@@ -499,36 +559,17 @@ impl Drop for Running {
     }
 }
 
-/// Ends the runtime: drops every task here, on its own thread, while sockets and timers still work. If these drops
-/// create new timers or wakers, the next pass drops them. A task that is spawned meanwhile is dropped without being
-/// polled.
+/// Ends the runtime, on its own thread.
 impl Drop for Executor {
     fn drop(&mut self) {
         let context = &*self.context;
         let entered = context::enter(&self.context);
-        // The drop may happen in a task that has called `process::exit`.
-        context.running.set(0);
-        context.pool.close();
-        let mut batch = self.batch.take();
-        context.remote.close(&mut batch);
-        unwind::drop_each(batch.calls.drain(..));
-        let leftovers = context.tasks.borrow_mut().close();
-        leftovers.into_iter().for_each(|leftovers| context.drop_and_wake(leftovers));
-        let mut wakers = self.wakers.take();
-        for _ in 0..SHUTDOWN_PASSES {
-            context.time.clear(&mut wakers);
-            context.reactor.borrow_mut().clear(&mut wakers);
-            let refused = context.tasks.borrow_mut().take_refused();
-            if wakers.is_empty() && refused.is_empty() {
-                break;
-            }
-            unwind::drop_each(wakers.drain(..));
-            unwind::drop_each(refused);
-        }
+        self.shut_down();
         drop(entered);
         context::deregister(&self.context);
         // If drops have created wakers in every pass, the last ones are dropped here. Their drops no longer find a
         // runtime in which they could create further wakers.
+        let mut wakers = Vec::new();
         context.time.clear(&mut wakers);
         context.reactor.borrow_mut().clear(&mut wakers);
         unwind::drop_each(wakers);

@@ -14,7 +14,7 @@
 //! tasks that do not fail need no memory for a reason.
 
 use crate::runtime::executor::free_lists::FreeLists;
-use crate::runtime::join::error::JoinError;
+use crate::runtime::join::error::{JoinError, UnreadHook, drop_unread};
 use crate::runtime::unwind;
 use pin_project_lite::pin_project;
 use std::any::Any;
@@ -113,11 +113,16 @@ where
 }
 
 /// The remains of a task that panicked or was aborted.
-pub(crate) struct Failure(Option<JoinError>);
+pub(crate) struct Failure {
+    /// `None` once the join handle has taken it.
+    error: Option<JoinError>,
+    on_unread: Option<UnreadHook>,
+}
 
 impl Failure {
-    pub(crate) fn boxed(error: JoinError) -> BoxedTask {
-        Box::pin(Failure(Some(error)))
+    /// The hook is called if the error is dropped without having been taken.
+    pub(crate) fn boxed(error: JoinError, on_unread: Option<UnreadHook>) -> BoxedTask {
+        Box::pin(Failure { error: Some(error), on_unread })
     }
 }
 
@@ -131,11 +136,13 @@ impl Task for Failure {
     }
 
     fn failure(mut self: Pin<&mut Self>) -> Option<JoinError> {
-        self.0.take()
+        self.error.take()
     }
 
     fn clear(mut self: Pin<&mut Self>) {
-        unwind::drop_each(self.0.take());
+        if let Some(error) = self.error.take() {
+            drop_unread(error, self.on_unread.as_ref());
+        }
     }
 
     fn recycle(self: Pin<Box<Self>>, _: &mut FreeLists) {}

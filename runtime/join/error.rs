@@ -1,10 +1,11 @@
 //! The error of a join handle: why its task has no output.
 
+use crate::runtime::unwind::{self, Contained};
 use crate::task::Id;
 use std::any::Any;
 use std::fmt;
 use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The error returned by a join handle whose task was aborted, or panicked, before it had an output.
 ///
@@ -92,6 +93,12 @@ impl JoinError {
         self.id
     }
 
+    /// Returns `true` if the payload of the panic has this type.
+    pub(crate) fn has_payload<T: 'static>(&self) -> bool {
+        let JoinErrorKind::Panic(payload) = &self.kind else { return false };
+        payload.lock().unwrap_or_else(PoisonError::into_inner).is::<T>()
+    }
+
     /// Returns the message of the panic, if the payload is a string.
     fn message(&self) -> Option<String> {
         let JoinErrorKind::Panic(payload) = &self.kind else { return None };
@@ -136,6 +143,32 @@ impl std::error::Error for JoinError {
             _ => None,
         }
     }
+}
+
+/// A function of the user's that is called with each panic that no join handle can return any more.
+#[derive(Clone)]
+pub(crate) struct UnreadHook(Arc<dyn Fn(&JoinError) + Send + Sync>);
+
+impl UnreadHook {
+    pub(crate) fn new(f: impl Fn(&JoinError) + Send + Sync + 'static) -> UnreadHook {
+        // The last holder drops it, so a panic of that drop is caught.
+        let f = Contained::new(f);
+        UnreadHook(Arc::new(move |error| f.get()(error)))
+    }
+}
+
+impl fmt::Debug for UnreadHook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UnreadHook")
+    }
+}
+
+/// Drops an error that nobody has read. If it is a panic, the hook is called first. This runs user code.
+pub(crate) fn drop_unread(error: JoinError, hook: Option<&UnreadHook>) {
+    if let Some(hook) = hook.filter(|_| error.is_panic()) {
+        unwind::contain(|| (hook.0)(&error));
+    }
+    unwind::drop(error);
 }
 
 impl From<JoinError> for io::Error {

@@ -5,13 +5,13 @@
 
 use crate::runtime::context;
 use crate::runtime::executor::task_ref::TaskRef;
-use crate::runtime::join::error::JoinError;
+use crate::runtime::join::error::{JoinError, UnreadHook, drop_unread};
 use crate::runtime::mutex::Mutex;
 use crate::runtime::selector::Process;
 use crate::runtime::unwind;
 use crate::task::Id;
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, PoisonError};
@@ -39,6 +39,8 @@ pub(crate) struct Control {
     finished: AtomicBool,
     /// The task that does the work. `None` until it has been spawned.
     task: Mutex<Option<TaskRef>>,
+    /// Called if the work panics and the join handle is dropped without having been ready.
+    on_unread: Option<UnreadHook>,
 }
 
 /// The half of a packet that the work holds. If it is dropped before it has sent a result, the join handle gets a
@@ -47,14 +49,19 @@ pub(crate) struct ResultSender<T> {
     packet: Arc<Packet<T>>,
 }
 
+/// The payload of the panic by which [`SendOutput`] tells the executor that its future has panicked, after it has sent
+/// that panic to the join handle.
+pub(crate) struct PanicIsSent;
+
 /// Makes a packet and its sender. `elsewhere` says that another thread does the work.
-pub(crate) fn packet<T>(elsewhere: bool) -> (ResultSender<T>, Arc<Packet<T>>) {
+pub(crate) fn packet<T>(elsewhere: bool, on_unread: Option<UnreadHook>) -> (ResultSender<T>, Arc<Packet<T>>) {
     let control = Control {
         id: Id::remote(),
         elsewhere: elsewhere.then(Process::current),
         aborted: AtomicBool::new(false),
         finished: AtomicBool::new(false),
         task: Mutex::new(None),
+        on_unread,
     };
     let packet = Arc::new(Packet {
         state: Mutex::new(State { result: None, join_waker: None }),
@@ -94,8 +101,15 @@ impl<T> Packet<T> {
         let Some(mut state) = self.state.lock() else { return };
         let (result, join_waker) = (state.result.take(), state.join_waker.take());
         drop(state);
-        unwind::drop_each(result);
+        self.drop_unread(result);
         unwind::drop_each(join_waker);
+    }
+
+    fn drop_unread(&self, result: Option<Result<T, JoinError>>) {
+        match result {
+            Some(Err(error)) => drop_unread(error, self.control.on_unread.as_ref()),
+            result => unwind::drop_each(result),
+        }
     }
 
     /// Blocks this thread until the result has arrived.
@@ -119,8 +133,9 @@ impl<T> Packet<T> {
 impl<T> Drop for Packet<T> {
     fn drop(&mut self) {
         let state = self.state.get_mut();
-        unwind::drop_each(state.result.take());
-        unwind::drop_each(state.join_waker.take());
+        let (result, join_waker) = (state.result.take(), state.join_waker.take());
+        self.drop_unread(result);
+        unwind::drop_each(join_waker);
     }
 }
 
@@ -289,10 +304,12 @@ impl<F: Future> Future for SendOutput<F> {
             (Err(payload), dropped) => {
                 dropped.into_iter().for_each(unwind::discard);
                 this.sender.panicked(payload);
+                resume_unwind(Box::new(PanicIsSent));
             }
             (Ok(output), Some(payload)) => {
                 unwind::drop(output);
                 this.sender.panicked(payload);
+                resume_unwind(Box::new(PanicIsSent));
             }
             (Ok(Poll::Ready(output)), None) => this.sender.send(Ok(output)),
             (Ok(Poll::Pending), None) => {}
@@ -318,7 +335,7 @@ mod tests {
 
     #[test]
     fn the_work_has_not_finished_before_its_result_is_there() {
-        let (sender, packet) = packet(true);
+        let (sender, packet) = packet(true, None);
         let state = packet.state.lock();
         thread::scope(|scope| {
             scope.spawn(move || sender.send(Ok(7)));

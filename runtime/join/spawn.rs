@@ -4,11 +4,12 @@
 use crate::runtime::context::{self, Context};
 use crate::runtime::executor::task_ref::TaskRef;
 use crate::runtime::join::JoinHandle;
-use crate::runtime::join::error::JoinError;
+use crate::runtime::join::error::{JoinError, UnreadHook};
 use crate::runtime::join::packet::{self, Calling, SendOutput};
 use crate::runtime::remote::Remote;
 use crate::runtime::remote::blocking::Job;
 use crate::runtime::remote::blocking_call::{self, Home};
+use crate::runtime::unwind;
 use crate::task::origin::Origin;
 use crate::task::outside;
 use std::io;
@@ -70,7 +71,12 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    JoinHandle::local(context.spawn(context.boxed(future), Origin::caller()))
+    let of = context.spawn(context.boxed(future), Origin::caller());
+    if of.is_refused() {
+        let refused = context.tasks.borrow_mut().take_refused();
+        refused.into_iter().for_each(|task| unwind::contain(|| drop(task)));
+    }
+    JoinHandle::local(of)
 }
 
 #[cfg_attr(not(debug_assertions), inline(always))]
@@ -94,7 +100,7 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let (handle, start) = spawn_later(future, true);
+    let (handle, start) = spawn_later(future, true, remote.on_unread().cloned());
     if context::is_current(remote.id()) {
         start();
     } else if context::local(remote.id()).is_some() {
@@ -109,14 +115,18 @@ where
 
 /// Returns a join handle, and a closure that spawns its task on the thread and in the runtime where it is called.
 /// `elsewhere` says that this will be another thread. If the closure is dropped instead, the handle gets a
-/// cancellation.
+/// cancellation. `on_unread` is called with a panic that the handle does not return.
 #[cfg_attr(debug_assertions, track_caller)]
-pub(crate) fn spawn_later<F>(future: F, elsewhere: bool) -> (JoinHandle<F::Output>, impl FnOnce())
+pub(crate) fn spawn_later<F>(
+    future: F,
+    elsewhere: bool,
+    on_unread: Option<UnreadHook>,
+) -> (JoinHandle<F::Output>, impl FnOnce())
 where
     F: Future + 'static,
     F::Output: 'static,
 {
-    let (sender, packet) = packet::packet(elsewhere);
+    let (sender, packet) = packet::packet(elsewhere, on_unread);
     let control = packet.control().clone();
     let future = SendOutput::new(future, sender);
     let origin = Origin::caller();
@@ -205,7 +215,7 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    let (sender, packet) = packet::packet(true);
+    let (sender, packet) = packet::packet(true, home.remote.on_unread().cloned());
     let sender = Arc::new(sender);
     let (at, id) = (home.clone(), sender.control().id());
     let calling = Calling::new(

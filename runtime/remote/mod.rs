@@ -19,6 +19,7 @@ mod park_state;
 pub(crate) mod registry;
 
 use crate::runtime::id::{RuntimeId, SlotId};
+use crate::runtime::join::error::UnreadHook;
 use crate::runtime::remote::park_state::ParkState;
 pub(crate) use crate::runtime::remote::registry::{find, wake};
 use crate::runtime::selector::{self, Kind, Notifier, Process, Selector};
@@ -44,6 +45,8 @@ pub(crate) struct Remote {
     room: Condvar,
     /// Set while `block_on` runs.
     is_running: AtomicBool,
+    /// Called with the panics of tasks and blocking calls that no join handle can return any more.
+    on_unread: Option<UnreadHook>,
 }
 
 /// The number of calls from which on the inbox is full for [senders that can wait](Remote::call_when_room).
@@ -91,7 +94,7 @@ impl Remote {
     /// # Errors
     ///
     /// Returns an error if there are 65,535 runtimes already.
-    pub(crate) fn new(selector: &Selector) -> io::Result<Arc<Remote>> {
+    pub(crate) fn new(selector: &Selector, on_unread: Option<UnreadHook>) -> io::Result<Arc<Remote>> {
         let process = Process::counted()?;
         let descriptors =
             Descriptors { notifier: selector.notifier(), selector: selector.deregistrar().clone() };
@@ -109,6 +112,7 @@ impl Remote {
             }),
             room: Condvar::new(),
             is_running: AtomicBool::new(false),
+            on_unread,
         })
     }
 
@@ -119,6 +123,10 @@ impl Remote {
     /// Returns the mechanism by which the loop waits for events.
     pub(crate) fn selector(&self) -> Kind {
         self.selector
+    }
+
+    pub(crate) fn on_unread(&self) -> Option<&UnreadHook> {
+        self.on_unread.as_ref()
     }
 
     /// Wakes a task, or the future of `block_on`, from any thread.
