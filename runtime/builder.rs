@@ -10,7 +10,7 @@ use crate::runtime::executor::slow_polls;
 use crate::runtime::executor::tasks::Tasks;
 use crate::runtime::io::reactor::Reactor;
 use crate::runtime::join::error::{JoinError, UnreadHook};
-use crate::runtime::remote::blocking::{Hook, Pool, Threads};
+use crate::runtime::remote::blocking::{Hook, NameFn, Pool, Threads};
 use crate::time::Driver;
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -258,6 +258,35 @@ impl Builder {
         let name = name.into();
         assert!(!name.contains('\0'), "the name of a thread cannot contain a zero byte");
         self.threads.name = name;
+        self.threads.name_fn = None;
+        self
+    }
+
+    /// Sets a function that returns the name of each thread that runs blocking calls. It replaces a name that was set
+    /// by [`thread_name`](Builder::thread_name).
+    ///
+    /// The function is called on the thread that spawns the call for which a thread is started. If it panics, the panic
+    /// is caught. In that case, and if the name contains a zero byte, the thread has the default name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    ///
+    /// static STARTED: AtomicU32 = AtomicU32::new(0);
+    /// let runtime = runtime::Builder::new_current_thread()
+    ///     .thread_name_fn(|| format!("pool-{}", STARTED.fetch_add(1, Ordering::Relaxed)))
+    ///     .build()?;
+    /// let call = runtime.spawn_blocking(|| std::thread::current().name().map(str::to_owned));
+    /// assert_eq!(runtime.block_on(call).unwrap().as_deref(), Some("pool-0"));
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn thread_name_fn<F>(&mut self, f: F) -> &mut Builder
+    where
+        F: Fn() -> String + Send + Sync + 'static,
+    {
+        self.threads.name.clear();
+        self.threads.name_fn = Some(NameFn::new(f));
         self
     }
 
@@ -478,7 +507,7 @@ impl Builder {
             Some(kind) => Selector::with_room(kind, self.max_io_events)?,
             None => default_selector(self.max_io_events)?,
         };
-        let remote = Remote::new(&selector, self.on_unread.clone())?;
+        let remote = Remote::new(&selector, self.on_unread.clone(), self.name.as_deref().map(Box::from))?;
         let id = remote.id();
         let mut threads = self.threads.clone();
         if threads.name.is_empty() {
@@ -491,6 +520,8 @@ impl Builder {
             reactor: RefCell::new(Reactor::new(id, selector)),
             time: Driver::new(id.bits(), self.start_paused),
             remote,
+            turns: Cell::new(0),
+            polls: Cell::new(0),
             pool: Pool::new(self.max_blocking_threads, self.thread_keep_alive, threads),
             buffer_pool: RefCell::default(),
             losses: RefCell::default(),
@@ -510,7 +541,7 @@ impl Builder {
             shuts_down_on_panic: self.unhandled_panic == UnhandledPanic::ShutdownRuntime,
             wakers: self.max_io_events.min(MAX_IO_EVENTS) + event_interval.min(MAX_IO_EVENTS),
         };
-        Ok(Runtime::from_executor(Executor::new(context, config), self.name.clone()))
+        Ok(Runtime::from_executor(Executor::new(context, config)))
     }
 }
 

@@ -16,6 +16,7 @@
 
 use super::enter_stack::EnterStack;
 use super::id::{RuntimeId, SlotId};
+use super::metrics::RuntimeMetrics;
 use super::remote::{self, Remote};
 use super::rng::Rng;
 use super::unwind;
@@ -45,6 +46,9 @@ pub(crate) struct Context {
     pub(crate) reactor: RefCell<Reactor>,
     pub(crate) time: Rc<Driver>,
     pub(crate) remote: Arc<Remote>,
+    /// Counts the checks of messages, timers and descriptors, and the polls.
+    pub(crate) turns: Cell<u64>,
+    pub(crate) polls: Cell<u64>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) buffer_pool: RefCell<BufferPool>,
     pub(crate) losses: RefCell<Losses>,
@@ -69,19 +73,28 @@ thread_local! {
 
 /// A guard that keeps a runtime entered. When the guard is dropped, the latest runtime that is still entered becomes
 /// the current one.
-pub(crate) struct EnterGuard {
+pub(crate) struct EnteredContext {
     number: u64,
     thread: PhantomData<*const ()>,
 }
 
-/// Enters a runtime on this thread.
-pub(crate) fn enter(context: &Rc<Context>) -> EnterGuard {
-    let number = STACK.with(|stack| stack.push(context.clone()));
-    set_current();
-    EnterGuard { number, thread: PhantomData }
+/// Enters a runtime on this thread, whose loop then turns here.
+pub(crate) fn enter(context: &Rc<Context>) -> EnteredContext {
+    push(context, true)
 }
 
-impl Drop for EnterGuard {
+/// Enters a runtime on this thread for code that spawns tasks or creates timers. Its loop does not turn here.
+pub(crate) fn enter_without_loop(context: &Rc<Context>) -> EnteredContext {
+    push(context, false)
+}
+
+fn push(context: &Rc<Context>, is_loop: bool) -> EnteredContext {
+    let number = STACK.with(|stack| stack.push(context.clone(), is_loop));
+    set_current();
+    EnteredContext { number, thread: PhantomData }
+}
+
+impl Drop for EnteredContext {
     fn drop(&mut self) {
         let left = STACK.with(|stack| stack.remove(self.number));
         set_current();
@@ -114,8 +127,8 @@ pub(crate) fn deregister(context: &Rc<Context>) {
 /// Updates the current runtime after a change of the stack.
 fn set_current() {
     let top = STACK.with(|stack| stack.top());
-    ENTERED.set(top.as_ref().map_or(ptr::null(), Rc::as_ptr));
-    Driver::set_current(top.map(|context| context.time.clone()));
+    ENTERED.set(top.as_ref().map_or(ptr::null(), |(context, _)| Rc::as_ptr(context)));
+    Driver::set_current(top.map(|(context, is_loop)| (context.time.clone(), is_loop)));
 }
 
 /// Calls `f` with the runtime that is entered on this thread, if there is one. `f` runs no user code.
@@ -124,7 +137,7 @@ pub(crate) fn try_with<R>(f: impl FnOnce(&Context) -> R) -> Option<R> {
     let context = ENTERED.get();
     // SAFETY: the pointer is either null or the address of the context on top of `STACK`. The stack owns that context,
     // because `set_current` follows each change of the stack, before the removed value is dropped. Only `enter`,
-    // `deregister` and the drop of an `EnterGuard` change the stack, and `f` calls none of them, since it runs no user
+    // `deregister` and the drop of an `EnteredContext` change the stack, and `f` calls none of them, since it runs no user
     // code. So the context lives until `f` returns.
     unsafe { context.as_ref() }.map(f)
 }
@@ -149,21 +162,33 @@ pub(crate) fn with_for<R>(function: &str, f: impl FnOnce(&Context) -> R) -> R {
     }
 }
 
-/// Returns the [`Home`] of the runtime that is entered on this thread, or else of the runtime whose blocking call this
-/// thread runs.
+/// Returns the [`Home`] of the runtime that is entered on this thread, or else of the one that belongs to another thread
+/// and is entered here, or else of the runtime whose blocking call this thread runs.
 pub(crate) fn home() -> Option<Home> {
     try_with(Context::home).or_else(blocking_call::home)
 }
 
 /// Returns the id of the task or the blocking call that runs on this thread.
 pub(crate) fn running() -> Option<TaskId> {
-    try_with(Context::running).unwrap_or_else(blocking_call::id)
+    if let Some(Some(id)) = try_with(Context::running) {
+        return Some(id);
+    }
+    match STACK.with(|stack| stack.top_loop()) {
+        // A task of this runtime may have entered another one.
+        Some(context) => context.running(),
+        None => blocking_call::id(),
+    }
 }
 
 /// Returns whether a runtime is entered on this thread.
 #[inline]
 pub(crate) fn is_entered() -> bool {
     !ENTERED.get().is_null()
+}
+
+/// Returns whether the loop of a runtime turns on this thread, so that no other can.
+pub(crate) fn is_turning() -> bool {
+    STACK.with(|stack| stack.top_loop()).is_some()
 }
 
 /// Returns whether a runtime is the one entered on this thread.
@@ -363,6 +388,23 @@ impl Context {
         if !tasks.wake(id) && id.slot() == SlotId::MAIN {
             tasks.wake_main();
         }
+    }
+
+    /// Returns what the runtime has done so far and what it holds now.
+    pub(crate) fn counts(&self) -> RuntimeMetrics {
+        RuntimeMetrics {
+            turns: self.turns.get(),
+            polls: self.polls.get(),
+            num_alive_tasks: self.tasks.borrow().alive(),
+            io_sources: self.reactor.borrow().len(),
+            global_queue_depth: 0,
+        }
+    }
+
+    /// Lets other threads see the counts.
+    #[inline(never)]
+    pub(crate) fn publish(&self) {
+        self.remote.publish(self.counts());
     }
 
     /// Returns the parts by which any thread reaches this runtime.

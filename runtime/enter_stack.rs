@@ -20,6 +20,8 @@ pub(crate) struct EnterStack<T> {
 struct Node<T> {
     number: u64,
     value: Rc<T>,
+    /// Set if the loop of the value turns, or ends, in the frame that entered it.
+    is_loop: bool,
     below: Option<Box<Node<T>>>,
 }
 
@@ -28,12 +30,13 @@ impl<T> EnterStack<T> {
         EnterStack { top: Cell::new(None), last_number: Cell::new(0) }
     }
 
-    /// Pushes a value, and returns the number by which [`remove`](EnterStack::remove) finds it.
-    pub(crate) fn push(&self, value: Rc<T>) -> u64 {
+    /// Pushes a value, and returns the number by which [`remove`](EnterStack::remove) finds it. `is_loop` says that its
+    /// loop is going to turn, and not only that code is to find it.
+    pub(crate) fn push(&self, value: Rc<T>, is_loop: bool) -> u64 {
         let number = self.last_number.get() + 1;
         self.last_number.set(number);
         let below = self.top.take().map(Box::new);
-        self.top.set(Some(Node { number, value, below }));
+        self.top.set(Some(Node { number, value, is_loop, below }));
         number
     }
 
@@ -48,10 +51,22 @@ impl<T> EnterStack<T> {
         self.remove_latest(|entry| Rc::ptr_eq(&entry.value, value))
     }
 
-    /// Returns the value on top of the stack.
-    pub(crate) fn top(&self) -> Option<Rc<T>> {
+    /// Returns the value on top of the stack, and whether its loop turns there.
+    pub(crate) fn top(&self) -> Option<(Rc<T>, bool)> {
         let top = self.top.take();
-        let value = top.as_ref().map(|entry| entry.value.clone());
+        let value = top.as_ref().map(|entry| (entry.value.clone(), entry.is_loop));
+        self.top.set(top);
+        value
+    }
+
+    /// Returns the topmost value whose loop turns on this thread.
+    pub(crate) fn top_loop(&self) -> Option<Rc<T>> {
+        let top = self.top.take();
+        let mut entry = top.as_ref();
+        while entry.is_some_and(|entry| !entry.is_loop) {
+            entry = entry.and_then(|entry| entry.below.as_deref());
+        }
+        let value = entry.map(|entry| entry.value.clone());
         self.top.set(top);
         value
     }
@@ -86,14 +101,15 @@ mod tests {
     fn entries_are_removed_in_any_order() {
         let stack = EnterStack::new();
         assert!(stack.top().is_none());
-        let numbers: Vec<u64> = (0..3).map(|n| stack.push(Rc::new(n))).collect();
+        let numbers: Vec<u64> = (0..3).map(|n| stack.push(Rc::new(n), n == 0)).collect();
+        assert_eq!(stack.top_loop().as_deref(), Some(&0));
         assert_eq!(stack.remove(numbers[1]).as_deref(), Some(&1));
-        assert_eq!(stack.top().as_deref(), Some(&2));
+        assert_eq!(stack.top(), Some((Rc::new(2), false)));
         assert_eq!(stack.remove(numbers[1]), None, "it has been removed before");
         assert_eq!(stack.remove(numbers[2]).as_deref(), Some(&2));
-        assert_eq!(stack.top().as_deref(), Some(&0));
+        assert_eq!(stack.top(), Some((Rc::new(0), true)));
         assert_eq!(stack.remove(numbers[0]).as_deref(), Some(&0));
-        assert!(stack.top().is_none());
+        assert!(stack.top().is_none() && stack.top_loop().is_none());
     }
 
     #[test]
@@ -101,10 +117,10 @@ mod tests {
         let stack = EnterStack::new();
         let (one, other) = (Rc::new("one"), Rc::new("other"));
         for value in [&one, &other, &one, &one] {
-            stack.push(value.clone());
+            stack.push(value.clone(), true);
         }
         let removed = std::iter::from_fn(|| stack.remove_value(&one)).count();
         assert_eq!((removed, Rc::strong_count(&one)), (3, 1));
-        assert_eq!(stack.top().as_deref(), Some(&"other"));
+        assert_eq!(stack.top().map(|(top, _)| *top), Some("other"));
     }
 }

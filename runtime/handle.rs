@@ -12,6 +12,7 @@ use crate::runtime::remote::blocking_call::Home;
 use crate::task::outside;
 use std::fmt;
 use std::io;
+use std::num::NonZeroU64;
 use std::panic::resume_unwind;
 use std::time::Duration;
 
@@ -60,7 +61,6 @@ use std::time::Duration;
 pub struct Runtime {
     executor: Executor,
     handle: Handle,
-    name: Option<String>,
 }
 
 impl Runtime {
@@ -73,9 +73,9 @@ impl Runtime {
         Builder::new_current_thread().build()
     }
 
-    pub(crate) fn from_executor(executor: Executor, name: Option<String>) -> Runtime {
+    pub(crate) fn from_executor(executor: Executor) -> Runtime {
         let handle = Handle { home: executor.context().home() };
-        Runtime { executor, handle, name }
+        Runtime { executor, handle }
     }
 
     /// Runs the loop on this thread until `future` is ready, and returns its output.
@@ -134,12 +134,7 @@ impl Runtime {
 
     /// Returns counts of what the runtime has done so far and of what it holds now.
     pub fn metrics(&self) -> RuntimeMetrics {
-        RuntimeMetrics {
-            turns: self.executor.turns.get(),
-            polls: self.executor.polls.get(),
-            num_alive_tasks: self.context().tasks.borrow().alive(),
-            io_sources: self.context().reactor.borrow().len(),
-        }
+        self.handle.metrics()
     }
 
     fn context(&self) -> &Context {
@@ -150,7 +145,7 @@ impl Runtime {
 impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Runtime")
-            .field("name", &self.name)
+            .field("name", &self.handle.name())
             .field("selector", &self.selector())
             .field("metrics", &self.metrics())
             .finish()
@@ -289,7 +284,7 @@ impl Handle {
         F::Output: Send + 'static,
     {
         assert!(
-            !context::is_entered(),
+            !context::is_turning(),
             "Handle::block_on inside a runtime: this would stop its loop; await Handle::spawn instead"
         );
         assert!(
@@ -311,6 +306,45 @@ impl Handle {
         self.home.remote.selector()
     }
 
+    /// Returns counts of what the runtime has done so far and of what it holds now.
+    ///
+    /// On the thread of the runtime, the counts are exact. On other threads they are those of the time when the loop last
+    /// went to sleep, or at most some tens of milliseconds old while it is busy;
+    /// [`global_queue_depth`](RuntimeMetrics::global_queue_depth) is always that of this moment.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let task = runtime::spawn(std::future::pending::<()>());
+    /// assert_eq!(runtime::Handle::current().metrics().num_alive_tasks(), 1);
+    /// # task.abort();
+    /// # });
+    /// ```
+    pub fn metrics(&self) -> RuntimeMetrics {
+        match context::local(self.home.remote.id()) {
+            Some(context) => {
+                RuntimeMetrics { global_queue_depth: self.home.remote.messages(), ..context.counts() }
+            }
+            None => self.home.remote.published(),
+        }
+    }
+
+    /// Returns an identifier of the runtime. No two runtimes of a process have the same.
+    pub fn id(&self) -> Id {
+        // Runtimes are numbered from 1, so the bits are never zero.
+        Id(NonZeroU64::new(self.home.remote.id().bits()).unwrap_or(NonZeroU64::MIN))
+    }
+
+    /// Returns the name that was set by [`Builder::name`].
+    pub fn name(&self) -> Option<&str> {
+        self.home.remote.name()
+    }
+
+    pub(super) fn home(&self) -> &Home {
+        &self.home
+    }
+
     /// Returns `true` if the runtime has been dropped. In a forked child, this also returns `true` for a runtime of
     /// the parent.
     pub fn is_closed(&self) -> bool {
@@ -324,6 +358,17 @@ impl fmt::Debug for Handle {
             .field("runtime", &self.home.remote.id().number())
             .field("closed", &self.is_closed())
             .finish()
+    }
+}
+
+/// An identifier of a runtime, returned by [`Handle::id`]. It is displayed as a number, which does not tell the order in
+/// which runtimes were made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Id(NonZeroU64);
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

@@ -14,6 +14,7 @@ pub(crate) mod context;
 #[cfg(feature = "cores")]
 #[cfg_attr(docsrs, doc(cfg(feature = "cores")))]
 pub mod cores;
+mod enter;
 pub(crate) mod enter_stack;
 pub(crate) mod executor;
 mod handle;
@@ -31,7 +32,8 @@ pub(crate) mod unwind;
 pub(crate) mod waker;
 
 pub use builder::{Builder, UnhandledPanic};
-pub use handle::{Handle, Runtime, TryCurrentError, block_on};
+pub use enter::EnterGuard;
+pub use handle::{Handle, Id, Runtime, TryCurrentError, block_on};
 pub use local::{LocalOptions, LocalRuntime, RuntimeFlavor};
 pub use metrics::RuntimeMetrics;
 pub use rng::RngSeed;

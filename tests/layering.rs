@@ -167,7 +167,7 @@ const RUNTIME: &[&[&str]] = &[
         "join::packet",
         "join::spawn",
     ],
-    &["builder", "executor", "handle", "local"],
+    &["builder", "enter", "executor", "handle", "local"],
     &["cores"],
 ];
 

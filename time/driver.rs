@@ -163,13 +163,18 @@ impl Driver {
     }
 
     /// Makes `driver` the driver of this thread, or none.
-    pub(crate) fn set_current(driver: Option<Rc<Driver>>) {
+    ///
+    /// The flag says whether its loop turns on this thread. If it does not, the clock is read for each moment, since no
+    /// turn follows soon.
+    pub(crate) fn set_current(driver: Option<(Rc<Driver>, bool)>) {
         // End the turn. Otherwise the moments noted in it would get the time at which the driver next begins a turn.
         try_current(|driver| driver.end_noted_turn());
         match &driver {
-            Some(driver) => moment::enter(driver.id, driver.noted_turn()),
+            Some((driver, true)) => moment::enter(driver.id, driver.noted_turn()),
+            Some((driver, false)) => moment::enter(driver.id, None),
             None => moment::leave(),
         }
+        let driver = driver.map(|(driver, _)| driver);
         drop(ManuallyDrop::into_inner(CURRENT.replace(ManuallyDrop::new(driver))));
     }
 

@@ -38,13 +38,13 @@ struct CurrentDriverGuard(Option<Rc<Driver>>);
 
 fn enter(driver: &Rc<Driver>) -> CurrentDriverGuard {
     let previous = try_current(Rc::clone);
-    Driver::set_current(Some(driver.clone()));
+    Driver::set_current(Some((driver.clone(), true)));
     CurrentDriverGuard(previous)
 }
 
 impl Drop for CurrentDriverGuard {
     fn drop(&mut self) {
-        Driver::set_current(self.0.take());
+        Driver::set_current(self.0.take().map(|driver| (driver, true)));
     }
 }
 

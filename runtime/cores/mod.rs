@@ -259,7 +259,7 @@ impl PerCore {
         E: Send,
     {
         assert!(
-            !context::is_entered(),
+            !context::is_turning(),
             "PerCore inside a runtime: this would stop its loop; call it from main, or from spawn_blocking"
         );
         let allowed = match self.cpus {

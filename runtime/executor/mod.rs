@@ -53,6 +53,10 @@ const INBOX_INTERVAL: usize = 16;
 /// none as long as at least as many events are queued.
 const INBOX_BATCH: usize = 64;
 
+/// The number of turns after which a loop that does not sleep publishes its counts for other threads: some tens of
+/// milliseconds if each turn has a full time slice. In each turn, that would be 1 % of a turn with one small message.
+const PUBLISH_INTERVAL: u64 = 64;
+
 /// The maximum number of passes when a runtime is dropped. Each pass drops what the drops of the pass before have
 /// created.
 const SHUTDOWN_PASSES: usize = 64;
@@ -102,8 +106,6 @@ pub(crate) struct Executor {
     watched: Cell<(u64, u64)>,
     /// Set once the tasks have been dropped.
     is_shut_down: Cell<bool>,
-    pub(crate) turns: Cell<u64>,
-    pub(crate) polls: Cell<u64>,
 }
 
 impl Executor {
@@ -120,8 +122,6 @@ impl Executor {
             mains: Cell::new(0),
             watched: Cell::new((0, 0)),
             is_shut_down: Cell::new(false),
-            turns: Cell::new(0),
-            polls: Cell::new(0),
         }
     }
 
@@ -133,7 +133,7 @@ impl Executor {
     #[track_caller]
     pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
         assert!(
-            !context::is_entered(),
+            !context::is_turning(),
             "block_on inside a runtime: this thread turns its loop already; await the future, or use another thread"
         );
         assert!(!self.is_shut_down.get(), "{SHUT_DOWN_MESSAGE}");
@@ -144,7 +144,7 @@ impl Executor {
         let waker = waker::waker(SlotId::new(self.context.id.number(), self.mains.get(), SlotId::MAIN));
         let mut cx = std::task::Context::from_waker(&waker);
         coop::begin(&waker);
-        self.watched.set((self.polls.get(), 0));
+        self.watched.set((self.context.polls.get(), 0));
         loop {
             if let Poll::Ready(output) = self.run_round(future.as_mut(), &mut cx) {
                 if let Some(threshold) = self.config.slow_poll_threshold {
@@ -184,7 +184,7 @@ impl Executor {
                 loop {
                     self.context.running.set(0);
                     coop::refill(cx.waker());
-                    self.polls.set(self.polls.get() + 1);
+                    self.context.polls.set(self.context.polls.get() + 1);
                     if let Poll::Ready(output) = future.as_mut().poll(cx) {
                         return Poll::Ready(output);
                     }
@@ -267,7 +267,7 @@ impl Executor {
             let name = TaskId::from_bits(context.sent_as.get()).or(name);
             slow_polls::check(threshold, begin_ns, Driver::real_ns(), Polled::Task(name, origin));
         }
-        self.watched.set((self.polls.get(), Driver::real_ns()));
+        self.watched.set((self.context.polls.get(), Driver::real_ns()));
         (left, is_main_next)
     }
 
@@ -276,7 +276,7 @@ impl Executor {
     #[inline(never)]
     fn report_main(&self, threshold: Duration) {
         let (polls, begin_ns) = self.watched.get();
-        if polls != self.polls.get() {
+        if polls != self.context.polls.get() {
             slow_polls::check(threshold, begin_ns, Driver::real_ns(), Polled::Main);
         }
     }
@@ -288,13 +288,17 @@ impl Executor {
         let waker = waker::waker(id);
         let mut cx = std::task::Context::from_waker(&waker);
         coop::refill(&waker);
-        self.polls.set(self.polls.get() + 1);
+        self.context.polls.set(self.context.polls.get() + 1);
         catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(&mut cx)))
     }
 
     /// Runs steps 2 to 5.
     fn turn(&self) {
-        self.turns.set(self.turns.get() + 1);
+        let turns = self.context.turns.get() + 1;
+        self.context.turns.set(turns);
+        if turns.is_multiple_of(PUBLISH_INTERVAL) {
+            self.context.publish();
+        }
         self.context.running.set(0);
         // Code that runs outside of tasks cannot yield, so it has no budget.
         coop::lift();
@@ -311,6 +315,7 @@ impl Executor {
         self.wake(&mut wakers);
         let may_sleep = !has_fired && !self.is_runnable();
         if may_sleep {
+            self.context.publish();
             self.call_on_park();
         }
         if !may_sleep || self.is_runnable() {
@@ -565,6 +570,7 @@ impl Drop for Executor {
         let context = &*self.context;
         let entered = context::enter(&self.context);
         self.shut_down();
+        context.publish();
         drop(entered);
         context::deregister(&self.context);
         // If drops have created wakers in every pass, the last ones are dropped here. Their drops no longer find a

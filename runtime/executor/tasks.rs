@@ -67,6 +67,10 @@ pub(crate) struct Tasks {
     is_main_overdue: bool,
     pub(crate) free_lists: FreeLists,
     last_serial: u64,
+    /// The serial number before that of the first task.
+    first_serial: u64,
+    /// The number of tasks that have ended, or were refused.
+    ended: u64,
     closed: bool,
     /// Tasks that were spawned after the runtime had been closed, and have to be dropped.
     refused: Vec<BoxedTask>,
@@ -183,6 +187,8 @@ impl Tasks {
             is_main_overdue: false,
             free_lists: FreeLists::default(),
             last_serial: u64::from(runtime.epoch()) << TASKS_BITS,
+            first_serial: u64::from(runtime.epoch()) << TASKS_BITS,
+            ended: 0,
             closed: false,
             refused: Vec::new(),
         }
@@ -200,6 +206,7 @@ impl Tasks {
     pub(crate) fn refuse(&mut self, task: BoxedTask) -> TaskRef {
         self.refused.push(task);
         self.last_serial += 1;
+        self.ended += 1;
         TaskRef::refused(self.runtime, self.last_serial)
     }
 
@@ -466,6 +473,7 @@ impl Tasks {
     /// what the caller has to drop and to wake.
     #[inline]
     pub(crate) fn finish(&mut self, slot: u32, task: BoxedTask) -> Leftovers {
+        self.ended += 1;
         let Some(entry) = self.slots.get_mut(slot) else {
             return Leftovers { task: Some(task), join_waker: None };
         };
@@ -580,7 +588,7 @@ impl Tasks {
 
     /// Returns the number of tasks that have not ended.
     pub(crate) fn alive(&self) -> usize {
-        self.slots.iter().filter(|entry| !entry.done).count()
+        (self.last_serial - self.first_serial - self.ended) as usize
     }
 
     /// Keeps the empty box of a task, whose future and output have been dropped, for reuse.
@@ -603,6 +611,7 @@ impl Tasks {
     /// have not been taken. Their join handles then find no task, and report that it was aborted.
     pub(crate) fn close(&mut self) -> Vec<Leftovers> {
         self.closed = true;
+        self.ended = self.last_serial - self.first_serial;
         self.free_lists.clear();
         self.local_queue.clear();
         self.event_queue.clear();

@@ -4,7 +4,7 @@ pub(crate) mod error;
 pub(crate) mod packet;
 pub(crate) mod spawn;
 
-use crate::runtime::context;
+use crate::runtime::context::{self, Context as Runtime};
 use crate::runtime::executor::task::BoxedTask;
 use crate::runtime::executor::task_ref::TaskRef;
 use crate::runtime::executor::tasks::Joined;
@@ -17,6 +17,7 @@ use std::any::Any;
 use std::fmt;
 use std::mem;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -189,6 +190,12 @@ impl<T> JoinHandle<T> {
             Some(Joined::Gone) | None => {
                 assert!(!of.is_ended(), "a join handle was polled after it had given its output");
                 if joined.is_none() {
+                    // In a forked child, a runtime of the parent counts as gone.
+                    if let Some(runtime) = context::local(of.runtime())
+                        && !runtime.remote.is_closed()
+                    {
+                        return self.poll_unentered(&runtime, cx);
+                    }
                     assert_gone(of);
                 }
                 self.give_out(of);
@@ -204,6 +211,14 @@ impl<T> JoinHandle<T> {
 }
 
 impl<T> JoinHandle<T> {
+    /// Polls a task of a runtime that belongs to this thread, while another one is entered.
+    #[cold]
+    #[inline(never)]
+    fn poll_unentered(&mut self, runtime: &Rc<Runtime>, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
+        let _entered = context::enter_without_loop(runtime);
+        self.poll_result(cx)
+    }
+
     /// Notes that the output of a local task is being returned, which uses up one unit of the budget.
     #[inline]
     fn give_out(&mut self, of: TaskRef) {

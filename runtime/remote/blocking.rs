@@ -45,10 +45,35 @@ impl fmt::Debug for Hook {
     }
 }
 
+/// A function of the user's that returns the name of a thread of the pool.
+#[derive(Clone)]
+pub(crate) struct NameFn(Arc<dyn Fn() -> String + Send + Sync>);
+
+impl NameFn {
+    pub(crate) fn new(call: impl Fn() -> String + Send + Sync + 'static) -> NameFn {
+        let call = Contained::new(call);
+        NameFn(Arc::new(move || call.get()()))
+    }
+
+    /// Returns a name that a thread can have, if the function returns one.
+    fn call(&self) -> Option<String> {
+        let mut name = None;
+        unwind::contain(|| name = Some((self.0)()));
+        name.filter(|name| !name.contains('\0'))
+    }
+}
+
+impl fmt::Debug for NameFn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NameFn")
+    }
+}
+
 /// The settings of the threads.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Threads {
     pub(crate) name: String,
+    pub(crate) name_fn: Option<NameFn>,
     pub(crate) stack_size: Option<usize>,
     pub(crate) on_start: Option<Hook>,
     pub(crate) on_stop: Option<Hook>,
@@ -207,7 +232,8 @@ impl Pool {
 
     fn start_thread(self: &Arc<Pool>) -> io::Result<()> {
         let pool = self.clone();
-        let mut thread = thread::Builder::new().name(self.threads.name.clone());
+        let name = self.threads.name_fn.as_ref().and_then(NameFn::call);
+        let mut thread = thread::Builder::new().name(name.unwrap_or_else(|| self.threads.name.clone()));
         if let Some(bytes) = self.threads.stack_size {
             thread = thread.stack_size(bytes);
         }

@@ -20,6 +20,7 @@ pub(crate) mod registry;
 
 use crate::runtime::id::{RuntimeId, SlotId};
 use crate::runtime::join::error::UnreadHook;
+use crate::runtime::metrics::{Published, RuntimeMetrics};
 use crate::runtime::remote::park_state::ParkState;
 pub(crate) use crate::runtime::remote::registry::{find, wake};
 use crate::runtime::selector::{self, Kind, Notifier, Process, Selector};
@@ -47,6 +48,8 @@ pub(crate) struct Remote {
     is_running: AtomicBool,
     /// Called with the panics of tasks and blocking calls that no join handle can return any more.
     on_unread: Option<UnreadHook>,
+    name: Option<Box<str>>,
+    counts: Published,
 }
 
 /// The number of calls from which on the inbox is full for [senders that can wait](Remote::call_when_room).
@@ -94,7 +97,11 @@ impl Remote {
     /// # Errors
     ///
     /// Returns an error if there are 65,535 runtimes already.
-    pub(crate) fn new(selector: &Selector, on_unread: Option<UnreadHook>) -> io::Result<Arc<Remote>> {
+    pub(crate) fn new(
+        selector: &Selector,
+        on_unread: Option<UnreadHook>,
+        name: Option<Box<str>>,
+    ) -> io::Result<Arc<Remote>> {
         let process = Process::counted()?;
         let descriptors =
             Descriptors { notifier: selector.notifier(), selector: selector.deregistrar().clone() };
@@ -113,6 +120,8 @@ impl Remote {
             room: Condvar::new(),
             is_running: AtomicBool::new(false),
             on_unread,
+            name,
+            counts: Published::default(),
         })
     }
 
@@ -123,6 +132,28 @@ impl Remote {
     /// Returns the mechanism by which the loop waits for events.
     pub(crate) fn selector(&self) -> Kind {
         self.selector
+    }
+
+    /// Returns the name that the user has given the runtime.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// Lets other threads see the counts of the runtime.
+    #[inline]
+    pub(crate) fn publish(&self, counts: RuntimeMetrics) {
+        self.counts.set(counts);
+    }
+
+    /// Returns the counts that were published last.
+    pub(crate) fn published(&self) -> RuntimeMetrics {
+        self.counts.get(self.messages())
+    }
+
+    /// Returns the number of messages that the loop has not taken yet.
+    pub(crate) fn messages(&self) -> usize {
+        // In a forked child, a thread that does not exist there may hold the lock.
+        if self.process.is_current() { self.lock().len() } else { 0 }
     }
 
     pub(crate) fn on_unread(&self) -> Option<&UnreadHook> {
@@ -293,6 +324,10 @@ impl Remote {
 impl Inbox {
     fn is_empty(&self) -> bool {
         self.wakes.is_empty() && self.aborts.is_empty() && self.calls.is_empty()
+    }
+
+    fn len(&self) -> usize {
+        usize::from(self.wakes.main) + self.wakes.slots.len() + self.aborts.slots.len() + self.calls.len()
     }
 
     fn take(&mut self, limit: usize, max_calls: usize, batch: &mut InboxBatch) {
