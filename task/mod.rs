@@ -18,6 +18,7 @@ pub(crate) mod origin;
 #[path = "origin_disabled.rs"]
 pub(crate) mod origin;
 pub(crate) mod outside;
+mod scope;
 mod tracker;
 mod yield_now;
 
@@ -32,6 +33,7 @@ pub use group::{JoinMap, JoinMapKeys, JoinSet};
 pub use id::{Id, id, try_id};
 pub use local_key::{AccessError, LocalKey};
 pub use local_set::{LocalEnterGuard, LocalSet, spawn_local};
+pub use scope::{Scope, ScopedHandle, scope, try_scope};
 pub use tracker::{TaskTracker, TaskTrackerToken, TaskTrackerWaitFuture, TrackedFuture};
 pub use yield_now::yield_now;
 

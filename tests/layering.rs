@@ -74,6 +74,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         "task/tracker.rs",
         &["runtime::Handle", "runtime::join::spawn", "runtime::mutex", "runtime::waker", "task"],
     ),
+    ("task/scope", &["runtime::mutex", "runtime::unwind", "runtime::waker", "task::coop"]),
     (
         "task/group",
         &[
