@@ -37,6 +37,11 @@ pub use scope::{Scope, ScopedHandle, scope, try_scope};
 pub use tracker::{TaskTracker, TaskTrackerToken, TaskTrackerWaitFuture, TrackedFuture};
 pub use yield_now::yield_now;
 
+/// The types that belong to a [`TaskTracker`], under the path that they have in tokio-util.
+pub mod task_tracker {
+    pub use crate::task::tracker::{TaskTracker, TaskTrackerToken, TaskTrackerWaitFuture, TrackedFuture};
+}
+
 /// Futures of this module that programs name.
 pub mod futures {
     pub use crate::task::local_key::TaskLocalFuture;

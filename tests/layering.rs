@@ -87,7 +87,16 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "task",
         ],
     ),
-    ("task/mod.rs", &["task::local_key", "runtime::join", "runtime::join::error", "runtime::join::spawn"]),
+    (
+        "task/mod.rs",
+        &[
+            "task::local_key",
+            "task::tracker",
+            "runtime::join",
+            "runtime::join::error",
+            "runtime::join::spawn",
+        ],
+    ),
     // Local channels and locks know wakers and the budget, and neither the loop nor timers.
     ("sync", &["runtime::unwind", "runtime::waker", "task::coop"]),
     ("sync/mpsc/bounded.rs", &["sync", "time"]),
