@@ -23,7 +23,7 @@ pub mod broadcast;
 pub mod futures {
     //! The named futures of this module.
 
-    pub use super::notify::{Notified, OwnedNotified};
+    pub use crate::sync::notify::{Notified, OwnedNotified};
 }
 
 pub mod mpsc;
