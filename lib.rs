@@ -36,6 +36,7 @@
 //! | [`net`] | TCP, UDP, Unix sockets, pipes, and [`AsyncFd`](net::AsyncFd) for any other descriptor |
 //! | [`sync`] | channels and locks between the tasks of one thread |
 //! | [`time`] | sleeps, timeouts, intervals, and a clock that tests can pause |
+//! | `signal` | signals, Ctrl-C, and the shutdown of a program |
 //! | [`io`] | the traits of streams, with helpers to read, write and copy |
 //! | `cores` | `PerCore`, which runs one async function on several threads, with a runtime on each |
 //! | [`selector`] | epoll, kqueue, poll and select without async, for programs with a loop of their own |
@@ -43,7 +44,7 @@
 //! Names and signatures are those of tokio wherever they fit, so a program can often be ported by renaming. Unlike in
 //! tokio, [`spawn`] does not need `Send`. `docs/porting-from-tokio.md` in the repository lists every item of tokio and
 //! its counterpart here. Streams implement the traits of futures-io, and with the
-//! feature `tokio-io` those of tokio. Signals, processes and files are not there yet. The
+//! feature `tokio-io` those of tokio. Processes and files are not there yet. The
 //! channels and locks of [`sync`] are local to a thread; those of `tokio::sync` work on this runtime too.
 //!
 //! # Features
@@ -59,6 +60,7 @@
 //! | `io-util` | `io::AsyncReadExt` and the other extension traits, buffered streams, `copy_bidirectional` and `duplex`; `splice` and `send_file`, with which the kernel moves the bytes | yes |
 //! | `io-std` | `io::stdin`, `stdout`, `stderr` | |
 //! | `cores` | the module `cores` | |
+//! | `signal` | the module `signal` | |
 //! | `tokio-io` | the traits of `tokio::io`, in addition to those of futures-io; methods that read into a `bytes::BufMut` | |
 //! | `full` | all of these | |
 //!
@@ -91,6 +93,9 @@ pub mod net;
 // Without sockets nobody registers a descriptor.
 #[cfg_attr(not(feature = "net"), allow(dead_code))]
 pub mod runtime;
+#[cfg(feature = "signal")]
+#[cfg_attr(docsrs, doc(cfg(feature = "signal")))]
+pub mod signal;
 #[cfg(feature = "sync")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sync")))]
 pub mod sync;

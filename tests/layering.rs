@@ -10,7 +10,7 @@ use std::iter::successors;
 use std::path::{Path, PathBuf};
 
 /// The folders of the library.
-const FOLDERS: [&str; 6] = ["io", "net", "runtime", "sync", "task", "time"];
+const FOLDERS: [&str; 7] = ["io", "net", "runtime", "signal", "sync", "task", "time"];
 
 /// The modules that the files below a path may name, besides those of their own folder. The longest matching path
 /// counts.
@@ -30,6 +30,18 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "runtime::waker",
             "task",
             "time",
+        ],
+    ),
+    // Beside `net`. The handler makes a descriptor readable, as a notifier does.
+    (
+        "signal",
+        &[
+            "runtime::context",
+            "runtime::io::reactor",
+            "runtime::io::registered",
+            "runtime::selector::NotifierFd",
+            "runtime::selector::Process",
+            "task",
         ],
     ),
     // The lowest layer.
@@ -228,6 +240,7 @@ const MUST_NOT_NAME: &[(&str, &[&str])] = &[
         ],
     ),
     // Only the executor turns the loop.
+    ("signal", &["runtime::executor", "runtime::executor::tasks", "runtime::remote"]),
     ("net", &["runtime::executor", "runtime::selector", "runtime::executor::tasks", "runtime::remote"]),
 ];
 
@@ -262,6 +275,9 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "runtime/selector/mod.rs",
     "runtime/selector/queue.rs",
     "runtime/waker.rs",
+    "signal/handler.rs",
+    "signal/listeners.rs",
+    "signal/stop_state.rs",
     "sync/lock_cell.rs",
     "task/branches/pinned.rs",
 ];

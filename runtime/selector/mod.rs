@@ -135,6 +135,8 @@ pub(crate) use event::{READ_END, READ_MORE, READABLE, WRITABLE, WRITE_CLOSED};
 pub(crate) use fork::Process;
 pub use kind::{Kind, ParseKindError};
 pub use notifier::Notifier;
+#[cfg(feature = "signal")]
+pub(crate) use notifier::NotifierFd;
 
 use crate::runtime::io::interest::Interest;
 use poll::Poll;

@@ -5,9 +5,9 @@
 //! read.
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(super) use super::notifier_fd::NotifierFd;
+pub(crate) use super::notifier_fd::NotifierFd;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(super) use super::pipe::NotifierPipe as NotifierFd;
+pub(crate) use super::pipe::NotifierPipe as NotifierFd;
 
 use super::KqueueFd;
 use std::fmt;

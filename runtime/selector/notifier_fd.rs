@@ -13,7 +13,7 @@ pub(crate) enum NotifierFd {
 }
 
 impl NotifierFd {
-    pub(super) fn new() -> io::Result<NotifierFd> {
+    pub(crate) fn new() -> io::Result<NotifierFd> {
         match EventFd::new() {
             Ok(eventfd) => Ok(NotifierFd::EventFd(eventfd)),
             Err(error) if is_refused(&error) => NotifierPipe::new().map(NotifierFd::Pipe),
@@ -23,7 +23,7 @@ impl NotifierFd {
     }
 
     /// Makes the descriptor readable.
-    pub(super) fn notify(&self) {
+    pub(crate) fn notify(&self) {
         match self {
             NotifierFd::EventFd(eventfd) => eventfd.notify(),
             NotifierFd::Pipe(pipe) => pipe.notify(),
@@ -31,7 +31,7 @@ impl NotifierFd {
     }
 
     /// Makes the descriptor unreadable again.
-    pub(super) fn empty(&self) {
+    pub(crate) fn empty(&self) {
         match self {
             NotifierFd::EventFd(eventfd) => eventfd.empty(),
             NotifierFd::Pipe(pipe) => pipe.empty(),

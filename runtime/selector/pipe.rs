@@ -15,7 +15,7 @@ pub(crate) struct NotifierPipe {
 }
 
 impl NotifierPipe {
-    pub(super) fn new() -> io::Result<NotifierPipe> {
+    pub(crate) fn new() -> io::Result<NotifierPipe> {
         let (reader, writer) = io::pipe()?;
         for fd in [reader.as_fd(), writer.as_fd()] {
             // Only numbers are passed. A new pipe has no other flags that must be kept.
@@ -25,14 +25,14 @@ impl NotifierPipe {
     }
 
     /// Makes the pipe readable.
-    pub(super) fn notify(&self) {
+    pub(crate) fn notify(&self) {
         while let Err(error) = (&self.writer).write(&[1])
             && error.kind() == io::ErrorKind::Interrupted
         {}
     }
 
     /// Makes the pipe unreadable again.
-    pub(super) fn empty(&self) {
+    pub(crate) fn empty(&self) {
         let mut buffer = [0; 512];
         loop {
             match (&self.reader).read(&mut buffer) {

@@ -9,13 +9,14 @@ use std::os::fd::AsFd;
 /// The public type that owns a descriptor, as the messages name it.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(
-    not(all(feature = "io-std", feature = "udp", feature = "unix")),
+    not(all(feature = "io-std", feature = "signal", feature = "udp", feature = "unix")),
     allow(dead_code, reason = "an owner exists if its feature is on")
 )]
 pub(crate) enum Owner {
     AsyncFd,
     Receiver,
     Sender,
+    Signal,
     StandardStream,
     TcpListener,
     TcpStream,
@@ -60,6 +61,7 @@ impl Owner {
             Owner::AsyncFd => "AsyncFd",
             Owner::Receiver => "Receiver",
             Owner::Sender => "Sender",
+            Owner::Signal => "Signal",
             Owner::StandardStream => "a standard stream",
             Owner::TcpListener => "TcpListener",
             Owner::TcpStream => "TcpStream",
@@ -77,6 +79,7 @@ impl Owner {
             (Owner::TcpListener | Owner::UnixListener, _) => "accept",
             (Owner::UdpSocket | Owner::UnixDatagram, Direction::Read) => "recv",
             (Owner::UdpSocket | Owner::UnixDatagram, Direction::Write) => "send",
+            (Owner::Signal, _) => "recv",
             (_, Direction::Read) => "read",
             (_, Direction::Write) => "write",
         }
