@@ -20,12 +20,13 @@
 //! If the server has no more descriptors, it reports that and continues: it serves the open connections, and new
 //! connections wait in the kernel's accept queue until a client disconnects.
 //!
-//! Ctrl-C ends the server. The library does not handle signals yet, so SIGINT has its default effect: the process ends
-//! immediately, the kernel closes the connections, and bytes on their way through the server are lost. For an echo
-//! server this is good enough.
+//! Ctrl-C or SIGTERM ends the server: `main` returns, and all connections are closed. Bytes on their way through the
+//! server are lost. For an echo server this is good enough. The example `serve` lets its connections finish.
 
+use futures_lite::future::or;
 use runtime::io::{AsyncReadExt, AsyncWriteExt};
 use runtime::net::{TcpListener, TcpStream};
+use runtime::signal;
 use runtime::time::{Duration, Instant};
 use std::io::{self, ErrorKind};
 use std::process::ExitCode;
@@ -48,8 +49,13 @@ async fn main() -> ExitCode {
         eprintln!("usage: echo [ADDRESS], such as {DEFAULT_ADDRESS}");
         return ExitCode::from(2);
     }
+    let shutdown = signal::shutdown();
     match listen(&address).await {
-        Ok(listener) => accept(listener).await,
+        Ok(listener) => {
+            or(async { drop(shutdown.await) }, accept(listener)).await;
+            println!("echo: ends, and closes all connections");
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             eprintln!("echo: cannot listen on {address}: {error}");
             if error.kind() == ErrorKind::AddrInUse {
@@ -70,7 +76,7 @@ async fn listen(address: &str) -> io::Result<TcpListener> {
 }
 
 /// Accepts connections without end, and spawns a task for each of them.
-async fn accept(listener: TcpListener) -> ! {
+async fn accept(listener: TcpListener) {
     let mut reported: Option<Instant> = None;
     loop {
         match listener.accept().await {

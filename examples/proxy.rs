@@ -18,10 +18,12 @@
 //! nc -l 7000 >/dev/null &  head -c 1G /dev/zero | nc -N 127.0.0.1 7002
 //! ```
 //!
-//! A silent connection holds no buffer. Ctrl-C ends the proxy and all connections.
+//! A silent connection holds no buffer. Ctrl-C or SIGTERM ends the proxy and all connections.
 
+use futures_lite::future::or;
 use runtime::io::{copy_bidirectional_with_sizes, splice_bidirectional};
 use runtime::net::{TcpListener, TcpStream};
+use runtime::signal;
 use runtime::time::{Duration, timeout};
 use std::io::{self, ErrorKind};
 use std::process::ExitCode;
@@ -43,6 +45,7 @@ async fn main() -> ExitCode {
         eprintln!("usage: proxy [--plain] LISTEN TARGET, such as proxy 127.0.0.1:7002 example.org:80");
         return ExitCode::from(2);
     };
+    let shutdown = signal::shutdown();
     let listener = match TcpListener::bind(listen).await {
         Ok(listener) => listener,
         Err(error) => {
@@ -53,6 +56,12 @@ async fn main() -> ExitCode {
     println!("proxy: from {listen} to {target}, until Ctrl-C");
     println!("try: nc {}", listen.replacen(':', " ", 1));
     let target: Rc<str> = target.as_str().into();
+    or(async { drop(shutdown.await) }, accept(listener, target, is_plain)).await;
+    ExitCode::SUCCESS
+}
+
+/// Accepts clients without end, and spawns a task for each of them.
+async fn accept(listener: TcpListener, target: Rc<str>, is_plain: bool) {
     loop {
         match listener.accept().await {
             Ok((client, peer)) => {

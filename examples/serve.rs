@@ -1,8 +1,9 @@
 //! Serve: the echo server as it should be run, with a limit on connections and a graceful shutdown.
 //!
 //! `net::serve` is an accept loop that limits the number of connections, waits when there are no more descriptors, and
-//! shuts down in order. Here, Enter or the end of the input begins the shutdown: the server accepts no new connections,
-//! closes idle connections at once, and gives connections that are in the middle of a message five seconds.
+//! shuts down in order. Here, Ctrl-C or SIGTERM begins the shutdown: the server accepts no new connections, closes idle
+//! connections at once, and gives connections that are in the middle of a message five seconds. A second Ctrl-C ends the
+//! process at once.
 //!
 //! ```text
 //! cargo run --release --example serve                              # on 127.0.0.1:7000
@@ -13,7 +14,7 @@
 use futures_lite::future::or;
 use runtime::io::{AsyncReadExt, AsyncWriteExt};
 use runtime::net::{Drain, TcpListener, TcpStream, serve};
-use runtime::task::spawn_blocking;
+use runtime::signal;
 use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -51,16 +52,14 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Option<(String, usize)>
 }
 
 async fn run(address: &str, connections: usize) -> io::Result<()> {
+    let shutdown = signal::shutdown();
     let listener = TcpListener::bind(address).await?;
-    println!("serve: listening on {}, {connections} at a time; Enter ends it", listener.local_addr()?);
-
-    // This call blocks, so it runs on another thread. The program does not wait for that thread when it ends.
-    let enter = spawn_blocking(|| io::stdin().read_line(&mut String::new()));
+    println!("serve: listening on {}, {connections} at a time; Ctrl-C ends it", listener.local_addr()?);
 
     let server = serve(listener)
         .max_connections(connections)
         .on_error(|error| eprintln!("serve: cannot accept for now: {error}"))
-        .graceful(enter, GRACE);
+        .graceful(shutdown, GRACE);
     let drain = server.drain();
     let served = server
         .run(async move |stream, peer| {

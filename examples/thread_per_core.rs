@@ -11,12 +11,14 @@
 //! cargo run --release --example echo_client -- 127.0.0.1:7000 --connections 1000    # in another terminal
 //! ```
 //!
-//! If one thread fails, all threads end, and the program prints the reason. Ctrl-C ends the program immediately, as it
-//! does with `echo`.
+//! If one thread fails, all threads end, and the program prints the reason. Ctrl-C or SIGTERM ends all threads, each of
+//! which waits for the signal by itself.
 
+use futures_lite::future::or;
 use runtime::cores::{Core, PerCore};
 use runtime::io::{AsyncReadExt, AsyncWriteExt};
-use runtime::net::{TcpSocket, TcpStream};
+use runtime::net::{TcpListener, TcpSocket, TcpStream};
+use runtime::signal;
 use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -66,8 +68,13 @@ fn serve(cores: &PerCore, address: SocketAddr) -> io::Result<()> {
     // share, and fails at once if the port is not available.
     let held = bind(address)?;
     let address = held.local_addr()?;
+    // A signal that arrives from here on ends the threads, also those that have not started yet.
+    let _shutdown = signal::shutdown();
     println!("thread_per_core: listening on {address}, until Ctrl-C");
-    cores.try_run(async |core| accept(core, address).await)?;
+    cores.try_run(async |core| {
+        let listener = listen(core, address)?;
+        or(async { signal::shutdown().await.map(drop) }, accept(listener)).await
+    })?;
     Ok(())
 }
 
@@ -93,14 +100,18 @@ fn prefer(_: &TcpSocket, _: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// Accepts connections on one thread.
-async fn accept(core: Core, address: SocketAddr) -> io::Result<()> {
+/// Listens on one thread.
+fn listen(core: Core, address: SocketAddr) -> io::Result<TcpListener> {
     let socket = bind(address)?;
     if let Some(cpu) = core.cpu() {
         prefer(&socket, cpu)?;
         println!("thread_per_core: thread {} is on CPU {cpu}", core.index());
     }
-    let listener = socket.listen(BACKLOG)?;
+    socket.listen(BACKLOG)
+}
+
+/// Accepts connections on one thread, without end.
+async fn accept(listener: TcpListener) -> io::Result<()> {
     loop {
         // After an error, the listener waits by itself before the next attempt, so the loop can ignore the error.
         if let Ok((stream, _)) = listener.accept().await {

@@ -13,9 +13,11 @@
 //!
 //! A server that needs too much CPU time can use `recv_many` and `send_many` instead: see `runtime::net::udp`.
 //!
-//! Ctrl-C ends the server.
+//! Ctrl-C or SIGTERM ends the server.
 
+use futures_lite::future::or;
 use runtime::net::{UdpSocket, lookup_host};
+use runtime::signal;
 use runtime::time::{Duration, Instant, timeout};
 use std::io::{self, ErrorKind};
 use std::process::ExitCode;
@@ -59,11 +61,17 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(address: &str) -> io::Result<()> {
+    let shutdown = signal::shutdown();
     let socket = UdpSocket::bind(address).await?;
     let bound = socket.local_addr()?;
     println!("udp_echo: listening on {bound}, until Ctrl-C. Try it:");
     println!("  cargo run --release --example udp_echo -- --client {bound} hello");
     println!("  nc -u {} {}", bound.ip(), bound.port());
+    or(async { shutdown.await.map(drop) }, answer(&socket)).await
+}
+
+/// Answers datagrams until the socket fails.
+async fn answer(socket: &UdpSocket) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER_SIZE];
     loop {
         let (count, from) = socket.recv_from(&mut buffer).await?;

@@ -2,14 +2,14 @@
 //!
 //! ```text
 //! cargo run --example unix_chat                    # a server and three clients, in one process
-//! cargo run --example unix_chat -- serve           # or a server by itself, until Ctrl-D…
+//! cargo run --example unix_chat -- serve           # or a server by itself, until Ctrl-C or Ctrl-D…
 //! cargo run --example unix_chat -- join Ada        # …and clients, in other terminals
 //! ```
 //!
 //! The path of the socket may follow after `serve`, or after the name.
 //!
 //! A Unix socket is a file, which continues to exist after its process has ended. The server removes its file when it
-//! ends. A file may be left over from a crash (or from Ctrl-C). The server detects that by connecting to it, and
+//! ends. A file may be left over from a crash. The server detects that by connecting to it, and
 //! replaces it. The server need not trust what a client says about itself: the kernel reports the client's user and
 //! process.
 //!
@@ -21,6 +21,7 @@ use futures_lite::future::{or, try_zip};
 use runtime::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use runtime::net::unix::{UCred, pipe};
 use runtime::net::{UnixListener, UnixStream};
+use runtime::signal;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
@@ -40,8 +41,8 @@ async fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let result = match words[..] {
         [] => demo().await,
-        ["serve"] => serve_until_ctrl_d(&default_path()).await,
-        ["serve", path] => serve_until_ctrl_d(Path::new(path)).await,
+        ["serve"] => serve_until_ended(&default_path()).await,
+        ["serve", path] => serve_until_ended(Path::new(path)).await,
         ["join", name] => join_by_keyboard(&default_path(), name).await,
         ["join", name, path] => join_by_keyboard(Path::new(path), name).await,
         _ => {
@@ -63,10 +64,12 @@ fn default_path() -> PathBuf {
     folder.join("unix_chat.socket")
 }
 
-async fn serve_until_ctrl_d(path: &Path) -> io::Result<()> {
+async fn serve_until_ended(path: &Path) -> io::Result<()> {
+    let shutdown = signal::shutdown();
     let (listener, _file) = listen(path).await?;
-    println!("unix_chat: listening at {}, until Ctrl-D. Join it: unix_chat join NAME", path.display());
-    serve(listener, keyboard()?).await
+    println!("unix_chat: listening at {}, until Ctrl-C. Join it: unix_chat join NAME", path.display());
+    // The file is removed in either case.
+    or(async { shutdown.await.map(drop) }, serve(listener, keyboard()?)).await
 }
 
 /// Listens at a path, even if a server that has ended has left its socket there.
