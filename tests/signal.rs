@@ -20,8 +20,7 @@ use runtime::cores::PerCore;
 use runtime::selector::Kind;
 use runtime::signal::unix::{Signal, SignalKind, signal};
 use runtime::{Builder, Runtime, block_on, signal as signals, spawn, time};
-use std::ffi::c_int;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Barrier;
 use std::sync::mpsc::channel;
@@ -353,7 +352,7 @@ fn real_time_signals_are_delivered_and_reserved_numbers_are_errors() {
         block_on(async {
             let real_time = libc::SIGRTMIN()..=libc::SIGRTMAX();
             let refused = [0, libc::SIGKILL, libc::SIGSTOP, libc::SIGILL, libc::SIGFPE, libc::SIGSEGV];
-            for number in (-1..=66).chain([c_int::MAX, c_int::MIN]) {
+            for number in (-1..=66).chain([i32::MAX, i32::MIN]) {
                 let created = signal(SignalKind::from_raw(number));
                 match number {
                     1..=31 if !refused.contains(&number) => drop(created.unwrap()),
@@ -369,7 +368,7 @@ fn real_time_signals_are_delivered_and_reserved_numbers_are_errors() {
                     65.. => assert_eq!(created.unwrap_err().to_string(), "signal too large"),
                     _ => {
                         let error = created.unwrap_err();
-                        assert_eq!(error.kind(), ErrorKind::Other);
+                        assert_eq!(error.kind(), io::ErrorKind::Other);
                         assert_eq!(error.to_string(), format!("Refusing to register signal {number}"));
                     }
                 }
@@ -393,7 +392,7 @@ fn the_handler_keeps_errno() {
         // SAFETY: the pointer is to the errno of this thread.
         let errno = unsafe { libc::__errno_location() };
         // The handler fails, since it has nothing to write to. Its own errors must not be seen by what it interrupts.
-        for fd in 3..open_descriptors() as c_int + 8 {
+        for fd in 3..open_descriptors() as i32 + 8 {
             // SAFETY: the function takes a number. Nothing in this process uses these descriptors any more.
             unsafe { libc::close(fd) };
         }
@@ -457,7 +456,7 @@ fn a_process_without_descriptors_gets_the_error_and_goes_on() {
         block_on(async {
             let mut stream = signal(SignalKind::hangup()).unwrap();
             let mut held: Vec<io::PipeReader> = Vec::new();
-            let limit = libc::rlimit { rlim_cur: open_descriptors() as u64 + 8, rlim_max: 1024 };
+            let limit = libc::rlimit { rlim_cur: open_descriptors() as libc::rlim_t + 8, rlim_max: 1024 };
             // SAFETY: the kernel reads the limits.
             assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
             let (first, _writer) = io::pipe().unwrap();

@@ -43,7 +43,7 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The number of polls between two checks of the inbox while tasks run. A check costs one load. Because of it, a wake
 /// from another thread need not wait for the end of the round.
@@ -406,14 +406,21 @@ impl Executor {
         context.tasks.borrow_mut().shrink();
         self.slice.borrow_mut().forget();
         if context.reactor.borrow().has_waiters() || context.pool.is_active() {
-            // Events and messages break this wait. After it, the inbox or `wakers` is not empty.
-            if !context.remote.park() {
-                return;
+            let start = Instant::now();
+            // Events and messages end this wait. After it, the inbox or `wakers` is not empty. A signal ends it too, and
+            // must not make the clock move early.
+            while let Some(rest) = self.config.auto_advance_grace.checked_sub(start.elapsed()) {
+                if !context.remote.park() {
+                    return;
+                }
+                self.wait(Some(rest), wakers);
+                context.remote.unpark();
+                if !wakers.is_empty() || self.is_runnable() || context.remote.has_messages() {
+                    return;
+                }
             }
-            self.wait(Some(self.config.auto_advance_grace), wakers);
-            context.remote.unpark();
         }
-        if wakers.is_empty() && !self.is_runnable() && !context.remote.has_messages() {
+        if !context.remote.has_messages() {
             context.time.auto_advance();
         }
     }

@@ -4,6 +4,8 @@
 pub(crate) mod adversary;
 pub(crate) mod guards;
 pub(crate) mod heap;
+#[cfg(all(target_os = "linux", not(miri)))]
+pub(crate) mod interrupted;
 pub(crate) mod hooked;
 pub(crate) mod pool;
 pub(crate) mod process;

@@ -3,6 +3,9 @@
 
 pub(crate) mod copies;
 pub(crate) mod deadlines;
+#[cfg(all(target_os = "linux", not(miri)))]
+#[path = "../common/interrupted.rs"]
+mod interrupted;
 pub(crate) mod place;
 pub(crate) mod udp;
 #[path = "../common/watchdog.rs"]
