@@ -4,9 +4,9 @@
 pub(crate) mod adversary;
 pub(crate) mod guards;
 pub(crate) mod heap;
+pub(crate) mod hooked;
 #[cfg(all(target_os = "linux", not(miri)))]
 pub(crate) mod interrupted;
-pub(crate) mod hooked;
 pub(crate) mod pool;
 pub(crate) mod process;
 pub(crate) mod selectors;
