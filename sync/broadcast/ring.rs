@@ -13,8 +13,8 @@
 //! Each message counts the receivers that have still to get it. A receiver gets the messages in order, so the counts never
 //! fall from head to tail, and the messages that everybody has got are at the head, where they leave the ring.
 //!
-//! The ring runs no user code: it hands out what is to be dropped or cloned. A message is in an `Rc`, so that it can be cloned
-//! while the ring is not borrowed, and while the clone sends to the channel.
+//! The ring runs no user code: it hands out what is to be dropped or cloned. A message for several receivers is in an `Rc`, so
+//! that it can be cloned while the ring is not borrowed, and while the clone sends to the channel.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -29,8 +29,16 @@ pub(super) struct Ring<T> {
     tail: u64,
 }
 
+/// A message, by the number of receivers that it is sent to.
+pub(super) enum Message<T> {
+    /// The receiver takes it as it is.
+    ForOne(T),
+    /// All receivers but the last one clone it.
+    ForMany(Rc<T>),
+}
+
 struct Slot<T> {
-    message: Rc<T>,
+    message: Message<T>,
     /// The number of receivers that have still to get the message.
     remaining: usize,
 }
@@ -38,7 +46,7 @@ struct Slot<T> {
 /// What there is for a receiver.
 pub(super) enum Found<T> {
     /// The receiver is the last one for this message, which has left the ring.
-    Taken(Rc<T>),
+    Taken(Message<T>),
     /// The receiver calls [`Ring::pass`] after it has cloned this message.
     Shared(Rc<T>),
     /// The receiver has missed so many messages.
@@ -74,7 +82,7 @@ impl<T> Ring<T> {
 
     /// Adds a message for so many receivers. Returns the message that had to make room.
     #[inline]
-    pub(super) fn push(&mut self, message: Rc<T>, receivers: usize) -> Option<Rc<T>> {
+    pub(super) fn push(&mut self, message: Message<T>, receivers: usize) -> Option<Message<T>> {
         let removed = if self.slots.len() == self.capacity {
             self.slots.pop_front().map(|slot| slot.message)
         } else {
@@ -101,7 +109,10 @@ impl<T> Ring<T> {
                 self.shrink();
                 taken.map_or(Found::Nothing, Found::Taken)
             }
-            Some(slot) => Found::Shared(slot.message.clone()),
+            Some(slot) => match &slot.message {
+                Message::ForMany(message) => Found::Shared(message.clone()),
+                Message::ForOne(_) => unreachable!("a message for one receiver has one that remains"),
+            },
             None => {
                 let missed = self.head().wrapping_sub(*next);
                 *next = self.head();
@@ -113,7 +124,7 @@ impl<T> Ring<T> {
     /// Notes that a receiver has got the message at its position, unless that has left the ring in the meantime.
     /// Returns the message if the receiver was the last one for it.
     #[inline]
-    pub(super) fn pass(&mut self, next: &mut u64) -> Option<Rc<T>> {
+    pub(super) fn pass(&mut self, next: &mut u64) -> Option<Message<T>> {
         let index = self.index(*next);
         *next = next.wrapping_add(1);
         let slot = self.slots.get_mut(index)?;
@@ -128,7 +139,7 @@ impl<T> Ring<T> {
     }
 
     /// Notes that a receiver which is dropped will get no more messages. Returns the messages for which it was the last one.
-    pub(super) fn leave(&mut self, next: u64) -> Vec<Rc<T>> {
+    pub(super) fn leave(&mut self, next: u64) -> Vec<Message<T>> {
         if next == self.tail {
             return Vec::new();
         }

@@ -1,7 +1,7 @@
 //! What the handles of a broadcast channel share: the ring of messages, the counts of handles, and those who wait.
 
 use super::error::TryRecvError;
-use super::ring::{Found, Ring};
+use super::ring::{Found, Message, Ring};
 use crate::runtime::unwind;
 use crate::sync::condition::Condition;
 use std::cell::{Cell, RefCell};
@@ -62,10 +62,15 @@ impl<T> Shared<T> {
 
     #[inline]
     pub(super) fn send(&self, message: T, receivers: usize) {
-        let message = Rc::new(message);
+        let message = match receivers {
+            1 => Message::ForOne(message),
+            _ => Message::ForMany(Rc::new(message)),
+        };
         let removed = self.ring.borrow_mut().push(message, receivers);
         self.sent.notify_all();
-        drop_message(removed);
+        if let Some(removed) = removed {
+            drop_message(removed);
+        }
     }
 
     /// Counts a receiver that is dropped, and drops what only that one had still to receive.
@@ -75,7 +80,7 @@ impl<T> Shared<T> {
         if self.receivers.get() == 0 {
             self.closed.notify_all();
         }
-        removed.into_iter().for_each(|message| drop_message(Some(message)));
+        removed.into_iter().for_each(drop_message);
     }
 }
 
@@ -85,14 +90,17 @@ impl<T: Clone> Shared<T> {
     pub(super) fn receive(&self, next: &mut u64) -> Result<T, TryRecvError> {
         let found = self.ring.borrow_mut().look(next);
         match found {
+            Found::Taken(Message::ForOne(message)) => Ok(message),
             // A receiver that is cloning it may still hold it.
-            Found::Taken(message) => Ok(Rc::unwrap_or_clone(message)),
+            Found::Taken(Message::ForMany(message)) => Ok(Rc::unwrap_or_clone(message)),
             Found::Shared(message) => {
                 let held = Held(Some(message));
                 // If the clone panics, the message is received by the next call.
                 let clone = held.0.as_deref().cloned();
                 let removed = self.ring.borrow_mut().pass(next);
-                drop_message(removed);
+                if let Some(removed) = removed {
+                    drop_message(removed);
+                }
                 clone.ok_or(TryRecvError::Closed)
             }
             Found::Lagged(missed) => Err(TryRecvError::Lagged(missed)),
@@ -108,14 +116,20 @@ struct Held<T>(Option<Rc<T>>);
 impl<T> Drop for Held<T> {
     #[inline]
     fn drop(&mut self) {
-        drop_message(self.0.take());
+        if let Some(message) = self.0.take() {
+            drop_message(Message::ForMany(message));
+        }
     }
 }
 
-/// Drops a handle to a message. If the message goes with it and panics, the panic is caught.
+/// Drops a message, if this is the last handle to it. If that panics, the panic is caught.
 #[inline]
-fn drop_message<T>(message: Option<Rc<T>>) {
-    if let Some(message) = message.and_then(Rc::into_inner) {
+fn drop_message<T>(message: Message<T>) {
+    let message = match message {
+        Message::ForOne(message) => Some(message),
+        Message::ForMany(message) => Rc::into_inner(message),
+    };
+    if let Some(message) = message {
         unwind::drop(message);
     }
 }

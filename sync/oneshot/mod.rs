@@ -37,6 +37,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 /// Creates a channel for one value.
+#[inline]
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
     let shared = Rc::new(Shared {
         value: Cell::new(None),
@@ -66,6 +67,7 @@ impl<T> RefUnwindSafe for Shared<T> {}
 
 impl<T> Shared<T> {
     /// Returns true if there is nothing to wait for on the receiver's side.
+    #[inline]
     fn is_done(&self) -> bool {
         self.is_complete.get() || self.is_closed.get()
     }
@@ -78,6 +80,7 @@ impl<T> Shared<T> {
     }
 
     /// Ends the sender's side: with a value in the cell, or without.
+    #[inline]
     fn complete(&self) {
         self.is_complete.set(true);
         self.sender.clear();
@@ -180,6 +183,7 @@ impl<T> Shared<T> {
 }
 
 impl<T> Drop for Sender<T> {
+    #[inline]
     fn drop(&mut self) {
         if let Some(shared) = self.shared.take() {
             shared.complete();
@@ -261,10 +265,14 @@ impl<T> Receiver<T> {
     }
 
     /// Lets go of the channel, after which the sender holds no waker of this side.
+    #[inline]
     fn release(&mut self) -> Option<Rc<Shared<T>>> {
         let shared = self.shared.take()?;
-        shared.receiver.clear();
-        shared.close();
+        // A sender that is gone holds nothing, and waits for nothing.
+        if !shared.is_complete.get() {
+            shared.receiver.clear();
+            shared.close();
+        }
         Some(shared)
     }
 }
@@ -293,6 +301,7 @@ impl<T> Future for Receiver<T> {
 }
 
 impl<T> Drop for Receiver<T> {
+    #[inline]
     fn drop(&mut self) {
         if let Some(shared) = self.release() {
             unwind::drop(shared.value.take());
