@@ -483,7 +483,7 @@ world!(theirs, tokio::sync::broadcast);
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        failure_persistence: None, ..ProptestConfig::with_cases(common::rounds(100_000, 12_000, 5) as u32)
+        failure_persistence: None, ..ProptestConfig::with_cases(common::rounds(100_000, 12_000, 1) as u32)
     })]
 
     #[test]

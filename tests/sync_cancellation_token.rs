@@ -253,7 +253,7 @@ struct Plain {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        failure_persistence: None, ..ProptestConfig::with_cases(common::rounds(50_000, 4_000, 5) as u32)
+        failure_persistence: None, ..ProptestConfig::with_cases(common::rounds(50_000, 4_000, 1) as u32)
     })]
 
     #[test]

@@ -484,7 +484,7 @@ fn a_channel_without_room_panics() {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        failure_persistence: None, ..ProptestConfig::with_cases(common::rounds(100_000, 20_000, 5) as u32)
+        failure_persistence: None, ..ProptestConfig::with_cases(common::rounds(100_000, 20_000, 2) as u32)
     })]
 
     #[test]

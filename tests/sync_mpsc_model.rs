@@ -387,7 +387,7 @@ world!(ours, runtime::sync::mpsc);
 world!(theirs, tokio::sync::mpsc);
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(common::rounds(100_000, 12_000, 5) as u32) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(common::rounds(100_000, 12_000, 1) as u32) })]
 
     #[test]
     fn any_story_of_a_bounded_channel_goes_as_with_tokio(room in 1..4usize, steps in steps()) {

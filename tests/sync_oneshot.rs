@@ -388,7 +388,7 @@ fn tell(steps: &[Step]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(common::rounds(200_000, 50_000, 20) as u32) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(common::rounds(200_000, 50_000, 2) as u32) })]
 
     #[test]
     fn any_story_of_both_halves_agrees_with_the_model(
