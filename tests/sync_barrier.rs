@@ -2,11 +2,12 @@
 
 mod common;
 
-use common::adversary::{Adversary, Deed, FUNCTIONS, set_call};
+use common::adversary::{Adversary, Deed, FUNCTIONS, On, set_call};
 use common::pool::{Pool, stories};
 use common::{poll_once, rounds, run, spend_budget, yield_times};
 use proptest::prelude::*;
 use runtime::sync::Barrier;
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::pin;
@@ -195,6 +196,30 @@ fn wakers_that_use_it_find_it_consistent() {
             pool.start(barrier.wait());
             assert_eq!(pool.wakes(0), Some(1), "{on:?}");
         }
+        set_call(|| {});
+    });
+}
+
+#[test]
+fn a_clone_of_a_waker_that_arrives_completes_the_generation() {
+    run(async {
+        let barrier = Rc::new(Barrier::new(2));
+        let adversary = Adversary::new(On::Clone, Deed::Call);
+        let (other, arrived) = (barrier.clone(), Rc::new(Cell::new(None)));
+        let kept = arrived.clone();
+        set_call(move || {
+            let other = other.clone();
+            let mut wait = Box::pin(async move { other.wait().await.is_leader() });
+            assert!(wait.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            kept.set(Some(wait));
+        });
+        let waker = adversary.waker();
+        let wait = pin!(barrier.wait());
+        let Poll::Ready(result) = wait.poll(&mut Context::from_waker(&waker)) else {
+            panic!("all have arrived")
+        };
+        assert!(result.is_leader() && adversary.failed() == 0);
+        assert_eq!(poll_once(arrived.take().unwrap()).await, Some(false));
         set_call(|| {});
     });
 }

@@ -4,8 +4,8 @@
 mod common;
 
 use common::adversary::{Adversary, Deed, FUNCTIONS, set_call};
-use common::pool::{Pool, stories};
-use common::{CountingWaker, Trace, poll_once, rounds, run, spend_budget, yield_times};
+use common::pool::{Pool, poll_without_budget_and_with, stories};
+use common::{CountingWaker, poll_once, rounds, run, spend_budget};
 use proptest::prelude::*;
 use runtime::sync::Notify;
 use std::future::poll_fn;
@@ -160,29 +160,11 @@ fn a_broadcast_to_a_dropped_future_does_not_pass_on() {
 #[test]
 fn a_future_polled_without_budget_is_notified_before_a_later_one() {
     run(async {
-        let (notify, trace) = (Rc::new(Notify::new()), Trace::default());
-        for name in ["first", "second"] {
-            let (notify, trace) = (notify.clone(), trace.clone());
-            drop(runtime::spawn(async move {
-                let mut notified = pin!(notify.notified());
-                let polled = poll_fn(|cx| {
-                    if name == "first" {
-                        spend_budget();
-                    }
-                    notified.as_mut().poll(cx)
-                });
-                assert!(poll_once(polled).await.is_none());
-                notified.await;
-                trace.push(name);
-            }));
-            yield_times(1).await;
-        }
+        let notify = Notify::new();
+        let (mut first, mut second) = (notify.notified(), notify.notified());
+        poll_without_budget_and_with(&mut first, &mut second).await;
         notify.notify_one();
-        yield_times(3).await;
-        assert_eq!(trace.take(), ["first"]);
-        notify.notify_one();
-        yield_times(3).await;
-        assert_eq!(trace.take(), ["second"]);
+        assert!(poll_once(second).await.is_none() && poll_once(first).await.is_some());
     });
 }
 

@@ -4,8 +4,8 @@
 mod common;
 
 use common::adversary::{Adversary, Deed, FUNCTIONS, On, set_call};
-use common::pool::{Pool, stories};
-use common::{CountingWaker, Trace, poll_once, rounds, run, spend_budget, yield_times};
+use common::pool::{Pool, poll_without_budget_and_with, stories};
+use common::{CountingWaker, poll_once, rounds, run, spend_budget};
 use proptest::prelude::*;
 use runtime::sync::{Semaphore, TryAcquireError};
 use std::future::poll_fn;
@@ -116,7 +116,7 @@ story!(ours, runtime::sync);
 story!(tokios, tokio::sync);
 
 proptest! {
-    #![proptest_config(stories(rounds(40_000, 6_000, 3)))]
+    #![proptest_config(stories(rounds(40_000, 3_000, 3)))]
 
     #[test]
     fn it_does_what_tokios_does(permits in 0..6usize, steps in prop::collection::vec(step(), 0..100)) {
@@ -168,30 +168,11 @@ fn a_large_request_is_not_overtaken() {
 #[test]
 fn a_request_without_budget_is_served_before_a_later_one() {
     run(async {
-        let semaphore = Rc::new(Semaphore::new(0));
-        let trace = Trace::default();
-        let (of_first, first) = (trace.clone(), semaphore.clone());
-        drop(runtime::spawn(async move {
-            let mut acquire = pin!(first.acquire());
-            let permit = poll_fn(|cx| {
-                spend_budget();
-                acquire.as_mut().poll(cx)
-            });
-            // With its budget spent it is not ready, but has its place.
-            assert!(poll_once(permit).await.is_none());
-            let _permit = acquire.await.unwrap();
-            of_first.push("first");
-        }));
-        yield_times(1).await;
-        let (of_second, second) = (trace.clone(), semaphore.clone());
-        drop(runtime::spawn(async move {
-            let _permit = second.acquire().await.unwrap();
-            of_second.push("second");
-        }));
-        yield_times(1).await;
+        let semaphore = Semaphore::new(0);
+        let (mut first, mut second) = (Box::pin(semaphore.acquire()), Box::pin(semaphore.acquire()));
+        poll_without_budget_and_with(&mut first, &mut second).await;
         semaphore.add_permits(1);
-        yield_times(4).await;
-        assert_eq!(trace.take(), ["first", "second"]);
+        assert!(poll_once(second).await.is_none() && poll_once(first).await.is_some());
     });
 }
 
@@ -406,16 +387,39 @@ fn wakers_that_panic_leave_the_semaphore_consistent() {
 }
 
 #[test]
-fn ten_thousand_polls_leave_one_waker() {
+fn ten_thousand_polls_clone_and_keep_one_waker() {
     let semaphore = Semaphore::new(0);
-    let (counting, waker) = CountingWaker::new();
+    let adversary = Adversary::new(On::Clone, Deed::Nothing);
+    let waker = adversary.waker();
     let mut acquire = Box::pin(semaphore.acquire());
     for _ in 0..rounds(10_000, 10_000, 10) {
         assert!(acquire.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
     }
-    assert_eq!(Arc::strong_count(&counting), 3, "the test's two and one clone");
-    drop(acquire);
-    assert_eq!(Arc::strong_count(&counting), 2);
+    assert_eq!((adversary.calls(), adversary.live()), (1, 2));
+    // Another waker takes its place.
+    assert!(acquire.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert_eq!(adversary.live(), 1);
+}
+
+#[test]
+fn a_clone_of_a_waker_that_releases_a_permit_makes_the_future_ready() {
+    run(async {
+        let semaphore = Rc::new(Semaphore::new(0));
+        let adversary = Adversary::new(On::Clone, Deed::Call);
+        let waker = adversary.waker();
+        let other = semaphore.clone();
+        set_call(move || other.add_permits(1));
+        let (mut first, mut second) = (Box::pin(semaphore.acquire()), Box::pin(semaphore.acquire()));
+        // At the first poll, and when it takes the place of another waker.
+        let Poll::Ready(permit) = first.as_mut().poll(&mut Context::from_waker(&waker)) else {
+            panic!("there is one")
+        };
+        permit.unwrap().forget();
+        assert!(second.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        assert!(second.as_mut().poll(&mut Context::from_waker(&waker)).is_ready());
+        assert_eq!((adversary.calls(), adversary.failed(), adversary.live()), (2, 0, 1));
+        set_call(|| {});
+    });
 }
 
 #[test]

@@ -3,7 +3,9 @@
 
 use super::CountingWaker;
 use proptest::test_runner::{Config as ProptestConfig, RngAlgorithm};
-use std::pin::Pin;
+use runtime::task::{unconstrained, yield_now};
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -144,4 +146,21 @@ impl<'a, T> Pool<'a, T> {
             }
         }
     }
+}
+
+/// Polls a future in a task without budget, and then another one as if by a task with budget. Both have to wait.
+pub(crate) async fn poll_without_budget_and_with<F: Future + Unpin, G: Future + Unpin>(
+    first: &mut F,
+    second: &mut G,
+) {
+    poll_fn(|cx| {
+        super::spend_budget();
+        assert!(Pin::new(&mut *first).poll(cx).is_pending());
+        let mut second = pin!(unconstrained(Pin::new(&mut *second)));
+        assert!(second.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        Poll::Ready(())
+    })
+    .await;
+    // Now there is budget again.
+    yield_now().await;
 }
