@@ -359,9 +359,10 @@ impl<T> Slots<T> {
             self.unlink(self.slots.len() as u32 - 1);
             self.slots.pop();
         }
-        if self.slots.len() < self.slots.capacity() / 4 {
-            let kept = if self.slots.len() <= KEPT { KEPT } else { self.slots.len() * 2 };
-            self.slots.shrink_to(kept);
+        if self.slots.len() <= KEPT {
+            self.slots.shrink_to(KEPT);
+        } else if self.slots.len() < self.slots.capacity() / 4 {
+            self.slots.shrink_to(self.slots.len() * 2);
         }
     }
 }
