@@ -742,3 +742,21 @@ fn a_count_down_in_order() {
         assert_eq!(count, 4);
     });
 }
+
+/// A server never ends by itself: its output has no values.
+#[test]
+#[deny(warnings)]
+fn a_branch_that_never_ends_needs_no_other_output() {
+    async fn serve() -> ! {
+        loop {
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+    let code = run_paused(async {
+        select! {
+            () = sleep(Duration::from_millis(25)) => 7,
+            never = serve() => never,
+        }
+    });
+    assert_eq!(code, 7);
+}

@@ -221,6 +221,8 @@ macro_rules! __select_branches {
 /// To see whether an output matches without taking it apart, the pattern is used with a guard that is never true, but
 /// takes note. This also works for patterns with `mut` and `ref`.
 ///
+/// The pattern of a branch whose output has no values, such as `!`, is unreachable, which is no mistake of the caller.
+///
 /// The names of items in the caller's scope must not matter. A variable of a macro that has the name of such a static or
 /// constant would be an error, hence the underscores.
 #[doc(hidden)]
@@ -240,7 +242,7 @@ macro_rules! __select_expand {
             let mut __futures = $crate::task::branches::pin!(__futures);
             $crate::task::branches::poll_fn(|__cx| {
                 $crate::task::branches::Select::poll(&mut __select, __cx, |__number, __cx| match __number {
-                    $(#[allow(unreachable_code, unused_mut, unused_variables)]
+                    $(#[allow(unreachable_code, unreachable_patterns, unused_mut, unused_variables)]
                     $number => {
                         let __future = $crate::__pinned_field!(__futures, $number);
                         match $crate::task::branches::Future::poll(__future, __cx) {
@@ -269,7 +271,8 @@ macro_rules! __select_expand {
             .await
         };
         match __output {
-            $($crate::task::branches::Some($crate::task::branches::$Output::$variant($pattern)) => $handler,)+
+            $(#[allow(unreachable_patterns)]
+            $crate::task::branches::Some($crate::task::branches::$Output::$variant($pattern)) => $handler,)+
             $crate::task::branches::None => $else,
             _ => $crate::task::branches::unreachable!(),
         }
