@@ -15,11 +15,13 @@
 #![allow(dead_code, reason = "each bench is a crate of its own and uses its part of this")]
 
 pub(crate) mod arguments;
+pub(crate) mod choice;
 pub(crate) mod contender;
 pub(crate) mod criterion;
 pub(crate) mod cross_thread;
 pub(crate) mod epoll;
 pub(crate) mod epoll_server;
+pub(crate) mod experiment;
 pub(crate) mod floor;
 pub(crate) mod load;
 pub(crate) mod server;

@@ -6,7 +6,7 @@
 use std::env;
 use std::process::{Command, Stdio};
 
-use super::experiment::{Experiment, Limit, Row, Side, Unit};
+use crate::common::experiment::{Experiment, Limit, Row, Side, Unit};
 use crate::common::load::Load;
 use crate::common::server::{Kind, Server};
 

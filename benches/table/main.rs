@@ -12,12 +12,11 @@
 //! the interquartile range in per cent of the median in brackets. Ratios are medians of the rounds' ratios.
 //! Time is CPU time of the measured thread or process, unless a row says wall.
 //!
-//! This file selects the rows. [`experiment`] says what a row is, and the other modules have the rows.
+//! This file selects the rows. [`common::experiment`] says what a row is, and the other modules have the rows.
 
 #[path = "../common/mod.rs"]
 mod common;
 
-mod experiment;
 mod heap;
 mod instructions;
 mod memory;
@@ -28,10 +27,10 @@ mod timers;
 
 use std::env;
 
-use common::arguments::{help, refuse};
+use common::choice::Choice;
+use common::experiment::{Experiment, Report};
 use common::server::serve_if_asked;
 use common::system::{CORE, pin_to, raise_descriptor_limit};
-use experiment::{Experiment, Report};
 
 const USAGE: &str = "\
 cargo bench --bench table                      everything (about five minutes)
@@ -48,7 +47,7 @@ fn main() {
     serve_if_asked(counting.then_some(heap::live_bytes));
     memory::measure_if_asked();
 
-    let choice = Choice::from_args();
+    let choice = Choice::from_args(USAGE);
     raise_descriptor_limit().expect("raise the descriptor limit");
     pin_to(CORE);
     let mut report = Report::default();
@@ -63,50 +62,8 @@ fn main() {
     ];
     for part in parts {
         for experiment in part() {
-            if choice.takes(&experiment) {
-                let rounds = choice.rounds.unwrap_or(experiment.rounds);
-                report.add(experiment.run(rounds));
-            }
+            choice.run(experiment, &mut report);
         }
     }
     println!("{report}");
-}
-
-/// The rows to run, and the number of rounds of each.
-struct Choice {
-    words: Vec<String>,
-    rounds: Option<usize>,
-}
-
-impl Choice {
-    fn from_args() -> Choice {
-        let mut choice = Choice { words: Vec::new(), rounds: None };
-        let mut as_bench = false;
-        let mut args = env::args().skip(1);
-        while let Some(arg) = args.next() {
-            match arg.as_str() {
-                "--bench" => as_bench = true,
-                "--rounds" => {
-                    let rounds = args.next().and_then(|n| n.parse().ok()).filter(|n| *n > 0);
-                    choice.rounds = Some(rounds.unwrap_or_else(|| refuse("--rounds needs a number", USAGE)));
-                }
-                "--help" | "-h" => help(USAGE),
-                flag if flag.starts_with('-') => refuse(format_args!("unknown option {flag}"), USAGE),
-                word => choice.words.push(word.to_owned()),
-            }
-        }
-        if !as_bench {
-            // `cargo test --benches` runs this without `--bench`: then it only checks that everything works.
-            choice.rounds = Some(1);
-        }
-        choice
-    }
-
-    fn takes(&self, experiment: &Experiment) -> bool {
-        if self.words.is_empty() {
-            return !experiment.only_if_asked;
-        }
-        let name = experiment.name;
-        self.words.iter().any(|word| name == word || name.split(' ').any(|part| part == word))
-    }
 }

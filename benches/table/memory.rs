@@ -21,9 +21,9 @@ use std::task::Poll;
 use std::time::Duration;
 use std::{env, fs, process};
 
-use super::experiment::{Experiment, Limit, Row, Side, Unit};
 use super::heap::live_bytes;
 use crate::common::contender::{Contender, Ours, Tokio};
+use crate::common::experiment::{Experiment, Limit, Row, Side, Unit};
 use crate::common::load::Load;
 use crate::common::server::{Kind, Server};
 

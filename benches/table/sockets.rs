@@ -5,8 +5,8 @@
 
 use std::rc::Rc;
 
-use super::experiment::{Experiment, Limit, Row, Side, Unit};
 use super::tasks::per;
+use crate::common::experiment::{Experiment, Limit, Row, Side, Unit};
 use crate::common::load::{Load, connect_echo_close};
 use crate::common::server::{Kind, Server};
 

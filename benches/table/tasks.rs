@@ -6,8 +6,8 @@
 use std::future::Future;
 use std::time::Duration;
 
-use super::experiment::{Experiment, Limit, Row, Side, Unit};
 use crate::common::contender::{Contender, Ours, Tokio, TokioLocal};
+use crate::common::experiment::{Experiment, Limit, Row, Side, Unit};
 use crate::common::system::cpu_of;
 use crate::common::{floor, tasks};
 

@@ -3,10 +3,10 @@
 use std::future::Future;
 use std::time::Instant;
 
-use super::experiment::{Experiment, Limit, Row, Side, Unit};
 use super::tasks::{ROUNDS, cpu, floor_cpu, per};
 use crate::common::contender::{Contender, Ours, Tokio};
 use crate::common::cross_thread;
+use crate::common::experiment::{Experiment, Limit, Row, Side, Unit};
 
 const LETTERS_ASLEEP: usize = 2000;
 const LETTERS_BUSY: usize = 20_000;

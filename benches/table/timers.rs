@@ -3,9 +3,9 @@
 use std::future::Future;
 use std::time::Duration;
 
-use super::experiment::{Experiment, Limit, Row, Side, Unit};
 use super::tasks::per;
 use crate::common::contender::{Contender, Ours, Tokio};
+use crate::common::experiment::{Experiment, Limit, Row, Side, Unit};
 use crate::common::system::{cpu_of, thread_cpu};
 use crate::common::{floor, timers};
 

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::common::stats::Samples;
+use super::stats::Samples;
 
 /// Does the work once and returns a number for each row.
 pub(crate) type Side = Box<dyn FnMut() -> Vec<f64>>;
