@@ -6,7 +6,8 @@
 //! cargo bench --bench sync -- instructions     user-space instructions of all rows; needs valgrind
 //! ```
 //!
-//! Each side runs in a runtime of its own, tokio's with plain `spawn`. Time is the CPU time of the
+//! Each side runs in a runtime of its own, tokio's with plain `spawn`. A workload is a task and not the future of
+//! `block_on`, which tokio polls before all tasks that wait to run. Time is the CPU time of the
 //! thread. In this file each row has its name, its workload in both crates, and its limit.
 
 #[path = "../common/mod.rs"]
@@ -53,8 +54,8 @@ macro_rules! pairs {
         &[$(Pair {
             name: $name,
             work: $work,
-            ours: |times| Box::pin(ours::$function(times)),
-            tokio: |times| Box::pin(tokios::$function(times)),
+            ours: |times| Box::pin(async move { runtime::spawn(ours::$function(times)).await.expect("no panic") }),
+            tokio: |times| Box::pin(async move { tokio::spawn(tokios::$function(times)).await.expect("no panic") }),
         }),*]
     };
 }

@@ -244,7 +244,8 @@ macro_rules! workloads {
                         })
                     })
                     .collect();
-                for _ in 0..times / WAITERS {
+                // Until the tasks have ended, and have dropped their pointers.
+                while Shared::strong_count(&notify) > 1 {
                     yield_now().await;
                     notify.notify_waiters();
                 }
