@@ -394,7 +394,8 @@ impl Tasks {
         self.event_queue.push(id);
     }
 
-    #[inline]
+    // In line, or each poll has one more call.
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn pop(&mut self) -> Option<SlotId> {
         if self.events_next > 0 {
             let Some(id) = self.event_queue.pop() else { return self.local_queue.pop() };
