@@ -50,27 +50,39 @@ use std::task::{Context, Poll};
 const DEFAULT_BUFFER_SIZE: usize = 8 * 1024;
 
 /// Reads once, and checks the number of bytes that the reader reports.
+// The result is only looked at, and not converted: a conversion would take it apart and put it together again.
+#[inline]
 fn poll_read<R: AsyncRead + ?Sized>(
     reader: Pin<&mut R>,
     cx: &mut Context<'_>,
     buffer: &mut [u8],
 ) -> Poll<io::Result<usize>> {
-    reader.poll_read(cx, buffer).map_ok(|count| read_count(count, buffer.len()))
+    let result = reader.poll_read(cx, buffer);
+    if let Poll::Ready(Ok(count)) = &result {
+        read_count(*count, buffer.len());
+    }
+    result
 }
 
 /// Checks the number of bytes that a reader reports.
+#[inline]
 fn read_count(count: usize, room: usize) -> usize {
     assert!(count <= room, "the reader reports more bytes than the length of the buffer");
     count
 }
 
 /// Writes once, and checks the number of bytes that the writer reports.
+#[inline]
 fn poll_write<W: AsyncWrite + ?Sized>(
     writer: Pin<&mut W>,
     cx: &mut Context<'_>,
     buffer: &[u8],
 ) -> Poll<io::Result<usize>> {
-    writer.poll_write(cx, buffer).map_ok(|count| write_count(count, buffer.len()))
+    let result = writer.poll_write(cx, buffer);
+    if let Poll::Ready(Ok(count)) = &result {
+        write_count(*count, buffer.len());
+    }
+    result
 }
 
 /// Writes several buffers at once, and checks the number of bytes that the writer reports.
@@ -83,6 +95,7 @@ fn poll_write_vectored<W: AsyncWrite + ?Sized>(
 }
 
 /// Checks the number of bytes that a writer reports.
+#[inline]
 fn write_count(count: usize, length: usize) -> usize {
     assert!(count <= length, "the writer reports more bytes than it was given");
     count

@@ -23,6 +23,7 @@ pub struct Read<'a, R: ?Sized> {
 impl<R: AsyncRead + Unpin + ?Sized> Future for Read<'_, R> {
     type Output = io::Result<usize>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         poll_read(Pin::new(&mut *this.reader), cx, this.buffer)
@@ -85,6 +86,7 @@ pub struct ReadExact<'a, R: ?Sized> {
 impl<R: AsyncRead + Unpin + ?Sized> Future for ReadExact<'_, R> {
     type Output = io::Result<usize>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         let length = this.buffer.len();
@@ -106,6 +108,7 @@ pub(super) enum Unfilled {
 }
 
 /// Reads until the buffer is full. `filled` counts the bytes between two polls.
+#[inline]
 pub(super) fn poll_fill<R: AsyncRead + ?Sized>(
     mut reader: Pin<&mut R>,
     cx: &mut Context<'_>,

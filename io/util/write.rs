@@ -23,6 +23,7 @@ pub struct Write<'a, W: ?Sized> {
 impl<W: AsyncWrite + Unpin + ?Sized> Future for Write<'_, W> {
     type Output = io::Result<usize>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         poll_write(Pin::new(&mut *this.writer), cx, this.buffer)
@@ -121,6 +122,7 @@ pub struct WriteAll<'a, W: ?Sized> {
 impl<W: AsyncWrite + Unpin + ?Sized> Future for WriteAll<'_, W> {
     type Output = io::Result<()>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         poll_drain(Pin::new(&mut *this.writer), cx, this.buffer, &mut this.written)
@@ -128,6 +130,7 @@ impl<W: AsyncWrite + Unpin + ?Sized> Future for WriteAll<'_, W> {
 }
 
 /// Writes until all bytes of the buffer are written. `written` counts them between two polls.
+#[inline]
 pub(super) fn poll_drain<W: AsyncWrite + ?Sized>(
     mut writer: Pin<&mut W>,
     cx: &mut Context<'_>,
