@@ -42,29 +42,30 @@ impl<T: ?Sized> LockCell<T> {
     }
 
     #[inline]
-    fn acquire(&self, count: usize) -> AcquirePermits<'_, T> {
-        AcquirePermits { cell: self, count, acquire: self.semaphore.acquire(count) }
+    fn acquire<P>(&self, count: usize) -> AcquirePermits<'_, T, P> {
+        AcquirePermits { cell: self, count, acquire: self.semaphore.acquire(count), lock: PhantomData }
     }
 
     /// Returns permits that were acquired, and the value.
     #[inline]
-    fn acquired(&self, count: usize) -> (Permits, *mut T) {
-        (Permits { semaphore: &raw const self.semaphore, count }, self.value.get())
+    fn acquired<P>(&self, count: usize) -> (Permits<P>, *mut T) {
+        (Permits { semaphore: &raw const self.semaphore, count, lock: PhantomData }, self.value.get())
     }
 }
 
 /// The future that acquires permits of a cell.
-struct AcquirePermits<'a, T: ?Sized> {
+struct AcquirePermits<'a, T: ?Sized, P> {
     cell: &'a LockCell<T>,
     count: usize,
     acquire: Acquire<'a>,
+    lock: PhantomData<fn() -> P>,
 }
 
-impl<T: ?Sized> Future for AcquirePermits<'_, T> {
-    type Output = (Permits, *mut T);
+impl<T: ?Sized, P> Future for AcquirePermits<'_, T, P> {
+    type Output = (Permits<P>, *mut T);
 
     #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<(Permits, *mut T)> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<(Permits<P>, *mut T)> {
         let acquired = ready!(Pin::new(&mut self.acquire).poll(cx));
         debug_assert!(acquired.is_ok(), "the semaphore of a lock is never closed");
         Poll::Ready(self.cell.acquired(self.count))
@@ -95,12 +96,50 @@ unsafe impl<L: ?Sized> Pointer for Arc<L> {}
 type Value<P> = <<P as Deref>::Target as Lock>::Value;
 
 /// Permits of a lock. They are given back when this is dropped.
-struct Permits {
+///
+/// The type has the pointer `P` as a parameter for the sake of its destructor, which uses the lock. Only so does the
+/// compiler know that the lifetime in `P` must not end before the guard is dropped. A guard may not outlive its lock:
+///
+/// ```compile_fail,E0597
+/// let guard;
+/// let mutex = runtime::sync::Mutex::new(1);
+/// guard = mutex.try_lock().unwrap();
+/// ```
+///
+/// ```compile_fail,E0597
+/// use runtime::sync::{Mutex, MutexGuard};
+///
+/// let guard;
+/// let mutex = Mutex::new((1, 2));
+/// guard = MutexGuard::map(mutex.try_lock().unwrap(), |pair| &mut pair.0);
+/// ```
+///
+/// ```compile_fail,E0597
+/// let guard;
+/// let lock = runtime::sync::RwLock::new(1);
+/// guard = lock.try_read().unwrap();
+/// ```
+///
+/// ```compile_fail,E0597
+/// let guard;
+/// let lock = runtime::sync::RwLock::new(1);
+/// guard = lock.try_write().unwrap();
+/// ```
+///
+/// ```compile_fail,E0597
+/// use runtime::sync::{RwLock, RwLockWriteGuard};
+///
+/// let guard;
+/// let lock = RwLock::new((1, 2));
+/// guard = RwLockWriteGuard::map(lock.try_write().unwrap(), |pair| &mut pair.0);
+/// ```
+struct Permits<P> {
     semaphore: *const BatchSemaphore,
     count: usize,
+    lock: PhantomData<P>,
 }
 
-impl Permits {
+impl<P> Permits<P> {
     /// Gives back all permits but one.
     fn keep_one(&mut self) {
         let count = std::mem::replace(&mut self.count, 1);
@@ -109,12 +148,22 @@ impl Permits {
 
     #[inline]
     fn release(&self, count: usize) {
-        // SAFETY: the `Pointer` next to this keeps the lock alive, and with it the semaphore.
+        // SAFETY: the `Pointer` next to this, or the lifetime in `P`, keeps the lock alive, and with it the semaphore.
         unsafe { &*self.semaphore }.release(count);
     }
 }
 
-impl Drop for Permits {
+impl<'a, L: ?Sized> Permits<&'a L> {
+    /// Forgets which lock it was. The lifetime stays.
+    #[inline]
+    fn without_lock(self) -> Permits<PhantomData<&'a ()>> {
+        let permits = Permits { semaphore: self.semaphore, count: self.count, lock: PhantomData };
+        std::mem::forget(self);
+        permits
+    }
+}
+
+impl<P> Drop for Permits<P> {
     #[inline]
     fn drop(&mut self) {
         self.release(self.count);
@@ -124,14 +173,14 @@ impl Drop for Permits {
 /// Exclusive access to a value `U` in the cell of a lock.
 pub(super) struct Exclusive<P, U: ?Sized> {
     value: *mut U,
-    permits: Permits,
+    permits: Permits<P>,
     lock: P,
 }
 
 /// Shared access to a value `U` in the cell of a lock.
 pub(super) struct Shared<P, U: ?Sized> {
     value: *const U,
-    permits: Permits,
+    permits: Permits<P>,
     lock: P,
 }
 
@@ -238,7 +287,7 @@ impl<'a, L: ?Sized, U: ?Sized> Exclusive<&'a L, U> {
     /// Forgets which lock it was. The lifetime stays.
     #[inline]
     pub(super) fn without_lock(self) -> Exclusive<PhantomData<&'a ()>, U> {
-        Exclusive { value: self.value, permits: self.permits, lock: PhantomData }
+        Exclusive { value: self.value, permits: self.permits.without_lock(), lock: PhantomData }
     }
 }
 
@@ -246,7 +295,7 @@ impl<'a, L: ?Sized, U: ?Sized> Shared<&'a L, U> {
     /// Forgets which lock it was. The lifetime stays.
     #[inline]
     pub(super) fn without_lock(self) -> Shared<PhantomData<&'a ()>, U> {
-        Shared { value: self.value, permits: self.permits, lock: PhantomData }
+        Shared { value: self.value, permits: self.permits.without_lock(), lock: PhantomData }
     }
 }
 
