@@ -8,6 +8,7 @@
 use crate::task::coop;
 use pin_project_lite::pin_project;
 use std::any::Any;
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -70,13 +71,25 @@ impl<F: Future> Future for Contained<F> {
     }
 }
 
+impl<T: fmt::Debug> fmt::Debug for Contained<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.get().fmt(f)
+    }
+}
+
 impl<T> Contained<T> {
     pub(crate) fn new(value: T) -> Contained<T> {
         Contained { value: Some(value) }
     }
 
+    #[inline]
     pub(crate) fn get(&self) -> &T {
         self.value.as_ref().expect("a contained value exists until it is dropped")
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self) -> &mut T {
+        self.value.as_mut().expect("a contained value exists until it is dropped")
     }
 
     pub(crate) fn pinned(self: Pin<&mut Self>) -> Pin<&mut T> {

@@ -13,9 +13,11 @@ use common::{Count, CountOnDrop, CountingWaker, message, panic_quietly, poll_onc
 use runtime::cores::PerCore;
 use runtime::io::{AsyncRead, SimplexStream, duplex};
 use runtime::net::{Accept, AsyncFd, serve};
-use runtime::task::{JoinError, LocalSet, spawn_blocking, yield_now};
+use runtime::sync::watch;
+use runtime::task::{JoinError, JoinMap, JoinSet, LocalSet, scope, spawn_blocking, yield_now};
 use runtime::{Builder, Handle, Runtime, spawn, time};
 use std::future::{pending, poll_fn, ready};
+use std::hash::{Hash, Hasher};
 use std::io::{Write, pipe};
 use std::mem::ManuallyDrop;
 use std::os::unix::net::UnixStream;
@@ -123,6 +125,103 @@ fn the_members_of_a_set_are_aborted_whatever_panics_before() {
 }
 
 /// A set that is polled without a runtime cannot start its members, and keeps them.
+/// A key of a map, which panics when it is dropped.
+struct Key(u32, #[expect(dead_code, reason = "it is dropped")] Bomb);
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Key) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl Eq for Key {}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+#[test]
+fn the_keys_of_a_map() {
+    let _watchdog = watchdog();
+    let bombs = Bombs::default();
+    let key = |number| Key(number, bombs.one());
+    run(async {
+        let mut map = JoinMap::new();
+        (0..3).for_each(|number| map.spawn(key(number), pending::<()>()));
+        drop(map);
+        assert_eq!(bombs.dropped(), 3);
+
+        let mut map = JoinMap::new();
+        (0..2).for_each(|number| map.spawn(key(number), pending::<()>()));
+        while_unwinding(|| drop(map));
+        assert_eq!(bombs.dropped(), 5);
+
+        let mut map = JoinMap::new();
+        (0..2).for_each(|number| map.spawn(key(number), ready(())));
+        map.detach_all();
+        assert_eq!((bombs.dropped(), map.len()), (7, 0));
+
+        map.spawn(key(0), pending());
+        map.spawn(key(0), ready(()));
+        assert_eq!((bombs.dropped(), map.len()), (8, 1));
+        map.spawn(key(1), pending());
+        map.shutdown().await;
+        assert_eq!((bombs.dropped(), map.len()), (10, 0));
+    });
+}
+
+#[test]
+fn the_outputs_of_a_group_that_is_shut_down() {
+    let _watchdog = watchdog();
+    let bombs = Bombs::default();
+    run(async {
+        let (mut set, mut map) = (JoinSet::new(), JoinMap::new());
+        for number in 0..2 {
+            set.spawn(ready(bombs.one()));
+            map.spawn(number, ready(bombs.one()));
+        }
+        yield_now().await;
+        set.shutdown().await;
+        assert_eq!((bombs.dropped(), set.len()), (2, 0));
+        map.shutdown().await;
+        assert_eq!((bombs.dropped(), map.len()), (4, 0));
+    });
+}
+
+#[test]
+fn the_output_of_a_child_that_nobody_awaits() {
+    let _watchdog = watchdog();
+    let bombs = Bombs::default();
+    run(scope(async |scope| {
+        drop(scope.spawn(ready(bombs.one())));
+        let waiting = scope.spawn(ready(bombs.one()));
+        yield_now().await;
+        while_unwinding(|| drop(waiting));
+    }));
+    assert_eq!(bombs.dropped(), 2);
+}
+
+#[test]
+fn the_value_of_a_watch_channel() {
+    let bombs = Bombs::default();
+    drop(watch::channel(bombs.one()));
+    assert_eq!(bombs.dropped(), 1);
+
+    let (sender, receiver) = watch::channel(bombs.one());
+    drop(receiver);
+    while_unwinding(|| drop(sender));
+    assert_eq!(bombs.dropped(), 2);
+
+    let (sender, receiver) = watch::channel(bombs.one());
+    assert!(sender.send(bombs.one()).is_ok());
+    assert_eq!(bombs.dropped(), 3);
+    drop(sender);
+    while_unwinding(|| drop(receiver));
+    assert_eq!(bombs.dropped(), 4);
+}
+
 #[test]
 fn a_set_that_cannot_start_its_members_keeps_them() {
     let _watchdog = watchdog();

@@ -95,6 +95,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "runtime::join::error",
             "runtime::join::spawn",
             "runtime::mutex",
+            "runtime::unwind",
             "runtime::waker",
             "task",
         ],

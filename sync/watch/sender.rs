@@ -90,7 +90,7 @@ impl<T> Sender<T> {
                  do not keep what borrow returns across an await, or in the call of send"
             )
         };
-        let is_modified = modify(&mut value);
+        let is_modified = modify(value.get_mut());
         drop(value);
         if is_modified {
             self.shared.count_change();

@@ -3,13 +3,14 @@
 //! The value is borrowed only while user code looks at it or changes it, which is what it is for. All else is in cells,
 //! and is consistent whatever that code does, also if it panics.
 
+use crate::runtime::unwind::Contained;
 use crate::sync::condition::Condition;
 use std::cell::{self, Cell, RefCell};
 use std::ops::Deref;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 pub(super) struct Shared<T> {
-    pub(super) value: RefCell<T>,
+    pub(super) value: RefCell<Contained<T>>,
     version: Cell<Version>,
     pub(super) senders: Cell<usize>,
     pub(super) receivers: Cell<usize>,
@@ -38,7 +39,7 @@ impl<T> Shared<T> {
     /// Creates the state of a channel without handles.
     pub(super) fn new(value: T) -> Shared<T> {
         Shared {
-            value: RefCell::new(value),
+            value: RefCell::new(Contained::new(value)),
             version: Cell::new(Version(0)),
             senders: Cell::new(0),
             receivers: Cell::new(0),
@@ -67,7 +68,7 @@ impl<T> Shared<T> {
     #[track_caller]
     pub(super) fn borrow(&self, has_changed: bool) -> Ref<'_, T> {
         match self.value.try_borrow() {
-            Ok(value) => Ref { value, has_changed },
+            Ok(value) => Ref { value: cell::Ref::map(value, Contained::get), has_changed },
             Err(_) => panic!(
                 "the value of a watch channel is read while it is being changed: \
                               do not use the channel inside of send_modify or send_if_modified"

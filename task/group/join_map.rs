@@ -11,6 +11,7 @@ use crate::runtime::Handle;
 use crate::runtime::join::JoinHandle;
 use crate::runtime::join::error::JoinError;
 use crate::runtime::join::spawn::{spawn_blocking_for, spawn_for};
+use crate::runtime::unwind;
 use crate::task::{Id, LocalSet, spawn_local};
 use std::borrow::Borrow;
 use std::collections::HashMap;
@@ -142,7 +143,7 @@ impl<K, V, S> JoinMap<K, V, S> {
     /// Removes all tasks from the map. They continue to run, also after the map has been dropped.
     pub fn detach_all(&mut self) {
         self.first.clear();
-        self.members.take_all().for_each(drop);
+        self.members.detach_all();
     }
 
     /// Waits until a task in the map ends, and returns its key and its output, or the error of a task that panicked or
@@ -174,7 +175,10 @@ impl<K, V, S> JoinMap<K, V, S> {
     /// If the returned future is dropped, all tasks have been aborted, and some may still be in the map.
     pub async fn shutdown(&mut self) {
         self.abort_all();
-        while self.join_next().await.is_some() {}
+        while let Some((key, result)) = self.join_next().await {
+            unwind::drop(result);
+            unwind::drop(key);
+        }
     }
 
     fn end(&mut self, ended: Ended<V, Named<K>>) -> (K, Result<V, JoinError>) {
@@ -280,7 +284,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> JoinMap<K, V, S> {
             handle.abort();
             // Dropped last, since that runs user code.
             drop(handle);
-            drop(named);
+            unwind::drop(named);
         }
     }
 }

@@ -4,6 +4,7 @@ use super::members::{Ended, Member, Members, member_call};
 use crate::runtime::Handle;
 use crate::runtime::join::error::JoinError;
 use crate::runtime::join::spawn::{spawn_blocking_for, spawn_for};
+use crate::runtime::unwind;
 use crate::task::{AbortHandle, Id, LocalSet, spawn_local};
 use std::fmt;
 use std::future::poll_fn;
@@ -214,7 +215,9 @@ impl<T> JoinSet<T> {
     /// If the returned future is dropped, all tasks have been aborted, and some may still be in the set.
     pub async fn shutdown(&mut self) {
         self.abort_all();
-        while self.join_next().await.is_some() {}
+        while let Some(result) = self.join_next().await {
+            unwind::drop(result);
+        }
     }
 
     /// Waits until all tasks have ended, and returns their outputs in the order in which they ended.
@@ -245,7 +248,7 @@ impl<T> JoinSet<T> {
 
     /// Removes all tasks from the set. They continue to run, also after the set has been dropped.
     pub fn detach_all(&mut self) {
-        self.members.take_all().for_each(drop);
+        self.members.detach_all();
     }
 
     /// Polls for the output of a task that has ended, like [`join_next`](JoinSet::join_next). Only the waker of the

@@ -11,6 +11,7 @@
 use super::queue::{Notice, Queue};
 use crate::runtime::join::JoinHandle;
 use crate::runtime::join::error::JoinError;
+use crate::runtime::unwind;
 use crate::task::coop;
 use crate::task::{AbortHandle, Id};
 use std::collections::VecDeque;
@@ -122,15 +123,14 @@ impl<T, X> Members<T, X> {
         self.iter().for_each(|(handle, _)| handle.abort());
     }
 
-    /// Removes all members, whose tasks continue to run. Dropping them is left to the caller, since it may run user
-    /// code.
-    pub(super) fn take_all(&mut self) -> impl Iterator<Item = (JoinHandle<T>, X)> + use<T, X> {
+    /// Removes all members, whose tasks continue to run.
+    pub(super) fn detach_all(&mut self) {
         self.vacant.clear();
         self.ended.clear();
         self.late.clear();
         // Tasks that do not belong to the group any more must not wake it.
         self.queue = Arc::default();
-        std::mem::take(&mut self.entries).into_iter().filter_map(|entry| entry.member)
+        drop_entries(std::mem::take(&mut self.entries));
     }
 
     /// Removes a member, if it exists.
@@ -245,6 +245,15 @@ impl<T, X> Members<T, X> {
 impl<T, X> Drop for Members<T, X> {
     fn drop(&mut self) {
         self.abort_all();
+        drop_entries(std::mem::take(&mut self.entries));
+    }
+}
+
+/// Drops the members of a group that is gone. Their values are the user's, and may panic in their drop.
+fn drop_entries<T, X>(entries: Vec<Entry<T, X>>) {
+    for (handle, value) in entries.into_iter().filter_map(|entry| entry.member) {
+        drop(handle);
+        unwind::drop(value);
     }
 }
 

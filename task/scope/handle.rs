@@ -1,5 +1,6 @@
 //! The place where a child of a scope leaves its output, and the handle that awaits it.
 
+use crate::runtime::unwind;
 use crate::runtime::waker::WakerCell;
 use crate::task::coop;
 use std::cell::Cell;
@@ -43,6 +44,13 @@ pub(super) fn place<T>() -> (ScopedHandle<T>, Fill<T>) {
     let place =
         Rc::new(Place { output: Cell::new(None), has_ended: Cell::new(false), waker: WakerCell::default() });
     (ScopedHandle { place: Some(place.clone()) }, Fill(place))
+}
+
+impl<T> Drop for Place<T> {
+    // Nobody has awaited the handle.
+    fn drop(&mut self) {
+        unwind::drop_each(self.output.take());
+    }
 }
 
 impl<T> Drop for Fill<T> {
