@@ -1,5 +1,6 @@
 use super::once_value::OnceValue;
 use super::{Semaphore, SemaphorePermit, TryAcquireError};
+use crate::task::coop;
 use std::error::Error;
 use std::fmt;
 
@@ -166,6 +167,7 @@ impl<T> OnceCell<T> {
     #[inline]
     async fn get_or_permit(&self) -> Result<&T, SemaphorePermit<'_>> {
         if let Some(value) = self.get() {
+            coop::consume_budget().await;
             return Ok(value);
         }
         match self.semaphore.acquire().await {

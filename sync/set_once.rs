@@ -1,5 +1,6 @@
 use super::batch_semaphore::BatchSemaphore;
 use super::once_value::OnceValue;
+use crate::task::coop;
 use std::error::Error;
 use std::fmt;
 
@@ -101,12 +102,16 @@ impl<T> SetOnce<T> {
     ///
     /// This method is cancel safe.
     pub async fn wait(&self) -> &T {
+        if let Some(value) = self.get() {
+            coop::consume_budget().await;
+            return value;
+        }
         loop {
+            // Fails once the value has been set.
+            _ = self.waiters.acquire(1).await;
             if let Some(value) = self.get() {
                 return value;
             }
-            // Fails once the value has been set.
-            _ = self.waiters.acquire(1).await;
         }
     }
 

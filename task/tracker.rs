@@ -10,13 +10,14 @@ use crate::runtime::Handle;
 use crate::runtime::join::spawn::{spawn_blocking_for, spawn_for};
 use crate::runtime::mutex::Mutex;
 use crate::runtime::waker;
+use crate::task::coop;
 use crate::task::{JoinHandle, LocalSet, spawn_local};
 use pin_project_lite::pin_project;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 /// Waits until a group of tasks has ended, for a graceful shutdown.
 ///
@@ -318,7 +319,11 @@ impl Future for TaskTrackerWaitFuture<'_> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(seen) = self.seen else { return Poll::Ready(()) };
+        ready!(coop::poll_budget(cx));
+        let Some(seen) = self.seen else {
+            coop::spend();
+            return Poll::Ready(());
+        };
         // Cloned before the lock is taken: cloning a foreign waker runs user code, and so does dropping it below.
         let mut waker = Some(cx.waker().clone());
         let mut waiter = self.waiter.take();
@@ -336,6 +341,7 @@ impl Future for TaskTrackerWaitFuture<'_> {
         let (poll, earlier) = polled.unwrap_or((Poll::Ready(()), None));
         if poll.is_ready() {
             self.seen = None;
+            coop::spend();
         }
         waker::discard_each(waker);
         waker::discard_each(earlier);

@@ -7,8 +7,9 @@ mod common;
 use common::{Count, OnDrop, run, until, watchdog, yield_times};
 use runtime::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use runtime::net::AsyncFd;
+use runtime::sync::{OnceCell, SetOnce};
 use runtime::task::coop::{self, consume_budget, has_budget_remaining, poll_proceed};
-use runtime::task::yield_now;
+use runtime::task::{JoinMap, JoinSet, TaskTracker, yield_now};
 use runtime::{Builder, Handle, Runtime, spawn, time};
 use std::future::{pending, poll_fn};
 use std::io::{Read, Write};
@@ -368,5 +369,39 @@ fn what_waits_by_another_waker_gives_the_task_no_budget() {
         })
         .await
         .unwrap();
+    });
+}
+
+/// Repeats an operation that is always ready until another task has run.
+async fn repeat_until_others_run(mut operation: impl AsyncFnMut()) {
+    let has_run = Count::default();
+    let ran = has_run.clone();
+    drop(spawn(async move { ran.add() }));
+    let mut rounds = 0;
+    while has_run.get() == 0 {
+        operation().await;
+        rounds += 1;
+        assert!(rounds < MANY, "the operation keeps others from running");
+    }
+}
+
+#[test]
+fn what_is_over_already_does_not_keep_others_from_running() {
+    let _watchdog = watchdog();
+    run(async {
+        let cell = OnceCell::const_new_with(1);
+        repeat_until_others_run(async || _ = cell.get_or_init(async || 2).await).await;
+        let once = SetOnce::const_new_with(1);
+        repeat_until_others_run(async || _ = once.wait().await).await;
+        let once = SetOnce::new();
+        once.set(1).unwrap();
+        repeat_until_others_run(async || _ = once.wait().await).await;
+        let tracker = TaskTracker::new();
+        tracker.close();
+        repeat_until_others_run(async || tracker.wait().await).await;
+        let mut set = JoinSet::<()>::new();
+        repeat_until_others_run(async || assert!(set.join_next().await.is_none())).await;
+        let mut map = JoinMap::<u32, ()>::new();
+        repeat_until_others_run(async || assert!(map.join_next().await.is_none())).await;
     });
 }

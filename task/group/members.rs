@@ -150,10 +150,11 @@ impl<T, X> Members<T, X> {
 
     /// Waits for the next member that ends, and removes it. Returns `None` if there is no member.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Ended<T, X>>> {
+        ready!(coop::poll_budget(cx));
         if self.len() == 0 {
+            coop::spend();
             return Poll::Ready(None);
         }
-        ready!(coop::poll_budget(cx));
         if !self.late.is_empty()
             && let Some(ended) = self.take_late(Some(cx))
         {
