@@ -148,10 +148,13 @@ impl Wait<'_> {
 
 impl Drop for Wait<'_> {
     fn drop(&mut self) {
-        if let Stage::Queued(key) = mem::replace(&mut self.stage, Stage::Created)
-            && !self.barrier.waiters.remove(key).is_granted
-        {
-            self.barrier.arrived.set(self.barrier.arrived.get() - 1);
+        if let Stage::Queued(key) = mem::replace(&mut self.stage, Stage::Created) {
+            let barrier = self.barrier;
+            // Careful: uncounted before the waiter is removed, since the drop of its waker may complete a generation.
+            if !barrier.waiters.is_granted(&key) {
+                barrier.arrived.set(barrier.arrived.get() - 1);
+            }
+            barrier.waiters.remove(key);
         }
     }
 }

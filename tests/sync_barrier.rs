@@ -3,14 +3,15 @@
 mod common;
 
 use common::adversary::{Adversary, Deed, FUNCTIONS, On, set_call};
+use common::hooked::{Call, Hooked};
 use common::pool::{Pool, stories};
 use common::{poll_once, rounds, run, spend_budget, yield_times};
 use proptest::prelude::*;
 use runtime::sync::Barrier;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
@@ -228,4 +229,27 @@ fn a_clone_of_a_waker_that_arrives_completes_the_generation() {
 fn a_panic_may_pass_through_it() {
     fn is_unwind_safe<T: UnwindSafe + RefUnwindSafe>() {}
     is_unwind_safe::<Barrier>();
+}
+
+#[test]
+fn one_that_gives_up_does_not_count_while_its_waker_is_dropped() {
+    let barrier = Rc::new(Barrier::new(3));
+    let wait = || -> Pin<Box<dyn Future<Output = bool>>> {
+        let barrier = barrier.clone();
+        Box::pin(async move { barrier.wait().await.is_leader() })
+    };
+    fn poll(future: &mut Pin<Box<dyn Future<Output = bool>>>) -> Poll<bool> {
+        future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+    }
+    let (mut gives_up, mut stays, late) = (wait(), wait(), Rc::new(RefCell::new(wait())));
+    let (hooked, waker) = Hooked::new();
+    assert!(gives_up.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    assert!(poll(&mut stays).is_pending());
+    let arrives = late.clone();
+    hooked.once(Call::Drop, move || assert!(poll(&mut arrives.borrow_mut()).is_pending()));
+    drop(gives_up);
+    assert!(poll(&mut stays).is_pending());
+    assert_eq!(poll(&mut wait()), Poll::Ready(true));
+    assert_eq!(poll(&mut stays), Poll::Ready(false));
+    assert_eq!(poll(&mut late.borrow_mut()), Poll::Ready(false));
 }
