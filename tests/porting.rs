@@ -92,8 +92,7 @@ async fn transfer(inbound: TcpStream, to: SocketAddr) -> io::Result<(u64, u64)> 
     let (mut ro, mut wo) = outbound.into_split();
     let client_to_server = tokio::spawn(async move {
         let count = io::copy(&mut ri, &mut wo).await?;
-        // This differs: the traits are those of futures-io, in which the method is called `close`.
-        wo.close().await?;
+        wo.shutdown().await?;
         io::Result::Ok(count)
     });
     let server_to_client = tokio::spawn(async move { io::copy(&mut ro, &mut wi).await });
