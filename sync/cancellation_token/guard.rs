@@ -11,6 +11,18 @@ pub struct DropGuard {
 }
 
 impl DropGuard {
+    /// Returns the token of the guard.
+    ///
+    /// ```
+    /// let guard = runtime::sync::CancellationToken::new().drop_guard();
+    /// let child = guard.token().child_token();
+    /// drop(guard);
+    /// assert!(child.is_cancelled());
+    /// ```
+    pub fn token(&self) -> &CancellationToken {
+        self.token.as_ref().expect("a guard holds its token until it is disarmed")
+    }
+
     /// Returns the token, which is not cancelled.
     pub fn disarm(mut self) -> CancellationToken {
         self.token.take().expect("a guard holds its token until it is disarmed")
@@ -34,6 +46,19 @@ pub struct DropGuardRef<'a> {
 }
 
 impl<'a> DropGuardRef<'a> {
+    /// Returns the token of the guard.
+    ///
+    /// ```
+    /// let token = runtime::sync::CancellationToken::new();
+    /// let guard = token.drop_guard_ref();
+    /// let child = guard.token().child_token();
+    /// drop(guard);
+    /// assert!(child.is_cancelled());
+    /// ```
+    pub fn token(&self) -> &CancellationToken {
+        self.token.expect("a guard holds its token until it is disarmed")
+    }
+
     /// Returns the token, which is not cancelled.
     pub fn disarm(mut self) -> &'a CancellationToken {
         self.token.take().expect("a guard holds its token until it is disarmed")
