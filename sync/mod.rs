@@ -1,7 +1,8 @@
 //! Channels, locks and other means by which the tasks of one thread wait for each other.
 //!
 //! The types have the names, the signatures and the meanings of `tokio::sync`, but are local to a thread: they are
-//! neither `Send` nor `Sync`, and use no atomic operations. A program with one thread compiles with either.
+//! neither `Send` nor `Sync`, and use no atomic operations. A program with one thread compiles with either, unless it
+//! demands `Send` or `Sync` itself: in a `static`, in bounds of its own, or in an error that contains a message.
 //!
 //! Waiters are served first in, first out. An operation that does not have to wait completes in the first poll of its
 //! future and allocates nothing.
