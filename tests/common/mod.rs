@@ -88,6 +88,31 @@ impl Drop for TraceOnDrop {
     }
 }
 
+/// A future that writes into the trace when it is polled and when it is dropped, and is ready at its `polls`-th poll.
+pub(crate) fn traced(trace: &Trace, name: &'static str, polls: usize) -> impl Future<Output = &'static str> {
+    let trace = trace.clone();
+    let mut left = polls;
+    let dropped = TraceOnDrop(trace.clone(), name);
+    poll_fn(move |cx| {
+        let _own = &dropped;
+        trace.push(format!("poll {name}"));
+        left -= 1;
+        cx.waker().wake_by_ref();
+        if left == 0 { Poll::Ready(name) } else { Poll::Pending }
+    })
+}
+
+/// Polls a future to its end without a runtime.
+pub(crate) fn poll_to_end<T>(future: impl Future<Output = T>) -> T {
+    let mut future = std::pin::pin!(future);
+    let mut cx = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+            return output;
+        }
+    }
+}
+
 /// A counter that tasks share.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Count(Rc<Cell<usize>>);
