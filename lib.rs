@@ -111,7 +111,7 @@ mod time;
 #[cfg_attr(docsrs, doc(cfg(feature = "cores")))]
 pub use runtime::cores;
 pub use runtime::selector;
-pub use runtime::{Builder, Handle, Runtime, block_on};
+pub use runtime::{Builder, Handle, LocalRuntime, Runtime, block_on};
 #[cfg(feature = "macros")]
 pub use runtime_macros::{main, test};
 pub use task::spawn;
