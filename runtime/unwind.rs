@@ -87,6 +87,7 @@ impl<T> Contained<T> {
         self.value.as_ref().expect("a contained value exists until it is dropped")
     }
 
+    #[cfg(feature = "sync")]
     #[inline]
     pub(crate) fn get_mut(&mut self) -> &mut T {
         self.value.as_mut().expect("a contained value exists until it is dropped")

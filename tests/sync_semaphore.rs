@@ -429,7 +429,7 @@ fn a_forgotten_future_leaks_no_waker() {
     let (counting, waker) = CountingWaker::new();
     let mut acquire = Box::pin(semaphore.acquire());
     assert!(acquire.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
-    std::mem::forget(acquire);
+    common::forget(acquire);
     drop(semaphore);
     assert_eq!(Arc::strong_count(&counting), 2);
 }

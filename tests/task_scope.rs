@@ -168,7 +168,7 @@ fn a_forgotten_scope_never_uses_what_it_has_borrowed() {
         }));
         assert!(running.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         assert!(running.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-        std::mem::forget(running);
+        common::forget(running);
     }
     assert_eq!(uses.get(), 1);
     slot.get().wake();

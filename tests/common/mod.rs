@@ -16,9 +16,10 @@ mod watchdog;
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
@@ -111,6 +112,13 @@ pub(crate) fn poll_to_end<T>(future: impl Future<Output = T>) -> T {
             return output;
         }
     }
+}
+
+/// Forgets a future. Its memory stays reachable, or LeakSanitizer would report what a test leaks on purpose.
+pub(crate) fn forget<F: ?Sized>(future: Pin<Box<F>>) {
+    static FORGOTTEN: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+    FORGOTTEN.lock().unwrap().push((&raw const *future).addr());
+    std::mem::forget(future);
 }
 
 /// A counter that tasks share.
