@@ -300,10 +300,14 @@ impl State {
 
     /// Takes out all jobs that have not begun.
     fn take_all(&mut self) -> Vec<Job> {
-        let jobs = std::mem::take(&mut self.jobs);
-        self.looking_up -= jobs.iter().filter(|(_, is_look_up)| *is_look_up).count();
-        let look_ups = std::mem::take(&mut self.look_ups);
-        let all: Vec<Job> = jobs.into_iter().map(|(job, _)| job).chain(look_ups).collect();
+        let mut all = Vec::new();
+        while let Some((job, is_look_up)) = self.jobs.pop_front() {
+            self.looking_up -= usize::from(is_look_up);
+            all.push(job);
+        }
+        while let Some(job) = self.look_ups.pop_front() {
+            all.push(job);
+        }
         self.active -= all.len();
         all
     }

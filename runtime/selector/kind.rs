@@ -80,7 +80,7 @@ impl Kind {
 
     /// Returns an error which says that this system does not have this kind, and lists the kinds that it has.
     pub(super) fn unsupported(self) -> io::Error {
-        let message = format!("{self} is not available here; there is {}", list(AVAILABLE));
+        let message = format!("{self} is not available here; there is {}", Names(AVAILABLE));
         io::Error::new(io::ErrorKind::Unsupported, message)
     }
 }
@@ -107,14 +107,23 @@ pub struct ParseKindError {
 
 impl fmt::Display for ParseKindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "there is no selector {:?}; the names are {}", self.name, list(&ALL))
+        write!(f, "there is no selector {:?}; the names are {}", self.name, Names(&ALL))
     }
 }
 
 impl Error for ParseKindError {}
 
-fn list(kinds: &[Kind]) -> String {
-    kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ")
+/// The names of several kinds, separated by commas.
+struct Names<'a>(&'a [Kind]);
+
+impl fmt::Display for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, kind) in self.0.iter().enumerate() {
+            let comma = if index > 0 { ", " } else { "" };
+            write!(f, "{comma}{kind}")?;
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
