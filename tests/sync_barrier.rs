@@ -60,7 +60,7 @@ story!(tokios, tokio::sync::Barrier);
 /// Takes the steps, and counts beside: who gives up has not arrived.
 fn count(parties: usize, steps: &[Step]) {
     let barrier = Barrier::new(parties);
-    // What each future of the pool has to be: the number of its generation, if that is not complete.
+    // The expected state of each future of the pool: the number of its generation, if that is not complete.
     let (mut pool, mut generations) = (Pool::default(), Vec::new());
     let (mut generation, mut arrived, mut leaders) = (0, 0, 0);
     for step in steps {
@@ -105,7 +105,7 @@ fn count(parties: usize, steps: &[Step]) {
 }
 
 proptest! {
-    #![proptest_config(stories(rounds(20_000, 2_000, 3)))]
+    #![proptest_config(stories(rounds(40_000, 2_000, 3)))]
 
     #[test]
     fn it_does_what_tokios_does_if_nobody_gives_up(

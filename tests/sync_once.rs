@@ -46,8 +46,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What is seen after a step: how the two cells print, the result of the step, and for each future how often it was woken
-/// or what came of it.
+/// The observation after a step: the `Debug` texts of the two cells, the result of the step, and for each future the number
+/// of its wakes, or its output.
 type Seen = (String, String, Vec<Result<Option<usize>, usize>>);
 
 /// Takes the steps, and tells what is seen after each.
@@ -113,7 +113,7 @@ story!(ours, runtime::sync);
 story!(tokios, tokio::sync);
 
 proptest! {
-    #![proptest_config(stories(rounds(20_000, 2_000, 3)))]
+    #![proptest_config(stories(rounds(80_000, 2_000, 3)))]
 
     #[test]
     fn they_do_what_tokios_do(steps in prop::collection::vec(step(), 0..60)) {
