@@ -1,4 +1,4 @@
-//! What a read timeout costs for each message: an echo over 1,000 connections, with a timeout and without.
+//! The cost of a read timeout for each message: an echo over 1,000 connections, with a timeout and without.
 //!
 //! The kinds of server take turns in each round, so that what disturbs the machine disturbs all of them. The result
 //! is the median of the differences, and the smallest cost of each kind. Each server is a process of its own, started
@@ -38,7 +38,7 @@ const ROUNDS: usize = 25;
 /// This is so long that no peer is ever too late.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// What a server does about silent peers. The others are compared with the first kind.
+/// The kinds of servers, by their measure against silent peers. The other kinds are compared with the first one.
 const KINDS: [&str; 4] = ["nothing", "a timer elsewhere", "set_read_timeout", "timeout around each read"];
 
 const USAGE: &str = "\

@@ -30,7 +30,7 @@ const SHOWN: usize = 10;
 async fn main() -> io::Result<()> {
     let (line_sender, lines) = mpsc::channel(ROOM);
     let (word_sender, words) = mpsc::channel(ROOM);
-    // The splitters share one receiver: whoever has the lock takes the next line.
+    // The splitters share one receiver: the task that has the lock takes the next line.
     let lines = Rc::new(Mutex::new(lines));
     let splitters: Vec<_> =
         (0..SPLITTERS).map(|_| runtime::spawn(split(lines.clone(), word_sender.clone()))).collect();

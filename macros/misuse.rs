@@ -79,7 +79,7 @@ fn in_branch(tokens: &[TokenTree], errors: &mut Errors) {
     let next_equals = (equals + 1..tokens.len()).find(|at| is_equals(tokens, *at));
     let end = arrow.unwrap_or(tokens.len());
 
-    // What follows the future is neither `=>` nor a condition.
+    // The future is followed by neither `=>` nor a condition.
     let comma = (equals..end).find(|at| is_punct(tokens, *at, ',') && !is_word(tokens, at + 1, "if"));
     let is_condition = |at: usize| is_word(tokens, at, "if") && is_punct(tokens, at - 1, ',');
     let lone_if = (equals + 2..end).find(|at| is_word(tokens, *at, "if") && !is_condition(*at));

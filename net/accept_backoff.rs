@@ -1,4 +1,4 @@
-//! What a listener does when accept(2) fails.
+//! The backoff of a listener when accept(2) fails.
 //!
 //! A connection that broke while it waited in the queue tells nothing about the next one, so its error is skipped. But
 //! when descriptors or memory run out, accept(2) fails as long as that lasts, and the connection stays in the queue: a

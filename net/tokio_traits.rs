@@ -1,5 +1,5 @@
-//! What streams and halves that have a descriptor gain by the feature `tokio-io`: the traits of tokio's `io`, and the
-//! method of `read_buf.rs`.
+//! The feature `tokio-io` for streams and halves with a descriptor: the traits of tokio's `io`, and the method of
+//! `read_buf.rs`.
 //!
 //! A read goes directly into the buffer, which need not be initialized first (`read_buf.rs`). The streams of `io` that
 //! have no descriptor get the traits in `io/tokio_traits.rs`.

@@ -1,4 +1,4 @@
-//! What happens when a signal arrives, and the installation of the handler.
+//! The signal handler, and its installation.
 //!
 //! The handler is installed once for each kind, and stays. It runs on whatever thread the kernel chooses, in the midst
 //! of whatever that thread does. So everything that it calls is async-signal-safe, see signal-safety(7): it loads and

@@ -1,14 +1,14 @@
-//! The descriptors by which the handler wakes those that wait for signals.
+//! The descriptors through which the signal handler wakes the tasks that wait for signals.
 //!
 //! A listener has a *slot*: an eventfd (or a pipe), and the kinds that it listens for. All slots are in a list that
-//! only grows, so the handler can walk it at any moment without a lock. A listener that is dropped gives its slot
-//! free for the next one. The descriptor of a slot is never closed, since a handler on another thread may be about to
-//! write to it. So a late write causes a spurious wake at worst, and never goes to a stranger's descriptor.
+//! only grows, so the handler can walk it at any moment without a lock. A listener that is dropped
+//! leaves its slot to the next one. The descriptor of a slot is never closed, since a handler on another thread may be about to
+//! write to it. So a late write causes a spurious wake at worst, and never goes to a descriptor that belongs to other code.
 //!
 //! A slot belongs to the process that created it. In a forked child its descriptor is still that of the parent, so
 //! the child never reads it nor writes to it.
 //!
-//! What has arrived is not known here: a listener that is woken looks at the counts of `handler.rs`.
+//! This file does not know which signals have arrived: a listener that is woken looks at the counts of `handler.rs`.
 #![expect(unsafe_code, reason = "the list of slots, which a signal handler walks without a lock")]
 
 use crate::runtime::context;

@@ -70,7 +70,7 @@ pub struct Signal {
     kind: SignalKind,
     /// The number of signals that had arrived when the stream last returned an item.
     seen: u64,
-    /// That of the thread that has created the stream.
+    /// The progress of the thread that created the stream.
     progress: Arc<Progress>,
     listener: Listener,
 }

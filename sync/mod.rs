@@ -4,8 +4,9 @@
 //! neither `Send` nor `Sync`, and use no atomic operations. A program with one thread compiles with either, unless it
 //! demands `Send` or `Sync` itself: in a `static`, in bounds of its own, or in an error that contains a message.
 //!
-//! Waiters are served first in, first out. An operation that does not have to wait completes in the first poll of its
-//! future and allocates nothing.
+//! Waiters are served first in, first out, unless the documentation of a method says otherwise. An operation that does
+//! not have to wait completes in the first poll of its future, and allocates nothing, except that the queue of a channel
+//! grows with its messages.
 //!
 //! # Across threads
 //!
@@ -14,10 +15,10 @@
 //! on this runtime, and also have the `blocking_*` methods, which have no place here: a thread that blocked would wait
 //! for itself.
 
-// Each type is a file, or a folder if it has several. Those of which many futures may wait have a list of `wait_list.rs`;
-// where one task waits, there is a `WakerCell`. Nothing is borrowed while user code runs, except for the value of a `watch`
-// channel by the code that reads or changes it. The folder knows the budget of tasks and how to handle foreign wakers, and
-// not the loop. Only `mpsc::Sender::send_timeout` knows timers.
+// Each type is a file, or a folder if it needs several. If many futures can wait, they wait in a list of `wait_list.rs`; if
+// only one can, its waker is in a `WakerCell`. Nothing is borrowed while user code runs, except for the value of a `watch`
+// channel while the caller's code reads or changes it. The folder knows the budget of tasks and foreign wakers, but not the
+// loop. Only `mpsc::Sender::send_timeout` knows timers.
 
 pub mod broadcast;
 

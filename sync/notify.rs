@@ -48,14 +48,14 @@ use std::task::{Context, Poll, Waker, ready};
 /// ```
 #[derive(Debug)]
 pub struct Notify {
-    /// Whether a notification is stored. Nobody waits then.
+    /// `true` while a notification is stored. Then no future waits.
     is_notified: Cell<bool>,
     /// The number of calls of `notify_waiters`. A future that is older than a call has been notified by it.
     broadcasts: Cell<usize>,
     waiters: WaitList<Notification>,
 }
 
-/// By what a waiter was notified.
+/// The call that notified a waiter.
 #[derive(Clone, Copy, Debug)]
 enum Notification {
     One,

@@ -4,8 +4,8 @@ use crate::task::coop;
 use std::error::Error;
 use std::fmt;
 
-// Whoever has the one permit of the semaphore may initialize the cell. The semaphore is closed once there is a value, so
-// everybody who waits finds it.
+// The task that has the one permit of the semaphore initializes the cell. Once there is a value, the semaphore is closed,
+// which wakes all waiters.
 
 /// A cell that is initialized once, by an async function.
 ///

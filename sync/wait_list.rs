@@ -1,5 +1,5 @@
-//! The wait list: who waits for a permit, a lock or a message, first in first out. Every type of `sync` has its waiters
-//! in one of these.
+//! The wait list: the futures that wait for a permit, a lock or a message, served first in, first out. Every type of
+//! `sync` that many futures can wait for has one.
 //!
 //! ```text
 //!             push_back            grant_*               wake_granted
@@ -9,16 +9,16 @@
 //! ```
 //!
 //! A future that has to wait pushes a waiter and holds its [`Key`]; only that future removes it. A waiter that is
-//! granted is off the queue, and keeps its slot until its future takes the grant or is dropped. [`remove`] tells which
-//! it was: whoever drops a granted waiter passes the grant on.
+//! granted is off the queue, and keeps its slot until its future takes the grant or is dropped. [`remove`] tells
+//! which of the two it was: a future that is dropped with a grant passes the grant on.
 //!
 //! The waiters are in the slots of one vector, linked by numbers, so a wait allocates nothing unless the vector grows.
 //! The list knows neither permits nor values: the payload `T` belongs to the type that uses it.
 //!
 //! User code (a foreign waker) never runs while the list is borrowed: every method releases its borrow before it
 //! clones, wakes or drops such a waker. The closures that the methods take are given a payload, and must not run user code.
-//! Such a waker may call the list again, and finds it consistent; what it panics with is contained, except for the
-//! panic of a clone, which changes nothing.
+//! Such a waker may call the list again, and finds it consistent. Its panics are caught, except for a panic of a clone,
+//! which changes nothing.
 //!
 //! [`remove`]: WaitList::remove
 
@@ -44,11 +44,11 @@ pub(super) struct WaitList<T>(RefCell<Slots<T>>, PhantomData<*const ()>);
 #[must_use = "a waiter stays in its list until it is removed"]
 pub(super) struct Key(NonZeroU32);
 
-/// What remains of a waiter that was removed.
+/// The payload of a waiter that was removed, and its state.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) struct Removed<T> {
     pub(super) payload: T,
-    /// Whether the waiter had been granted. If its future is dropped, the grant is passed on.
+    /// `true` if the waiter had been granted. If its future is dropped, the grant is passed on.
     pub(super) is_granted: bool,
 }
 

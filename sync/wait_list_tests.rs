@@ -56,7 +56,7 @@ struct Oracle {
     queue: VecDeque<usize>,
     unwoken: Vec<usize>,
     woken: Vec<usize>,
-    /// Those without a waker.
+    /// The waiters without a waker.
     silent: Vec<usize>,
 }
 

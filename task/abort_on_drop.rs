@@ -57,7 +57,7 @@ impl<T> AbortOnDropHandle<T> {
 
     /// Returns the handle of the task, which does not abort it when it is dropped.
     pub fn detach(mut self) -> JoinHandle<T> {
-        // What is left refers to a task that has ended, so its drop aborts nothing.
+        // The remaining handle refers to a task that has ended, so its drop aborts nothing.
         self.0.take()
     }
 }

@@ -166,7 +166,7 @@ fn a_guard_that_is_cleared_waits_for_the_next_event() {
             assert!(guard.try_io(|fd| take(fd.get_ref())).is_err(), "it would block");
             assert!(poll_once(fd.readable()).await.is_none());
         }
-        // Whether the guard retains the readiness or is dropped, the descriptor stays ready.
+        // The descriptor stays ready, both if the guard retains the readiness and if it is dropped.
         add(fd.get_ref(), 1);
         fd.readable().await.unwrap().retain_ready();
         assert!(poll_once(fd.readable()).await.is_some());

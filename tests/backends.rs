@@ -354,7 +354,7 @@ fn select_refuses_what_it_cannot_hold_and_says_so() {
             assert_eq!(error.kind(), ErrorKind::InvalidInput);
             let message = error.to_string();
             assert!(message.contains("1024") && message.contains("poll"), "{message}");
-            // What need not wait works all the same.
+            // Operations that need not wait work all the same.
             peer.write_all(b"now").unwrap();
             let mut word = [0; 3];
             ours.read_exact(&mut word).await.unwrap();

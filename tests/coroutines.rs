@@ -68,7 +68,7 @@ fn suspended_call(times: usize) -> Suspended {
     })
 }
 
-/// What becomes of a coroutine that is suspended for the last time.
+/// The fate of a coroutine that is suspended for the last time.
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum End {
     Resumed,

@@ -143,7 +143,7 @@ fn a_child_may_have_a_runtime_of_its_own() {
                 server.read_exact(&mut [0; 4]).await.unwrap();
                 time::sleep(Duration::from_micros(100)).await;
                 assert_eq!(runtime::task::spawn_blocking(|| 7).await.unwrap(), 7);
-                // What was stored with the old descriptor works with the new one.
+                // The state that was stored with the old descriptor works with the new one.
                 hears(&mut ours, &mut other).await;
                 other.write_all(b"for the parent").unwrap();
             });
@@ -361,7 +361,7 @@ impl Phase {
     }
 }
 
-/// What a child inherits from its parent, besides the runtime: another thread uses each of these as well.
+/// The objects besides the runtime that a child inherits from its parent. Another thread uses each of them as well.
 struct Inherited {
     handle: Handle,
     waker: Waker,

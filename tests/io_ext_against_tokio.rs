@@ -48,7 +48,7 @@ enum Call {
 /// The number of methods that read a number, and of those that write one.
 const NUMBERS: usize = 22;
 
-/// What a step has done: its result, if it was ready, and the buffers that it was given.
+/// The outcome of a step: its result, if it was ready, and the buffers that it was given.
 fn record<T: Debug>(result: Option<io::Result<T>>, buffers: impl Debug) -> String {
     let result = result.map(|result| result.map_err(|error| text(&error)));
     format!("{result:?} {buffers:?}")

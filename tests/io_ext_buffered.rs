@@ -77,10 +77,10 @@ fn a_writer_collects_small_writes_and_passes_large_ones_on() {
     finish(writer.write_all(b"abc")).unwrap();
     assert_eq!(finish(writer.write_vectored(&[IoSlice::new(b"d"), IoSlice::new(b"efg")])).unwrap(), 4);
     assert_eq!((writer.buffer(), writer.get_ref().written.as_slice()), (&b"abcdefg"[..], &b""[..]));
-    // What does not fit is buffered after the buffer was written.
+    // Bytes that do not fit are buffered after the buffer was written.
     finish(writer.write_all(b"hi")).unwrap();
     assert_eq!((writer.buffer(), writer.get_ref().written.as_slice()), (&b"hi"[..], &b"abcdefg"[..]));
-    // What fills a buffer by itself is not copied.
+    // Bytes that fill a buffer by themselves are not copied.
     finish(writer.write_all(b"jklmnopq")).unwrap();
     assert_eq!((writer.buffer(), writer.get_ref().written.len()), (&b""[..], 17));
     finish(writer.write_all(b"r")).unwrap();

@@ -110,7 +110,7 @@ fn a_line_beyond_the_limit_is_found_once_and_the_next_line_follows() {
         let is_cut = stream.limit() == 0 && !line.ends_with('\n');
         match (count, is_too_long, is_cut) {
             (0, ..) => break,
-            // What is left of a line that was reported.
+            // The rest of a line that was reported.
             (_, true, _) => {}
             (_, false, true) => found.push("too long".to_owned()),
             (_, false, false) => found.push(line.clone()),

@@ -15,7 +15,7 @@ use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// What the stream does in its third call. The calls before it are correct.
+/// The fault of the stream in its third call. The calls before it are correct.
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Vice {
     /// Claims more bytes than there is room for, or than there were to write.
@@ -33,7 +33,7 @@ enum Vice {
 const VICES: [Vice; 6] =
     [Vice::TooMuch, Vice::FarTooMuch, Vice::Panic, Vice::Error, Vice::ErrorNowAndThen, Vice::Nothing];
 
-/// How a copy with such a stream may end.
+/// The possible outcomes of a copy with such a stream.
 #[derive(PartialEq, Debug)]
 enum End {
     Well,

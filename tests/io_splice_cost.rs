@@ -1,4 +1,4 @@
-//! What a copy holds: an idle one has neither a buffer nor a pipe, and many slow ones have no more pipes than the
+//! The buffers and pipes that a copy holds: an idle copy has neither, and many slow copies have no more pipes than the
 //! limit.
 
 mod net_support;

@@ -275,7 +275,7 @@ fn joins_borrow_locals_and_can_be_spawned_and_nested() {
     is_send(&async { try_join!(async { Ok::<_, u8>(()) }, async { Ok(()) }) });
 }
 
-/// What is not a future, but can become one.
+/// A value that is not a future, but can become one.
 struct Answer;
 
 impl IntoFuture for Answer {

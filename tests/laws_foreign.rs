@@ -1,4 +1,4 @@
-//! What other threads may do to a runtime besides waking its tasks: spawn, join, abort and drop, while it runs, while it is
+//! Operations of other threads on a runtime, besides waking its tasks: spawn, join, abort and drop, while it runs, while it is
 //! dropped, and after that. Wakes are in `laws_wakes.rs`.
 
 mod common;

@@ -74,7 +74,7 @@ fn a_waker_is_cloned_once_however_often_it_waits() {
             // These wait for two things; and the signal that ends a server clones in each poll.
             "a read with a timeout" | "UnixDatagram::send_to_addr" | "a copy that has an idle timeout" => 4,
             "serve" => 5,
-            // What other threads complete clones before it takes its lock.
+            // An operation that another thread completes clones the waker before it takes its lock.
             "a join handle from Handle::spawn" | "a join handle of a blocking call" | "lookup_host" => 3,
             _ => 2,
         };

@@ -1,5 +1,5 @@
 //! Law: everything is given back. A runtime that is dropped drops its tasks on their own thread and
-//! closes what it opened, whoever still holds a handle or a waker, and wherever it is dropped.
+//! closes what it opened, even if a handle or a waker still exists, and wherever the runtime is dropped.
 #![expect(unsafe_code, reason = "dup2, to close a descriptor behind its owner's back")]
 
 mod common;

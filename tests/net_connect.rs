@@ -1,4 +1,4 @@
-//! How connections are made: sockets with options, several addresses at once, and the errors if no connection can be
+//! Connections that this side makes: sockets with options, several addresses at once, and the errors if no connection can be
 //! made.
 
 mod net_support;

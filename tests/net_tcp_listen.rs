@@ -1,4 +1,4 @@
-//! How TCP connections are made: addresses and names, listeners, and several tasks that accept.
+//! Accepted TCP connections: addresses and names, listeners, and several tasks that accept.
 
 mod net_support;
 

@@ -308,7 +308,7 @@ fn a_future_by_reference_goes_on_in_the_next_round_of_a_loop() {
     });
 }
 
-/// What is not a future, but can become one.
+/// A value that is not a future, but can become one.
 struct Answer;
 
 impl IntoFuture for Answer {

@@ -1,4 +1,4 @@
-//! What the selectors report of sockets, pipes, terminals and devices.
+//! Reports of the selectors about sockets, pipes, terminals and devices.
 #![expect(unsafe_code, reason = "terminals, and an eventfd")]
 
 mod common;

@@ -1,4 +1,4 @@
-//! How long a selector waits, and what ends a wait: its timeout, a notification, a signal.
+//! The waits of a selector, and the ends of a wait: its timeout, a notification, a signal.
 #![expect(unsafe_code, reason = "signals")]
 
 mod common;

@@ -1,4 +1,4 @@
-//! How a stream of bytes ends: each direction by itself, and both when the peer is gone. Each law is a test of each kind
+//! The end of a stream of bytes: each direction by itself, and both when the peer is gone. Each law is a test of each kind
 //! of stream.
 //!
 //! The kinds, and how to add one, are in `stream_kinds/mod.rs`. The selector is the one that

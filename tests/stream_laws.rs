@@ -1,4 +1,4 @@
-//! What holds of every stream of bytes while both ends are there: transfers, wakes, halves, and operations that are
+//! The laws of every stream of bytes while both ends are there: transfers, wakes, halves, and operations that are
 //! dropped. Each law is a test of each kind of stream. How a stream ends is in `stream_ends.rs`.
 //!
 //! The kinds, and how to add one, are in `stream_kinds/mod.rs`. The selector is the one that

@@ -309,7 +309,7 @@ fn capacities_that_cannot_be_panic() {
     assert!(new(usize::MAX / 4).is_ok());
 }
 
-/// What tokio's channel and ours are asked to do: a choice by weights, and what it is about.
+/// A step for tokio's channel and ours: an operation, chosen by weights, and its operands.
 type Step = (u8, u8);
 
 /// A future that returns a receiver, with whether it was woken since its last poll.

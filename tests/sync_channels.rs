@@ -1,5 +1,5 @@
-//! What all channels of `sync` have in common with tokio's, besides their behaviour: the words of their errors, and the
-//! traits of their handles. Also, what happens to a channel when the process exits.
+//! Properties that all channels of `sync` share with tokio's, besides their behaviour: the words of their errors, and the
+//! traits of their handles. Also the end of a channel when the process exits.
 
 mod common;
 

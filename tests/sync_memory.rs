@@ -1,4 +1,4 @@
-//! What the locks of `sync` take in memory: nothing while nobody waits, and little once nobody waits any more.
+//! The memory that the locks of `sync` take: none while no task waits, and little once no task waits any more.
 
 mod common;
 

@@ -73,7 +73,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         .prop_map(|numbers| numbers.into_iter().map(step).collect())
 }
 
-/// What a future of a world came to.
+/// The outcome of a future of a world.
 enum Output<Permit> {
     Said(String),
     Permit(Permit),
@@ -331,7 +331,7 @@ macro_rules! world {
                     Some(said)
                 }
 
-                /// What can be seen without changing anything.
+                /// The state that can be read without a change.
                 pub(super) fn look(&self) -> impl std::fmt::Debug + use<> {
                     let sender = self.senders.first().map(|sender| {
                         (

@@ -41,7 +41,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What is seen after a step: how the mutex prints, and for each future how often it was woken or the value in its guard.
+/// The observation after a step: the `Debug` text of the mutex, and for each future the number of its wakes, or the value
+/// in its guard.
 type Seen = (String, Vec<Result<usize, usize>>);
 
 /// Takes the steps with a mutex, and tells what is seen after each.

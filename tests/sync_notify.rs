@@ -43,7 +43,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What is seen after a step: what `enable` returned, and for each future how often it was woken, or that it was ready.
+/// The observation after a step: the result of `enable`, and for each future the number of its wakes, or that it is ready.
 type Seen = (Option<bool>, Vec<Option<usize>>);
 
 /// Takes the steps, and tells what is seen after each.

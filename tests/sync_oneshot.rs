@@ -373,7 +373,7 @@ fn tell(steps: &[Step]) {
                 }
             }
         }
-        // Who waits for what has happened has been woken, exactly once.
+        // A future that waits for something that has happened has been woken, exactly once.
         if let Some(wakes) = sender_waits.filter(|_| sender.is_some()) {
             assert_eq!(of_sender.wakes() - wakes, usize::from(model.closed));
         }

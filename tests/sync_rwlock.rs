@@ -50,7 +50,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What is seen after a step: how the lock prints, and for each future how often it was woken or the value in its guard.
+/// The observation after a step: the `Debug` text of the lock, and for each future the number of its wakes, or the value in
+/// its guard.
 type Seen = (String, Vec<Result<usize, usize>>);
 
 /// Takes the steps with a lock, and tells what is seen after each.

@@ -49,8 +49,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What is seen after a step: the available permits, whether it is closed, the result of the step, and for each future
-/// how often it was woken or how many permits it got.
+/// The observation after a step: the available permits, `is_closed`, the result of the step, and for each future the number
+/// of its wakes, or of its permits.
 type Seen = (usize, bool, String, Vec<Result<usize, usize>>, Vec<Result<usize, usize>>);
 
 /// Takes the steps with a semaphore, and tells what is seen after each.
@@ -310,7 +310,7 @@ fn a_permit_granted_to_a_future_that_nobody_polls_passes_on_when_that_is_dropped
     assert!(pool.poll(0));
 }
 
-/// What a hostile waker may call.
+/// The calls that a hostile waker may make.
 fn calls(semaphore: &Rc<Semaphore>) -> [Box<dyn Fn()>; 5] {
     let with = |call: fn(&Semaphore)| -> Box<dyn Fn()> {
         let semaphore = semaphore.clone();

@@ -12,7 +12,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
-/// What waits, and the guards that it waits for.
+/// The waiting futures, and the guards that they wait for.
 type Kept = (Vec<Pin<Box<dyn Future<Output = ()>>>>, Vec<Box<dyn Any>>);
 
 thread_local! {

@@ -267,7 +267,7 @@ fn the_value_is_dropped_once_with_the_last_handle() {
     assert_eq!(drops.get(), 2);
 }
 
-/// What tokio's channel and ours are asked to do: a choice by weights, and what it is about.
+/// A step for tokio's channel and ours: an operation, chosen by weights, and its operands.
 type Step = (u8, u8);
 
 /// A future with whether it was woken since its last poll.

@@ -149,8 +149,8 @@ fn a_dropped_scope_drops_its_children_and_their_cycle_with_it() {
     assert!(matches!(handle.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(None)));
 }
 
-/// What a forgotten scope has borrowed may end. Its children are neither polled nor dropped any more, whoever wakes
-/// them.
+/// The borrows of a forgotten scope may end. Its children are neither polled nor dropped any more, even if their wakers
+/// are woken.
 #[test]
 #[cfg_attr(miri, ignore = "leaks what is forgotten")]
 fn a_forgotten_scope_never_uses_what_it_has_borrowed() {

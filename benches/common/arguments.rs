@@ -1,4 +1,4 @@
-//! How a bench that reads its own arguments answers `--help`, and arguments that it does not know.
+//! Answers to `--help` and to unknown arguments, for benches that read their own arguments.
 
 use std::fmt::Display;
 use std::process::exit;

@@ -16,7 +16,7 @@ pub(crate) const READABLE: u32 = (libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLL
 /// The descriptor is writable; edge-triggered.
 pub(crate) const WRITABLE: u32 = (libc::EPOLLOUT | libc::EPOLLET) as u32;
 
-/// What happened to the descriptor that was added with `token`.
+/// The event of the descriptor that was added with `token`.
 #[derive(Clone, Copy)]
 pub(crate) struct Event {
     pub(crate) token: usize,

@@ -1,4 +1,4 @@
-//! What all benches share: the contenders, the workloads, and the instruments.
+//! The parts that all benches share: the contenders, the workloads, and the instruments.
 //!
 //! A *contender* ([`contender`]) is a runtime behind a small trait, so that one workload
 //! ([`tasks`], [`cross_thread`], [`timers`]) runs unchanged on this crate and on tokio. The *floor* is

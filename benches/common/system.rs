@@ -1,4 +1,4 @@
-//! What the harness asks of the system: CPU clocks, a core to run on, and a limit of descriptors.
+//! Calls of the harness to the system: CPU clocks, a core to run on, and a limit of descriptors.
 //!
 //! Results are CPU time and not wall time wherever that makes sense: if another program takes the core for a while,
 //! that lengthens only the wall time. This module does not know what is measured.

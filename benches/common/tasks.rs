@@ -67,7 +67,7 @@ pub(crate) async fn pass_around<C: Contender>(len: usize, laps: usize) {
 #[derive(Clone)]
 pub(crate) struct Ring(Rc<[Node]>);
 
-/// Whether the token is at this place, and the waker of the task that waits for it.
+/// A place in the circle: `token` is true while the token is here, and `waker` wakes the task that waits for it.
 #[derive(Default)]
 struct Node {
     token: Cell<bool>,

@@ -19,7 +19,7 @@ use crate::loads::Running;
 use crate::probes::Shared;
 use crate::subject::Subject;
 
-/// What the threads do to the loop.
+/// The operation that the threads repeat on the loop.
 #[derive(Clone, Copy)]
 pub(crate) enum Flood {
     Spawns,
@@ -38,7 +38,8 @@ const CONNECTING_THREADS: usize = 4;
 /// The number of tasks that are woken.
 const WOKEN_TASKS: usize = 64;
 
-/// How far the threads may be ahead of the loop: in spawned tasks that have not run, or messages not received.
+/// The number of spawned tasks that have not run, or of messages that were not received, by which the threads may be ahead
+/// of the loop.
 const AHEAD_AT_MOST: u64 = 100_000;
 
 /// The maximum number of connections that are made and not accepted yet: less than fit into a listener's queue.

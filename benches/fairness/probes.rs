@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_micros(200);
 /// A contender that is silent for this long is broken.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// What the threads and tasks of a round share.
+/// The state that the threads and tasks of a round share.
 #[derive(Default)]
 pub(crate) struct Shared {
     is_over: AtomicBool,

@@ -1,4 +1,4 @@
-//! What the loads and probes need of a runtime beyond [`Contender`]: sockets, the budget, and a handle for other
+//! The operations that the loads and probes need beyond those of [`Contender`]: sockets, the budget, and a handle for other
 //! threads.
 
 use std::net::{TcpListener as StdListener, TcpStream as StdStream};

@@ -1,4 +1,4 @@
-//! What it costs to watch many sockets, by mechanism. The chart shows why epoll exists.
+//! The cost of watching many sockets, by mechanism. The chart shows why epoll exists.
 //!
 //! ```text
 //! cargo bench --bench selectors                        everything, into docs/ (about five minutes)
@@ -66,7 +66,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What to measure, and where to write the results.
+/// The options of the command line: the measurements to make, and the file for the results.
 struct Options {
     most: usize,
     rounds: usize,

@@ -1,4 +1,4 @@
-//! What one more idle socket costs: one connection plays ping-pong among N that are silent.
+//! The cost of one more idle socket: one connection plays ping-pong among N that are silent.
 //!
 //! Each combination of layer, mechanism and N has a server and a process of clients of its own. All are open at the
 //! same time, and each round measures every one of them once, so that what slows a round slows all of it. The result

@@ -18,7 +18,7 @@ const WATCH: &str = "--watch";
 /// The size of a server's buffer: for each connection in the runtime, and for all of them in the bare layer.
 const BUFFER_LEN: usize = 4096;
 
-/// What is between the mechanism and the echo.
+/// The code between the mechanism and the echo.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Layer {
     /// A task for each connection.

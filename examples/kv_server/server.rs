@@ -47,7 +47,7 @@ async fn talk(mut stream: TcpStream, store: &Store) -> io::Result<()> {
             Ok(Some(request)) => store.answer(request),
             Ok(None) => return Ok(()),
             Err(error) if error.kind() == ErrorKind::InvalidData => {
-                // What follows cannot be understood, so the connection is closed after the answer.
+                // The rest of the stream cannot be parsed, so the connection is closed after the answer.
                 return Response::Refused(error.to_string()).write(&mut writer).await;
             }
             Err(error) => return Err(error),

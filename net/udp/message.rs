@@ -1,4 +1,4 @@
-//! What passes between a UDP socket and `sys`: descriptions of datagrams, and the outcome of a call for many of them.
+//! The values that a UDP socket and `sys` exchange: descriptions of datagrams, and the outcome of a call for many of them.
 //! These are the lowest types of this folder, which know nothing of headers, sockets and buffers.
 
 use std::io;
@@ -40,7 +40,7 @@ impl Arrival {
     };
 }
 
-/// How a datagram is composed, according to its control messages.
+/// The segments that a received datagram consists of, according to its control messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(
     not(any(target_os = "linux", target_os = "android")),

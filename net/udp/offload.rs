@@ -1,4 +1,4 @@
-//! What is known of the system's segmentation offload: when data may be sent as segments, and how much at once.
+//! The state of the system's segmentation offload: when data may be sent as segments, and how much at once.
 //!
 //! Only Linux has it, and there it depends on the kernel, on the device through which the datagrams leave, and on the
 //! size. So the first send asks the kernel, and a refusal is kept. The calls themselves are in `sys`.

@@ -1,4 +1,4 @@
-//! How segments are sent if the system refuses to cut them up.
+//! Tests of segments that the system refuses to cut up.
 
 use super::*;
 use crate::net::datagram::Packets;

@@ -34,7 +34,7 @@ const FIRST: Duration = Duration::from_micros(50);
 /// The longest wait is for a receiver that sleeps. Thirty attempts a second cost almost nothing.
 const MAX: Duration = Duration::from_millis(32);
 
-/// How reliable the events of a socket are that waits for room.
+/// The reliability of the events of a socket that waits for room.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum WriteEvents {
     /// The socket is connected: an event comes whenever there is room, and only then.

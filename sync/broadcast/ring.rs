@@ -43,7 +43,7 @@ struct Slot<T> {
     remaining: usize,
 }
 
-/// What there is for a receiver.
+/// The outcome when a receiver looks for its next message.
 pub(super) enum Found<T> {
     /// The receiver is the last one for this message, which has left the ring.
     Taken(Message<T>),

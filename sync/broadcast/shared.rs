@@ -1,4 +1,4 @@
-//! What the handles of a broadcast channel share: the ring of messages, the counts of handles, and those who wait.
+//! The state that the handles of a broadcast channel share: the ring of messages, the counts of handles, and the waiters.
 
 use super::error::TryRecvError;
 use super::ring::{Found, Message, Ring};

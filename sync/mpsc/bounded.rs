@@ -69,7 +69,7 @@ pub struct Sender<T> {
 impl<T> Sender<T> {
     /// Sends a message. Waits while the channel is full; waiting senders are served first in, first out.
     ///
-    /// That a message is sent does not mean that it will be received: the receiver may be dropped before.
+    /// A message that is sent may never be received, since the receiver may be dropped first.
     ///
     /// # Errors
     ///

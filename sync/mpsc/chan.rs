@@ -1,5 +1,5 @@
-//! What the handles of an mpsc channel share: the messages, the wakers of those who wait, and the counts of handles.
-//! Bounded and unbounded channels differ in what limits the messages, a [`Limit`].
+//! The state that the handles of an mpsc channel share: the messages, the waiters, and the counts of handles. Bounded
+//! and unbounded channels differ only in their [`Limit`].
 //!
 //! ```text
 //!            push                       poll_recv, try_recv
@@ -21,9 +21,9 @@ use std::cell::{Cell, RefCell};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::task::{Context, Poll, ready};
 
-/// What limits the number of messages in a channel.
+/// The limit on the number of messages in a channel.
 pub(super) trait Limit {
-    /// Makes room for so many messages. May wake senders.
+    /// Makes room for `count` messages. May wake senders.
     fn release(&self, count: usize);
 
     /// Returns true if no message is in the queue, and nobody has a permit to send one.
@@ -38,7 +38,7 @@ pub(super) struct Chan<T, L> {
     pub(super) limit: L,
     /// The waker of the task that waits for a message.
     receiver: WakerCell,
-    /// Those who wait until the receiver takes no more messages.
+    /// The futures that wait until the receiver takes no more messages.
     closed: Condition,
     pub(super) senders: Cell<usize>,
     pub(super) weak_senders: Cell<usize>,

@@ -37,7 +37,7 @@ pub struct UnboundedSender<T> {
 impl<T> UnboundedSender<T> {
     /// Sends a message, without waiting.
     ///
-    /// That a message is sent does not mean that it will be received: the receiver may be dropped before.
+    /// A message that is sent may never be received, since the receiver may be dropped first.
     ///
     /// # Errors
     ///

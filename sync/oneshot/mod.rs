@@ -105,7 +105,7 @@ pub struct Sender<T> {
 impl<T> Sender<T> {
     /// Sends the value to the receiver, without waiting.
     ///
-    /// That the value is sent does not mean that it will be received: the receiver may be dropped before it looks.
+    /// A value that is sent may never be received, since the receiver may be dropped first.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
-//! What the handles of a watch channel share: the value, the number of its changes, and those who wait.
+//! The state that the handles of a watch channel share: the value, the number of its changes, and the waiters.
 //!
-//! The value is borrowed only while user code looks at it or changes it, which is what it is for. All else is in cells,
-//! and is consistent whatever that code does, also if it panics.
+//! The value is borrowed only while the caller's code reads or changes it. Everything else is in cells, and stays
+//! consistent if that code panics or uses the channel.
 
 use crate::runtime::unwind::Contained;
 use crate::sync::condition::Condition;

@@ -16,7 +16,7 @@ pub(crate) enum Call {
 
 type Hook = Rc<dyn Fn(Call)>;
 
-/// What stands behind the wakers, on one thread.
+/// The state behind the wakers, on one thread.
 pub(crate) struct Hooked {
     hook: RefCell<Option<Hook>>,
     wakes: Cell<usize>,

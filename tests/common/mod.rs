@@ -1,4 +1,4 @@
-//! What the tests of the laws share: a watchdog, traces, guards that count, wakers, and small futures.
+//! The helpers that the tests of the laws share: a watchdog, traces, guards that count, wakers, and small futures.
 #![allow(dead_code, unused_imports, unused_macros, reason = "each test file uses a part")]
 
 pub(crate) mod adversary;

@@ -107,7 +107,7 @@ impl<'a, T> Pool<'a, T> {
         }
     }
 
-    /// How often each future has been woken that is pending, and what `see` says of the outputs.
+    /// Returns the number of wakes of each pending future, and the result of `see` for each output.
     pub(crate) fn seen<S>(&self, see: impl Fn(&T) -> S) -> Vec<Result<S, usize>> {
         let entries = self.0.iter().map(|entry| match entry {
             Entry::Pending(pending) => Err(pending.counting.wakes()),
@@ -116,7 +116,7 @@ impl<'a, T> Pool<'a, T> {
         entries.collect()
     }
 
-    /// How often a future has been woken, if it is pending.
+    /// Returns the number of wakes of a future, if it is pending.
     pub(crate) fn wakes(&self, index: usize) -> Option<usize> {
         match &self.0[index] {
             Entry::Pending(pending) => Some(pending.counting.wakes()),

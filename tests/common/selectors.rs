@@ -1,4 +1,4 @@
-//! What the tests of the selectors share: the macro that makes a test of each kind, a selector with the events of its
+//! The helpers that the tests of the selectors share: the macro that makes a test of each kind, a selector with the events of its
 //! waits, and descriptors to register.
 #![expect(unsafe_code, reason = "descriptors of certain numbers, and limits")]
 

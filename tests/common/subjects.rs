@@ -76,7 +76,7 @@ const SUBJECTS: &[(&str, Make)] = &[
     ))),
 ];
 
-/// How an [`ordeal`] ends.
+/// The outcome of an [`ordeal`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Ending {
     /// The subject becomes ready, and is polled to its end.

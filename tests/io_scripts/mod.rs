@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
-/// What happens at a read.
+/// The outcome of a read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Input {
     /// These bytes arrive, in several reads if there is less room.
@@ -17,7 +17,7 @@ pub(crate) enum Input {
     Error(ErrorKind),
 }
 
-/// What happens at a write.
+/// The outcome of a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Output {
     /// At most so many bytes are accepted.
@@ -32,7 +32,7 @@ pub(crate) enum Output {
 pub(crate) struct Scripted {
     pub(crate) inputs: VecDeque<Input>,
     pub(crate) outputs: VecDeque<Output>,
-    /// What was written. A flush is recorded as `|`, and a close as `]`.
+    /// The bytes that were written. A flush is recorded as `|`, and a close as `]`.
     pub(crate) written: Vec<u8>,
 }
 

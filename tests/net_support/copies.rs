@@ -1,4 +1,4 @@
-//! What the tests of copies share: a proxy, a stream without a descriptor, and files.
+//! The helpers that the tests of copies share: a proxy, a stream without a descriptor, and files.
 
 use super::{MIB, pair, pattern};
 use futures_lite::future::try_zip;

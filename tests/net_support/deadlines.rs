@@ -1,4 +1,4 @@
-//! What the tests of the timeouts of streams share.
+//! The helpers that the tests of the timeouts of streams share.
 
 use super::run;
 use runtime::io::AsyncReadExt;

@@ -1,4 +1,4 @@
-//! What the tests of sockets share: a watchdog, connected pairs, and children for what concerns the whole process.
+//! The helpers that the tests of sockets share: a watchdog, connected pairs, and child processes.
 #![allow(dead_code, unused_imports, reason = "each test file uses a part")]
 
 pub(crate) mod copies;

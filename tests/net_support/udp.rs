@@ -1,4 +1,4 @@
-//! What the tests of UDP sockets share.
+//! The helpers that the tests of UDP sockets share.
 
 use runtime::net::UdpSocket;
 use std::io;

@@ -45,10 +45,10 @@ pub(crate) trait Kind: 'static {
     /// The same after [`reset`](Kind::reset).
     const AFTER_RESET: Option<ErrorKind>;
 
-    /// Whether one read fills several buffers.
+    /// `true` if one read fills several buffers.
     const FILLS_SEVERAL: bool = true;
 
-    /// Whether dropping the owned writing half ends the stream, as closing it does.
+    /// `true` if dropping the owned writing half ends the stream, as closing it does.
     const ENDS_BY_DROP: bool = true;
 
     async fn pair() -> io::Result<(Self::Stream, Self::Stream)>;

@@ -22,7 +22,7 @@ use std::sync::{Arc, mpsc};
 use std::task::Poll;
 use std::thread;
 
-/// What each part of the plan uses: the handles of both runtimes, and the checks.
+/// The state that each part of the plan uses: the handles of both runtimes, and the checks.
 #[derive(Clone)]
 pub(crate) struct Side {
     pub(crate) checks: Arc<Checks>,
@@ -148,7 +148,7 @@ pub(crate) fn run(seed: u64) -> Vec<String> {
     checks.close()
 }
 
-/// What one thread does.
+/// The work of one thread.
 struct ThreadPlan {
     parts: Vec<Part>,
     random: Random,

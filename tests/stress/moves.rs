@@ -264,7 +264,7 @@ impl MovingEnd {
     /// Waits for readiness for a moment, by a call that may have many waiters.
     async fn wait_in_vain(&mut self) {
         let limit = self.random.micros(0..100);
-        // Whether there is something to read depends on the other thread.
+        // The other thread may or may not have written something to read.
         let waited = match &self.stream {
             Stream::Tcp(stream) => timeout(limit, stream.readable()).await,
             Stream::Unix(stream) => timeout(limit, stream.readable()).await,

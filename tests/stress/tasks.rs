@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-/// What a task does, and how it ends unless it is aborted.
+/// The work of a task, and its end unless it is aborted.
 #[derive(Clone, Copy, Debug)]
 struct Plan {
     yields: usize,
