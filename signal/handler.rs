@@ -1,7 +1,7 @@
 //! The signal handler, and its installation.
 //!
-//! The handler is installed once for each kind, and stays. It runs on whatever thread the kernel chooses, in the midst
-//! of whatever that thread does. So everything that it calls is async-signal-safe, see signal-safety(7): it loads and
+//! The handler is installed once for each kind, and stays. It runs on a thread that the kernel chooses, and may
+//! interrupt that thread at any point. So everything that it calls is async-signal-safe, see signal-safety(7): it loads and
 //! stores atomic variables, writes to descriptors, and takes no lock. signal-hook-registry saves errno around it.
 #![expect(unsafe_code, reason = "registers a signal handler")]
 

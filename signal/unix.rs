@@ -1,8 +1,8 @@
 //! Streams of signals of one kind.
 
-// A stream is a number: the count of signals that had arrived when it last returned an item. It is ready when the
-// count has changed, and uses its listener only to wait for that. Where the streams of a thread have got to is stored
-// for each thread, so that a new stream can begin there.
+// A stream holds a number: the count of signals that had arrived when it last returned an item. It is ready when the
+// count has changed, and uses its listener only to wait for that. Each thread stores the latest number of its streams, and
+// a new stream begins with that number.
 
 pub use super::kind::SignalKind;
 

@@ -1,3 +1,6 @@
+//! The barrier. Its wait list holds the futures that have arrived in the present generation. The future that completes the
+//! generation grants all others, and does not become a waiter itself.
+
 use super::wait_list::{Key, WaitList};
 use crate::runtime::waker;
 use crate::task::coop;
@@ -6,9 +9,6 @@ use std::mem;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
-
-// The waiters of the wait list are those that have arrived in the present generation. The one that completes it grants
-// all others and does not become a waiter itself.
 
 /// A barrier at which a number of tasks wait for each other.
 ///

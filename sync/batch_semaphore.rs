@@ -1,9 +1,9 @@
-//! A fair semaphore, of which several permits may be acquired at once. The public semaphore, the locks and the bounded
-//! channel are made of it; it knows none of them.
+//! A fair semaphore, from which a task may acquire several permits at once. The public semaphore, the locks and the bounded
+//! channel are built on it; it knows none of them.
 //!
 //! A waiter at the head of the queue collects permits as they are released, until it has all that it wants. So while
-//! anybody is queued, no permit is available, and nobody overtakes a large request. An operation that does not have to
-//! wait therefore looks at one number and not at the queue.
+//! a waiter is queued, no permit is available, and no later request overtakes a large one. An operation that does not have
+//! to wait therefore looks at one number and not at the queue.
 
 use super::wait_list::{Key, WaitList};
 use crate::runtime::waker;

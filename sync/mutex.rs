@@ -1,16 +1,16 @@
+//! The mutex and its guards. The value and its permit are in `lock_cell.rs`, and the queue of waiters in
+//! `batch_semaphore.rs`.
+
 use super::lock_cell::{Exclusive, Lock, LockCell, exclusive_guard};
 use std::error::Error;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-// The mutex and its guards: names and documentation. The value and its permit are in `lock_cell.rs`, the queue in
-// `batch_semaphore.rs`.
-
 /// A mutex between the tasks of one thread, which may be held across an `.await`.
 ///
 /// A value that is not held across an `.await` needs no mutex on one thread: a `RefCell` or a `Cell` is faster. This type
-/// is for what takes several steps, such as a connection that one task at a time may write to.
+/// is for operations of several steps, such as writes to a connection that only one task at a time may use.
 ///
 /// The mutex is fair: tasks that wait get the lock in the order in which they began to wait. It is not poisoned: if a
 /// task panics while it holds the lock, the next one gets it.

@@ -1,3 +1,7 @@
+//! Notifications without a value. A waiter that is notified keeps its slot in the wait list until its future takes the
+//! notification. The payload says which call it was: a notification of `notify_one` passes on to another waiter if the
+//! future is dropped, and one of `notify_waiters` does not.
+
 use super::wait_list::{Key, WaitList};
 use crate::runtime::waker;
 use crate::task::coop;
@@ -6,10 +10,6 @@ use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
-
-// Notifications without a value. A waiter that is notified keeps its slot in the wait list until its future takes the
-// notification, and the payload says whom else it concerns: that of `notify_one` passes on to another waiter if the
-// future is dropped.
 
 /// Notifies one or all of the tasks that wait, without a value.
 ///

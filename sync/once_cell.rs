@@ -1,11 +1,11 @@
+//! The cell that is initialized once. The task that has the one permit of its semaphore initializes it. Once there is a
+//! value, the semaphore is closed, which wakes all waiters.
+
 use super::once_value::OnceValue;
 use super::{Semaphore, SemaphorePermit, TryAcquireError};
 use crate::task::coop;
 use std::error::Error;
 use std::fmt;
-
-// The task that has the one permit of the semaphore initializes the cell. Once there is a value, the semaphore is closed,
-// which wakes all waiters.
 
 /// A cell that is initialized once, by an async function.
 ///

@@ -1,4 +1,4 @@
-//! A value that is set once, by the hands of std. It can also be given in a `const`, which std's cell cannot.
+//! A value that is set once: std's cell, or a value that was given in a `const`, which std's cell does not allow.
 
 use std::cell::OnceCell;
 

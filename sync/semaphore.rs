@@ -1,9 +1,9 @@
+//! The public semaphore, and its permits, which are given back when they are dropped. `batch_semaphore.rs` counts the
+//! permits and hands them to the waiters.
+
 use super::batch_semaphore::{AcquireError, BatchSemaphore, TryAcquireError};
 use std::ptr;
 use std::sync::Arc;
-
-// The public semaphore: names, permits that are given back when they are dropped, and documentation. How permits are
-// counted and handed to waiters is the business of `batch_semaphore.rs`.
 
 /// A semaphore between the tasks of one thread. It limits how many of them do something at the same time.
 ///

@@ -1,10 +1,11 @@
+//! The value that is set once. Tasks wait for a permit of a semaphore that has none, and that is closed once there is a
+//! value.
+
 use super::batch_semaphore::BatchSemaphore;
 use super::once_value::OnceValue;
 use crate::task::coop;
 use std::error::Error;
 use std::fmt;
-
-// Tasks wait for the value as for a permit of a semaphore that never has one, and is closed once there is a value.
 
 /// A value that is set once, and for which tasks can wait.
 ///

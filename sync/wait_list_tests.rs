@@ -1,3 +1,5 @@
+//! Tests of the wait list, with random steps against a plain model.
+
 use super::*;
 use proptest::prelude::*;
 use std::collections::VecDeque;

@@ -3,8 +3,8 @@
 //! They work with everything that implements the traits of futures-io, and know nothing of sockets or of the loop. Two
 //! rules hold for all of them:
 //!
-//! - A stream may be of another crate. What it reports is checked here, so that a wrong count is a panic that says so,
-//!   and not a buffer with bytes that nobody read.
+//! - A stream may be of another crate. The counts that it reports are checked here, so that a wrong count is a panic with
+//!   a message, and not a buffer with bytes that were never read.
 //! - A loop over such a stream spends the budget of the task, since the stream may always be ready and may not spend it
 //!   itself.
 //!

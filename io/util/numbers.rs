@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-/// The future of `AsyncReadExt::read_u8` and its relatives, for a number of `N` bytes.
+/// The future of `AsyncReadExt::read_u8` and of the other methods that read a number, here of `N` bytes.
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct ReadNumber<'a, R: ?Sized, T, const N: usize> {
     pub(super) reader: &'a mut R,
@@ -39,7 +39,7 @@ impl<R: ?Sized, T, const N: usize> fmt::Debug for ReadNumber<'_, R, T, N> {
     }
 }
 
-/// The future of `AsyncWriteExt::write_u8` and its relatives, for a number of `N` bytes.
+/// The future of `AsyncWriteExt::write_u8` and of the other methods that write a number, here of `N` bytes.
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct WriteNumber<'a, W: ?Sized, const N: usize> {
     pub(super) writer: &'a mut W,

@@ -1,4 +1,4 @@
-//! The descriptor of a Unix datagram socket: how it sends and receives, and the end of what it can receive.
+//! The descriptor of a Unix datagram socket: its system calls, and a flag that no further datagram can arrive.
 
 use super::addr::SocketAddr;
 use crate::net::datagram::Packets;

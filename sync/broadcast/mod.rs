@@ -1,4 +1,4 @@
-//! A channel with any number of senders and receivers, each of which gets every message, between the tasks of one thread.
+//! A channel between the tasks of one thread, with any number of senders and receivers. Every receiver gets every message.
 //!
 //! A receiver gets the messages that are sent after it was created, as clones. [`Sender::send`] never waits: the channel keeps
 //! a number of messages, and if it is full, the oldest one makes room. A receiver that was too slow to get it learns from

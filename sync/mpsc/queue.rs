@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-/// The capacity below which memory is kept: what a channel needs that is never far behind.
+/// The capacity below which memory is kept. A channel whose receiver keeps up needs no more.
 const KEPT: usize = 64;
 
 pub(super) struct Queue<T>(VecDeque<T>);

@@ -1,10 +1,10 @@
+//! The reader-writer lock: a reader takes one permit of its cell and a writer takes all. Its guards are in the files
+//! of this folder, the value and its permits in `lock_cell.rs`, and the queue of waiters in `batch_semaphore.rs`.
+
 use super::TryLockError;
 use super::lock_cell::{Exclusive, Lock, LockCell, Shared};
 use std::fmt;
 use std::sync::Arc;
-
-// The reader-writer lock: a reader takes one permit of its cell and a writer takes all. Its guards are in the files below,
-// the value and its permits in `lock_cell.rs`, the queue in `batch_semaphore.rs`.
 
 mod read_guard;
 mod write_guard;

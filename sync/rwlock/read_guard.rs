@@ -1,9 +1,10 @@
+//! The guards of readers. Each has one permit of the lock.
+//! A guard that leads to a part of the value has the same type as one that leads to all of it.
+
 use super::RwLock;
 use crate::sync::lock_cell::{Shared, shared_guard};
 use std::marker::PhantomData;
 use std::sync::Arc;
-
-// The guards of readers. A guard that leads to a part of the value has the same type as one that leads to all of it.
 
 /// A guard of a reader of a [`RwLock`]. It gives the lock back when it is dropped.
 #[must_use = "if it is dropped, it gives the lock back"]

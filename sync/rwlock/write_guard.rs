@@ -1,11 +1,12 @@
+//! The guards of writers. Each has all permits of the lock, until it is downgraded.
+//! A guard that leads to a part of the value has a type of its own, without `downgrade`: a mutable
+//! reference into a `Cell`, as `Cell::get_mut` gives it, must not become a shared one while other readers have the `Cell`.
+//! For the same reason the closure of `downgrade_map` is given a shared reference.
+
 use super::{OwnedRwLockReadGuard, RwLock, RwLockReadGuard};
 use crate::sync::lock_cell::{Exclusive, exclusive_guard};
 use std::marker::PhantomData;
 use std::sync::Arc;
-
-// The guards of writers. A guard that leads to a part of the value has a type of its own, without `downgrade`: a mutable
-// reference into a `Cell`, as `Cell::get_mut` gives it, must not become a shared one while other readers have the `Cell`.
-// For the same reason the closure of `downgrade_map` is given a shared reference.
 
 /// A guard of the writer of a [`RwLock`]. It gives the lock back when it is dropped.
 #[must_use = "if it is dropped, it gives the lock back"]

@@ -1,4 +1,4 @@
-//! A channel that holds one value, of which receivers see the latest, between the tasks of one thread.
+//! A channel between the tasks of one thread that holds one value. Receivers see the latest value.
 //!
 //! A sender replaces or changes the value. Each [`Receiver`] is told that there is a new one, and looks at it in
 //! place. It sees the latest value and not each of them. This is the channel for a configuration that is loaded anew, or for
