@@ -36,6 +36,7 @@
 //! | [`net`] | TCP, UDP, Unix sockets, pipes, and [`AsyncFd`](net::AsyncFd) for any other descriptor |
 //! | [`sync`] | channels and locks between the tasks of one thread |
 //! | [`time`] | sleeps, timeouts, intervals, and a clock that tests can pause |
+//! | `fs` | files and folders |
 //! | `signal` | signals, Ctrl-C, and the shutdown of a program |
 //! | [`io`] | the traits of streams, with helpers to read, write and copy |
 //! | `cores` | `PerCore`, which runs one async function on several threads, with a runtime on each |
@@ -44,7 +45,7 @@
 //! Names and signatures are those of tokio wherever they fit, so a program can often be ported by renaming. Unlike in
 //! tokio, [`spawn`] does not need `Send`. `docs/porting-from-tokio.md` in the repository lists every item of tokio and
 //! its counterpart here. Streams implement the traits of futures-io, and with the
-//! feature `tokio-io` those of tokio. Processes and files are not there yet. The
+//! feature `tokio-io` those of tokio. Processes are not there yet. The
 //! channels and locks of [`sync`] are local to a thread; those of `tokio::sync` work on this runtime too.
 //!
 //! # Features
@@ -60,6 +61,7 @@
 //! | `io-util` | `io::AsyncReadExt` and the other extension traits, buffered streams, `copy_bidirectional` and `duplex`; `splice` and `send_file`, with which the kernel moves the bytes | yes |
 //! | `io-std` | `io::stdin`, `stdout`, `stderr` | |
 //! | `cores` | the module `cores` | |
+//! | `fs` | the module `fs` | |
 //! | `signal` | the module `signal` | |
 //! | `tokio-io` | the traits of `tokio::io`, in addition to those of futures-io; methods that read into a `bytes::BufMut` | |
 //! | `full` | all of these | |
@@ -67,7 +69,7 @@
 //! # One thread
 //!
 //! A runtime belongs to the thread that made it. It starts other threads only for
-//! [`spawn_blocking`](task::spawn_blocking) and for looking up host names. A program that uses several cores makes a
+//! [`spawn_blocking`](task::spawn_blocking), for files and for looking up host names. A program that uses several cores makes a
 //! runtime on each of several threads, as `cores` does. Sockets, timers and join handles are `Send`. Sockets and timers
 //! may also be created on any thread: a socket is registered with the runtime in which it first has to wait.
 
@@ -87,6 +89,9 @@ compile_error!("`runtime` needs a 64-bit target: a waker is a 64-bit id in the p
 )))]
 compile_error!("`runtime` needs epoll or kqueue: Linux, Android, macOS, iOS or one of the BSDs");
 
+#[cfg(feature = "fs")]
+#[cfg_attr(docsrs, doc(cfg(feature = "fs")))]
+pub mod fs;
 pub mod io;
 #[cfg(feature = "net")]
 pub mod net;

@@ -64,10 +64,10 @@ mod standard;
 #[cfg(feature = "io-std")]
 mod standard_sys;
 #[cfg(feature = "tokio-io")]
-mod tokio_traits;
+pub(crate) mod tokio_traits;
 #[cfg(not(feature = "tokio-io"))]
 #[path = "tokio_traits_disabled.rs"]
-mod tokio_traits;
+pub(crate) mod tokio_traits;
 #[cfg(feature = "net")]
 pub mod unix;
 #[cfg(feature = "io-util")]

@@ -120,12 +120,17 @@ impl Runtime {
     /// set by [`on_thread_stop`](Builder::on_thread_stop), but no longer than `timeout`.
     pub fn shutdown_timeout(self, timeout: Duration) {
         let pool = self.context().pool.clone();
+        // They are among what is waited for below.
+        pool.writes.abandon();
         drop(self);
         pool.wait_until_empty(timeout);
     }
 
-    /// Drops the runtime without waiting for its blocking calls. It does the same as `drop`.
-    pub fn shutdown_background(self) {}
+    /// Drops the runtime without waiting for anything that its blocking threads do. In this it differs from `drop`,
+    /// which waits for the writes to files (`fs::File`) that have been accepted, though for 10 s at most.
+    pub fn shutdown_background(self) {
+        self.context().pool.writes.abandon();
+    }
 
     /// Returns the mechanism by which the loop learns which descriptors are ready. See [`Builder::selector`].
     pub fn selector(&self) -> Kind {

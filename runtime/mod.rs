@@ -30,6 +30,7 @@ pub mod selector;
 pub(crate) mod slots;
 pub(crate) mod unwind;
 pub(crate) mod waker;
+pub(crate) mod writes;
 
 pub use builder::{Builder, UnhandledPanic};
 pub use enter::EnterGuard;

@@ -38,6 +38,16 @@ impl<T> Mutex<T> {
         Some(self.inner.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Locks the mutex if no thread holds it.
+    #[cfg_attr(not(feature = "fs"), allow(dead_code))]
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        match self.inner.try_lock() {
+            Ok(guard) => Some(self.take_over(guard)),
+            Err(TryLockError::Poisoned(error)) => Some(self.take_over(error.into_inner())),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
     #[cold]
     fn lock_inherited(&self) -> Option<MutexGuard<'_, T>> {
         for _ in 0..TRIES {

@@ -10,7 +10,7 @@ use std::iter::successors;
 use std::path::{Path, PathBuf};
 
 /// The folders of the library.
-const FOLDERS: [&str; 7] = ["io", "net", "runtime", "signal", "sync", "task", "time"];
+const FOLDERS: [&str; 8] = ["fs", "io", "net", "runtime", "signal", "sync", "task", "time"];
 
 /// The modules that the files below a path may name, besides those of their own folder. The longest matching path
 /// counts.
@@ -30,6 +30,21 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "runtime::waker",
             "task",
             "time",
+        ],
+    ),
+    // Beside `net`: calls on the blocking pool.
+    (
+        "fs",
+        &[
+            "io::tokio_traits",
+            "runtime::context",
+            "runtime::join::spawn",
+            "runtime::mutex",
+            "runtime::remote::blocking",
+            "runtime::remote::blocking_call",
+            "runtime::selector::Process",
+            "runtime::unwind",
+            "task",
         ],
     ),
     // Beside `net`. The handler makes a descriptor readable, as a notifier does.
@@ -166,6 +181,7 @@ const RUNTIME: &[&[&str]] = &[
         "selector",
         "slots",
         "unwind",
+        "writes",
     ],
     &["executor::run_queue", "executor::task_ref"],
     &[
@@ -242,6 +258,7 @@ const MUST_NOT_NAME: &[(&str, &[&str])] = &[
     ),
     // Only the executor turns the loop.
     ("signal", &["runtime::executor", "runtime::executor::tasks", "runtime::remote"]),
+    ("fs", &["net", "runtime::executor", "runtime::io"]),
     ("net", &["runtime::executor", "runtime::selector", "runtime::executor::tasks", "runtime::remote"]),
 ];
 
@@ -256,6 +273,7 @@ const CIRCLES: &[&[&str]] = &[
 
 /// The files that may say `unsafe`, and the macro that their system calls go through.
 const MAY_BE_UNSAFE: &[&str] = &[
+    "fs/file/no_wait.rs",
     "net/read_buf.rs",
     "io/splice/sys.rs",
     "io/standard_sys.rs",

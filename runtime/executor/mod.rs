@@ -587,5 +587,6 @@ impl Drop for Executor {
         context.reactor.borrow_mut().clear(&mut wakers);
         unwind::drop_each(wakers);
         unwind::drop_each(context.tasks.borrow_mut().take_refused());
+        context.pool.writes.wait();
     }
 }

@@ -7,7 +7,7 @@ use crate::runtime::join::JoinHandle;
 use crate::runtime::join::error::{JoinError, UnreadHook};
 use crate::runtime::join::packet::{self, Calling, SendOutput};
 use crate::runtime::remote::Remote;
-use crate::runtime::remote::blocking::Job;
+use crate::runtime::remote::blocking::{Class, Job};
 use crate::runtime::remote::blocking_call::{self, Home};
 use crate::runtime::unwind;
 use crate::task::origin::Origin;
@@ -197,8 +197,36 @@ where
     T: Send + 'static,
 {
     match context::home() {
-        Some(home) => spawn_by(&home, |job| home.pool.spawn_look_up(job), call),
+        Some(home) => spawn_by(&home, |job| home.pool.spawn(Class::LookUp, job), call),
         None => outside::called("lookup_host"),
+    }
+}
+
+/// Runs an operation on files, on behalf of the function `function`, whose name is used if this panics. The number of
+/// such calls that run at once is limited.
+#[cfg(feature = "fs")]
+pub(crate) fn spawn_file_call<F, T>(function: &str, call: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    spawn_by_home(function, |home, job| home.pool.spawn(Class::File, job), call)
+}
+
+/// Makes a job of a blocking call, and has `spawn` pass it to a thread of the pool.
+#[cfg(feature = "fs")]
+pub(crate) fn spawn_by_home<F, T>(
+    function: &str,
+    spawn: impl FnOnce(&Home, Job) -> io::Result<()>,
+    call: F,
+) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    match context::home() {
+        Some(home) => spawn_by(&home, |job| spawn(&home, job), call),
+        None => outside::called(function),
     }
 }
 
@@ -207,7 +235,7 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    spawn_by(home, |job| home.pool.spawn(job), call)
+    spawn_by(home, |job| home.pool.spawn(Class::Call, job), call)
 }
 
 fn spawn_by<F, T>(home: &Home, spawn: impl FnOnce(Job) -> io::Result<()>, call: F) -> JoinHandle<T>

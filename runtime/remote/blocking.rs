@@ -3,15 +3,18 @@
 //! A job is a call for a thread of the pool. No thread runs until there is a job. A new thread is started whenever
 //! more jobs wait than threads are idle, up to a limit, and a thread that has been idle for some time ends. When the
 //! runtime is dropped, it does not wait for a job in progress: the thread finishes the job and ends. Jobs that have
-//! not begun are dropped, and their join handles return a cancellation.
+//! not begun are dropped, and their join handles return a cancellation. Only writes to files are waited for
+//! (`writes.rs`).
 //!
 //! Look-ups of host names have a limit of their own. A resolver that gets no answer blocks its thread for many
 //! seconds. Without the limit, a program that connects to many hosts would have all its threads wait for the resolver,
-//! and no other job would run. Look-ups above the limit wait in a queue of their own. When another look-up ends, the
-//! first of them is put at the end of the queue of all jobs.
+//! and no other job would run. Operations on files have another limit, for a disk that does not answer. Jobs above the
+//! limit of their class wait in a queue of their own. When another job of the class ends, the first of them is put at
+//! the end of the queue of all jobs.
 
 use crate::runtime::selector::Process;
 use crate::runtime::unwind::{self, Contained};
+use crate::runtime::writes::Writes;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
@@ -79,6 +82,23 @@ pub(crate) struct Threads {
     pub(crate) on_stop: Option<Hook>,
 }
 
+/// The kinds of jobs that differ in how many of them may run at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Class {
+    /// A call of the user's. Only the number of threads limits them.
+    Call,
+    /// A look-up of a host name.
+    #[cfg_attr(not(feature = "net"), allow(dead_code))]
+    LookUp,
+    /// An operation on a path.
+    #[cfg_attr(not(feature = "fs"), allow(dead_code))]
+    File,
+    /// The operations of an open file, which counts as one operation on a path. Writes that were accepted may be among
+    /// them, so the job is run even if the pool is closed.
+    #[cfg_attr(not(feature = "fs"), allow(dead_code))]
+    OpenFile,
+}
+
 /// The share of the threads that look-ups of names may take: one in four. The other threads are left to calls that end
 /// by themselves, such as reading a file.
 const LOOK_UP_SHARE: usize = 4;
@@ -92,14 +112,24 @@ fn max_look_ups(max_threads: usize) -> usize {
     (max_threads / LOOK_UP_SHARE).max(MIN_LOOK_UPS).min(max_threads.saturating_sub(1)).max(1)
 }
 
+/// The share of the threads that operations on files may take: one in two.
+const FILE_SHARE: usize = 2;
+
+/// Returns the maximum number of operations on files that run at once. If there are enough threads, one is left to
+/// other calls even while all permitted look-ups and operations on files are in progress.
+fn max_files(max_threads: usize) -> usize {
+    (max_threads / FILE_SHARE).min(max_threads.saturating_sub(max_look_ups(max_threads) + 1)).max(1)
+}
+
 /// The queues of jobs, and the threads that run them.
 pub(crate) struct Pool {
     max_threads: usize,
-    max_look_ups: usize,
     keep_alive: Duration,
     threads: Threads,
     /// The process that the threads belong to. In a forked child there is no such thread, and no job is run any more.
     process: Process,
+    /// The writes to files that are not finished.
+    pub(crate) writes: Arc<Writes>,
     state: Mutex<State>,
     /// Notified when a job arrives, or when the pool is closed.
     work: Condvar,
@@ -109,10 +139,10 @@ pub(crate) struct Pool {
 
 #[derive(Default)]
 struct State {
-    /// The jobs to run. The flag says whether a job is a look-up.
-    jobs: VecDeque<(Job, bool)>,
-    /// The look-ups that wait until fewer look-ups are among the jobs and in progress.
-    look_ups: VecDeque<Job>,
+    /// The jobs to run.
+    jobs: VecDeque<(Job, Class)>,
+    look_ups: Limited,
+    files: Limited,
     /// The number of threads that may take a job.
     threads: usize,
     /// The number of threads that take no more jobs, but have not yet called the function that the user has set for
@@ -124,61 +154,62 @@ struct State {
     idle: usize,
     /// The number of jobs that are queued or in progress.
     active: usize,
-    /// The number of look-ups that are among the jobs or in progress.
-    looking_up: usize,
     closed: bool,
+}
+
+/// The jobs of a class with a limit of its own.
+#[derive(Default)]
+struct Limited {
+    limit: usize,
+    /// The number of jobs of the class that are among the jobs of the pool or in progress.
+    begun: usize,
+    /// The jobs that wait until this number falls below the limit.
+    waiting: VecDeque<(Job, Class)>,
 }
 
 impl Pool {
     pub(crate) fn new(max_threads: usize, keep_alive: Duration, threads: Threads) -> Arc<Pool> {
         let (work, thread_end) = (Condvar::new(), Condvar::new());
-        let max_look_ups = max_look_ups(max_threads);
+        let limited = |limit| Limited { limit, ..Limited::default() };
+        let (look_ups, files) = (limited(max_look_ups(max_threads)), limited(max_files(max_threads)));
         Arc::new(Pool {
             max_threads,
-            max_look_ups,
             keep_alive,
             threads,
             process: Process::current(),
-            state: Mutex::default(),
+            writes: Writes::new(),
+            state: Mutex::new(State { look_ups, files, ..State::default() }),
             work,
             thread_end,
         })
     }
 
-    /// Has a thread run `job`. If the pool has been closed, or in a forked child, the job is dropped.
+    /// Has a thread run `job`, as soon as fewer jobs of its class run than may. If the pool has been closed, or in a
+    /// forked child, the job is dropped; only operations of open files are run in a closed pool.
     ///
     /// # Errors
     ///
     /// Returns an error if there is no thread and none can be started. The job is dropped.
-    pub(crate) fn spawn(self: &Arc<Pool>, job: Job) -> io::Result<()> {
-        self.spawn_as(job, false)
-    }
-
-    /// Has a thread run `job`, which looks up a host name. Unlike with [`spawn`](Pool::spawn), the number of such jobs
-    /// that run at once is limited.
-    #[cfg(any(feature = "net", test))]
-    pub(crate) fn spawn_look_up(self: &Arc<Pool>, job: Job) -> io::Result<()> {
-        self.spawn_as(job, true)
-    }
-
-    fn spawn_as(self: &Arc<Pool>, job: Job, is_look_up: bool) -> io::Result<()> {
+    pub(crate) fn spawn(self: &Arc<Pool>, class: Class, job: Job) -> io::Result<()> {
         if !self.process.is_current() {
             unwind::drop(job);
             return Ok(());
         }
         let mut state = self.lock();
-        if state.closed {
+        if state.closed && class != Class::OpenFile {
             drop(state);
             unwind::drop(job);
             return Ok(());
         }
         state.active += 1;
-        if is_look_up && state.looking_up >= self.max_look_ups {
-            state.look_ups.push_back(job);
-            return Ok(());
+        if let Some(limited) = state.limited(class) {
+            if limited.begun >= limited.limit {
+                limited.waiting.push_back((job, class));
+                return Ok(());
+            }
+            limited.begun += 1;
         }
-        state.looking_up += usize::from(is_look_up);
-        state.jobs.push_back((job, is_look_up));
+        state.jobs.push_back((job, class));
         if state.jobs.len() <= state.idle || state.threads >= self.max_threads {
             self.work.notify_one();
             return Ok(());
@@ -195,7 +226,7 @@ impl Pool {
             self.work.notify_one();
             return Ok(());
         }
-        let jobs = state.take_all();
+        let jobs = state.take(|_| true);
         drop(state);
         unwind::drop_each(jobs);
         Err(error)
@@ -212,7 +243,7 @@ impl Pool {
         let state = if self.process.is_current() { Some(self.lock()) } else { self.state.try_lock().ok() };
         let Some(mut state) = state else { return };
         state.closed = true;
-        let jobs = state.take_all();
+        let jobs = state.take(|class| class != Class::OpenFile);
         drop(state);
         self.work.notify_all();
         unwind::drop_each(jobs);
@@ -247,14 +278,12 @@ impl Pool {
         call(&self.threads.on_start);
         let mut state = self.lock();
         loop {
-            while let Some((job, is_look_up)) = state.jobs.pop_front() {
+            while let Some((job, class)) = state.jobs.pop_front() {
                 drop(state);
                 unwind::contain(job);
                 state = self.lock();
                 state.active -= 1;
-                if is_look_up {
-                    state.end_look_up();
-                }
+                state.end(class);
             }
             if state.closed {
                 break;
@@ -290,26 +319,42 @@ impl Pool {
 }
 
 impl State {
-    /// Notes the end of a look-up. The next one that waits is queued in its place.
-    fn end_look_up(&mut self) {
-        match self.look_ups.pop_front() {
-            Some(job) => self.jobs.push_back((job, true)),
-            None => self.looking_up -= 1,
+    fn limited(&mut self, class: Class) -> Option<&mut Limited> {
+        match class {
+            Class::Call => None,
+            Class::LookUp => Some(&mut self.look_ups),
+            Class::File | Class::OpenFile => Some(&mut self.files),
         }
     }
 
-    /// Takes out all jobs that have not begun.
-    fn take_all(&mut self) -> Vec<Job> {
-        let mut all = Vec::new();
-        while let Some((job, is_look_up)) = self.jobs.pop_front() {
-            self.looking_up -= usize::from(is_look_up);
-            all.push(job);
+    /// Notes the end of a job. The next job of its class that waits is queued in its place.
+    fn end(&mut self, class: Class) {
+        let Some(limited) = self.limited(class) else { return };
+        match limited.waiting.pop_front() {
+            Some(job) => self.jobs.push_back(job),
+            None => limited.begun -= 1,
         }
-        while let Some(job) = self.look_ups.pop_front() {
-            all.push(job);
+    }
+
+    /// Takes out all jobs of some classes that have not begun. Those that wait begin in the place of others.
+    fn take(&mut self, is_taken: impl Fn(Class) -> bool) -> Vec<Job> {
+        let mut taken = Vec::new();
+        for limited in [&mut self.look_ups, &mut self.files] {
+            let (gone, left) =
+                std::mem::take(&mut limited.waiting).into_iter().partition(|job| is_taken(job.1));
+            limited.waiting = left;
+            taken.extend(VecDeque::into_iter(gone).map(|(job, _)| job));
         }
-        self.active -= all.len();
-        all
+        for (job, class) in std::mem::take(&mut self.jobs) {
+            if is_taken(class) {
+                taken.push(job);
+                self.end(class);
+            } else {
+                self.jobs.push_back((job, class));
+            }
+        }
+        self.active -= taken.len();
+        taken
     }
 }
 
@@ -327,7 +372,7 @@ mod tests {
         let pool = pool(4, Duration::from_millis(1));
         assert_eq!(pool.lock().threads, 0);
         let (sender, receiver) = mpsc::channel();
-        pool.spawn(Box::new(move || sender.send(()).unwrap())).unwrap();
+        pool.spawn(Class::Call, Box::new(move || sender.send(()).unwrap())).unwrap();
         receiver.recv().unwrap();
         pool.wait_until_empty(Duration::from_secs(10));
         let state = pool.lock();
@@ -340,7 +385,7 @@ mod tests {
         let (sender, receiver) = mpsc::channel();
         for round in 0..if cfg!(miri) { 50 } else { 20_000 } {
             let sender = sender.clone();
-            pool.spawn(Box::new(move || sender.send(round).unwrap())).unwrap();
+            pool.spawn(Class::Call, Box::new(move || sender.send(round).unwrap())).unwrap();
             assert_eq!(receiver.recv_timeout(Duration::from_secs(10)), Ok(round));
         }
         pool.wait_until_empty(Duration::from_secs(10));
@@ -353,7 +398,7 @@ mod tests {
         for _ in 0..100 {
             let (sender, counted) = (sender.clone(), pool.clone());
             let job = move || sender.send(counted.lock().threads).unwrap();
-            pool.spawn(Box::new(job)).unwrap();
+            pool.spawn(Class::Call, Box::new(job)).unwrap();
         }
         drop(sender);
         let threads: Vec<usize> = receiver.iter().collect();
@@ -375,7 +420,7 @@ mod tests {
                 begun.send(number).unwrap();
                 answered.lock().unwrap().recv().unwrap();
             };
-            pool.spawn_look_up(Box::new(resolve)).unwrap();
+            pool.spawn(Class::LookUp, Box::new(resolve)).unwrap();
         }
         (has_begun, answer)
     }
@@ -402,7 +447,7 @@ mod tests {
             let (sender, receiver) = mpsc::channel();
             for round in 0..10 {
                 let sender = sender.clone();
-                pool.spawn(Box::new(move || sender.send(round).unwrap())).unwrap();
+                pool.spawn(Class::Call, Box::new(move || sender.send(round).unwrap())).unwrap();
                 assert_eq!(receiver.recv_timeout(LONG), Ok(round), "{threads} threads");
             }
             assert!(has_begun.try_recv().is_err(), "no more than {at_once} of {threads}");
@@ -416,7 +461,42 @@ mod tests {
             pool.close();
             pool.wait_until_empty(LONG);
             let state = pool.lock();
-            assert_eq!((state.threads, state.active, state.looking_up), (0, 0, 0));
+            assert_eq!((state.threads, state.active, state.look_ups.begun), (0, 0, 0));
+        }
+    }
+
+    #[test]
+    fn look_ups_and_files_that_get_no_answer_leave_a_thread_to_other_calls() {
+        for threads in [6, 8, 9, 40].into_iter().take(if cfg!(miri) { 1 } else { 4 }) {
+            let pool = pool(threads, LONG);
+            let (begun, has_begun) = mpsc::channel();
+            let (answer, answered) = mpsc::channel::<()>();
+            let answered = Arc::new(Mutex::new(answered));
+            for class in [Class::LookUp, Class::File] {
+                for _ in 0..threads {
+                    let (begun, answered) = (begun.clone(), answered.clone());
+                    let stuck = move || {
+                        begun.send(class).unwrap();
+                        answered.lock().unwrap().recv().unwrap_err();
+                    };
+                    pool.spawn(class, Box::new(stuck)).unwrap();
+                }
+            }
+            let (look_ups, files) = (max_look_ups(threads), max_files(threads));
+            assert!(look_ups + files < threads && files >= 1);
+            let begun: Vec<Class> =
+                (0..look_ups + files).map(|_| has_begun.recv_timeout(LONG).unwrap()).collect();
+            assert_eq!(begun.iter().filter(|class| **class == Class::File).count(), files);
+            let (sender, receiver) = mpsc::channel();
+            pool.spawn(Class::Call, Box::new(move || sender.send(()).unwrap())).unwrap();
+            assert_eq!(receiver.recv_timeout(LONG), Ok(()), "{threads} threads");
+            assert!(has_begun.try_recv().is_err(), "the others wait");
+            pool.close();
+            drop(answer);
+            pool.wait_until_empty(LONG);
+            let state = pool.lock();
+            assert_eq!((state.threads, state.active), (0, 0));
+            assert_eq!((state.look_ups.begun, state.files.begun), (0, 0));
         }
     }
 
@@ -425,7 +505,7 @@ mod tests {
         let pool = pool(1, LONG);
         let (has_begun, answer) = slow_look_ups(&pool, 3);
         let (sender, receiver) = mpsc::channel();
-        pool.spawn(Box::new(move || sender.send(()).unwrap())).unwrap();
+        pool.spawn(Class::Call, Box::new(move || sender.send(()).unwrap())).unwrap();
         for number in 0..3 {
             assert_eq!(has_begun.recv_timeout(LONG), Ok(number));
             answer.send(()).unwrap();
@@ -449,18 +529,48 @@ mod tests {
     }
 
     #[test]
+    fn closing_drops_no_operations_of_open_files() {
+        let pool = pool(6, LONG);
+        let (release, released) = mpsc::channel::<()>();
+        let (sender, receiver) = mpsc::channel();
+        let released = Arc::new(Mutex::new(released));
+        // One of six threads is for files. The first operation holds it up.
+        for number in 0..4 {
+            let (sender, released) = (sender.clone(), released.clone());
+            let class = if number % 2 == 0 { Class::OpenFile } else { Class::File };
+            let job = move || {
+                released.lock().unwrap().recv().unwrap_err();
+                sender.send(number).unwrap();
+            };
+            pool.spawn(class, Box::new(job)).unwrap();
+        }
+        pool.close();
+        let late = sender.clone();
+        pool.spawn(Class::OpenFile, Box::new(move || late.send(4).unwrap())).unwrap();
+        pool.spawn(Class::File, Box::new(move || sender.send(5).unwrap())).unwrap();
+        drop(release);
+        assert_eq!(receiver.iter().collect::<Vec<_>>(), [0, 2, 4]);
+        pool.wait_until_empty(LONG);
+        let state = pool.lock();
+        assert_eq!((state.threads, state.active, state.files.begun), (0, 0, 0));
+    }
+
+    #[test]
     fn closing_drops_what_has_not_begun() {
         let pool = pool(1, Duration::from_secs(10));
         let (begun, has_begun) = mpsc::channel();
         let (release, released) = mpsc::channel::<()>();
-        pool.spawn(Box::new(move || {
-            begun.send(()).unwrap();
-            released.recv().unwrap();
-        }))
+        pool.spawn(
+            Class::Call,
+            Box::new(move || {
+                begun.send(()).unwrap();
+                released.recv().unwrap();
+            }),
+        )
         .unwrap();
         has_begun.recv().unwrap();
         let (sender, receiver) = mpsc::channel::<()>();
-        pool.spawn(Box::new(move || sender.send(()).unwrap())).unwrap();
+        pool.spawn(Class::Call, Box::new(move || sender.send(()).unwrap())).unwrap();
         pool.close();
         assert_eq!(receiver.recv(), Err(mpsc::RecvError));
         release.send(()).unwrap();

@@ -1,0 +1,228 @@
+//! The functions of `std::fs` that take a path.
+//!
+//! Each makes one call of std on a thread of the pool. [`fs`](super) says what holds for all of them.
+
+use super::call::call;
+use std::fs::{Metadata, Permissions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Reads a whole file.
+///
+/// # Errors
+///
+/// Returns the errors of opening and reading the file.
+///
+/// # Examples
+///
+/// ```
+/// # runtime::block_on(async {
+/// let manifest = runtime::fs::read("Cargo.toml").await?;
+/// assert!(manifest.starts_with(b"[workspace]"));
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
+    let path = path.as_ref().to_owned();
+    call("read", move || std::fs::read(path)).await
+}
+
+/// Reads a whole file as text.
+///
+/// # Errors
+///
+/// Returns the errors of opening and reading the file, and [`InvalidData`](io::ErrorKind::InvalidData) if it is not
+/// UTF-8.
+pub async fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
+    let path = path.as_ref().to_owned();
+    call("read_to_string", move || std::fs::read_to_string(path)).await
+}
+
+/// Writes a whole file. Creates it if it does not exist, and replaces its contents if it does.
+///
+/// The contents are copied first.
+///
+/// # Errors
+///
+/// Returns the errors of opening and writing the file. It may then hold a part of the contents.
+///
+/// # Examples
+///
+/// ```
+/// # let folder = std::env::temp_dir().join(format!("runtime-doc-fs-write-{}", std::process::id()));
+/// # std::fs::create_dir(&folder).unwrap();
+/// # runtime::block_on(async {
+/// let path = folder.join("note");
+/// runtime::fs::write(&path, "remember").await?;
+/// assert_eq!(runtime::fs::read_to_string(&path).await?, "remember");
+/// # std::fs::remove_dir_all(&folder)
+/// # }).unwrap();
+/// ```
+pub async fn write(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> io::Result<()> {
+    let (path, contents) = (path.as_ref().to_owned(), contents.as_ref().to_owned());
+    call("write", move || std::fs::write(path, contents)).await
+}
+
+/// Copies the contents and the permissions of a file, within the kernel where that is possible. Returns the number of
+/// bytes copied.
+///
+/// # Errors
+///
+/// Returns the errors of opening, reading and writing the files, and an error if `from` is not a regular file.
+pub async fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<u64> {
+    let (from, to) = (from.as_ref().to_owned(), to.as_ref().to_owned());
+    call("copy", move || std::fs::copy(from, to)).await
+}
+
+/// Returns the metadata of a file or a folder. Follows symbolic links.
+///
+/// # Errors
+///
+/// Returns the errors of stat(2).
+pub async fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
+    let path = path.as_ref().to_owned();
+    call("metadata", move || std::fs::metadata(path)).await
+}
+
+/// Returns the metadata of a file, a folder or a symbolic link.
+///
+/// # Errors
+///
+/// Returns the errors of lstat(2).
+pub async fn symlink_metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
+    let path = path.as_ref().to_owned();
+    call("symlink_metadata", move || std::fs::symlink_metadata(path)).await
+}
+
+/// Returns whether a path exists. Follows symbolic links.
+///
+/// # Errors
+///
+/// Returns an error if that cannot be known, for example because a folder on the way cannot be searched.
+pub async fn try_exists(path: impl AsRef<Path>) -> io::Result<bool> {
+    let path = path.as_ref().to_owned();
+    call("try_exists", move || std::fs::exists(path)).await
+}
+
+/// Returns the absolute path without symbolic links, `.` and `..`.
+///
+/// # Errors
+///
+/// Returns the errors of realpath(3), for example if the path does not exist.
+pub async fn canonicalize(path: impl AsRef<Path>) -> io::Result<PathBuf> {
+    let path = path.as_ref().to_owned();
+    call("canonicalize", move || std::fs::canonicalize(path)).await
+}
+
+/// Returns the path that a symbolic link contains.
+///
+/// # Errors
+///
+/// Returns the errors of readlink(2), for example if the path is not a symbolic link.
+pub async fn read_link(path: impl AsRef<Path>) -> io::Result<PathBuf> {
+    let path = path.as_ref().to_owned();
+    call("read_link", move || std::fs::read_link(path)).await
+}
+
+/// Gives a file or a folder another name, and replaces a file of that name.
+///
+/// # Errors
+///
+/// Returns the errors of rename(2), for example if the two names are on different file systems.
+///
+/// # Examples
+///
+/// ```
+/// # let folder = std::env::temp_dir().join(format!("runtime-doc-fs-rename-{}", std::process::id()));
+/// # std::fs::create_dir(&folder).unwrap();
+/// # runtime::block_on(async {
+/// let (draft, finished) = (folder.join("draft"), folder.join("finished"));
+/// runtime::fs::write(&draft, "text").await?;
+/// runtime::fs::rename(&draft, &finished).await?;
+/// assert!(!runtime::fs::try_exists(&draft).await?);
+/// # std::fs::remove_dir_all(&folder)
+/// # }).unwrap();
+/// ```
+pub async fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<()> {
+    let (from, to) = (from.as_ref().to_owned(), to.as_ref().to_owned());
+    call("rename", move || std::fs::rename(from, to)).await
+}
+
+/// Gives a file a further name.
+///
+/// # Errors
+///
+/// Returns the errors of link(2), for example if the two names are on different file systems.
+pub async fn hard_link(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result<()> {
+    let (original, link) = (original.as_ref().to_owned(), link.as_ref().to_owned());
+    call("hard_link", move || std::fs::hard_link(original, link)).await
+}
+
+/// Creates a symbolic link to a path, which need not exist.
+///
+/// # Errors
+///
+/// Returns the errors of symlink(2).
+pub async fn symlink(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result<()> {
+    let (original, link) = (original.as_ref().to_owned(), link.as_ref().to_owned());
+    call("symlink", move || std::os::unix::fs::symlink(original, link)).await
+}
+
+/// Changes the permissions of a file or a folder.
+///
+/// # Errors
+///
+/// Returns the errors of chmod(2).
+pub async fn set_permissions(path: impl AsRef<Path>, perm: Permissions) -> io::Result<()> {
+    let path = path.as_ref().to_owned();
+    call("set_permissions", move || std::fs::set_permissions(path, perm)).await
+}
+
+/// Creates a folder, whose parent exists.
+///
+/// # Errors
+///
+/// Returns the errors of mkdir(2).
+pub async fn create_dir(path: impl AsRef<Path>) -> io::Result<()> {
+    let path = path.as_ref().to_owned();
+    call("create_dir", move || std::fs::create_dir(path)).await
+}
+
+/// Creates a folder and all of its parents that do not exist. It is no error if the folder exists.
+///
+/// # Errors
+///
+/// Returns the errors of mkdir(2). Some of the parents may have been created.
+pub async fn create_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
+    let path = path.as_ref().to_owned();
+    call("create_dir_all", move || std::fs::create_dir_all(path)).await
+}
+
+/// Removes the name of a file. The file is removed with its last name, when it is no longer open.
+///
+/// # Errors
+///
+/// Returns the errors of unlink(2).
+pub async fn remove_file(path: impl AsRef<Path>) -> io::Result<()> {
+    let path = path.as_ref().to_owned();
+    call("remove_file", move || std::fs::remove_file(path)).await
+}
+
+/// Removes an empty folder.
+///
+/// # Errors
+///
+/// Returns the errors of rmdir(2), for example if the folder is not empty.
+pub async fn remove_dir(path: impl AsRef<Path>) -> io::Result<()> {
+    let path = path.as_ref().to_owned();
+    call("remove_dir", move || std::fs::remove_dir(path)).await
+}
+
+/// Removes a folder with everything in it. Does not follow symbolic links.
+///
+/// # Errors
+///
+/// Returns the first error. Some of the contents may have been removed.
+pub async fn remove_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
+    let path = path.as_ref().to_owned();
+    call("remove_dir_all", move || std::fs::remove_dir_all(path)).await
+}
