@@ -6,7 +6,7 @@ mod common;
 use common::temp_path::TempPath;
 use common::{poll_once, rounds, run};
 use runtime::fs::{self, DirBuilder, File};
-use runtime::io::AsyncReadExt;
+use runtime::io::{AsyncReadExt, AsyncWriteExt, copy_file, send_file};
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirEntryExt, PermissionsExt};
@@ -181,5 +181,24 @@ fn a_task_that_takes_entries_in_a_loop_lets_others_run() {
         }
         assert!(turns.get() > before, "200 entries are more than a budget");
         other.abort();
+    });
+}
+
+#[test]
+fn a_file_of_the_runtime_is_sent_as_one_of_std_is() {
+    let path = TempPath::new();
+    run(async {
+        let mut file = File::create_new(&path).await.unwrap();
+        file.write_all(b"0123456789").await.unwrap();
+        file.flush().await.unwrap();
+        let mut copied = Vec::new();
+        assert_eq!(copy_file(&file, 2, 5, &mut copied).await.unwrap(), 5);
+        assert_eq!(copied, b"23456");
+        let (mut one, mut other) = runtime::net::UnixStream::pair().unwrap();
+        assert_eq!(send_file(&file, 7, 100, &mut one).await.unwrap(), 3);
+        drop(one);
+        let mut text = String::new();
+        other.read_to_string(&mut text).await.unwrap();
+        assert_eq!(text, "789");
     });
 }

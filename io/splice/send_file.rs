@@ -6,6 +6,7 @@ use crate::io::lent::{BUFFER_SIZE, Buffer};
 use crate::net::fd_traits::AsyncWriteFd;
 use crate::task::coop;
 use futures_io::AsyncWrite;
+use std::borrow::Borrow;
 use std::fs::File;
 use std::future::poll_fn;
 use std::io;
@@ -25,8 +26,10 @@ use std::task::{Context, Poll, ready};
 /// [`copy_file`].
 ///
 /// Careful: if the kernel does not have the bytes in memory, it reads them from the disk, and the loop is blocked until
-/// they are there. If this matters, send smaller pieces, or read the file on another thread
-/// ([`spawn_blocking`](crate::task::spawn_blocking)).
+/// they are there. If this matters, send smaller pieces, or read the file through `fs::File` (feature `fs`) and
+/// [`copy`](crate::io::copy()).
+///
+/// The file is one of std, or an `fs::File`. Flush the latter first if it has been written to.
 ///
 /// # Cancel safety
 ///
@@ -57,11 +60,12 @@ use std::task::{Context, Poll, ready};
 /// # assert!(text.contains("[package]") && text.len() as u64 == length);
 /// # std::io::Result::Ok(()) }).unwrap();
 /// ```
-pub async fn send_file<W>(file: &File, offset: u64, count: u64, writer: &mut W) -> io::Result<u64>
+pub async fn send_file<F, W>(file: &F, offset: u64, count: u64, writer: &mut W) -> io::Result<u64>
 where
+    F: Borrow<File> + ?Sized,
     W: AsyncWriteFd + Unpin + ?Sized,
 {
-    let mut sending = Sending { file, offset, left: count, held: None };
+    let mut sending = Sending { file: file.borrow(), offset, left: count, held: None };
     let is_sent = sys::is_available() && poll_fn(|cx| sending.poll_by_kernel(cx, &*writer)).await?;
     if !is_sent {
         poll_fn(|cx| sending.poll_by_buffer(cx, Pin::new(writer))).await?;
@@ -100,11 +104,12 @@ where
 /// assert_eq!(head, b"[workspace]");
 /// # std::io::Result::Ok(()) }).unwrap();
 /// ```
-pub async fn copy_file<W>(file: &File, offset: u64, count: u64, writer: &mut W) -> io::Result<u64>
+pub async fn copy_file<F, W>(file: &F, offset: u64, count: u64, writer: &mut W) -> io::Result<u64>
 where
+    F: Borrow<File> + ?Sized,
     W: AsyncWrite + Unpin + ?Sized,
 {
-    let mut sending = Sending { file, offset, left: count, held: None };
+    let mut sending = Sending { file: file.borrow(), offset, left: count, held: None };
     poll_fn(|cx| sending.poll_by_buffer(cx, Pin::new(writer))).await?;
     Ok(count - sending.left)
 }
