@@ -137,26 +137,32 @@ fn a_kernel_without_reads_that_do_not_wait_reads_the_same() {
 #[test]
 fn an_error_while_a_folder_is_listed_comes_after_the_entries_and_ends_them() {
     const NAME: &str = "an_error_while_a_folder_is_listed_comes_after_the_entries_and_ends_them";
-    in_child_under(NAME, "EIO", &["-e", "inject=getdents64:error=EIO:when=3"], || {
-        let folder = TempPath::folder();
-        (0..10_000).for_each(|number| drop(std::fs::File::create(folder.join(number.to_string())).unwrap()));
-        run(async {
-            let mut entries = fs::read_dir(&folder).await.unwrap();
-            let mut count = 0;
-            let error = loop {
-                match entries.next_entry().await {
-                    Ok(entry) => assert!(entry.is_some()),
-                    Err(error) => break error,
+    in_child_under(
+        NAME,
+        "EIO",
+        &["-e", "trace=getdents64", "-e", "inject=getdents64:error=EIO:when=3"],
+        || {
+            let folder = TempPath::folder();
+            (0..10_000)
+                .for_each(|number| drop(std::fs::File::create(folder.join(number.to_string())).unwrap()));
+            run(async {
+                let mut entries = fs::read_dir(&folder).await.unwrap();
+                let mut count = 0;
+                let error = loop {
+                    match entries.next_entry().await {
+                        Ok(entry) => assert!(entry.is_some()),
+                        Err(error) => break error,
+                    }
+                    count += 1;
+                };
+                assert_eq!(error.raw_os_error(), Some(libc::EIO));
+                assert!(count > 500, "two calls return some hundreds of entries: {count}");
+                for _ in 0..3 {
+                    assert!(entries.next_entry().await.unwrap().is_none());
                 }
-                count += 1;
-            };
-            assert_eq!(error.raw_os_error(), Some(libc::EIO));
-            assert!(count > 500, "two calls return some hundreds of entries: {count}");
-            for _ in 0..3 {
-                assert!(entries.next_entry().await.unwrap().is_none());
-            }
-        });
-    });
+            });
+        },
+    );
 }
 
 #[test]
