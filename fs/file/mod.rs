@@ -21,7 +21,7 @@ use crate::task::JoinHandle;
 use shared::Operations;
 use std::borrow::Borrow;
 use std::fmt;
-use std::fs::{FileTimes, Metadata, Permissions};
+use std::fs::{File as StdFile, FileTimes, Metadata, Permissions};
 use std::io::{self, SeekFrom};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
@@ -153,7 +153,7 @@ impl File {
     /// Wraps an open file. This may be done outside of a runtime.
     ///
     /// Positions begin at that of the descriptor.
-    pub fn from_std(std: std::fs::File) -> File {
+    pub fn from_std(std: StdFile) -> File {
         File {
             operations: Operations::new(std),
             last: None,
@@ -170,7 +170,7 @@ impl File {
     ///
     /// Returns the error of an earlier write if nothing has returned it yet, and the errors of fsync(2).
     pub async fn sync_all(&self) -> io::Result<()> {
-        let sync = |buffers: &mut buffers::Buffers, std: &std::fs::File| {
+        let sync = |buffers: &mut buffers::Buffers, std: &StdFile| {
             buffers.flush(std)?;
             std.sync_all()
         };
@@ -184,7 +184,7 @@ impl File {
     ///
     /// Returns the error of an earlier write if nothing has returned it yet, and the errors of fdatasync(2).
     pub async fn sync_data(&self) -> io::Result<()> {
-        let sync = |buffers: &mut buffers::Buffers, std: &std::fs::File| {
+        let sync = |buffers: &mut buffers::Buffers, std: &StdFile| {
             buffers.flush(std)?;
             std.sync_data()
         };
@@ -223,7 +223,7 @@ impl File {
     pub async fn try_clone(&self) -> io::Result<File> {
         // Careful: before the clone exists, so that no read runs ahead once it does.
         self.operations.set_cloned();
-        let clone = |buffers: &mut buffers::Buffers, std: &std::fs::File| {
+        let clone = |buffers: &mut buffers::Buffers, std: &StdFile| {
             buffers.rewind(std)?;
             std.try_clone()
         };
@@ -243,7 +243,7 @@ impl File {
     /// # Panics
     ///
     /// Panics if it has to wait and no runtime is entered on this thread.
-    pub async fn into_std(self) -> std::fs::File {
+    pub async fn into_std(self) -> StdFile {
         let mut file = self;
         loop {
             file = match file.try_into_std() {
@@ -261,7 +261,7 @@ impl File {
     ///
     /// Returns the file itself if an operation is in progress.
     #[allow(clippy::result_large_err, reason = "the signature is that of tokio")]
-    pub fn try_into_std(mut self) -> Result<std::fs::File, File> {
+    pub fn try_into_std(mut self) -> Result<StdFile, File> {
         let Operations { shared, queue } = self.operations;
         match Arc::try_unwrap(shared) {
             Ok(mut shared) => {
@@ -323,8 +323,8 @@ impl File {
     }
 }
 
-impl From<std::fs::File> for File {
-    fn from(std: std::fs::File) -> File {
+impl From<StdFile> for File {
+    fn from(std: StdFile) -> File {
         File::from_std(std)
     }
 }
@@ -337,8 +337,8 @@ impl From<OwnedFd> for File {
 
 /// For operations that do not use the position, such as `send_file`. Careful: bytes of a write that was not flushed may
 /// not be in the file yet.
-impl Borrow<std::fs::File> for File {
-    fn borrow(&self) -> &std::fs::File {
+impl Borrow<StdFile> for File {
+    fn borrow(&self) -> &StdFile {
         &self.operations.shared.std
     }
 }
