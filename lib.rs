@@ -37,6 +37,7 @@
 //! | [`sync`] | channels and locks between the tasks of one thread |
 //! | [`time`] | sleeps, timeouts, intervals, and a clock that tests can pause |
 //! | `fs` | files and folders |
+//! | `process` | child processes, their streams and their end |
 //! | `signal` | signals, Ctrl-C, and the shutdown of a program |
 //! | [`io`] | the traits of streams, with helpers to read, write and copy |
 //! | `cores` | `PerCore`, which runs one async function on several threads, with a runtime on each |
@@ -45,7 +46,7 @@
 //! Names and signatures are those of tokio wherever they fit, so a program can often be ported by renaming. Unlike in
 //! tokio, [`spawn`] does not need `Send`. `docs/porting-from-tokio.md` in the repository lists every item of tokio and
 //! its counterpart here. Streams implement the traits of futures-io, and with the
-//! feature `tokio-io` those of tokio. Processes are not there yet. The
+//! feature `tokio-io` those of tokio. The
 //! channels and locks of [`sync`] are local to a thread; those of `tokio::sync` work on this runtime too.
 //!
 //! # Features
@@ -62,6 +63,7 @@
 //! | `io-std` | `io::stdin`, `stdout`, `stderr` | |
 //! | `cores` | the module `cores` | |
 //! | `fs` | the module `fs` | |
+//! | `process` | the module `process` | |
 //! | `signal` | the module `signal` | |
 //! | `tokio-io` | the traits of `tokio::io`, in addition to those of futures-io; methods that read into a `bytes::BufMut` | |
 //! | `full` | all of these | |
@@ -95,6 +97,9 @@ pub mod fs;
 pub mod io;
 #[cfg(feature = "net")]
 pub mod net;
+#[cfg(feature = "process")]
+#[cfg_attr(docsrs, doc(cfg(feature = "process")))]
+pub mod process;
 // Without sockets nobody registers a descriptor.
 #[cfg_attr(not(feature = "net"), allow(dead_code))]
 pub mod runtime;

@@ -9,14 +9,14 @@ use std::ops::{Deref, DerefMut};
 /// A buffer that returns to the buffer pool when it is dropped.
 ///
 /// Careful: a new buffer contains the bytes of its previous user.
-pub(super) struct Buffer(Box<[u8]>);
+pub(crate) struct Buffer(Box<[u8]>);
 
 /// The length of the buffers in the pool, in bytes.
-pub(super) const BUFFER_SIZE: usize = BufferPool::BUFFER_SIZE;
+pub(crate) const BUFFER_SIZE: usize = BufferPool::BUFFER_SIZE;
 
 impl Buffer {
     /// Takes a buffer of the pool if `size` is [`BUFFER_SIZE`] and the pool has one. Otherwise allocates a buffer.
-    pub(super) fn take(size: usize) -> Buffer {
+    pub(crate) fn take(size: usize) -> Buffer {
         let lent = match size {
             BUFFER_SIZE => {
                 context::try_with(|context| context.buffer_pool.borrow_mut().get_buffer()).flatten()

@@ -54,7 +54,7 @@ mod duplex;
 mod endless;
 #[cfg(feature = "io-util")]
 mod join;
-mod lent;
+pub(crate) mod lent;
 mod pump;
 #[cfg(feature = "io-util")]
 mod splice;

@@ -27,6 +27,12 @@ impl<T> Mutex<T> {
         Mutex { process: AtomicU32::new(process.number()), inner: sync::Mutex::new(value) }
     }
 
+    /// Creates a mutex for a static variable. The first thread that locks it takes it over for its process.
+    #[cfg_attr(not(feature = "process"), allow(dead_code, reason = "the other mutexes belong to a runtime"))]
+    pub(crate) const fn unowned(value: T) -> Mutex<T> {
+        Mutex { process: AtomicU32::new(0), inner: sync::Mutex::new(value) }
+    }
+
     /// Locks the mutex. Returns `None` in a forked child if a thread of the parent holds the lock.
     ///
     /// The caller runs nothing that can panic while it holds the lock.

@@ -109,7 +109,8 @@ impl Signal {
         poll_fn(|cx| self.poll_signal(cx)).await
     }
 
-    fn poll_signal(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Does what [`poll_recv`](Signal::poll_recv) does, and returns the errors.
+    pub(crate) fn poll_signal(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Signal { kind, seen, progress, listener } = self;
         listener.poll(cx, || {
             let arrived = handler::arrivals(*kind);

@@ -10,7 +10,7 @@ use std::iter::successors;
 use std::path::{Path, PathBuf};
 
 /// The folders of the library.
-const FOLDERS: [&str; 8] = ["fs", "io", "net", "runtime", "signal", "sync", "task", "time"];
+const FOLDERS: [&str; 9] = ["fs", "io", "net", "process", "runtime", "signal", "sync", "task", "time"];
 
 /// The modules that the files below a path may name, besides those of their own folder. The longest matching path
 /// counts.
@@ -44,6 +44,22 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "runtime::remote::blocking_call",
             "runtime::selector::Process",
             "runtime::unwind",
+            "task",
+        ],
+    ),
+    // Above `net` and `signal`, from which it has pipes and `SIGCHLD`.
+    (
+        "process",
+        &[
+            "io",
+            "net::fd_traits",
+            "net::unix::pipe",
+            "runtime::context",
+            "runtime::io::reactor",
+            "runtime::io::registered",
+            "runtime::mutex",
+            "runtime::selector::Process",
+            "signal::unix",
             "task",
         ],
     ),
@@ -257,6 +273,7 @@ const MUST_NOT_NAME: &[(&str, &[&str])] = &[
         ],
     ),
     // Only the executor turns the loop.
+    ("process", &["runtime::executor", "runtime::executor::tasks", "runtime::remote"]),
     ("signal", &["runtime::executor", "runtime::executor::tasks", "runtime::remote"]),
     ("fs", &["net", "runtime::executor", "runtime::io"]),
     ("net", &["runtime::executor", "runtime::selector", "runtime::executor::tasks", "runtime::remote"]),
@@ -284,6 +301,11 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "net/udp/sys/offload_unsupported.rs",
     "net/udp/sys/offload.rs",
     "net/udp/sys/single.rs",
+    "process/command_unix.rs",
+    "process/exit/kill.rs",
+    "process/exit/kqueue.rs",
+    "process/exit/pidfd.rs",
+    "process/exit/zombie.rs",
     "runtime/context.rs",
     "runtime/cores/affinity.rs",
     "runtime/selector/epoll.rs",

@@ -12,8 +12,25 @@ macro_rules! end_methods {
             /// Wraps an end that is already in non-blocking mode.
             #[cfg_attr(debug_assertions, track_caller)]
             pub(super) fn of(pipe: $pipe, is_stream: bool) -> $type {
+                $type::owned_by($crate::runtime::io::registered::Owner::$type, pipe, is_stream)
+            }
+
+            /// Wraps the end of a pipe to or from a child process, and sets it to non-blocking mode. `owner` is the type
+            /// that users know.
+            #[cfg(feature = "process")]
+            #[cfg_attr(debug_assertions, track_caller)]
+            pub(crate) fn of_child(
+                fd: ::std::os::fd::OwnedFd,
+                owner: $crate::runtime::io::registered::Owner,
+            ) -> ::std::io::Result<$type> {
+                $crate::net::unix::pipe::end::set_blocking(&fd, false)?;
+                Ok($type::owned_by(owner, fd.into(), false))
+            }
+
+            #[cfg_attr(debug_assertions, track_caller)]
+            fn owned_by(owner: $crate::runtime::io::registered::Owner, pipe: $pipe, is_stream: bool) -> $type {
                 let end = $crate::net::unix::pipe::end::End { pipe, is_stream };
-                let mut io = $crate::runtime::io::registered::Registered::new(end, $crate::runtime::io::registered::Owner::$type);
+                let mut io = $crate::runtime::io::registered::Registered::new(end, owner);
                 io.set_origin($crate::task::origin::Origin::caller());
                 $type { io }
             }

@@ -9,11 +9,21 @@ use std::os::fd::AsFd;
 /// The public type that owns a descriptor, as the messages name it.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(
-    not(all(feature = "io-std", feature = "signal", feature = "udp", feature = "unix")),
+    not(all(
+        feature = "io-std",
+        feature = "process",
+        feature = "signal",
+        feature = "udp",
+        feature = "unix"
+    )),
     allow(dead_code, reason = "an owner exists if its feature is on")
 )]
 pub(crate) enum Owner {
     AsyncFd,
+    Child,
+    ChildStderr,
+    ChildStdin,
+    ChildStdout,
     Receiver,
     Sender,
     Signal,
@@ -59,6 +69,10 @@ impl Owner {
     fn name(self) -> &'static str {
         match self {
             Owner::AsyncFd => "AsyncFd",
+            Owner::Child => "Child",
+            Owner::ChildStderr => "ChildStderr",
+            Owner::ChildStdin => "ChildStdin",
+            Owner::ChildStdout => "ChildStdout",
             Owner::Receiver => "Receiver",
             Owner::Sender => "Sender",
             Owner::Signal => "Signal",
@@ -79,6 +93,7 @@ impl Owner {
             (Owner::TcpListener | Owner::UnixListener, _) => "accept",
             (Owner::UdpSocket | Owner::UnixDatagram, Direction::Read) => "recv",
             (Owner::UdpSocket | Owner::UnixDatagram, Direction::Write) => "send",
+            (Owner::Child, _) => "wait",
             (Owner::Signal, _) => "recv",
             (_, Direction::Read) => "read",
             (_, Direction::Write) => "write",

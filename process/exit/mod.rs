@@ -1,0 +1,107 @@
+//! How the end of one process is noticed: by a descriptor of its own where the system has one, or else by `SIGCHLD`.
+//!
+//! Neither reaps the child or knows its exit status. A report may be spurious, so whoever is woken asks the system.
+
+// Each file has the same face: `ExitFd`, `reap` and `send_signal`.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[path = "kqueue.rs"]
+mod system;
+#[cfg(target_os = "linux")]
+#[path = "pidfd.rs"]
+mod system;
+#[cfg(target_os = "android")]
+#[path = "unsupported.rs"]
+mod system;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod zombie;
+
+mod kill;
+
+pub(super) use kill::send_signal_to_group;
+pub(super) use system::{ExitFd, reap, send_signal};
+
+use crate::runtime::io::reactor::Direction;
+use crate::runtime::io::registered::{Owner, Registered};
+use crate::signal::unix::{Signal, SignalKind, signal};
+use crate::task::coop;
+use crate::task::origin::Origin;
+use std::io;
+use std::process::{Child, ExitStatus};
+use std::task::{Context, Poll, ready};
+
+/// What wakes the task that waits for the end of a process.
+pub(super) enum Watch {
+    Fd(Registered<ExitFd>),
+    Signal(Signal),
+}
+
+impl Watch {
+    /// Begins to watch a child that has not been reaped.
+    pub(super) fn new(child: &Child, origin: Origin) -> io::Result<Watch> {
+        match ExitFd::open(child.id()) {
+            Ok(fd) => {
+                let mut io = Registered::new(fd, Owner::Child);
+                io.set_origin(origin);
+                Ok(Watch::Fd(io))
+            }
+            Err(error) if is_refused(&error) => Watch::by_signal(),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn by_signal() -> io::Result<Watch> {
+        signal(SignalKind::child()).map(Watch::Signal)
+    }
+
+    /// The descriptor, if there is one.
+    pub(super) fn fd(&self) -> Option<&ExitFd> {
+        match self {
+            Watch::Fd(io) => Some(io.get()),
+            Watch::Signal(_) => None,
+        }
+    }
+
+    /// Waits until the child has ended, and reaps it.
+    pub(super) fn poll_reap(
+        &mut self,
+        cx: &mut Context<'_>,
+        child: &mut Child,
+    ) -> Poll<io::Result<ExitStatus>> {
+        match self {
+            Watch::Fd(io) => io.poll_io(cx, Direction::Read, |fd| {
+                reap(child, Some(fd))?.ok_or_else(|| io::ErrorKind::WouldBlock.into())
+            }),
+            Watch::Signal(signal) => {
+                ready!(coop::poll_budget(cx));
+                loop {
+                    // Careful: this comes before the wait. A signal that arrives in between ends the wait.
+                    if let Some(status) = reap_uninterrupted(child, None)? {
+                        coop::spend();
+                        return Poll::Ready(Ok(status));
+                    }
+                    ready!(signal.poll_signal(cx))?;
+                }
+            }
+        }
+    }
+}
+
+/// Does what [`reap`] does, and repeats a call that a signal has interrupted.
+pub(super) fn reap_uninterrupted(child: &mut Child, fd: Option<&ExitFd>) -> io::Result<Option<ExitStatus>> {
+    loop {
+        match reap(child, fd) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+/// Returns true if the error means that the system has no such call, or a sandbox refuses it.
+fn is_refused(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM | libc::EACCES | libc::ENODEV))
+}
+
+/// Returns true if the process is not a child of this process any more: other code has reaped it.
+pub(super) fn is_reaped_elsewhere(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ECHILD)
+}

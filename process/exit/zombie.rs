@@ -1,0 +1,21 @@
+//! waitid(2), which tells without reaping whether a child has ended. Linux and Android.
+//!
+//! waitpid(2) would also return the stops of a child that is traced (`PTRACE_TRACEME`), and take them away from its
+//! tracer. Here they are told apart from its end.
+#![expect(unsafe_code, reason = "waitid(2)")]
+
+use std::io;
+use std::process::Child;
+
+/// Returns true if a child has ended and has not been reaped. Fails with `ECHILD` if it has been reaped.
+pub(super) fn is_zombie(child: &Child) -> io::Result<bool> {
+    // SAFETY: the structure consists of numbers and pointers, for which all zeros are a valid value.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: the kernel writes to `info`, which has the right type.
+    if unsafe { libc::waitid(libc::P_PID, child.id(), &raw mut info, options) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // The code is zero if there is nothing to report, and another one for a stop.
+    Ok(matches!(info.si_code, libc::CLD_EXITED | libc::CLD_KILLED | libc::CLD_DUMPED))
+}
