@@ -60,7 +60,7 @@ impl Running {
     /// Sends a signal to the processes of the group that the child leads.
     pub(super) fn send_signal_to_group(&self, signal: c_int) -> io::Result<()> {
         self.check_parent()?;
-        exit::send_signal_to_group(&self.child, signal)
+        exit::send_signal_to_group(&self.child, self.watch.as_ref().and_then(Watch::fd), signal)
     }
 
     /// In a child of fork(2), returns an error: the process is a child of its parent.

@@ -3,18 +3,19 @@
 
 mod common;
 
-use common::{ms, poll_once, rounds, run};
+use common::{HOUR, ms, poll_once, rounds, run, watchdog};
 use futures_lite::future::zip;
 use runtime::io::{AsyncReadExt, AsyncWriteExt, BufReader};
-use runtime::process::{Child, Command};
+use runtime::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use runtime::signal::unix::SignalKind;
-use runtime::{Runtime, spawn, time};
+use runtime::{Builder, Runtime, spawn, time};
 use std::future::poll_fn;
 use std::io::{ErrorKind, IoSlice};
 use std::os::unix::process::ExitStatusExt;
 use std::pin::Pin;
 use std::process::Stdio;
 use std::thread;
+use std::time::Duration;
 
 fn shell(script: &str) -> Command {
     let mut command = Command::new("sh");
@@ -325,6 +326,34 @@ fn waiting_outside_of_a_runtime_panics() {
     let mut child = waiting_child();
     let _stdin = child.stdin.take();
     _ = futures_lite::future::block_on(child.wait());
+}
+
+#[test]
+fn children_and_the_futures_that_wait_for_them_may_be_sent() {
+    fn check<T: Send>(value: T) -> T {
+        value
+    }
+    fn is_sync<T: Sync>() {}
+    is_sync::<(Command, Child, ChildStdin, ChildStdout, ChildStderr)>();
+    run(async {
+        let mut command = check(Command::new("true"));
+        assert!(check(command.status()).await.unwrap().success());
+        assert!(check(command.output()).await.unwrap().status.success());
+        let mut child = check(command.spawn().unwrap());
+        assert!(check(child.wait()).await.unwrap().success());
+    });
+}
+
+#[test]
+fn a_paused_clock_does_not_run_ahead_of_a_child() {
+    let _watchdog = watchdog();
+    let mut builder = Builder::new_current_thread();
+    // Without a grace, an hour passes at once.
+    let runtime = builder.start_paused(true).auto_advance_grace(Duration::from_secs(40)).build().unwrap();
+    runtime.block_on(async {
+        let status = time::timeout(HOUR, shell("sleep 0.05; exit 3").status()).await;
+        assert_eq!(status.unwrap().unwrap().code(), Some(3));
+    });
 }
 
 #[test]

@@ -12,7 +12,7 @@ pub(super) fn kill(child: &Child, signal: c_int) -> io::Result<()> {
 
 /// Sends a signal to all processes of the group that a child leads. The child has not been reaped: otherwise the number
 /// may be that of another group.
-pub(in crate::process) fn send_signal_to_group(child: &Child, signal: c_int) -> io::Result<()> {
+pub(super) fn kill_group(child: &Child, signal: c_int) -> io::Result<()> {
     send(-number_of(child)?, signal)
 }
 

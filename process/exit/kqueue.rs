@@ -6,7 +6,7 @@
 #![expect(unsafe_code, reason = "kqueue(2) and kevent(2)")]
 
 use super::is_reaped_elsewhere;
-use super::kill::kill;
+use super::kill::{kill, kill_group};
 use std::ffi::c_int;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -81,6 +81,15 @@ pub(in crate::process) fn send_signal(child: &Child, _fd: Option<&ExitFd>, signa
         Err(error) if is_reaped_elsewhere(&error) || error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
         result => result,
     }
+}
+
+/// Sends a signal to the group that a child leads, which has not been reaped here.
+pub(in crate::process) fn send_signal_to_group(
+    child: &Child,
+    _fd: Option<&ExitFd>,
+    signal: c_int,
+) -> io::Result<()> {
+    kill_group(child, signal)
 }
 
 fn empty() -> libc::kevent {

@@ -2,7 +2,7 @@
 //!
 //! Neither reaps the child or knows its exit status. A report may be spurious, so whoever is woken asks the system.
 
-// Each file has the same face: `ExitFd`, `reap` and `send_signal`.
+// Each file has the same face: `ExitFd`, `reap`, `send_signal` and `send_signal_to_group`.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 #[path = "kqueue.rs"]
 mod system;
@@ -17,8 +17,7 @@ mod zombie;
 
 mod kill;
 
-pub(super) use kill::send_signal_to_group;
-pub(super) use system::{ExitFd, reap, send_signal};
+pub(super) use system::{ExitFd, reap, send_signal, send_signal_to_group};
 
 use crate::runtime::io::reactor::Direction;
 use crate::runtime::io::registered::{Owner, Registered};
@@ -104,4 +103,33 @@ fn is_refused(error: &io::Error) -> bool {
 /// Returns true if the process is not a child of this process any more: other code has reaped it.
 pub(super) fn is_reaped_elsewhere(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::ECHILD)
+}
+
+#[cfg(test)]
+#[cfg(not(miri))] // Miri has no processes.
+mod tests {
+    use super::*;
+    use crate::block_on;
+    use std::future::poll_fn;
+    use std::process::{Command, Stdio};
+
+    /// Waits by `SIGCHLD`, as where there are no pidfds.
+    async fn wait(watch: &mut Watch, child: &mut Child) -> io::Result<ExitStatus> {
+        poll_fn(|cx| watch.poll_reap(cx, child)).await
+    }
+
+    #[test]
+    fn the_end_of_a_child_is_noticed_by_its_signal() {
+        block_on(async {
+            for _ in 0..20 {
+                let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+                let mut watch = Watch::by_signal().unwrap();
+                assert!(watch.fd().is_none());
+                let stdin = child.stdin.take();
+                let closing = crate::spawn(async move { drop(stdin) });
+                assert!(wait(&mut watch, &mut child).await.unwrap().success());
+                closing.await.unwrap();
+            }
+        });
+    }
 }

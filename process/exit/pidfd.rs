@@ -4,7 +4,7 @@
 //! process.
 #![expect(unsafe_code, reason = "pidfd_open(2) and pidfd_send_signal(2), for which libc has no functions")]
 
-use super::kill::kill;
+use super::kill::{kill, kill_group};
 use super::zombie::is_zombie;
 use super::{is_reaped_elsewhere, is_refused};
 use std::ffi::c_int;
@@ -46,16 +46,16 @@ impl AsFd for ExitFd {
 }
 
 /// Reaps a child if it has ended.
-pub(in crate::process) fn reap(child: &mut Child, _fd: Option<&ExitFd>) -> io::Result<Option<ExitStatus>> {
-    if is_zombie(child)? { child.try_wait() } else { Ok(None) }
+pub(in crate::process) fn reap(child: &mut Child, fd: Option<&ExitFd>) -> io::Result<Option<ExitStatus>> {
+    if is_zombie(child, fd.map(ExitFd::as_fd))? { child.try_wait() } else { Ok(None) }
 }
 
 /// Sends a signal to a child that has not been reaped here. If other code has reaped it, does nothing.
 pub(in crate::process) fn send_signal(child: &Child, fd: Option<&ExitFd>, signal: c_int) -> io::Result<()> {
     let result = match fd.map(|fd| fd.send_signal(signal)) {
-        Some(Err(error)) if is_refused(&error) => kill_unreaped(child, signal),
+        Some(Err(error)) if is_refused(&error) => kill_unreaped(child, fd, signal),
         Some(result) => result,
-        None => kill_unreaped(child, signal),
+        None => kill_unreaped(child, fd, signal),
     };
     match result {
         Err(error) if is_reaped_elsewhere(&error) || error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
@@ -63,8 +63,21 @@ pub(in crate::process) fn send_signal(child: &Child, fd: Option<&ExitFd>, signal
     }
 }
 
-/// Without a pidfd, another process may have got the number.
-fn kill_unreaped(child: &Child, signal: c_int) -> io::Result<()> {
-    is_zombie(child)?;
+/// If other code has reaped the child, another process may have got the number.
+fn kill_unreaped(child: &Child, fd: Option<&ExitFd>, signal: c_int) -> io::Result<()> {
+    is_zombie(child, fd.map(ExitFd::as_fd))?;
     kill(child, signal)
+}
+
+/// Sends a signal to the group that a child leads, which has not been reaped here. If other code has reaped it, does
+/// nothing.
+pub(in crate::process) fn send_signal_to_group(
+    child: &Child,
+    fd: Option<&ExitFd>,
+    signal: c_int,
+) -> io::Result<()> {
+    match is_zombie(child, fd.map(ExitFd::as_fd)) {
+        Err(error) if is_reaped_elsewhere(&error) => Ok(()),
+        result => result.and_then(|_| kill_group(child, signal)),
+    }
 }

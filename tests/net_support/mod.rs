@@ -105,6 +105,22 @@ pub(crate) fn in_namespace(name: &str, body: impl FnOnce()) {
     run_case(child, name, "namespace");
 }
 
+/// Does what [`in_child`] does in a namespace in which process ids can be chosen. Skips the test if that is not allowed.
+pub(crate) fn in_process_namespace(name: &str, body: impl FnOnce()) {
+    if is_case("processes", body) {
+        return;
+    }
+    let words = ["-r", "-p", "-f", "--mount-proc"];
+    let choose = "echo 1000 >/proc/sys/kernel/ns_last_pid";
+    let works = Command::new("unshare").args(words).args(["sh", "-c", choose]).output();
+    if !works.is_ok_and(|output| output.status.success()) {
+        return eprintln!("{name} is passed over: it needs unshare, and the right to choose process ids");
+    }
+    let mut child = Command::new("unshare");
+    child.args(words).arg(exe());
+    run_case(child, name, "processes");
+}
+
 /// The environment variable that tells a child which case it is.
 const MARK: &str = "RUNTIME_TEST_CASE";
 

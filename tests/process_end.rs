@@ -1,0 +1,486 @@
+//! The end of a child: who reaps it, and what other code of the process, the kernel and a debugger can do to that.
+#![cfg(target_os = "linux")] // The tests look into /proc.
+#![cfg(not(miri))] // Miri has no processes.
+#![expect(unsafe_code, reason = "fork, waitpid, ptrace and signals, in processes where nothing else happens")]
+
+mod common;
+
+use common::process::{in_child, open_descriptors, threads};
+use common::{poll_once, rounds, run, until, watchdog};
+use runtime::io::{AsyncReadExt, AsyncWriteExt};
+use runtime::process::{Child, Command};
+use runtime::selector::Kind;
+use runtime::signal::unix::{SignalKind, signal};
+use runtime::task::spawn_blocking;
+use runtime::{Builder, Runtime, block_on, spawn, time};
+use std::os::unix::process::ExitStatusExt;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+use std::{fs, io, ptr, thread};
+
+fn shell(script: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", script]);
+    command
+}
+
+/// Returns a command for a child that runs until its input is closed.
+fn waiting() -> Command {
+    let mut command = Command::new("cat");
+    command.stdin(Stdio::piped()).stdout(Stdio::null());
+    command
+}
+
+/// Returns the state of a child of this process, as a letter: see proc_pid_stat(5). `None` if it has been reaped.
+fn state(child: u32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{child}/stat")).ok()?;
+    let fields: Vec<&str> = stat[stat.rfind(')').unwrap() + 2..].split(' ').collect();
+    let is_ours = fields[1] == std::process::id().to_string();
+    is_ours.then(|| fields[0].chars().next().unwrap())
+}
+
+/// Returns the children of this process that have not been reaped.
+fn children() -> Vec<u32> {
+    let processes = fs::read_dir("/proc").unwrap();
+    let numbers = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    numbers.filter(|process| state(*process).is_some()).collect()
+}
+
+/// Waits, without reaping, until a child has ended.
+fn becomes_zombie(child: u32) {
+    let _watchdog = watchdog();
+    while state(child) != Some('Z') {
+        thread::yield_now();
+    }
+}
+
+/// Runs a law on a runtime of each selector, in a process of its own.
+fn on_each(law: impl Fn(Runtime)) {
+    in_child(|| {
+        for kind in Kind::available() {
+            law(Builder::new_current_thread().selector(*kind).build().unwrap());
+        }
+    });
+}
+
+#[test]
+fn a_child_that_ended_before_it_was_watched_is_noticed() {
+    on_each(|runtime| {
+        for _ in 0..20 {
+            let mut child = Command::new("true").spawn().unwrap();
+            becomes_zombie(child.id().unwrap());
+            assert!(runtime.block_on(child.wait()).unwrap().success());
+            // And one whose end comes somewhere between the steps.
+            assert!(runtime.block_on(Command::new("true").status()).unwrap().success());
+        }
+    });
+}
+
+#[test]
+fn a_dropped_child_is_reaped_when_it_ends() {
+    on_each(|runtime| {
+        runtime.block_on(async {
+            let descriptors = open_descriptors();
+            let mut child = waiting().spawn().unwrap();
+            let (id, stdin) = (child.id().unwrap(), child.stdin.take());
+            drop(child);
+            runtime::task::yield_now().await;
+            assert_ne!(state(id), None, "it runs on");
+            drop(stdin);
+            until(|| state(id).is_none()).await;
+            // A future that is dropped in the midst of waiting.
+            let mut child = waiting().spawn().unwrap();
+            let (id, stdin) = (child.id().unwrap(), child.stdin.take());
+            assert!(poll_once(child.wait()).await.is_none());
+            drop(child);
+            drop(stdin);
+            until(|| state(id).is_none()).await;
+            assert_eq!(open_descriptors(), descriptors);
+        });
+    });
+}
+
+#[test]
+fn a_child_that_is_killed_on_drop_is_reaped_too() {
+    on_each(|runtime| {
+        runtime.block_on(async {
+            let mut child = waiting().kill_on_drop(true).spawn().unwrap();
+            let (id, stdin) = (child.id().unwrap(), child.stdin.take());
+            drop(child);
+            until(|| state(id).is_none()).await;
+            drop(stdin);
+
+            let output = shell("echo $$; exec sleep 60").kill_on_drop(true).output();
+            assert!(time::timeout(Duration::from_millis(20), output).await.is_err());
+            until(|| children().is_empty()).await;
+        });
+    });
+}
+
+#[test]
+fn a_child_that_no_runtime_waits_for_is_reaped_with_the_next_one() {
+    in_child(|| {
+        // It was dropped outside of a runtime; and it belonged to a task when its runtime was dropped.
+        let dropped_outside = || {
+            let mut child = waiting().spawn().unwrap();
+            (child.id().unwrap(), child.stdin.take())
+        };
+        let dropped_with_its_runtime = || {
+            let runtime = Runtime::new().unwrap();
+            runtime.block_on(async {
+                let mut child = waiting().spawn().unwrap();
+                let ends = (child.id().unwrap(), child.stdin.take());
+                spawn(async move { child.wait().await });
+                runtime::task::yield_now().await;
+                ends
+            })
+        };
+        let orphaned_with_its_runtime = || {
+            block_on(async {
+                let mut child = waiting().spawn().unwrap();
+                (child.id().unwrap(), child.stdin.take())
+            })
+        };
+        let cases: [&dyn Fn() -> _; 3] =
+            [&dropped_outside, &dropped_with_its_runtime, &orphaned_with_its_runtime];
+        for case in cases {
+            let (id, stdin) = case();
+            drop(stdin);
+            becomes_zombie(id);
+            drop(Command::new("true").spawn().unwrap());
+            assert_eq!(state(id), None);
+        }
+    });
+}
+
+#[test]
+fn no_zombie_stays_of_many_dropped_children() {
+    on_each(|runtime| {
+        runtime.block_on(async {
+            for _ in 0..rounds(1000, 50, 0) {
+                drop(Command::new("true").spawn().unwrap());
+            }
+            until(|| children().is_empty()).await;
+        });
+    });
+}
+
+#[test]
+fn waiting_for_children_starts_no_thread_and_leaves_no_descriptor() {
+    on_each(|runtime| {
+        runtime.block_on(async {
+            let (threads_before, descriptors) = (threads(), open_descriptors());
+            let mut children: Vec<Child> = (0..20).map(|_| waiting().spawn().unwrap()).collect();
+            for child in &mut children {
+                let stdin = child.stdin.take();
+                assert!(poll_once(child.wait()).await.is_none());
+                assert_eq!(threads(), threads_before);
+                drop(stdin);
+                assert!(child.wait().await.unwrap().success());
+            }
+            assert_eq!(open_descriptors(), descriptors);
+        });
+    });
+}
+
+#[test]
+fn a_program_ends_while_its_children_run_and_kills_those_that_it_should() {
+    in_child(|| {
+        let runtime = Runtime::new().unwrap();
+        let (mut killed, mut kept) = (None, None);
+        runtime.block_on(async {
+            let mut child = waiting().kill_on_drop(true).spawn().unwrap();
+            killed = Some((child.id().unwrap(), child.stdin.take()));
+            spawn(async move { child.wait().await });
+            let mut child = waiting().spawn().unwrap();
+            kept = Some((child.id().unwrap(), child.stdin.take()));
+            spawn(async move { child.wait().await });
+            runtime::task::yield_now().await;
+        });
+        drop(runtime);
+        let ((killed, _input), (kept, input)) = (killed.unwrap(), kept.unwrap());
+        becomes_zombie(killed);
+        assert_ne!(state(kept), Some('Z'));
+        drop(input);
+        becomes_zombie(kept);
+    });
+}
+
+/// cpython#17477 invented the status 255.
+#[test]
+fn a_status_that_other_code_has_taken_is_an_error_and_not_invented() {
+    on_each(|runtime| {
+        let mut child = shell("exit 7").spawn().unwrap();
+        let id = child.id().unwrap();
+        let mut watched = waiting().spawn().unwrap();
+        let (watched_id, stdin) = (watched.id().unwrap(), watched.stdin.take());
+        runtime.block_on(async { assert!(poll_once(watched.wait()).await.is_none()) });
+        drop(stdin);
+        let mut taken = Vec::new();
+        while taken.len() < 2 {
+            // SAFETY: the kernel may be given no place for the status.
+            taken.push(unsafe { libc::waitpid(-1, ptr::null_mut(), 0) } as u32);
+        }
+        assert!(taken.contains(&id) && taken.contains(&watched_id));
+        for child in [&mut child, &mut watched] {
+            for _ in 0..3 {
+                let error = runtime.block_on(child.wait()).unwrap_err();
+                assert_eq!(error.raw_os_error(), Some(libc::ECHILD));
+                assert_eq!(child.try_wait().unwrap_err().raw_os_error(), Some(libc::ECHILD));
+            }
+            assert_eq!(child.id(), None);
+            child.start_kill().unwrap();
+        }
+    });
+}
+
+#[test]
+fn children_end_while_sigchld_is_ignored() {
+    on_each(|runtime| {
+        // SAFETY: there is no handler.
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+        for _ in 0..10 {
+            let mut child = waiting().spawn().unwrap();
+            let stdin = child.stdin.take();
+            runtime.block_on(async {
+                assert!(poll_once(child.wait()).await.is_none());
+                drop(stdin);
+                assert_eq!(child.wait().await.unwrap_err().raw_os_error(), Some(libc::ECHILD));
+            });
+        }
+    });
+}
+
+/// waitpid(2) returns the stop of a traced child as if it were asked for.
+#[test]
+fn a_traced_child_that_is_stopped_has_not_ended() {
+    on_each(|runtime| {
+        let mut command = Command::new("true");
+        // SAFETY: ptrace(2) is a system call and nothing else.
+        unsafe {
+            command.pre_exec(|| {
+                let null = ptr::null_mut::<u8>();
+                match libc::ptrace(libc::PTRACE_TRACEME, 0, null, null) {
+                    0 => Ok(()),
+                    _ => Err(io::Error::last_os_error()),
+                }
+            });
+        }
+        let Ok(mut child) = command.spawn() else { return eprintln!("passed over: ptrace is forbidden") };
+        // It stops when the program begins.
+        while state(child.id().unwrap()) != Some('t') {
+            thread::yield_now();
+        }
+        runtime.block_on(async {
+            for _ in 0..3 {
+                assert_eq!(child.try_wait().unwrap(), None);
+                assert!(poll_once(child.wait()).await.is_none());
+            }
+            child.kill().await.unwrap();
+            assert_eq!(child.wait().await.unwrap().signal(), Some(libc::SIGKILL));
+        });
+    });
+}
+
+#[test]
+fn a_stopped_child_has_not_ended() {
+    on_each(|runtime| {
+        runtime.block_on(async {
+            let mut child = waiting().spawn().unwrap();
+            let (id, stdin) = (child.id().unwrap(), child.stdin.take());
+            child.send_signal(SignalKind::from_raw(libc::SIGSTOP)).unwrap();
+            until(|| state(id) == Some('T')).await;
+            assert_eq!(child.try_wait().unwrap(), None);
+            assert!(poll_once(child.wait()).await.is_none());
+            child.send_signal(SignalKind::from_raw(libc::SIGCONT)).unwrap();
+            drop(stdin);
+            assert!(child.wait().await.unwrap().success());
+        });
+    });
+}
+
+/// golang/go#60321: the kernel calls a process whose first thread has ended a zombie, although it still runs.
+#[test]
+fn a_child_whose_first_thread_has_ended_has_not_ended() {
+    on_each(|runtime| {
+        let exit = libc::SYS_exit;
+        let script = format!(
+            "import ctypes, os, threading\n\
+             threading.Thread(target=lambda: (os.read(0, 1), os._exit(5))).start()\n\
+             ctypes.CDLL(None).syscall({exit}, 0)"
+        );
+        let child = Command::new("python3").args(["-c", &script]).stdin(Stdio::piped()).spawn();
+        let Ok(mut child) = child else { return eprintln!("passed over: it needs python3") };
+        let (id, mut stdin) = (child.id().unwrap(), child.stdin.take().unwrap());
+        runtime.block_on(async {
+            assert!(poll_once(child.wait()).await.is_none());
+            until(|| state(id) == Some('Z')).await;
+            for _ in 0..20 {
+                assert_eq!(child.try_wait().unwrap(), None);
+                assert!(poll_once(child.wait()).await.is_none());
+                runtime::task::yield_now().await;
+            }
+            let turns = runtime::Handle::current().metrics().turns;
+            let (status, written) = futures_lite::future::zip(child.wait(), stdin.write_all(b"x")).await;
+            written.unwrap();
+            assert_eq!(status.unwrap().code(), Some(5));
+            assert!(runtime::Handle::current().metrics().turns - turns < 20);
+        });
+    });
+}
+
+#[test]
+fn a_forked_child_that_drops_a_child_of_its_parent_leaves_it_alone() {
+    on_each(|runtime| {
+        let mut child = waiting().kill_on_drop(true).spawn().unwrap();
+        let stdin = child.stdin.take();
+        runtime.block_on(async { assert!(poll_once(child.wait()).await.is_none()) });
+        let mut child = Some(child);
+        // SAFETY: no other thread of this process holds a lock that the child needs.
+        let forked = unsafe { libc::fork() };
+        if forked == 0 {
+            let mut child = child.take().unwrap();
+            let is_refused = child.start_kill().is_err();
+            drop(child);
+            // SAFETY: the function takes a number.
+            unsafe { libc::_exit(if is_refused { 0 } else { 1 }) };
+        }
+        let mut status = 0;
+        // SAFETY: the kernel writes one number, to `status`.
+        assert_eq!(unsafe { libc::waitpid(forked, &mut status, 0) }, forked);
+        assert_eq!(status, 0);
+        let mut child = child.unwrap();
+        runtime.block_on(async {
+            assert!(poll_once(child.wait()).await.is_none());
+            drop(stdin);
+            assert!(child.wait().await.unwrap().success());
+        });
+    });
+}
+
+/// bun#38926: children of threads with blocked signals could not be ended.
+#[test]
+fn children_start_with_no_signal_blocked_and_sigpipe_at_its_default() {
+    in_child(|| {
+        let masks = || async {
+            let status = Command::new("cat").arg("/proc/self/status").output().await.unwrap();
+            let text = String::from_utf8(status.stdout).unwrap();
+            let mask = |name: &str| {
+                let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+                u64::from_str_radix(line.split_whitespace().last().unwrap(), 16).unwrap()
+            };
+            (mask("SigBlk"), mask("SigIgn") & (1 << (libc::SIGPIPE - 1)))
+        };
+        run(async move {
+            assert_eq!(masks().await, (0, 0));
+            let elsewhere = spawn_blocking(move || {
+                // SAFETY: the set is filled before it is used.
+                unsafe {
+                    let mut set = std::mem::zeroed();
+                    libc::sigfillset(&mut set);
+                    libc::pthread_sigmask(libc::SIG_SETMASK, &set, ptr::null_mut());
+                }
+                runtime::Handle::current().block_on(masks())
+            });
+            assert_eq!(elsewhere.await.unwrap(), (0, 0));
+        });
+    });
+}
+
+/// libuv#3251: between fork and exec, the handler still runs, and wrote to the pipe of the parent.
+#[test]
+fn a_signal_to_a_child_that_is_being_born_stays_there() {
+    in_child(|| {
+        run(async {
+            let mut stream = signal(SignalKind::user_defined1()).unwrap();
+            let mut command = Command::new("true");
+            // SAFETY: raise(3) is async-signal-safe.
+            unsafe {
+                command.pre_exec(|| {
+                    libc::raise(libc::SIGUSR1);
+                    Ok(())
+                });
+            }
+            assert!(command.status().await.unwrap().success());
+            assert!(poll_once(stream.recv()).await.is_none());
+        });
+    });
+}
+
+#[test]
+fn spawning_with_pre_exec_beside_threads_that_allocate_does_not_hang() {
+    in_child(|| {
+        static DONE: AtomicBool = AtomicBool::new(false);
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                thread::spawn(|| {
+                    while !DONE.load(Relaxed) {
+                        drop(std::hint::black_box(vec![0u8; 1000]));
+                    }
+                })
+            })
+            .collect();
+        run(async {
+            for _ in 0..rounds(2000, 100, 0) {
+                let mut command = Command::new("true");
+                // SAFETY: the function does nothing.
+                unsafe { command.pre_exec(|| Ok(())) };
+                assert!(command.status().await.unwrap().success());
+            }
+        });
+        DONE.store(true, Relaxed);
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+    });
+}
+
+#[test]
+fn an_error_of_pre_exec_is_that_of_spawning() {
+    run(async {
+        let mut command = Command::new("true");
+        // SAFETY: the function does nothing but return an error without a message.
+        unsafe { command.pre_exec(|| Err(io::Error::from_raw_os_error(libc::ENOTTY))) };
+        assert_eq!(command.status().await.unwrap_err().raw_os_error(), Some(libc::ENOTTY));
+    });
+}
+
+/// rust#95584, golang/go#22315: a pipe that leaks into a sibling never ends.
+#[test]
+fn children_of_several_threads_inherit_no_descriptor_of_each_other() {
+    in_child(|| {
+        let script = "for fd in /proc/self/fd/*; do readlink $fd; done | grep -c 'pipe:\\|pidfd\\|eventfd\\|eventpoll'";
+        // Alone, the child has its own output, and the pipe in the script.
+        let count = || async {
+            let output = shell(script).stdin(Stdio::null()).stderr(Stdio::null()).output().await.unwrap();
+            // All pipes have ended, which they do not if a sibling has them.
+            let text = String::from_utf8(output.stdout).unwrap();
+            text.trim().parse::<usize>().unwrap()
+        };
+        let alone = run(count());
+        let threads: Vec<_> = (0..8)
+            .map(|_| {
+                thread::spawn(move || {
+                    run(async {
+                        let held = waiting().stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+                        for _ in 0..rounds(20, 4, 0) {
+                            assert_eq!(count().await, alone);
+                        }
+                        drop(held);
+                    })
+                })
+            })
+            .collect();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+    });
+}
+
+#[test]
+fn an_input_is_read_to_its_end_after_the_child_has_ended() {
+    run(async {
+        let mut child = shell("echo last words").stdout(Stdio::piped()).spawn().unwrap();
+        assert!(child.wait().await.unwrap().success());
+        let mut text = String::new();
+        child.stdout.take().unwrap().read_to_string(&mut text).await.unwrap();
+        assert_eq!(text, "last words\n");
+    });
+}
