@@ -220,7 +220,8 @@ fn a_status_that_other_code_has_taken_is_an_error_and_not_invented() {
         let mut taken = Vec::new();
         while taken.len() < 2 {
             // SAFETY: the kernel may be given no place for the status.
-            taken.push(unsafe { libc::waitpid(-1, ptr::null_mut(), 0) } as u32);
+            let child = unsafe { libc::waitpid(-1, ptr::null_mut(), 0) };
+            taken.extend(u32::try_from(child).ok());
         }
         assert!(taken.contains(&id) && taken.contains(&watched_id));
         for child in [&mut child, &mut watched] {
