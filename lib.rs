@@ -45,8 +45,7 @@
 //!
 //! Names and signatures are those of tokio wherever they fit, so a program can often be ported by renaming. Unlike in
 //! tokio, [`spawn`] does not need `Send`. `docs/porting-from-tokio.md` in the repository lists every item of tokio and
-//! its counterpart here. Streams implement the traits of futures-io, and with the
-//! feature `tokio-io` those of tokio. The
+//! its counterpart here. Streams implement the traits of futures-io, and with the feature `tokio-io` those of tokio. The
 //! channels and locks of [`sync`] are local to a thread; those of `tokio::sync` work on this runtime too.
 //!
 //! # Features

@@ -8,7 +8,10 @@ use std::time::Duration;
 const LIMIT: Duration = if cfg!(miri) { Duration::from_secs(1200) } else { Duration::from_secs(60) };
 
 /// A guard that aborts the process unless it is dropped in time.
-pub(crate) struct Watchdog(#[expect(dead_code, reason = "its drop is the message")] Sender<()>);
+pub(crate) struct Watchdog {
+    /// Its drop is the message that the test has ended.
+    _running: Sender<()>,
+}
 
 pub(crate) fn watchdog() -> Watchdog {
     let (sender, receiver) = channel();
@@ -20,7 +23,7 @@ pub(crate) fn watchdog() -> Watchdog {
             std::process::abort();
         }
     });
-    Watchdog(sender)
+    Watchdog { _running: sender }
 }
 
 /// Runs a future on a new runtime, with a watchdog.
