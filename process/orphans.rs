@@ -4,15 +4,14 @@
 //! is put on a list, which is looked through whenever a child is spawned or dropped. Children that are not ours are never
 //! waited for.
 
-use super::running::{Running, is_reaped};
+use super::running::Running;
 use crate::runtime::context;
 use crate::runtime::mutex::Mutex;
 use crate::task::spawn;
 use std::future::poll_fn;
-use std::process::Child;
 
 /// The children that no runtime waits for.
-static LISTED: Mutex<Vec<Child>> = Mutex::unowned(Vec::new());
+static LISTED: Mutex<Vec<Running>> = Mutex::unowned(Vec::new());
 
 /// A child without a handle. It is listed if this is dropped before the child is reaped.
 struct Orphan(Option<Running>);
@@ -34,7 +33,7 @@ pub(super) fn adopt(running: Running) {
 pub(super) fn reap_listed() {
     // In a forked child whose parent held the lock, there is nothing to reap.
     if let Some(mut listed) = LISTED.lock() {
-        listed.retain_mut(|child| !is_reaped(child));
+        listed.retain_mut(|running| matches!(running.try_reap(), Ok(None)));
     }
 }
 
@@ -62,8 +61,11 @@ impl Drop for Orphan {
         if self.try_reap() {
             return;
         }
-        if let (Some(running), Some(mut listed)) = (self.0.take(), LISTED.lock()) {
-            listed.push(running.into_child());
+        if let Some(mut running) = self.0.take() {
+            running.stop_watching();
+            if let Some(mut listed) = LISTED.lock() {
+                listed.push(running);
+            }
         }
     }
 }

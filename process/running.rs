@@ -34,11 +34,13 @@ impl Running {
 
     /// Reaps the child if it has ended.
     pub(super) fn try_reap(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.check_parent()?;
         exit::reap_uninterrupted(&mut self.child, self.watch.as_ref().and_then(Watch::fd))
     }
 
     /// Waits until the child has ended, and reaps it. Only the waker of the latest call is woken.
     pub(super) fn poll_reap(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<ExitStatus>> {
+        self.check_parent()?;
         let watch = match &mut self.watch {
             Some(watch) => watch,
             None => {
@@ -63,23 +65,19 @@ impl Running {
         exit::send_signal_to_group(&self.child, self.watch.as_ref().and_then(Watch::fd), signal)
     }
 
-    /// In a child of fork(2), returns an error: the process is a child of its parent.
+    /// In a child of fork(2), returns an error: the process is a child of its parent. After its end, a child of this
+    /// process may get its number.
     fn check_parent(&self) -> io::Result<()> {
         if self.parent.is_current() { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::ECHILD)) }
     }
 
-    /// Ends the watch.
-    pub(super) fn into_child(self) -> Child {
-        self.child
+    /// Ends the watch, and closes its descriptor.
+    pub(super) fn stop_watching(&mut self) {
+        self.watch = None;
     }
 }
 
 /// Returns true if other code has reaped the child, whose exit status is then lost.
 pub(super) fn is_lost(error: &io::Error) -> bool {
     exit::is_reaped_elsewhere(error)
-}
-
-/// Reaps a child without a watch. Returns true if there is nothing left to reap.
-pub(super) fn is_reaped(child: &mut Child) -> bool {
-    !matches!(exit::reap_uninterrupted(child, None), Ok(None))
 }

@@ -1,0 +1,394 @@
+//! Child processes beside hostile code: forks, destructors that run late, wakers and functions that panic, and other
+//! code that reaps. Each where the end of a child is noticed by a pidfd, and where it is noticed by `SIGCHLD`.
+#![cfg(target_os = "linux")] // strace(1) refuses the pidfds.
+#![cfg(not(miri))] // Miri has no processes.
+#![expect(unsafe_code, reason = "fork, waitpid and pre_exec, in processes where nothing else happens")]
+
+mod net_support;
+
+use net_support::{in_child, in_child_under, in_process_namespace, open_descriptors, poll_once, run, until};
+use runtime::process::{Child, ChildStdin, Command};
+use runtime::selector::Kind;
+use runtime::signal::unix::{SignalKind, signal};
+use runtime::{Builder, Runtime, block_on, spawn, time};
+use std::cell::RefCell;
+use std::io::ErrorKind;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::task::{Context, Wake, Waker};
+use std::time::{Duration, Instant};
+use std::{fs, mem, ptr, thread};
+
+fn shell(script: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", script]);
+    command
+}
+
+/// Returns a child that runs until the other value is dropped.
+fn waiting_child() -> (Child, ChildStdin) {
+    let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let stdin = child.stdin.take().unwrap();
+    (child, stdin)
+}
+
+fn is_gone(child: u32) -> bool {
+    !fs::exists(format!("/proc/{child}")).unwrap()
+}
+
+/// Returns true if a process has ended and has not been reaped.
+fn is_zombie(child: u32) -> bool {
+    fs::read_to_string(format!("/proc/{child}/stat")).is_ok_and(|stat| stat.contains(") Z "))
+}
+
+/// Runs `body` in a process of its own, once with pidfds and once without.
+fn with_and_without_pidfds(name: &str, body: impl Fn()) {
+    in_child(name, &body);
+    in_child_under(
+        name,
+        "signals",
+        &["-e", "trace=pidfd_open", "-e", "inject=pidfd_open:error=ENOSYS"],
+        body,
+    );
+}
+
+/// Does the same on a runtime of each selector.
+fn on_each(name: &str, law: impl Fn(Runtime)) {
+    with_and_without_pidfds(name, || with_each_selector(&law));
+}
+
+fn with_each_selector(law: impl Fn(Runtime)) {
+    for kind in Kind::available() {
+        law(Builder::new_current_thread().selector(*kind).build().unwrap());
+    }
+}
+
+/// Runs `body` in a forked child, and `meanwhile` in this process.
+fn forked(body: impl FnOnce(), meanwhile: impl FnOnce()) {
+    // SAFETY: no other thread of this process holds a lock that the child needs.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        // SAFETY: the function takes a number. The signal ends a child that hangs.
+        unsafe { libc::alarm(20) };
+        let is_well = catch_unwind(AssertUnwindSafe(body)).is_ok();
+        // SAFETY: the function takes a number. The child calls no exit handlers of its parent.
+        unsafe { libc::_exit(if is_well { 0 } else { 1 }) };
+    }
+    meanwhile();
+    let mut status = 0;
+    // SAFETY: the kernel writes one number, to `status`.
+    assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+    assert_eq!(status, 0, "the child failed");
+}
+
+fn becomes_zombie(child: u32) {
+    while !is_zombie(child) {
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn a_forked_child_does_not_reap_its_own_child_for_one_of_its_parent() {
+    in_process_namespace("a_forked_child_does_not_reap_its_own_child_for_one_of_its_parent", || {
+        // Nobody waits for this child, so it is reaped when the next one is spawned.
+        let (orphan, stdin) = waiting_child();
+        let number = orphan.id().unwrap();
+        drop((orphan, stdin));
+        let (mut reader, mut writer) = io::pipe().unwrap();
+        let spawn_another = || drop(Command::new("true").spawn().unwrap());
+        forked(
+            || {
+                reader.read_exact(&mut [0]).unwrap();
+                fs::write("/proc/sys/kernel/ns_last_pid", (number - 1).to_string()).unwrap();
+                let mut own = std::process::Command::new("true").spawn().unwrap();
+                assert_eq!(own.id(), number);
+                becomes_zombie(number);
+                spawn_another();
+                assert!(own.wait().unwrap().success());
+            },
+            || {
+                becomes_zombie(number);
+                spawn_another();
+                assert!(is_gone(number));
+                writer.write_all(b"x").unwrap();
+            },
+        );
+    });
+}
+
+#[test]
+fn a_forked_child_cannot_wait_for_a_child_of_its_parent() {
+    on_each("a_forked_child_cannot_wait_for_a_child_of_its_parent", |runtime| {
+        let (mut child, stdin) = waiting_child();
+        runtime.block_on(async { assert!(poll_once(child.wait()).await.is_none()) });
+        let wait_in_child = || {
+            // In a thread of its own, since the runtime of this one is the parent's.
+            let waited = thread::scope(|scope| scope.spawn(|| block_on(child.wait())).join().unwrap());
+            assert_eq!(waited.unwrap_err().raw_os_error(), Some(libc::ECHILD));
+            assert_eq!(child.try_wait().unwrap_err().raw_os_error(), Some(libc::ECHILD));
+        };
+        forked(wait_in_child, || {});
+        drop(stdin);
+        assert!(runtime.block_on(child.wait()).unwrap().success());
+    });
+}
+
+#[test]
+fn a_thread_that_reaps_all_children_leaves_the_status_or_an_error() {
+    on_each("a_thread_that_reaps_all_children_leaves_the_status_or_an_error", |runtime| {
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(SeqCst) {
+                    // SAFETY: the kernel may be given no place for the status.
+                    unsafe { libc::waitpid(-1, ptr::null_mut(), 0) };
+                }
+            });
+            runtime.block_on(async {
+                for _ in 0..20 {
+                    let begin = Instant::now();
+                    let turns = runtime::Handle::current().metrics().turns;
+                    match shell("exit 7").status().await {
+                        Ok(status) => assert_eq!(status.code(), Some(7)),
+                        Err(error) => assert_eq!(error.raw_os_error(), Some(libc::ECHILD)),
+                    }
+                    assert!(runtime::Handle::current().metrics().turns - turns < 20);
+                    assert!(begin.elapsed() < Duration::from_secs(10));
+                }
+            });
+            done.store(true, SeqCst);
+        });
+    });
+}
+
+#[test]
+fn a_program_that_was_started_with_sigchld_ignored_gets_an_error_and_does_not_hang() {
+    const NAME: &str = "a_program_that_was_started_with_sigchld_ignored_gets_an_error_and_does_not_hang";
+    with_and_without_pidfds(NAME, || {
+        // SAFETY: there is no handler.
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+        run(async {
+            for _ in 0..20 {
+                match shell("exit 7").status().await {
+                    Ok(status) => assert_eq!(status.code(), Some(7)),
+                    Err(error) => assert_eq!(error.raw_os_error(), Some(libc::ECHILD)),
+                }
+            }
+        });
+    });
+}
+
+/// tokio#6770, libuv#3521: the child had ended before its end was watched.
+#[test]
+fn a_child_that_ends_before_spawn_returns_is_noticed() {
+    const NAME: &str = "a_child_that_ends_before_spawn_returns_is_noticed";
+    let delay = "inject=clone,clone3,vfork,fork:delay_exit=20000";
+    let calls = "trace=clone,clone3,vfork,fork,pidfd_open";
+    let refuse = "inject=pidfd_open:error=ENOSYS";
+    let many = || {
+        with_each_selector(|runtime| {
+            runtime.block_on(async {
+                for _ in 0..5 {
+                    assert!(Command::new("true").status().await.unwrap().success());
+                }
+            });
+        });
+    };
+    in_child_under(NAME, "pidfd", &["-e", calls, "-e", delay], many);
+    in_child_under(NAME, "signals", &["-e", calls, "-e", delay, "-e", refuse], many);
+}
+
+/// golang/go#23019: the timeout ends, the pipe of the grandchild stays open, and our end of it is closed.
+#[test]
+fn output_that_times_out_while_a_grandchild_has_the_pipe_leaves_no_descriptor() {
+    let name = "output_that_times_out_while_a_grandchild_has_the_pipe_leaves_no_descriptor";
+    in_child(name, || {
+        with_each_selector(|runtime| {
+            runtime.block_on(async {
+                let (hold, released) = io::pipe().unwrap();
+                let descriptors = open_descriptors();
+                let mut command = shell("exec 3<&0; cat <&3 & echo hi");
+                let begin = Instant::now();
+                let output = command.stdin(hold.try_clone().unwrap()).output();
+                drop(command);
+                assert!(time::timeout(Duration::from_millis(100), output).await.is_err());
+                assert!(begin.elapsed() < Duration::from_secs(5));
+                until(|| open_descriptors() == descriptors).await;
+                drop((hold, released));
+            });
+        });
+    });
+}
+
+/// rust#95584: a file that is open for writing in a sibling that has not executed its program yet cannot be executed.
+#[test]
+fn a_script_that_has_just_been_written_runs_or_is_busy() {
+    let place = std::env::temp_dir().join(format!("runtime-busy-{}", std::process::id()));
+    fs::create_dir_all(&place).unwrap();
+    let threads: Vec<_> = (0..4)
+        .map(|number| {
+            let path = place.join(number.to_string());
+            thread::spawn(move || {
+                run(async {
+                    for _ in 0..20 {
+                        fs::write(&path, "#!/bin/sh\nexit 3\n").unwrap();
+                        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+                        match Command::new(&path).status().await {
+                            Ok(status) => assert_eq!(status.code(), Some(3)),
+                            Err(error) => assert_eq!(error.kind(), ErrorKind::ExecutableFileBusy),
+                        }
+                        fs::remove_file(&path).unwrap();
+                    }
+                });
+            })
+        })
+        .collect();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    fs::remove_dir(&place).unwrap();
+}
+
+#[test]
+fn a_child_in_a_thread_local_is_dropped_after_its_runtime() {
+    with_and_without_pidfds("a_child_in_a_thread_local_is_dropped_after_its_runtime", || {
+        thread_local! {
+            static KEPT: RefCell<Vec<Child>> = const { RefCell::new(Vec::new()) };
+        }
+        let id = thread::spawn(|| {
+            KEPT.with(|_| ());
+            block_on(async {
+                let mut child = Command::new("cat").stdin(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+                let stdin = child.stdin.take();
+                assert!(poll_once(child.wait()).await.is_none());
+                child.stdin = stdin;
+                let id = child.id().unwrap();
+                KEPT.with_borrow_mut(|kept| kept.push(child));
+                id
+            })
+        })
+        .join()
+        .unwrap();
+        while !is_gone(id) {
+            drop(Command::new("true").spawn().unwrap());
+        }
+    });
+}
+
+/// Destructors run while the runtime is being dropped, and use everything.
+#[test]
+fn children_and_signals_in_a_destructor_while_the_runtime_is_dropped() {
+    struct Late(Option<Child>);
+    impl Drop for Late {
+        fn drop(&mut self) {
+            let mut child = self.0.take().unwrap();
+            let mut cx = Context::from_waker(Waker::noop());
+            _ = catch_unwind(AssertUnwindSafe(|| pin!(child.wait()).poll(&mut cx).is_ready()));
+            let _stream = signal(SignalKind::hangup());
+            drop(child);
+            drop(Command::new("cat").stdin(Stdio::piped()).kill_on_drop(true).spawn().unwrap());
+        }
+    }
+    on_each("children_and_signals_in_a_destructor_while_the_runtime_is_dropped", |runtime| {
+        let descriptors = open_descriptors();
+        for _ in 0..5 {
+            let runtime = Builder::new_current_thread().selector(runtime.selector()).build().unwrap();
+            let id = runtime.block_on(async {
+                let mut command = Command::new("cat");
+                let child = command.stdin(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+                let id = child.id().unwrap();
+                let late = Late(Some(child));
+                spawn(async move {
+                    let _late = late;
+                    std::future::pending::<()>().await;
+                });
+                runtime::task::yield_now().await;
+                id
+            });
+            drop(runtime);
+            while !is_gone(id) {
+                drop(Command::new("true").spawn().unwrap());
+            }
+        }
+        // Without pidfds, the streams that waited for SIGCHLD leave theirs to later ones, and one is for hangups.
+        assert!(open_descriptors() <= descriptors + 3, "{} {descriptors}", open_descriptors());
+    });
+}
+
+#[test]
+fn a_waker_that_panics_takes_no_status_away() {
+    struct Panicking;
+    impl Wake for Panicking {
+        fn wake(self: Arc<Self>) {
+            std::panic::resume_unwind(Box::new(()));
+        }
+    }
+    on_each("a_waker_that_panics_takes_no_status_away", |runtime| {
+        let (mut child, stdin) = waiting_child();
+        let (mut other, other_stdin) = waiting_child();
+        let waker = Waker::from(Arc::new(Panicking));
+        let mut stdin = Some((stdin, other_stdin));
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            runtime.block_on(async {
+                let waiting = spawn(async move { other.wait().await });
+                runtime::task::yield_now().await;
+                assert!(pin!(child.wait()).poll(&mut Context::from_waker(&waker)).is_pending());
+                drop(stdin.take());
+                waiting.await.unwrap().unwrap()
+            })
+        }));
+        drop(panicked);
+        assert!(runtime.block_on(child.wait()).unwrap().success());
+        assert!(runtime.block_on(Command::new("true").status()).unwrap().success());
+    });
+}
+
+#[test]
+fn a_panic_in_pre_exec_ends_the_child_alone() {
+    with_and_without_pidfds("a_panic_in_pre_exec_ends_the_child_alone", || {
+        run(async {
+            let descriptors = open_descriptors();
+            let mut command = Command::new("true");
+            // SAFETY: the panic ends the child at once, which the standard library sees to.
+            unsafe { command.pre_exec(|| panic!("in the child")) };
+            assert_eq!(command.status().await.unwrap().signal(), Some(libc::SIGABRT));
+            assert!(open_descriptors() <= descriptors + 1);
+        });
+    });
+}
+
+#[test]
+fn a_forgotten_child_disturbs_nobody() {
+    on_each("a_forgotten_child_disturbs_nobody", |runtime| {
+        runtime.block_on(async {
+            let (mut child, stdin) = waiting_child();
+            assert!(poll_once(child.wait()).await.is_none());
+            mem::forget(child);
+            drop(stdin);
+            for code in 0..5 {
+                assert_eq!(shell(&format!("exit {code}")).status().await.unwrap().code(), Some(code));
+            }
+        });
+    });
+}
+
+#[test]
+fn a_child_that_a_blocking_thread_drops_is_reaped() {
+    on_each("a_child_that_a_blocking_thread_drops_is_reaped", |runtime| {
+        runtime.block_on(async {
+            let (child, stdin) = waiting_child();
+            let id = child.id().unwrap();
+            runtime::task::spawn_blocking(move || drop(child)).await.unwrap();
+            drop(stdin);
+            until(|| {
+                drop(Command::new("true").spawn().unwrap());
+                is_gone(id)
+            })
+            .await;
+        });
+    });
+}
