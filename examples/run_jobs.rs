@@ -5,8 +5,8 @@
 //! cargo run --example run_jobs -- -j 2 'sleep 1' 'sleep 2' 'false' 'sleep 3'
 //! ```
 //!
-//! The first command that fails stops those that run, and no further one is started. Ctrl-C does the same. Each command
-//! leads a process group, so that what the shell has started is stopped together with the shell.
+//! The first command that fails stops those that run, and no further one is started. Ctrl-C and SIGTERM do the same. Each
+//! command leads a process group, so that what the shell has started is stopped together with the shell.
 //!
 //! Everything is stopped by dropping it: a task has its child, and the drop of the child's guard sends the signal.
 
@@ -18,16 +18,17 @@ use runtime::signal::unix::SignalKind;
 use runtime::sync::Semaphore;
 use runtime::task::JoinSet;
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::process::{ExitCode, ExitStatus, Stdio};
 use std::rc::Rc;
 
 #[runtime::main]
 async fn main() -> ExitCode {
-    let mut words: Vec<String> = std::env::args().skip(1).collect();
+    let mut words: Vec<OsString> = std::env::args_os().skip(1).collect();
     let mut limit = std::thread::available_parallelism().map_or(1, |count| count.get());
     if words.first().is_some_and(|word| word == "-j") {
-        match words.get(1).and_then(|count| count.parse().ok()) {
+        match words.get(1).and_then(|count| count.to_str()?.parse().ok()) {
             Some(count @ 1..) => limit = count,
             _ => return usage(),
         }
@@ -36,10 +37,12 @@ async fn main() -> ExitCode {
     if words.is_empty() {
         return usage();
     }
+    // The commands are in other process groups, so a signal that ended this process would not end them.
+    let shutdown = signal::shutdown();
     let all = run_all(words, limit);
     let result = runtime::select! {
         result = all => result,
-        result = signal::ctrl_c() => result.and(Err(io::ErrorKind::Interrupted.into())),
+        kind = shutdown => kind.and(Err(io::ErrorKind::Interrupted.into())),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
@@ -58,13 +61,13 @@ fn usage() -> ExitCode {
 
 /// What a command has printed, and how it has ended.
 struct Finished {
-    command: String,
+    command: OsString,
     output: Vec<u8>,
     status: ExitStatus,
 }
 
 /// Runs the commands, at most `limit` at once. Returns false if one has failed.
-async fn run_all(commands: Vec<String>, limit: usize) -> io::Result<bool> {
+async fn run_all(commands: Vec<OsString>, limit: usize) -> io::Result<bool> {
     let slots = Rc::new(Semaphore::new(limit));
     // If this function returns early, the set drops the tasks that are left.
     let mut jobs = JoinSet::new();
@@ -82,7 +85,7 @@ async fn run_all(commands: Vec<String>, limit: usize) -> io::Result<bool> {
         if !job.status.success() {
             // The output of this command is shown even if earlier ones have not ended.
             show(&job)?;
-            eprintln!("run_jobs: {} ended with {}", job.command, job.status);
+            eprintln!("run_jobs: {} ended with {}", job.command.display(), job.status);
             return Ok(false);
         }
         finished.insert(number, job);
@@ -111,7 +114,7 @@ impl Drop for Group {
 }
 
 /// Runs one command. If this future is dropped, the command is stopped.
-async fn run(command: String) -> io::Result<Finished> {
+async fn run(command: OsString) -> io::Result<Finished> {
     let (mut group, mut reader) = start(&command)?;
     let mut output = Vec::new();
     // The pipe ends when no process of the group has it any more.
@@ -121,11 +124,12 @@ async fn run(command: String) -> io::Result<Finished> {
 }
 
 /// Starts a command whose standard output and standard error are one pipe, so that their order is kept.
-fn start(command: &str) -> io::Result<(Group, Receiver)> {
+fn start(command: &OsStr) -> io::Result<(Group, Receiver)> {
     let (reader, writer) = io::pipe()?;
     // The `Command` has the writing end, and the pipe would not end while it exists.
     let child = Command::new("sh")
-        .args(["-c", command])
+        .arg("-c")
+        .arg(command)
         .process_group(0)
         .stdin(Stdio::null())
         .stdout(writer.try_clone()?)

@@ -9,13 +9,14 @@
 //! seconds. After `--restarts` failures (5 by default) in such a row the supervisor gives up. If the program ends by
 //! itself with success, so does the supervisor.
 //!
-//! Ctrl-C and SIGTERM stop the program: it gets SIGTERM, and is killed if it has not ended after five seconds. A second
-//! Ctrl-C ends the supervisor at once.
+//! Ctrl-C and SIGTERM stop the program: it gets SIGTERM, together with all that it has started, and is killed if it has not
+//! ended after five seconds. A second Ctrl-C ends the supervisor at once, and the program is then not killed.
 
 use runtime::process::{Child, Command};
 use runtime::signal;
 use runtime::signal::unix::SignalKind;
 use runtime::time::{Instant, sleep, timeout};
+use std::ffi::OsString;
 use std::io;
 use std::pin::pin;
 use std::process::{ExitCode, ExitStatus};
@@ -30,12 +31,15 @@ const HEALTHY: Duration = Duration::from_secs(10);
 /// How long the program may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// SIGKILL, which has this number on all systems.
+const KILL: SignalKind = SignalKind::from_raw(9);
+
 #[runtime::main]
 async fn main() -> ExitCode {
-    let mut words: Vec<String> = std::env::args().skip(1).collect();
+    let mut words: Vec<OsString> = std::env::args_os().skip(1).collect();
     let mut restarts = 5;
     if words.first().is_some_and(|word| word == "--restarts") {
-        match words.get(1).and_then(|count| count.parse().ok()) {
+        match words.get(1).and_then(|count| count.to_str()?.parse().ok()) {
             Some(count) => restarts = count,
             None => return usage(),
         }
@@ -49,7 +53,7 @@ async fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("supervise: {program}: {error}");
+            eprintln!("supervise: {}: {error}", program.display());
             ExitCode::from(2)
         }
     }
@@ -95,13 +99,13 @@ async fn supervise(command: &mut Command, restarts: u32) -> io::Result<bool> {
     }
 }
 
-/// Asks the program to end, and kills it if it does not.
+/// Asks the program and what it has started to end, and kills them if the program does not.
 async fn stop(mut child: Child) -> io::Result<ExitStatus> {
-    child.send_signal(SignalKind::terminate())?;
+    child.send_process_group_signal(SignalKind::terminate())?;
     match timeout(GRACE, child.wait()).await {
         Ok(status) => status,
         Err(_) => {
-            child.kill().await?;
+            child.send_process_group_signal(KILL)?;
             child.wait().await
         }
     }
