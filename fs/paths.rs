@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 /// ```
 pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     let path = path.as_ref().to_owned();
-    call("read", move || std::fs::read(path)).await
+    call("fs::read", move || std::fs::read(path)).await
 }
 
 /// Reads a whole file as text.
@@ -34,7 +34,7 @@ pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
 /// UTF-8.
 pub async fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
     let path = path.as_ref().to_owned();
-    call("read_to_string", move || std::fs::read_to_string(path)).await
+    call("fs::read_to_string", move || std::fs::read_to_string(path)).await
 }
 
 /// Writes a whole file. Creates it if it does not exist, and replaces its contents if it does.
@@ -59,7 +59,7 @@ pub async fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
 /// ```
 pub async fn write(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> io::Result<()> {
     let (path, contents) = (path.as_ref().to_owned(), contents.as_ref().to_owned());
-    call("write", move || std::fs::write(path, contents)).await
+    call("fs::write", move || std::fs::write(path, contents)).await
 }
 
 /// Copies the contents and the permissions of a file, within the kernel where that is possible. Returns the number of
@@ -70,7 +70,7 @@ pub async fn write(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> io::Re
 /// Returns the errors of opening, reading and writing the files, and an error if `from` is not a regular file.
 pub async fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<u64, io::Error> {
     let (from, to) = (from.as_ref().to_owned(), to.as_ref().to_owned());
-    call("copy", move || std::fs::copy(from, to)).await
+    call("fs::copy", move || std::fs::copy(from, to)).await
 }
 
 /// Returns the metadata of a file or a folder. Follows symbolic links.
@@ -80,7 +80,7 @@ pub async fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<u64, i
 /// Returns the errors of stat(2).
 pub async fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
     let path = path.as_ref().to_owned();
-    call("metadata", move || std::fs::metadata(path)).await
+    call("fs::metadata", move || std::fs::metadata(path)).await
 }
 
 /// Returns the metadata of a file, a folder or a symbolic link.
@@ -90,7 +90,7 @@ pub async fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
 /// Returns the errors of lstat(2).
 pub async fn symlink_metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
     let path = path.as_ref().to_owned();
-    call("symlink_metadata", move || std::fs::symlink_metadata(path)).await
+    call("fs::symlink_metadata", move || std::fs::symlink_metadata(path)).await
 }
 
 /// Returns whether a path exists. Follows symbolic links.
@@ -100,7 +100,7 @@ pub async fn symlink_metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
 /// Returns an error if that cannot be known, for example because a folder on the way cannot be searched.
 pub async fn try_exists(path: impl AsRef<Path>) -> io::Result<bool> {
     let path = path.as_ref().to_owned();
-    call("try_exists", move || std::fs::exists(path)).await
+    call("fs::try_exists", move || std::fs::exists(path)).await
 }
 
 /// Returns the absolute path without symbolic links, `.` and `..`.
@@ -110,7 +110,7 @@ pub async fn try_exists(path: impl AsRef<Path>) -> io::Result<bool> {
 /// Returns the errors of realpath(3), for example if the path does not exist.
 pub async fn canonicalize(path: impl AsRef<Path>) -> io::Result<PathBuf> {
     let path = path.as_ref().to_owned();
-    call("canonicalize", move || std::fs::canonicalize(path)).await
+    call("fs::canonicalize", move || std::fs::canonicalize(path)).await
 }
 
 /// Returns the path that a symbolic link contains.
@@ -120,7 +120,7 @@ pub async fn canonicalize(path: impl AsRef<Path>) -> io::Result<PathBuf> {
 /// Returns the errors of readlink(2), for example if the path is not a symbolic link.
 pub async fn read_link(path: impl AsRef<Path>) -> io::Result<PathBuf> {
     let path = path.as_ref().to_owned();
-    call("read_link", move || std::fs::read_link(path)).await
+    call("fs::read_link", move || std::fs::read_link(path)).await
 }
 
 /// Gives a file or a folder another name, and replaces a file of that name.
@@ -144,7 +144,7 @@ pub async fn read_link(path: impl AsRef<Path>) -> io::Result<PathBuf> {
 /// ```
 pub async fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<()> {
     let (from, to) = (from.as_ref().to_owned(), to.as_ref().to_owned());
-    call("rename", move || std::fs::rename(from, to)).await
+    call("fs::rename", move || std::fs::rename(from, to)).await
 }
 
 /// Gives a file a further name.
@@ -154,7 +154,7 @@ pub async fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<
 /// Returns the errors of link(2), for example if the two names are on different file systems.
 pub async fn hard_link(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result<()> {
     let (original, link) = (original.as_ref().to_owned(), link.as_ref().to_owned());
-    call("hard_link", move || std::fs::hard_link(original, link)).await
+    call("fs::hard_link", move || std::fs::hard_link(original, link)).await
 }
 
 /// Creates a symbolic link to a path, which need not exist.
@@ -164,7 +164,7 @@ pub async fn hard_link(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io
 /// Returns the errors of symlink(2).
 pub async fn symlink(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result<()> {
     let (original, link) = (original.as_ref().to_owned(), link.as_ref().to_owned());
-    call("symlink", move || std::os::unix::fs::symlink(original, link)).await
+    call("fs::symlink", move || std::os::unix::fs::symlink(original, link)).await
 }
 
 /// Changes the permissions of a file or a folder.
@@ -174,7 +174,7 @@ pub async fn symlink(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::
 /// Returns the errors of chmod(2).
 pub async fn set_permissions(path: impl AsRef<Path>, perm: Permissions) -> io::Result<()> {
     let path = path.as_ref().to_owned();
-    call("set_permissions", move || std::fs::set_permissions(path, perm)).await
+    call("fs::set_permissions", move || std::fs::set_permissions(path, perm)).await
 }
 
 /// Creates a folder, whose parent exists.
@@ -184,7 +184,7 @@ pub async fn set_permissions(path: impl AsRef<Path>, perm: Permissions) -> io::R
 /// Returns the errors of mkdir(2).
 pub async fn create_dir(path: impl AsRef<Path>) -> io::Result<()> {
     let path = path.as_ref().to_owned();
-    call("create_dir", move || std::fs::create_dir(path)).await
+    call("fs::create_dir", move || std::fs::create_dir(path)).await
 }
 
 /// Creates a folder and all of its parents that do not exist. It is no error if the folder exists.
@@ -194,7 +194,7 @@ pub async fn create_dir(path: impl AsRef<Path>) -> io::Result<()> {
 /// Returns the errors of mkdir(2). Some of the parents may have been created.
 pub async fn create_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
     let path = path.as_ref().to_owned();
-    call("create_dir_all", move || std::fs::create_dir_all(path)).await
+    call("fs::create_dir_all", move || std::fs::create_dir_all(path)).await
 }
 
 /// Removes the name of a file. The file is removed with its last name, when it is no longer open.
@@ -204,7 +204,7 @@ pub async fn create_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
 /// Returns the errors of unlink(2).
 pub async fn remove_file(path: impl AsRef<Path>) -> io::Result<()> {
     let path = path.as_ref().to_owned();
-    call("remove_file", move || std::fs::remove_file(path)).await
+    call("fs::remove_file", move || std::fs::remove_file(path)).await
 }
 
 /// Removes an empty folder.
@@ -214,7 +214,7 @@ pub async fn remove_file(path: impl AsRef<Path>) -> io::Result<()> {
 /// Returns the errors of rmdir(2), for example if the folder is not empty.
 pub async fn remove_dir(path: impl AsRef<Path>) -> io::Result<()> {
     let path = path.as_ref().to_owned();
-    call("remove_dir", move || std::fs::remove_dir(path)).await
+    call("fs::remove_dir", move || std::fs::remove_dir(path)).await
 }
 
 /// Removes a folder with everything in it. Does not follow symbolic links.
@@ -224,5 +224,5 @@ pub async fn remove_dir(path: impl AsRef<Path>) -> io::Result<()> {
 /// Returns the first error. Some of the contents may have been removed.
 pub async fn remove_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
     let path = path.as_ref().to_owned();
-    call("remove_dir_all", move || std::fs::remove_dir_all(path)).await
+    call("fs::remove_dir_all", move || std::fs::remove_dir_all(path)).await
 }

@@ -43,7 +43,7 @@ const BATCH: usize = 256;
 /// ```
 pub async fn read_dir(path: impl AsRef<Path>) -> io::Result<ReadDir> {
     let path = path.as_ref().to_owned();
-    let batch = call("read_dir", move || {
+    let batch = call("fs::read_dir", move || {
         let mut batch = Batch { entries: VecDeque::new(), std: Some(std::fs::read_dir(path)?) };
         batch.fill();
         Ok(batch)

@@ -104,19 +104,20 @@ impl AsFd for Claim {
 pub(super) struct Listener {
     kinds: Kinds,
     io: Registered<Claim>,
+    owner: Owner,
     origin: Origin,
 }
 
 impl Listener {
     /// Begins to listen. If a runtime is entered on this thread, the descriptor is registered there, so that an error
     /// is returned here and not by the first wait.
-    pub(super) fn new(kinds: Kinds, origin: Origin) -> io::Result<Listener> {
-        let mut io = Registered::new(claim(kinds)?, Owner::Signal);
+    pub(super) fn new(kinds: Kinds, owner: Owner, origin: Origin) -> io::Result<Listener> {
+        let mut io = Registered::new(claim(kinds)?, owner);
         io.set_origin(origin);
         if context::is_entered() {
             io.register_now()?;
         }
-        Ok(Listener { kinds, io, origin })
+        Ok(Listener { kinds, io, owner, origin })
     }
 
     /// Waits until `arrived` returns a value. It is called again after each signal.
@@ -133,7 +134,7 @@ impl Listener {
                 return Poll::Ready(Ok(value));
             }
             if !self.io.get().0.process.is_current() {
-                *self = Listener::new(self.kinds, self.origin)?;
+                *self = Listener::new(self.kinds, self.owner, self.origin)?;
                 // The handler did not notify the new slot until now.
                 continue;
             }

@@ -80,8 +80,10 @@ pub mod unix;
 
 pub use shutdown::{Shutdown, shutdown};
 
+use crate::runtime::io::registered::Owner;
+use crate::task::origin::Origin;
 use std::io;
-use unix::SignalKind;
+use unix::{Signal, SignalKind};
 
 /// Waits for a `SIGINT`, which Ctrl-C sends.
 ///
@@ -117,6 +119,8 @@ use unix::SignalKind;
 ///     Ok(())
 /// }
 /// ```
-pub async fn ctrl_c() -> io::Result<()> {
-    unix::signal(SignalKind::interrupt())?.wait().await
+#[cfg_attr(debug_assertions, track_caller)]
+pub fn ctrl_c() -> impl Future<Output = io::Result<()>> {
+    let origin = Origin::caller();
+    async move { Signal::new(SignalKind::interrupt(), Owner::CtrlC, origin)?.wait().await }
 }

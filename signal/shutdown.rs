@@ -4,6 +4,7 @@ use super::handler;
 use super::listeners::Listener;
 use super::stop_state::{self, REQUESTS};
 use super::unix::SignalKind;
+use crate::runtime::io::registered::Owner;
 use crate::task::origin::Origin;
 use std::fmt;
 use std::io;
@@ -62,7 +63,7 @@ fn listen(origin: Origin) -> io::Result<Listener> {
     for kind in REQUESTS {
         kinds |= handler::checked(kind)?;
     }
-    let listener = Listener::new(kinds, origin)?;
+    let listener = Listener::new(kinds, Owner::Shutdown, origin)?;
     // Careful: before the handlers are installed. A signal that arrives between the two has its default effect, and
     // would otherwise have none.
     stop_state::watch();

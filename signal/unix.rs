@@ -8,6 +8,7 @@ pub use super::kind::SignalKind;
 
 use super::handler::{self, MAX_SIGNAL};
 use super::listeners::Listener;
+use crate::runtime::io::registered::Owner;
 use crate::task::origin::Origin;
 use futures_core::Stream;
 use std::fmt;
@@ -48,13 +49,7 @@ use std::task::{Context, Poll};
 /// ```
 #[cfg_attr(debug_assertions, track_caller)]
 pub fn signal(kind: SignalKind) -> io::Result<Signal> {
-    let kinds = handler::checked(kind)?;
-    let listener = Listener::new(kinds, Origin::caller())?;
-    let progress = Progress::of_this_thread();
-    // Careful: before the handler is installed, so that the stream returns a signal that arrives immediately after.
-    let seen = progress.begin(kind);
-    handler::install(kind)?;
-    Ok(Signal { kind, seen, progress, listener })
+    Signal::new(kind, Owner::Signal, Origin::caller())
 }
 
 /// A stream of signals of one kind, which never ends. Created by [`signal`].
@@ -76,6 +71,17 @@ pub struct Signal {
 }
 
 impl Signal {
+    /// Creates a stream on behalf of `owner`, as which error messages name it.
+    pub(crate) fn new(kind: SignalKind, owner: Owner, origin: Origin) -> io::Result<Signal> {
+        let kinds = handler::checked(kind)?;
+        let listener = Listener::new(kinds, owner, origin)?;
+        let progress = Progress::of_this_thread();
+        // Careful: before the handler is installed, so that the stream returns a signal that arrives immediately after.
+        let seen = progress.begin(kind);
+        handler::install(kind)?;
+        Ok(Signal { kind, seen, progress, listener })
+    }
+
     /// Waits for the next signal. The result is always `Some`, as in tokio.
     ///
     /// # Cancel safety

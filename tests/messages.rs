@@ -4,15 +4,19 @@ mod common;
 
 use common::watchdog;
 use futures_lite::future::block_on as elsewhere;
+use runtime::fs::{self, File};
 use runtime::io::unix::AsyncFd;
 use runtime::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use runtime::net::unix::pipe;
 use runtime::net::{TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream};
+use runtime::process::Command;
+use runtime::signal::unix::{SignalKind, signal};
 use runtime::task::{self, JoinHandle, spawn_blocking, spawn_local};
-use runtime::{Handle, Runtime, spawn, time};
+use runtime::{Handle, Runtime, signal as signals, spawn, time};
 use std::cell::RefCell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::Stdio;
 use std::time::Duration;
 
 thread_local! {
@@ -211,6 +215,41 @@ fn every_kind_of_descriptor_has_its_own_name() {
         }),
         "Sender::write",
     );
+}
+
+/// `SIGINT` and `SIGTERM` have no effect on this process any more, and no other test needs them.
+#[test]
+fn signals_that_are_awaited_outside_of_a_runtime() {
+    let _watchdog = watchdog();
+    let mut stream = signal(SignalKind::hangup()).unwrap();
+    let made = Some((line!() - 1, 22));
+    assert_eq!(answer(|| elsewhere(stream.recv())).0, polled("Signal::recv", OUTSIDE, made));
+    let ctrl_c = signals::ctrl_c();
+    let made = Some((line!() - 1, 18));
+    assert_eq!(answer(|| elsewhere(ctrl_c)).0, polled("signal::ctrl_c", OUTSIDE, made));
+    let shutdown = signals::shutdown();
+    let made = Some((line!() - 1, 20));
+    assert_eq!(answer(|| elsewhere(shutdown)).0, polled("signal::shutdown", OUTSIDE, made));
+}
+
+#[test]
+fn files_and_children_outside_of_a_runtime() {
+    let _watchdog = watchdog();
+    let called = |function: &str| format!("{function} was called {OUTSIDE}");
+    assert_eq!(answer(|| elsewhere(fs::metadata("."))).0, called("fs::metadata"));
+    assert_eq!(answer(|| elsewhere(fs::read_dir("."))).0, called("fs::read_dir"));
+    assert_eq!(answer(|| elsewhere(File::open("."))).0, called("OpenOptions::open"));
+    // Writing needs a thread of the pool, whatever the file is.
+    let mut file = File::from_std(std::fs::File::options().write(true).open("/dev/null").unwrap());
+    assert_eq!(answer(|| elsewhere(file.write(b"x"))).0, called("File::write"));
+    assert_eq!(answer(|| elsewhere(file.sync_all())).0, called("File::sync_all"));
+
+    let mut command = Command::new("cat");
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let made = Some((line!() - 1, 74));
+    let (_stdin, mut stdout) = (child.stdin.take(), child.stdout.take().unwrap());
+    assert_eq!(answer(|| elsewhere(child.wait())).0, polled("Child::wait", OUTSIDE, made));
+    assert_eq!(answer(|| elsewhere(stdout.read(&mut [0]))).0, polled("ChildStdout::read", OUTSIDE, made));
 }
 
 #[test]

@@ -99,7 +99,7 @@ impl AsyncRead for File {
         }
         let max = file.max_buf_size;
         let wanted = buffer.len().min(max);
-        file.poll_steps(cx, "File::poll_read", |buffers, operations| {
+        file.poll_steps(cx, "File::read", |buffers, operations| {
             match buffers.take(buffer) {
                 Unread::Bytes(count) => return Step::Return(Ok(count)),
                 Unread::End(end) => return Step::Return(end.map(|()| 0)),
@@ -131,7 +131,7 @@ impl AsyncWrite for File {
         let file = self.get_mut();
         file.seeking = None;
         let max = file.max_buf_size;
-        file.poll_steps(cx, "File::poll_write", |buffers, _| {
+        file.poll_steps(cx, "File::write", |buffers, _| {
             if let Err(error) = buffers.take_write_error() {
                 return Step::Return(Err(error));
             }
@@ -150,7 +150,7 @@ impl AsyncWrite for File {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let file = self.get_mut();
         file.seeking = None;
-        file.poll_steps(cx, "File::poll_flush", |buffers, _| match buffers.take_write_error() {
+        file.poll_steps(cx, "File::flush", |buffers, _| match buffers.take_write_error() {
             Ok(()) if buffers.is_unwritten() => Step::Await(Op::Write),
             result => Step::Return(result),
         })
@@ -168,7 +168,7 @@ impl AsyncSeek for File {
         let file = self.get_mut();
         // A seek whose future was dropped is taken up again if nothing else has happened since.
         let mut is_started = file.seeking.take() == Some(position);
-        let result = file.poll_steps(cx, "File::poll_seek", |buffers, _| {
+        let result = file.poll_steps(cx, "File::seek", |buffers, _| {
             if is_started && let Some(result) = buffers.take_sought() {
                 return Step::Return(result);
             }

@@ -21,7 +21,7 @@ pub(super) use system::{ExitFd, reap, send_signal, send_signal_to_group};
 
 use crate::runtime::io::reactor::Direction;
 use crate::runtime::io::registered::{Owner, Registered};
-use crate::signal::unix::{Signal, SignalKind, signal};
+use crate::signal::unix::{Signal, SignalKind};
 use crate::task::coop;
 use crate::task::origin::Origin;
 use std::io;
@@ -43,13 +43,13 @@ impl Watch {
                 io.set_origin(origin);
                 Ok(Watch::Fd(io))
             }
-            Err(error) if is_refused(&error) => Watch::by_signal(),
+            Err(error) if is_refused(&error) => Watch::by_signal(origin),
             Err(error) => Err(error),
         }
     }
 
-    fn by_signal() -> io::Result<Watch> {
-        signal(SignalKind::child()).map(Watch::Signal)
+    fn by_signal(origin: Origin) -> io::Result<Watch> {
+        Signal::new(SignalKind::child(), Owner::Child, origin).map(Watch::Signal)
     }
 
     /// The descriptor, if there is one.
@@ -123,7 +123,7 @@ mod tests {
         block_on(async {
             for _ in 0..20 {
                 let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
-                let mut watch = Watch::by_signal().unwrap();
+                let mut watch = Watch::by_signal(Origin::caller()).unwrap();
                 assert!(watch.fd().is_none());
                 let stdin = child.stdin.take();
                 let closing = crate::spawn(async move { drop(stdin) });
@@ -131,5 +131,14 @@ mod tests {
                 closing.await.unwrap();
             }
         });
+    }
+
+    #[test]
+    #[should_panic(expected = "Child::wait was polled outside of a runtime")]
+    fn a_wait_by_a_signal_names_the_child_if_there_is_no_runtime() {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let _stdin = child.stdin.take();
+        let mut watch = Watch::by_signal(Origin::caller()).unwrap();
+        _ = futures_lite::future::block_on(wait(&mut watch, &mut child));
     }
 }
