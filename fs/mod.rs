@@ -45,16 +45,17 @@
 
 mod call;
 mod file;
+mod folders;
 mod open_options;
 mod paths;
 mod read_dir;
 
 pub use file::File;
+pub use folders::{create_dir, create_dir_all, remove_dir, remove_dir_all};
 pub use open_options::{DirBuilder, OpenOptions};
 pub use paths::{
-    canonicalize, copy, create_dir, create_dir_all, hard_link, metadata, read, read_link, read_to_string,
-    remove_dir, remove_dir_all, remove_file, rename, set_permissions, symlink, symlink_metadata, try_exists,
-    write,
+    canonicalize, copy, hard_link, metadata, read, read_link, read_to_string, remove_file, rename,
+    set_permissions, symlink, symlink_metadata, try_exists, write,
 };
 pub use read_dir::{DirEntry, ReadDir, read_dir};
 #[doc(no_inline)]

@@ -1,4 +1,4 @@
-//! The functions of `std::fs` that take a path.
+//! The functions of `std::fs` that take a path, except for those that create and remove folders.
 //!
 //! Each makes one call of std on a thread of the pool. [`fs`](super) says what holds for all of them.
 
@@ -32,6 +32,15 @@ pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
 ///
 /// Returns the errors of opening and reading the file, and [`InvalidData`](io::ErrorKind::InvalidData) if it is not
 /// UTF-8.
+///
+/// # Examples
+///
+/// ```
+/// # runtime::block_on(async {
+/// let manifest = runtime::fs::read_to_string("Cargo.toml").await?;
+/// assert!(manifest.lines().any(|line| line == "[package]"));
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
 pub async fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
     let path = path.as_ref().to_owned();
     call("fs::read_to_string", move || std::fs::read_to_string(path)).await
@@ -68,6 +77,19 @@ pub async fn write(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> io::Re
 /// # Errors
 ///
 /// Returns the errors of opening, reading and writing the files, and an error if `from` is not a regular file.
+///
+/// # Examples
+///
+/// ```
+/// # let folder = std::env::temp_dir().join(format!("runtime-doc-fs-copy-{}", std::process::id()));
+/// # std::fs::create_dir(&folder).unwrap();
+/// # runtime::block_on(async {
+/// let saved = folder.join("Cargo.toml.orig");
+/// let length = runtime::fs::copy("Cargo.toml", &saved).await?;
+/// assert_eq!(runtime::fs::metadata(&saved).await?.len(), length);
+/// # std::fs::remove_dir_all(&folder)
+/// # }).unwrap();
+/// ```
 pub async fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<u64, io::Error> {
     let (from, to) = (from.as_ref().to_owned(), to.as_ref().to_owned());
     call("fs::copy", move || std::fs::copy(from, to)).await
@@ -78,6 +100,15 @@ pub async fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<u64, i
 /// # Errors
 ///
 /// Returns the errors of stat(2).
+///
+/// # Examples
+///
+/// ```
+/// # runtime::block_on(async {
+/// let metadata = runtime::fs::metadata("Cargo.toml").await?;
+/// assert!(metadata.is_file() && metadata.len() > 0);
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
 pub async fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
     let path = path.as_ref().to_owned();
     call("fs::metadata", move || std::fs::metadata(path)).await
@@ -88,6 +119,20 @@ pub async fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
 /// # Errors
 ///
 /// Returns the errors of lstat(2).
+///
+/// # Examples
+///
+/// ```
+/// # let folder = std::env::temp_dir().join(format!("runtime-doc-fs-symlink-metadata-{}", std::process::id()));
+/// # std::fs::create_dir(&folder).unwrap();
+/// # runtime::block_on(async {
+/// let link = folder.join("link");
+/// runtime::fs::symlink("nowhere", &link).await?;
+/// assert!(runtime::fs::symlink_metadata(&link).await?.is_symlink());
+/// assert!(runtime::fs::metadata(&link).await.is_err());
+/// # std::fs::remove_dir_all(&folder)
+/// # }).unwrap();
+/// ```
 pub async fn symlink_metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
     let path = path.as_ref().to_owned();
     call("fs::symlink_metadata", move || std::fs::symlink_metadata(path)).await
@@ -98,6 +143,15 @@ pub async fn symlink_metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
 /// # Errors
 ///
 /// Returns an error if that cannot be known, for example because a folder on the way cannot be searched.
+///
+/// # Examples
+///
+/// ```
+/// # runtime::block_on(async {
+/// assert!(runtime::fs::try_exists("Cargo.toml").await?);
+/// assert!(!runtime::fs::try_exists("no-such-file").await?);
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
 pub async fn try_exists(path: impl AsRef<Path>) -> io::Result<bool> {
     let path = path.as_ref().to_owned();
     call("fs::try_exists", move || std::fs::exists(path)).await
@@ -108,6 +162,15 @@ pub async fn try_exists(path: impl AsRef<Path>) -> io::Result<bool> {
 /// # Errors
 ///
 /// Returns the errors of realpath(3), for example if the path does not exist.
+///
+/// # Examples
+///
+/// ```
+/// # runtime::block_on(async {
+/// let path = runtime::fs::canonicalize("./tests/../Cargo.toml").await?;
+/// assert!(path.is_absolute() && path.ends_with("Cargo.toml"));
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
 pub async fn canonicalize(path: impl AsRef<Path>) -> io::Result<PathBuf> {
     let path = path.as_ref().to_owned();
     call("fs::canonicalize", move || std::fs::canonicalize(path)).await
@@ -118,6 +181,19 @@ pub async fn canonicalize(path: impl AsRef<Path>) -> io::Result<PathBuf> {
 /// # Errors
 ///
 /// Returns the errors of readlink(2), for example if the path is not a symbolic link.
+///
+/// # Examples
+///
+/// ```
+/// # let folder = std::env::temp_dir().join(format!("runtime-doc-fs-read-link-{}", std::process::id()));
+/// # std::fs::create_dir(&folder).unwrap();
+/// # runtime::block_on(async {
+/// let link = folder.join("current");
+/// runtime::fs::symlink("release-7", &link).await?;
+/// assert_eq!(runtime::fs::read_link(&link).await?.to_str(), Some("release-7"));
+/// # std::fs::remove_dir_all(&folder)
+/// # }).unwrap();
+/// ```
 pub async fn read_link(path: impl AsRef<Path>) -> io::Result<PathBuf> {
     let path = path.as_ref().to_owned();
     call("fs::read_link", move || std::fs::read_link(path)).await
@@ -152,16 +228,44 @@ pub async fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<
 /// # Errors
 ///
 /// Returns the errors of link(2), for example if the two names are on different file systems.
+///
+/// # Examples
+///
+/// ```
+/// # let folder = std::env::temp_dir().join(format!("runtime-doc-fs-hard-link-{}", std::process::id()));
+/// # std::fs::create_dir(&folder).unwrap();
+/// # runtime::block_on(async {
+/// let (name, other) = (folder.join("name"), folder.join("other"));
+/// runtime::fs::write(&name, "text").await?;
+/// runtime::fs::hard_link(&name, &other).await?;
+/// runtime::fs::remove_file(&name).await?;
+/// assert_eq!(runtime::fs::read(&other).await?, b"text");
+/// # std::fs::remove_dir_all(&folder)
+/// # }).unwrap();
+/// ```
 pub async fn hard_link(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result<()> {
     let (original, link) = (original.as_ref().to_owned(), link.as_ref().to_owned());
     call("fs::hard_link", move || std::fs::hard_link(original, link)).await
 }
 
-/// Creates a symbolic link to a path, which need not exist.
+/// Creates a symbolic link to a path, which need not exist. A relative path begins at the folder of the link.
 ///
 /// # Errors
 ///
 /// Returns the errors of symlink(2).
+///
+/// # Examples
+///
+/// ```
+/// # let folder = std::env::temp_dir().join(format!("runtime-doc-fs-symlink-{}", std::process::id()));
+/// # std::fs::create_dir(&folder).unwrap();
+/// # runtime::block_on(async {
+/// runtime::fs::write(folder.join("log.2"), "text").await?;
+/// runtime::fs::symlink("log.2", folder.join("latest")).await?;
+/// assert_eq!(runtime::fs::read(folder.join("latest")).await?, b"text");
+/// # std::fs::remove_dir_all(&folder)
+/// # }).unwrap();
+/// ```
 pub async fn symlink(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result<()> {
     let (original, link) = (original.as_ref().to_owned(), link.as_ref().to_owned());
     call("fs::symlink", move || std::os::unix::fs::symlink(original, link)).await
@@ -172,29 +276,27 @@ pub async fn symlink(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::
 /// # Errors
 ///
 /// Returns the errors of chmod(2).
+///
+/// # Examples
+///
+/// ```
+/// use runtime::fs;
+/// use std::fs::Permissions;
+/// use std::os::unix::fs::PermissionsExt;
+///
+/// # let folder = std::env::temp_dir().join(format!("runtime-doc-fs-permissions-{}", std::process::id()));
+/// # std::fs::create_dir(&folder).unwrap();
+/// # runtime::block_on(async {
+/// let key = folder.join("key");
+/// fs::write(&key, "secret").await?;
+/// fs::set_permissions(&key, Permissions::from_mode(0o600)).await?;
+/// assert_eq!(fs::metadata(&key).await?.permissions().mode() & 0o777, 0o600);
+/// # std::fs::remove_dir_all(&folder)
+/// # }).unwrap();
+/// ```
 pub async fn set_permissions(path: impl AsRef<Path>, perm: Permissions) -> io::Result<()> {
     let path = path.as_ref().to_owned();
     call("fs::set_permissions", move || std::fs::set_permissions(path, perm)).await
-}
-
-/// Creates a folder, whose parent exists.
-///
-/// # Errors
-///
-/// Returns the errors of mkdir(2).
-pub async fn create_dir(path: impl AsRef<Path>) -> io::Result<()> {
-    let path = path.as_ref().to_owned();
-    call("fs::create_dir", move || std::fs::create_dir(path)).await
-}
-
-/// Creates a folder and all of its parents that do not exist. It is no error if the folder exists.
-///
-/// # Errors
-///
-/// Returns the errors of mkdir(2). Some of the parents may have been created.
-pub async fn create_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
-    let path = path.as_ref().to_owned();
-    call("fs::create_dir_all", move || std::fs::create_dir_all(path)).await
 }
 
 /// Removes the name of a file. The file is removed with its last name, when it is no longer open.
@@ -202,27 +304,22 @@ pub async fn create_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
 /// # Errors
 ///
 /// Returns the errors of unlink(2).
+///
+/// # Examples
+///
+/// ```
+/// # let folder = std::env::temp_dir().join(format!("runtime-doc-fs-remove-file-{}", std::process::id()));
+/// # std::fs::create_dir(&folder).unwrap();
+/// # runtime::block_on(async {
+/// let path = folder.join("lock");
+/// runtime::fs::write(&path, "").await?;
+/// runtime::fs::remove_file(&path).await?;
+/// let error = runtime::fs::remove_file(&path).await.unwrap_err();
+/// assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+/// # std::fs::remove_dir_all(&folder)
+/// # }).unwrap();
+/// ```
 pub async fn remove_file(path: impl AsRef<Path>) -> io::Result<()> {
     let path = path.as_ref().to_owned();
     call("fs::remove_file", move || std::fs::remove_file(path)).await
-}
-
-/// Removes an empty folder.
-///
-/// # Errors
-///
-/// Returns the errors of rmdir(2), for example if the folder is not empty.
-pub async fn remove_dir(path: impl AsRef<Path>) -> io::Result<()> {
-    let path = path.as_ref().to_owned();
-    call("fs::remove_dir", move || std::fs::remove_dir(path)).await
-}
-
-/// Removes a folder with everything in it. Does not follow symbolic links.
-///
-/// # Errors
-///
-/// Returns the first error. Some of the contents may have been removed.
-pub async fn remove_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
-    let path = path.as_ref().to_owned();
-    call("fs::remove_dir_all", move || std::fs::remove_dir_all(path)).await
 }

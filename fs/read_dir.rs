@@ -154,6 +154,27 @@ impl fmt::Debug for ReadDir {
 }
 
 /// An entry of a folder, returned by [`ReadDir::next_entry`].
+///
+/// # Examples
+///
+/// ```
+/// use std::path::PathBuf;
+///
+/// # runtime::block_on(async {
+/// let (mut folders, mut count) = (vec![PathBuf::from("fs")], 0);
+/// while let Some(folder) = folders.pop() {
+///     let mut entries = runtime::fs::read_dir(folder).await?;
+///     while let Some(entry) = entries.next_entry().await? {
+///         if entry.file_type().await?.is_dir() {
+///             folders.push(entry.path());
+///         } else {
+///             count += 1;
+///         }
+///     }
+/// }
+/// assert!(count > 10);
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
 #[derive(Debug)]
 pub struct DirEntry {
     /// The type, if it could be read together with the entry.

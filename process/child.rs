@@ -115,6 +115,20 @@ impl Child {
     /// # Errors
     ///
     /// Fails with `ECHILD` if other code has [taken away](super#how-the-end-is-noticed) the exit status.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use runtime::process::Command;
+    /// use std::process::Stdio;
+    ///
+    /// # runtime::block_on(async {
+    /// let mut child = Command::new("cat").stdin(Stdio::piped()).spawn()?;
+    /// assert_eq!(child.try_wait()?, None);
+    /// let status = child.wait().await?; // This closes the input, so the child ends.
+    /// assert_eq!(child.try_wait()?, Some(status));
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         match &mut self.guard.state {
             State::Running(running) => {

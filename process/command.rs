@@ -23,6 +23,10 @@ use std::process::{Command as StdCommand, ExitStatus, Output, Stdio};
 /// let output = Command::new("echo").arg("hello").output().await?;
 /// assert!(output.status.success());
 /// assert_eq!(output.stdout, b"hello\n");
+///
+/// let mut command = Command::new("/bin/sh");
+/// command.args(["-c", "echo $LEVEL in $PWD"]).env("LEVEL", "debug").current_dir("/");
+/// assert_eq!(command.output().await?.stdout, b"debug in /\n");
 /// # std::io::Result::Ok(()) }).unwrap();
 /// ```
 #[derive(Debug)]
@@ -104,12 +108,17 @@ impl Command {
     }
 
     /// Sets the directory in which the program starts.
+    ///
+    /// Use an absolute path for the program then: whether a relative one begins at this directory depends on the system.
     pub fn current_dir<P: AsRef<Path>>(&mut self, dir: P) -> &mut Command {
         self.std.current_dir(dir);
         self
     }
 
     /// Sets the standard input of the child. By default it is that of this process.
+    ///
+    /// It can be a [`Stdio`], a file of std (see `fs::File::into_std`), or the output of another child, as
+    /// [`ChildStdout`](super::ChildStdout) shows.
     pub fn stdin<T: Into<Stdio>>(&mut self, cfg: T) -> &mut Command {
         self.std.stdin(cfg);
         self
@@ -163,7 +172,8 @@ impl Command {
     ///
     /// # Errors
     ///
-    /// Returns [`NotFound`](io::ErrorKind::NotFound) if there is no such program; `EMFILE` or `ENFILE` if there is no
+    /// Returns [`NotFound`](io::ErrorKind::NotFound) if there is no such program, or no such directory as
+    /// [`current_dir`](Command::current_dir) has set; `EMFILE` or `ENFILE` if there is no
     /// descriptor for a pipe; [`WouldBlock`](io::ErrorKind::WouldBlock) (`EAGAIN`) if the limit on processes is reached; and
     /// the other errors of [`std::process::Command::spawn`]. After an error no child runs.
     #[cfg_attr(debug_assertions, track_caller)]

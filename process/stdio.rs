@@ -16,6 +16,8 @@ use std::task::{Context, Poll};
 ///
 /// If the child has closed its input or has ended, a write fails with [`BrokenPipe`](io::ErrorKind::BrokenPipe), and
 /// raises [a signal](crate::net::unix::pipe#the-signal), which Rust programs ignore.
+///
+/// The input of a child can also be a file of std, or the output of another child: see [`ChildStdout`].
 #[derive(Debug)]
 pub struct ChildStdin {
     pipe: Sender,
@@ -25,6 +27,24 @@ pub struct ChildStdin {
 ///
 /// Read it with [`AsyncReadExt`](crate::io::AsyncReadExt). It ends when the child and all other processes that have
 /// inherited it have closed it.
+///
+/// # Examples
+///
+/// A pipeline, in which the children pass the bytes on by themselves, as in `printf … | sort`:
+///
+/// ```
+/// use runtime::process::Command;
+/// use std::process::Stdio;
+///
+/// # runtime::block_on(async {
+/// let mut printf = Command::new("printf").args(["%s\\n", "pear", "fig"]).stdout(Stdio::piped()).spawn()?;
+/// let lines: Stdio = printf.stdout.take().expect("it is piped").try_into()?;
+/// let sort = Command::new("sort").stdin(lines).output();
+/// let (printed, sorted) = runtime::try_join!(printf.wait(), sort)?;
+/// assert!(printed.success());
+/// assert_eq!(sorted.stdout, b"fig\npear\n");
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
 #[derive(Debug)]
 pub struct ChildStdout {
     pipe: Receiver,

@@ -60,6 +60,25 @@ pub fn signal(kind: SignalKind) -> io::Result<Signal> {
 ///
 /// When it is dropped, the signal does not get its default effect back: see
 /// [`signal`](crate::signal#the-effect-on-the-process).
+///
+/// # Examples
+///
+/// ```no_run
+/// use runtime::select;
+/// use runtime::signal::unix::{SignalKind, signal};
+///
+/// #[runtime::main]
+/// async fn main() -> std::io::Result<()> {
+///     let mut hangup = signal(SignalKind::hangup())?;
+///     let mut user1 = signal(SignalKind::user_defined1())?;
+///     loop {
+///         select! {
+///             _ = hangup.recv() => println!("opening the log again"),
+///             _ = user1.recv() => println!("ten requests are in progress"),
+///         }
+///     }
+/// }
+/// ```
 #[must_use = "streams do nothing unless they are polled"]
 pub struct Signal {
     kind: SignalKind,

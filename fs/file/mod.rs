@@ -130,6 +130,24 @@ impl File {
     /// # Errors
     ///
     /// Returns the errors of [`OpenOptions::open`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use runtime::fs::File;
+    /// use runtime::io::{AsyncWriteExt, BufWriter};
+    ///
+    /// # runtime::block_on(async {
+    /// # let path = std::env::temp_dir().join(format!("runtime-doc-create-{}", std::process::id()));
+    /// let mut file = BufWriter::new(File::create(&path).await?);
+    /// for number in 0..1000 {
+    ///     file.write_all(format!("{number}\n").as_bytes()).await?;
+    /// }
+    /// file.flush().await?; // Without this, the end of the text and the error of the last write would be lost.
+    /// assert_eq!(file.get_ref().metadata().await?.len(), 3890);
+    /// # std::fs::remove_file(path)
+    /// # }).unwrap();
+    /// ```
     pub async fn create(path: impl AsRef<Path>) -> io::Result<File> {
         File::options().write(true).create(true).truncate(true).open(path).await
     }
@@ -239,6 +257,8 @@ impl File {
     ///
     /// The errors of earlier writes are lost, and so are bytes that could not be written. Call `flush` first to
     /// get them.
+    ///
+    /// Use it to pass a file to a child process, by `process::Command::stdin` or `stdout`.
     ///
     /// # Panics
     ///
