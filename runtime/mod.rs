@@ -30,6 +30,10 @@ pub mod selector;
 pub(crate) mod slots;
 pub(crate) mod unwind;
 pub(crate) mod waker;
+#[cfg(feature = "fs")]
+pub(crate) mod writes;
+#[cfg(not(feature = "fs"))]
+#[path = "writes_unsupported.rs"]
 pub(crate) mod writes;
 
 pub use builder::{Builder, UnhandledPanic};

@@ -12,7 +12,9 @@ use std::time::Duration;
 /// write to a pipe that nobody reads never does.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 
-pub(crate) struct Writes {
+pub(crate) struct Writes(Arc<Shared>);
+
+struct Shared {
     state: Mutex<State>,
     /// Notified when no write is left.
     end: Condvar,
@@ -26,37 +28,39 @@ struct State {
 }
 
 /// A guard that exists until a write has ended, or has been dropped.
-pub(crate) struct Write(Arc<Writes>);
+pub(crate) struct Write(Arc<Shared>);
 
 impl Writes {
-    pub(crate) fn new() -> Arc<Writes> {
-        Arc::new(Writes { state: Mutex::default(), end: Condvar::new(), process: Process::current() })
+    pub(crate) fn new() -> Writes {
+        let process = Process::current();
+        Writes(Arc::new(Shared { state: Mutex::default(), end: Condvar::new(), process }))
     }
 
-    #[cfg_attr(not(feature = "fs"), allow(dead_code))]
-    pub(crate) fn begin(self: &Arc<Writes>) -> Write {
-        if self.process.is_current() {
-            self.lock().count += 1;
+    pub(crate) fn begin(&self) -> Write {
+        if self.0.process.is_current() {
+            self.0.lock().count += 1;
         }
-        Write(self.clone())
+        Write(self.0.clone())
     }
 
     /// Lets [`wait`](Writes::wait) return at once.
     pub(crate) fn abandon(&self) {
-        if self.process.is_current() {
-            self.lock().is_abandoned = true;
+        if self.0.process.is_current() {
+            self.0.lock().is_abandoned = true;
         }
     }
 
     /// Waits until no write is left, but no longer than some seconds. In a forked child, which has no threads that
     /// write, it returns at once.
     pub(crate) fn wait(&self) {
-        if self.process.is_current() {
+        if self.0.process.is_current() {
             let is_left = |state: &mut State| state.count > 0 && !state.is_abandoned;
-            drop(self.end.wait_timeout_while(self.lock(), MAX_WAIT, is_left));
+            drop(self.0.end.wait_timeout_while(self.0.lock(), MAX_WAIT, is_left));
         }
     }
+}
 
+impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -90,7 +94,7 @@ mod tests {
         drop(first);
         let (ended, has_ended) = mpsc::channel();
         let waiting = {
-            let writes = writes.clone();
+            let writes = Writes(writes.0.clone());
             thread::spawn(move || {
                 writes.wait();
                 has_ended.try_recv()

@@ -531,16 +531,24 @@ impl Executor {
         leftovers.into_iter().for_each(|leftovers| context.drop_and_wake(leftovers));
         let mut wakers = self.wakers.take();
         for _ in 0..SHUTDOWN_PASSES {
-            context.time.clear(&mut wakers);
-            context.reactor.borrow_mut().clear(&mut wakers);
-            let refused = context.tasks.borrow_mut().take_refused();
-            if wakers.is_empty() && refused.is_empty() {
+            if !self.drop_leftovers(&mut wakers) {
                 break;
             }
-            unwind::drop_each(wakers.drain(..));
-            unwind::drop_each(refused);
         }
-        unwind::drop_each(wakers);
+    }
+
+    /// Drops the wakers of timers and descriptors, and the tasks that were spawned too late. Returns `false` if there
+    /// were none. `wakers` is empty afterwards.
+    #[inline(never)]
+    fn drop_leftovers(&self, wakers: &mut Vec<Waker>) -> bool {
+        let context = &*self.context;
+        context.time.clear(wakers);
+        context.reactor.borrow_mut().clear(wakers);
+        let refused = context.tasks.borrow_mut().take_refused();
+        let is_any = !wakers.is_empty() || !refused.is_empty();
+        unwind::drop_each(wakers.drain(..));
+        unwind::drop_each(refused);
+        is_any
     }
 
     fn is_runnable(&self) -> bool {
@@ -582,11 +590,7 @@ impl Drop for Executor {
         context::deregister(&self.context);
         // If drops have created wakers in every pass, the last ones are dropped here. Their drops no longer find a
         // runtime in which they could create further wakers.
-        let mut wakers = Vec::new();
-        context.time.clear(&mut wakers);
-        context.reactor.borrow_mut().clear(&mut wakers);
-        unwind::drop_each(wakers);
-        unwind::drop_each(context.tasks.borrow_mut().take_refused());
+        self.drop_leftovers(&mut Vec::new());
         context.pool.writes.wait();
     }
 }

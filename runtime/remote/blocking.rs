@@ -129,7 +129,7 @@ pub(crate) struct Pool {
     /// The process that the threads belong to. In a forked child there is no such thread, and no job is run any more.
     process: Process,
     /// The writes to files that are not finished.
-    pub(crate) writes: Arc<Writes>,
+    pub(crate) writes: Writes,
     state: Mutex<State>,
     /// Notified when a job arrives, or when the pool is closed.
     work: Condvar,
@@ -226,7 +226,7 @@ impl Pool {
             self.work.notify_one();
             return Ok(());
         }
-        let jobs = state.take(|_| true);
+        let jobs = state.take(false);
         drop(state);
         unwind::drop_each(jobs);
         Err(error)
@@ -243,7 +243,7 @@ impl Pool {
         let state = if self.process.is_current() { Some(self.lock()) } else { self.state.try_lock().ok() };
         let Some(mut state) = state else { return };
         state.closed = true;
-        let jobs = state.take(|class| class != Class::OpenFile);
+        let jobs = state.take(true);
         drop(state);
         self.work.notify_all();
         unwind::drop_each(jobs);
@@ -336,25 +336,27 @@ impl State {
         }
     }
 
-    /// Takes out all jobs of some classes that have not begun. Those that wait begin in the place of others.
-    fn take(&mut self, is_taken: impl Fn(Class) -> bool) -> Vec<Job> {
+    /// Takes out all jobs that have not begun, or all but the operations of open files.
+    fn take(&mut self, leaves_open_files: bool) -> Vec<(Job, Class)> {
         let mut taken = Vec::new();
-        for limited in [&mut self.look_ups, &mut self.files] {
-            let (gone, left) =
-                std::mem::take(&mut limited.waiting).into_iter().partition(|job| is_taken(job.1));
-            limited.waiting = left;
-            taken.extend(VecDeque::into_iter(gone).map(|(job, _)| job));
-        }
-        for (job, class) in std::mem::take(&mut self.jobs) {
-            if is_taken(class) {
-                taken.push(job);
-                self.end(class);
-            } else {
-                self.jobs.push_back((job, class));
-            }
-        }
+        // First those that wait, so that no job which is to be taken out begins in the place of another.
+        take_from(&mut self.look_ups.waiting, leaves_open_files, &mut taken);
+        take_from(&mut self.files.waiting, leaves_open_files, &mut taken);
+        let waiting = taken.len();
+        take_from(&mut self.jobs, leaves_open_files, &mut taken);
+        taken[waiting..].iter().for_each(|job| self.end(job.1));
         self.active -= taken.len();
         taken
+    }
+}
+
+fn take_from(queue: &mut VecDeque<(Job, Class)>, leaves_open_files: bool, taken: &mut Vec<(Job, Class)>) {
+    for _ in 0..queue.len() {
+        match queue.pop_front() {
+            Some(job) if leaves_open_files && job.1 == Class::OpenFile => queue.push_back(job),
+            Some(job) => taken.push(job),
+            None => {}
+        }
     }
 }
 
