@@ -211,6 +211,8 @@ impl Pool {
         }
         state.jobs.push_back((job, class));
         if state.jobs.len() <= state.idle || state.threads >= self.max_threads {
+            // Released first: the thread that wakes up takes the lock at once.
+            drop(state);
             self.work.notify_one();
             return Ok(());
         }
