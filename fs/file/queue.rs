@@ -1,13 +1,13 @@
 //! The order of the operations on one file. The pool has many threads, so it does not keep an order by itself.
 //!
 //! The operations of a file wait in a queue. One job of the pool at a time, the *runner*, makes them one after the
-//! other, and ends when none is left.
+//! other, and ends when none is left. After a number of operations, other jobs of the pool that wait for a thread come first.
 //!
 //! A pool that is closed still makes the operations in a queue, since writes that were accepted may be among them. If no
 //! thread can be started for the runner, the operations are dropped, and their join handles report that.
 
 use crate::runtime::mutex::Mutex;
-use crate::runtime::remote::blocking::{Class, Job};
+use crate::runtime::remote::blocking::{Class, Job, Pool};
 use crate::runtime::remote::blocking_call::Home;
 use crate::runtime::selector::Process;
 use crate::runtime::unwind;
@@ -15,6 +15,9 @@ use std::collections::VecDeque;
 use std::io;
 use std::mem;
 use std::sync::Arc;
+
+/// The most operations that a runner makes while other jobs wait for its thread.
+const MAX_JOBS: usize = 16;
 
 #[derive(Default)]
 pub(super) struct Queue(Mutex<State>);
@@ -49,8 +52,8 @@ impl Queue {
             state.runs_in = Some(Process::current());
         }
         unwind::drop_each(inherited);
-        let runner = Runner { queue: self.clone(), process: Process::current(), has_run: false };
-        home.pool.spawn(Class::OpenFile, Box::new(move || runner.run()))
+        let (queue, pool) = (self.clone(), home.pool.clone());
+        Runner { queue, pool, process: Process::current(), has_ended: false }.start()
     }
 
     /// Returns the next job, or notes that the runner ends.
@@ -66,24 +69,37 @@ impl Queue {
 
 struct Runner {
     queue: Arc<Queue>,
+    pool: Arc<Pool>,
     process: Process,
-    has_run: bool,
+    /// Whether the queue was empty, so that another runner may exist.
+    has_ended: bool,
 }
 
 impl Runner {
+    fn start(self) -> io::Result<()> {
+        let pool = self.pool.clone();
+        pool.spawn(Class::OpenFile, Box::new(move || self.run()))
+    }
+
     fn run(mut self) {
-        // From now on, the queue is empty before this is dropped.
-        self.has_run = true;
-        while let Some(job) = self.queue.next() {
-            unwind::contain(job);
+        for _ in 0..MAX_JOBS {
+            match self.queue.next() {
+                Some(job) => unwind::contain(job),
+                None => {
+                    self.has_ended = true;
+                    return;
+                }
+            }
         }
+        // It does not fail: there is a thread, this one.
+        _ = self.start();
     }
 }
 
 impl Drop for Runner {
     fn drop(&mut self) {
         // In a forked child, the runner still exists in the parent.
-        if !self.has_run && self.process.is_current() {
+        if !self.has_ended && self.process.is_current() {
             while let Some(job) = self.queue.next() {
                 unwind::drop(job);
             }
