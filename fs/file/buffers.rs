@@ -8,6 +8,7 @@
 //!
 //! This file does not know the loop, wakers or the pool.
 
+use super::write_error::WriteError;
 use std::fs::File;
 use std::io::{self, ErrorKind, IoSlice, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
@@ -28,8 +29,7 @@ pub(super) struct Buffers {
     unwritten: Vec<u8>,
     /// The number of bytes of `unwritten` that have been written nevertheless.
     written: usize,
-    /// The error of the last write, until an operation returns it.
-    write_error: Option<io::Error>,
+    pub(super) write_error: WriteError,
     sought: Option<io::Result<u64>>,
 }
 
@@ -100,11 +100,6 @@ impl Buffers {
         self.written < self.unwritten.len()
     }
 
-    /// Returns the error of an earlier write, once.
-    pub(super) fn take_write_error(&mut self) -> io::Result<()> {
-        self.write_error.take().map_or(Ok(()), Err)
-    }
-
     /// Copies bytes that are to be written, `max` at most, and returns their number. No earlier ones are left. They stay
     /// here until they have been written, whatever becomes of the operation that is to write them.
     pub(super) fn accept(&mut self, pieces: &[IoSlice<'_>], max: usize) -> usize {
@@ -121,14 +116,14 @@ impl Buffers {
     /// Writes the bytes that were accepted. An error is stored, and the next operation returns it.
     pub(super) fn write(&mut self, file: &File) -> io::Result<()> {
         if let Err(error) = self.write_rest(file) {
-            self.write_error = Some(error);
+            self.write_error.put(error);
         }
         Ok(())
     }
 
     /// Writes the rest, unless an earlier error has not been returned yet: then it is returned.
     pub(super) fn flush(&mut self, file: &File) -> io::Result<()> {
-        self.take_write_error()?;
+        self.write_error.take()?;
         self.write_rest(file)
     }
 

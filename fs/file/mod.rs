@@ -1,7 +1,7 @@
 //! Files.
 
 // `buffers.rs` has the bytes between a file and its caller, `queue.rs` the order of the operations, `shared.rs` what
-// the two sides share, and `streams.rs` the traits. Here are the methods that are no streams: each is one operation in
+// the two sides share, `write_error.rs` the errors that were not returned yet, and `streams.rs` the traits. Here are the methods that are no streams: each is one operation in
 // the queue, so it comes after the writes that were accepted before.
 
 mod buffers;
@@ -15,9 +15,11 @@ mod shared;
 mod streams;
 #[cfg(feature = "tokio-io")]
 mod tokio_seek;
+mod write_error;
 
 use super::OpenOptions;
 use crate::task::JoinHandle;
+use buffers::Buffers;
 use shared::Operations;
 use std::borrow::Borrow;
 use std::fmt;
@@ -27,6 +29,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
+use write_error::Undelivered;
 
 /// An open file, whose operations do not block the loop.
 ///
@@ -38,6 +41,8 @@ use std::time::SystemTime;
 /// A write copies its bytes and returns, and a thread of the pool writes them. So **call `flush` after the last write**:
 /// it waits until everything has been written to the system, and returns the error if that failed. So do `close` and
 /// [`sync_all`](File::sync_all). The error of a write is returned once, by the next one of these or by the next write.
+/// So is the error of a `sync_all` or a `sync_data` whose future is dropped, since the system reports some errors of the
+/// disk only once.
 ///
 /// Bytes that could not be written are kept, and the next operation tries to write them again. So after a flush that
 /// has failed because the disk was full, a later flush succeeds if and only if everything has been written. Reads,
@@ -51,10 +56,10 @@ use std::time::SystemTime;
 /// # Reads
 ///
 /// On Linux, the loop reads by itself what the kernel has in memory, if the file system permits it (ext4, XFS and Btrfs
-/// do). Otherwise, a thread of the pool reads. It then reads ahead, up to 512 KiB, of a caller who reads the whole file
-/// in small pieces. The position of the descriptor is then ahead of the position in the file, until an operation that
-/// depends on the position moves it back. Files that share their position through [`try_clone`](File::try_clone) do not
-/// read ahead.
+/// do). Otherwise, a thread of the pool reads. It then reads ahead in regular files, up to 512 KiB, of a caller who reads
+/// the whole file in small pieces. The position of the descriptor is then ahead of the position in the file, until an
+/// operation that depends on the position moves it back. Files that share their position through
+/// [`try_clone`](File::try_clone) do not read ahead.
 ///
 /// # Cancel safety
 ///
@@ -188,11 +193,7 @@ impl File {
     ///
     /// Returns the error of an earlier write if nothing has returned it yet, and the errors of fsync(2).
     pub async fn sync_all(&self) -> io::Result<()> {
-        let sync = |buffers: &mut buffers::Buffers, std: &StdFile| {
-            buffers.flush(std)?;
-            std.sync_all()
-        };
-        self.operations.start("File::sync_all", sync).await?
+        self.sync("File::sync_all", StdFile::sync_all).await
     }
 
     /// Writes all data of the file to the disk, after the bytes of earlier writes. It may leave out metadata that is not
@@ -202,11 +203,15 @@ impl File {
     ///
     /// Returns the error of an earlier write if nothing has returned it yet, and the errors of fdatasync(2).
     pub async fn sync_data(&self) -> io::Result<()> {
-        let sync = |buffers: &mut buffers::Buffers, std: &StdFile| {
-            buffers.flush(std)?;
-            std.sync_data()
+        self.sync("File::sync_data", StdFile::sync_data).await
+    }
+
+    async fn sync(&self, function: &str, sync: fn(&StdFile) -> io::Result<()>) -> io::Result<()> {
+        let flush_and_sync = move |buffers: &mut Buffers, std: &StdFile| {
+            let result = buffers.flush(std).and_then(|()| sync(std));
+            Ok(result.map_err(|error| Undelivered::new(error, &buffers.write_error)))
         };
-        self.operations.start("File::sync_data", sync).await?
+        self.operations.start(function, flush_and_sync).await??.map_err(Undelivered::deliver)
     }
 
     /// Truncates or extends the file to a length in bytes. New bytes are zero. The position does not change.
@@ -241,7 +246,7 @@ impl File {
     pub async fn try_clone(&self) -> io::Result<File> {
         // Careful: before the clone exists, so that no read runs ahead once it does.
         self.operations.set_cloned();
-        let clone = |buffers: &mut buffers::Buffers, std: &StdFile| {
+        let clone = |buffers: &mut Buffers, std: &StdFile| {
             buffers.rewind(std)?;
             std.try_clone()
         };

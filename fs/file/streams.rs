@@ -132,7 +132,7 @@ impl AsyncWrite for File {
         file.seeking = None;
         let max = file.max_buf_size;
         file.poll_steps(cx, "File::write", |buffers, _| {
-            if let Err(error) = buffers.take_write_error() {
+            if let Err(error) = buffers.write_error.take() {
                 return Step::Return(Err(error));
             }
             if buffers.is_unwritten() {
@@ -150,7 +150,7 @@ impl AsyncWrite for File {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let file = self.get_mut();
         file.seeking = None;
-        file.poll_steps(cx, "File::flush", |buffers, _| match buffers.take_write_error() {
+        file.poll_steps(cx, "File::flush", |buffers, _| match buffers.write_error.take() {
             Ok(()) if buffers.is_unwritten() => Step::Await(Op::Write),
             result => Step::Return(result),
         })
