@@ -22,6 +22,8 @@ pub(super) struct Buffers {
     memory: Vec<u8>,
     /// The part of the memory that was read and not yet taken.
     unread: Range<usize>,
+    /// Whether the file is a regular one, once that was asked for.
+    is_regular: Option<bool>,
     /// The number of bytes to read next: more each time the caller has taken all bytes of a full read.
     ahead: usize,
     /// How the last read ended, if it returned no bytes: at the end of the file, or with an error.
@@ -74,7 +76,8 @@ impl Buffers {
         }
         self.read_end = None;
         let result = self.write_rest(file).and_then(|()| {
-            let wanted = if size.is_ahead { size.wanted.max(self.ahead) } else { size.wanted }.min(size.max);
+            let is_ahead = size.is_ahead && self.ahead > size.wanted && self.is_regular(file);
+            let wanted = if is_ahead { self.ahead } else { size.wanted }.min(size.max);
             if self.memory.len() < wanted {
                 self.memory.resize(wanted, 0);
             }
@@ -88,6 +91,12 @@ impl Buffers {
             Err(error) => self.read_end = Some(Err(error)),
         }
         Ok(())
+    }
+
+    /// Returns whether bytes that were read too early can be given back. Those of a pipe or a terminal cannot.
+    fn is_regular(&mut self, file: &File) -> bool {
+        let ask = || file.metadata().is_ok_and(|metadata| metadata.is_file());
+        *self.is_regular.get_or_insert_with(ask)
     }
 
     /// Returns whether nothing lies between the caller and the file, so that a read of the file itself is next.
@@ -135,11 +144,15 @@ impl Buffers {
 
     fn seek_now(&mut self, mut file: &File, position: SeekFrom) -> io::Result<u64> {
         self.write_rest(file)?;
-        if let SeekFrom::Current(0) = position {
-            return Ok(file.stream_position()? - self.unread.len() as u64);
-        }
-        self.rewind(file)?;
-        file.seek(position)
+        let unread = self.unread.len();
+        let result = match position {
+            // Careful: less than the number of unread bytes if another descriptor has moved the position.
+            SeekFrom::Current(0) => return Ok(file.stream_position()?.saturating_sub(unread as u64)),
+            SeekFrom::Current(by) => file.seek(SeekFrom::Current(by.saturating_sub(unread as i64)))?,
+            SeekFrom::Start(_) | SeekFrom::End(_) => file.seek(position)?,
+        };
+        self.discard_unread();
+        Ok(result)
     }
 
     pub(super) fn take_sought(&mut self) -> Option<io::Result<u64>> {
@@ -162,11 +175,19 @@ impl Buffers {
             return Ok(());
         }
         match file.seek(SeekFrom::Current(-(self.unread.len() as i64))) {
-            Ok(_) => self.unread = 0..0,
+            Ok(_) => self.discard_unread(),
             Err(error) if error.kind() == ErrorKind::NotSeekable => {}
+            // The position would be negative, so another descriptor has moved it, and it counts as it is.
+            Err(error) if error.kind() == ErrorKind::InvalidInput => self.discard_unread(),
             Err(error) => return Err(error),
         }
         Ok(())
+    }
+
+    fn discard_unread(&mut self) {
+        self.read_end = None;
+        self.ahead = 0;
+        self.unread = 0..0;
     }
 
     fn write_rest(&mut self, mut file: &File) -> io::Result<()> {
