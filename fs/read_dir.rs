@@ -1,7 +1,7 @@
 //! The entries of a folder. A thread of the pool reads a batch of them, and the caller takes one after the other.
 
 use super::call::call;
-use crate::runtime::join::spawn::spawn_file_call;
+use crate::runtime::join::spawn::{check_home, spawn_file_call};
 use crate::task::{JoinHandle, coop};
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -124,6 +124,7 @@ impl ReadDir {
                         coop::spend();
                         return Poll::Ready(Ok(None));
                     }
+                    check_home("ReadDir::next_entry");
                     let mut batch =
                         Batch { entries: std::mem::take(&mut batch.entries), std: batch.std.take() };
                     self.0 = State::Reading(spawn_file_call("ReadDir::next_entry", || {

@@ -11,6 +11,7 @@ use super::File;
 use super::buffers::{Buffers, ReadSize, Unread};
 use super::shared::Operations;
 use crate::io::tokio_traits::{tokio_read_by_futures, tokio_write_by_futures};
+use crate::runtime::join::spawn::check_home;
 use crate::task::coop;
 use futures_io::{AsyncRead, AsyncSeek, AsyncWrite};
 use std::io::{self, IoSlice, SeekFrom};
@@ -44,6 +45,8 @@ impl File {
         function: &str,
         mut next: impl FnMut(&mut Buffers, &Operations) -> Step<T>,
     ) -> Poll<io::Result<T>> {
+        // Careful: whether a runtime is needed depends on what is in memory, so it is asked for in any case.
+        check_home(function);
         ready!(coop::poll_budget(cx));
         loop {
             ready!(self.poll_last(cx))?;

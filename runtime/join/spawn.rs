@@ -213,6 +213,15 @@ where
     spawn_by_home(function, |home, job| home.pool.spawn(Class::File, job), call)
 }
 
+/// Panics on behalf of the function `function` if [`spawn_by_home`] would.
+#[cfg(feature = "fs")]
+#[inline]
+pub(crate) fn check_home(function: &str) {
+    if !context::is_entered() && context::home().is_none() {
+        outside::called(function);
+    }
+}
+
 /// Makes a job of a blocking call, and has `spawn` pass it to a thread of the pool.
 #[cfg(feature = "fs")]
 pub(crate) fn spawn_by_home<F, T>(
