@@ -76,7 +76,8 @@ pub async fn write(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> io::Re
 ///
 /// # Errors
 ///
-/// Returns the errors of opening, reading and writing the files, and an error if `from` is not a regular file.
+/// Returns the errors of opening, reading and writing the files, and [`InvalidInput`](io::ErrorKind::InvalidInput) if
+/// `from` is not a regular file.
 ///
 /// # Examples
 ///
@@ -92,7 +93,14 @@ pub async fn write(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> io::Re
 /// ```
 pub async fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<u64, io::Error> {
     let (from, to) = (from.as_ref().to_owned(), to.as_ref().to_owned());
-    call("fs::copy", move || std::fs::copy(from, to)).await
+    let copy = move || {
+        // Asked before std does, which opens the file first: opening a FIFO waits for another process.
+        if !std::fs::metadata(&from)?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "only regular files can be copied"));
+        }
+        std::fs::copy(from, to)
+    };
+    call("fs::copy", copy).await
 }
 
 /// Returns the metadata of a file or a folder. Follows symbolic links.
