@@ -16,7 +16,8 @@ use std::task::{Context, Poll};
 /// them to user space.
 ///
 /// It is implemented for the streams of [`net`](crate::net) and their halves, for references to them and boxes of them,
-/// for the halves of [`split`](crate::io::split), and for the streams that [`join`](crate::io::join) returns. A wrapper
+/// for the halves of [`split`](crate::io::split), and for the streams that [`join`](crate::io::join) returns. It is also
+/// implemented for `fs::File` (feature `fs`), which never lends its descriptor: its bytes go through a buffer. A wrapper
 /// such as a `BufReader` does not implement it: the bytes in its buffer would be left out.
 ///
 /// This trait is sealed: it cannot be implemented outside of this crate. It can be used as `dyn AsyncReadFd`.

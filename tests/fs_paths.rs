@@ -6,7 +6,7 @@ mod common;
 use common::temp_path::TempPath;
 use common::{poll_once, rounds, run};
 use runtime::fs::{self, DirBuilder, File};
-use runtime::io::{AsyncReadExt, AsyncWriteExt, copy_file, send_file};
+use runtime::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt, copy_file, send_file, splice};
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirEntryExt, PermissionsExt};
@@ -201,5 +201,48 @@ fn a_file_of_the_runtime_is_sent_as_one_of_std_is() {
         let mut text = String::new();
         other.read_to_string(&mut text).await.unwrap();
         assert_eq!(text, "789");
+    });
+}
+
+#[test]
+fn a_file_is_spliced_from_and_to_and_no_byte_is_out_of_place() {
+    let (from, to) = (TempPath::new(), TempPath::new());
+    let bytes: Vec<u8> = (0..3_000_000u32).map(|number| (number % 251) as u8).collect();
+    std::fs::write(&from, &bytes).unwrap();
+    run(async {
+        let mut source = File::open(&from).await.unwrap();
+        let mut target = File::create(&to).await.unwrap();
+        source.read_exact(&mut [0; 7]).await.unwrap();
+        target.write_all(b"before ").await.unwrap();
+        // Much arrives at the socket, so that the kernel moves bytes into a pipe before it finds that the writer is a
+        // file.
+        let (one, other) = runtime::net::UnixStream::pair().unwrap();
+        let sending = runtime::spawn(splice(source, one));
+        let count = splice(other, &mut target).await.unwrap();
+        assert_eq!((count, sending.await.unwrap().unwrap()), (2_999_993, 2_999_993));
+        // The copy has flushed the file.
+        let written = std::fs::read(&to).unwrap();
+        assert!(&written[..7] == b"before " && written[7..] == bytes[7..]);
+        target.rewind().await.unwrap();
+        target.write_all(b"after").await.unwrap();
+        // From file to file, and with the bytes of a file of std.
+        let mut source = File::open(&from).await.unwrap();
+        assert_eq!(splice(&mut source, &mut target).await.unwrap(), 3_000_000);
+        let file = std::fs::File::open(&from).unwrap();
+        assert_eq!(send_file(&file, 1, 10, &mut target).await.unwrap(), 10);
+        target.close().await.unwrap();
+        let written = std::fs::read(&to).unwrap();
+        assert!(written[..5] == *b"after" && written[5..3_000_005] == bytes);
+        assert!(written[3_000_005..] == bytes[1..11]);
+    });
+}
+
+#[test]
+fn the_error_of_a_file_ends_a_splice_to_it() {
+    let path = TempPath::file(b"text");
+    run(async {
+        let (source, read_only) = (File::open(&path).await.unwrap(), File::open(&path).await.unwrap());
+        let error = splice(source, read_only).await.unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EBADF));
     });
 }

@@ -37,6 +37,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         "fs",
         &[
             "io::tokio_traits",
+            "net::fd_traits",
             "runtime::context",
             "runtime::join::spawn",
             "runtime::mutex",
@@ -275,7 +276,7 @@ const MUST_NOT_NAME: &[(&str, &[&str])] = &[
     // Only the executor turns the loop.
     ("process", &["runtime::executor", "runtime::executor::tasks", "runtime::remote"]),
     ("signal", &["runtime::executor", "runtime::executor::tasks", "runtime::remote"]),
-    ("fs", &["net", "runtime::executor", "runtime::io"]),
+    ("fs", &["net::async_fd", "net::tcp", "net::udp", "net::unix", "runtime::executor", "runtime::io"]),
     ("net", &["runtime::executor", "runtime::selector", "runtime::executor::tasks", "runtime::remote"]),
 ];
 

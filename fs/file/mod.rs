@@ -12,6 +12,8 @@ mod no_wait;
 mod no_wait;
 mod queue;
 mod shared;
+#[cfg(feature = "io-util")]
+mod splice;
 mod streams;
 #[cfg(feature = "tokio-io")]
 mod tokio_seek;

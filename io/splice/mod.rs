@@ -31,6 +31,9 @@ use std::pin::pin;
 /// - The system does not have splice(2), or refuses it for these descriptors.
 /// - A `SIGPIPE` would end the process, since splice(2) may raise it. (Programs in Rust ignore `SIGPIPE` unless they
 ///   change that.)
+/// - The reader or the writer is an `fs::File` (feature `fs`). The kernel would wait for the disk, and the loop with it.
+///   A thread of the pool makes such calls for reads and writes. To have the kernel move the bytes of a file to a
+///   socket in spite of that, use [`send_file`](super::send_file).
 /// - All pipes are in use. A runtime creates at most 64 pipes for all of its copies.
 ///
 /// While there is nothing to copy, the copy holds no buffer and no pipe.

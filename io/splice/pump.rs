@@ -44,7 +44,7 @@ enum Filled {
     Nothing,
     /// All pipes are in use.
     NoPipe,
-    /// The kernel does not splice from this descriptor.
+    /// The kernel does not splice from this descriptor, or the stream does not lend it.
     Refused,
 }
 
@@ -156,11 +156,15 @@ impl SplicePump {
 
 fn poll_fill<R: AsyncReadFd + ?Sized>(cx: &mut Context<'_>, reader: &R) -> Poll<io::Result<Filled>> {
     let mut filled = Filled::Nothing;
-    ready!(reader.poll_read_fd(cx, &mut |fd| {
+    let lent = reader.poll_read_fd(cx, &mut |fd| {
         filled = fill(fd)?;
         Ok(())
-    }))?;
-    Poll::Ready(Ok(filled))
+    });
+    Poll::Ready(match ready!(lent) {
+        Ok(()) => Ok(filled),
+        Err(error) if sys::is_refusal(&error) => Ok(Filled::Refused),
+        Err(error) => Err(error),
+    })
 }
 
 fn fill(reader: BorrowedFd<'_>) -> io::Result<Filled> {
@@ -172,7 +176,6 @@ fn fill(reader: BorrowedFd<'_>) -> io::Result<Filled> {
             Ok(Filled::With(pipe))
         }
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Filled::Nothing),
-        Err(error) if sys::is_refusal(&error) => Ok(Filled::Refused),
         Err(error) => Err(error),
     }
 }
