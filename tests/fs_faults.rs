@@ -6,10 +6,16 @@ mod net_support;
 #[allow(dead_code, reason = "a part is used")]
 mod temp_path;
 
-use net_support::{in_child_under, open_descriptors, watchdog};
+use futures_lite::future::poll_once;
+use net_support::{in_child_under, in_namespace, open_descriptors, watchdog};
 use runtime::fs::{self, File};
-use runtime::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
-use std::io::ErrorKind;
+use runtime::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt, copy};
+use std::cell::Cell;
+use std::io::{ErrorKind, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+use std::rc::Rc;
 use temp_path::TempPath;
 
 /// Runs a future on a runtime with one thread for blocking calls. strace counts the calls of each thread.
@@ -186,5 +192,229 @@ fn without_a_thread_every_call_fails_and_no_bytes_are_lost() {
             }
             assert_eq!(std::fs::read(&path).unwrap(), b"text");
         });
+    });
+}
+
+/// Each operation of the file is started while another one is in progress, so its queue is never empty.
+#[test]
+fn a_file_that_is_always_in_use_leaves_the_thread_to_others() {
+    const NAME: &str = "a_file_that_is_always_in_use_leaves_the_thread_to_others";
+    with_faults(NAME, "slow", &["inject=fsync:delay_enter=1000"], |path| {
+        run(async {
+            let file = Rc::new(File::create_new(path).await.unwrap());
+            let has_ended = Rc::new(Cell::new(false));
+            let users: Vec<_> = (0..4)
+                .map(|_| {
+                    let (file, has_ended) = (file.clone(), has_ended.clone());
+                    runtime::spawn(async move {
+                        while !has_ended.get() {
+                            file.sync_all().await.unwrap();
+                        }
+                    })
+                })
+                .collect();
+            runtime::task::yield_now().await;
+            for _ in 0..5 {
+                runtime::task::spawn_blocking(|| ()).await.unwrap();
+                fs::metadata("/").await.unwrap();
+            }
+            has_ended.set(true);
+            for user in users {
+                user.await.unwrap();
+            }
+        });
+    });
+}
+
+/// The kernel tells the error of a write to the disk once. So does a file, but not to a future that has been dropped.
+#[test]
+fn the_error_of_a_sync_that_was_dropped_is_returned_by_the_next() {
+    const NAME: &str = "the_error_of_a_sync_that_was_dropped_is_returned_by_the_next";
+    for case in ["sync_all", "sync_data", "flush"] {
+        with_faults(NAME, case, &["inject=fsync,fdatasync:error=EIO:when=1"], |path| {
+            run(async {
+                let mut file = File::create_new(path).await.unwrap();
+                // The only thread is busy, so that the sync has not ended when it is dropped.
+                let (release, released) = std::sync::mpsc::channel::<()>();
+                let busy = runtime::task::spawn_blocking(move || released.recv());
+                file.write_all(b"text").await.unwrap();
+                let dropped = match case {
+                    "sync_data" => poll_once(file.sync_data()).await,
+                    _ => poll_once(file.sync_all()).await,
+                };
+                assert!(dropped.is_none());
+                drop(release);
+                busy.await.unwrap().unwrap_err();
+                file.metadata().await.unwrap();
+                for errno in [Some(libc::EIO), None] {
+                    let result = match case {
+                        "sync_all" => file.sync_all().await,
+                        "sync_data" => file.sync_data().await,
+                        _ => file.flush().await,
+                    };
+                    assert_eq!(result.err().and_then(|error| error.raw_os_error()), errno, "{case}");
+                }
+            });
+        });
+    }
+}
+
+/// Each system call fails once, at its first call for the file. The caller gets the errno, and the next call succeeds.
+#[test]
+fn the_caller_gets_each_errno_and_the_next_call_succeeds() {
+    const NAME: &str = "the_caller_gets_each_errno_and_the_next_call_succeeds";
+    let cases = [
+        ("openat", "EMFILE", libc::EMFILE),
+        ("openat", "EIO", libc::EIO),
+        ("fsync", "ENOSPC", libc::ENOSPC),
+        ("fdatasync", "EIO", libc::EIO),
+        ("ftruncate", "EFBIG", libc::EFBIG),
+        ("lseek", "EIO", libc::EIO),
+        ("fchmod", "EPERM", libc::EPERM),
+        ("utimensat", "EROFS", libc::EROFS),
+        ("fcntl", "EMFILE", libc::EMFILE),
+        ("read", "EIO", libc::EIO),
+        ("write", "EDQUOT", libc::EDQUOT),
+    ];
+    for (call, name, errno) in cases {
+        let case = format!("{call} {name}");
+        let mut faults = vec![format!("inject={call}:error={name}:when=1")];
+        if call == "read" {
+            faults.push("inject=preadv2:error=EAGAIN".to_owned());
+        }
+        let faults: Vec<&str> = faults.iter().map(String::as_str).collect();
+        with_faults(NAME, &case, &faults, |path| {
+            run(async {
+                let base = open_descriptors();
+                let mut errors = 0;
+                let mut count = |result: std::io::Result<()>| {
+                    if let Err(error) = &result {
+                        assert_eq!(error.raw_os_error(), Some(errno), "{case}");
+                        errors += 1;
+                    }
+                    result.is_ok()
+                };
+                let mut file = match File::create_new(path).await {
+                    Ok(file) => file,
+                    Err(error) => {
+                        assert!(!count(Err(error)));
+                        File::create_new(path).await.unwrap()
+                    }
+                };
+                file.write_all(b"0123456789").await.unwrap();
+                while !count(file.flush().await) {}
+                while !count(file.sync_all().await) {}
+                while !count(file.sync_data().await) {}
+                while !count(file.set_len(8).await) {}
+                while !count(file.rewind().await.map(drop)) {}
+                let mut piece = [0; 4];
+                while !count(file.read_exact(&mut piece).await.map(drop)) {}
+                assert_eq!(&piece, b"0123");
+                while !count(file.set_permissions(PermissionsExt::from_mode(0o600)).await) {}
+                while !count(file.set_modified(std::time::SystemTime::now()).await) {}
+                while !count(file.try_clone().await.map(drop)) {}
+                assert_eq!(file.stream_position().await.unwrap(), 4, "{case}");
+                let mut text = String::new();
+                file.read_to_string(&mut text).await.unwrap();
+                assert_eq!((text.as_str(), errors), ("4567", 1), "{case}");
+                drop(file.into_std().await);
+                assert_eq!(open_descriptors(), base, "{case}");
+            });
+        });
+    }
+}
+
+#[test]
+fn a_copy_returns_the_errors_of_its_calls_and_closes_its_files() {
+    const NAME: &str = "a_copy_returns_the_errors_of_its_calls_and_closes_its_files";
+    for (case, fault, errno) in [
+        ("ENOSPC", "inject=copy_file_range:error=ENOSPC", Some(libc::ENOSPC)),
+        ("EIO", "inject=copy_file_range:error=EIO", Some(libc::EIO)),
+        ("refused", "inject=copy_file_range:error=EXDEV", None),
+        ("short", "inject=copy_file_range:retval=0:when=1", None),
+    ] {
+        with_faults(NAME, case, &[fault], |path| {
+            let source = TempPath::file(&[7; 100_000]);
+            run(async {
+                let base = open_descriptors();
+                let result = fs::copy(&source, path).await;
+                match errno {
+                    None => assert_eq!(result.unwrap(), 100_000, "{case}"),
+                    _ => assert_eq!(result.unwrap_err().raw_os_error(), errno, "{case}"),
+                }
+                assert_eq!(open_descriptors(), base, "{case}");
+            });
+        });
+    }
+}
+
+#[test]
+fn short_reads_and_writes_leave_no_gap() {
+    const NAME: &str = "short_reads_and_writes_leave_no_gap";
+    with_faults(NAME, "short", &["inject=preadv2:error=EAGAIN"], |path| {
+        run(async {
+            let (mut reader, writer) = std::io::pipe().unwrap();
+            let bytes: Vec<u8> = (0..500_000u32).map(|number| (number % 251) as u8).collect();
+            std::fs::write(path, &bytes).unwrap();
+            // A pipe takes and gives less than it is asked for.
+            let mut sink = File::from(OwnedFd::from(writer));
+            let reading = std::thread::spawn(move || {
+                let mut got = Vec::new();
+                reader.read_to_end(&mut got).unwrap();
+                got
+            });
+            let mut file = File::open(path).await.unwrap();
+            assert_eq!(copy(&mut file, &mut sink).await.unwrap(), 500_000);
+            sink.close().await.unwrap();
+            drop(sink);
+            assert!(reading.join().unwrap() == bytes);
+        });
+    });
+}
+
+/// The kernel returns one entry whose type it does not know, as some file systems do.
+#[test]
+fn an_entry_whose_type_the_kernel_does_not_know_is_looked_up() {
+    const NAME: &str = "an_entry_whose_type_the_kernel_does_not_know_is_looked_up";
+    // The entries `.`, `..` and `link` take 24 bytes each. One of 72 bytes replaces them: inode 1, offset 1, DT_UNKNOWN.
+    let entry = ["0100000000000000", "0100000000000000", "4800", "00", "6c696e6b00"].concat();
+    let fault = format!("inject=getdents64:poke_exit=@arg2={entry}:when=1");
+    in_child_under(NAME, "type", &["-e", "trace=getdents64", "-e", &fault], || {
+        let folder = TempPath::folder();
+        std::os::unix::fs::symlink("/", folder.join("link")).unwrap();
+        run(async {
+            let mut entries = fs::read_dir(&folder).await.unwrap();
+            let entry = entries.next_entry().await.unwrap().unwrap();
+            assert_eq!((entry.file_name().to_str(), entry.ino()), (Some("link"), 1));
+            assert!(entry.file_type().await.unwrap().is_symlink());
+            assert!(entries.next_entry().await.unwrap().is_none());
+        });
+    });
+}
+
+/// A full file system of its own: a write fits in part, and the rest is written when there is room.
+#[test]
+fn a_disk_that_was_full_has_every_byte_once_there_is_room() {
+    const SIZE: usize = 512 * 1024;
+    in_namespace("a_disk_that_was_full_has_every_byte_once_there_is_room", || {
+        let folder = TempPath::folder();
+        let mount = ["-t", "tmpfs", "-o", "size=512k", "none"];
+        if !Command::new("mount").args(mount).arg(&*folder).status().is_ok_and(|status| status.success()) {
+            return eprintln!("passed over: a file system cannot be mounted");
+        }
+        run(async {
+            std::fs::write(folder.join("other"), [0; 8192]).unwrap();
+            let bytes: Vec<u8> = (0..SIZE - 4096).map(|number| (number % 251) as u8).collect();
+            let mut file = File::create_new(folder.join("file")).await.unwrap();
+            file.write_all(&bytes).await.unwrap();
+            for _ in 0..3 {
+                assert_eq!(file.flush().await.unwrap_err().kind(), ErrorKind::StorageFull);
+            }
+            assert_eq!(file.metadata().await.unwrap().len() as usize, SIZE - 8192, "a part was written");
+            std::fs::remove_file(folder.join("other")).unwrap();
+            file.flush().await.unwrap();
+            assert!(std::fs::read(folder.join("file")).unwrap() == bytes);
+        });
+        assert!(Command::new("umount").arg(&*folder).status().unwrap().success());
     });
 }
