@@ -199,6 +199,7 @@ const RUNTIME: &[&[&str]] = &[
         "slots",
         "unwind",
         "writes",
+        "writes_unsupported",
     ],
     &["executor::run_queue", "executor::task_ref"],
     &[

@@ -1,8 +1,9 @@
 //! Files.
 
 // `buffers.rs` has the bytes between a file and its caller, `queue.rs` the order of the operations, `shared.rs` what
-// the two sides share, `write_error.rs` the errors that were not returned yet, and `streams.rs` the traits. Here are the methods that are no streams: each is one operation in
-// the queue, so it comes after the writes that were accepted before.
+// the two sides share, `write_error.rs` the errors that have not been returned yet, and `streams.rs` the traits. Here
+// are the methods that are no streams: each is one operation in the queue, so it comes after the writes that were
+// accepted before.
 
 mod buffers;
 #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -1,7 +1,8 @@
 //! The order of the operations on one file. The pool has many threads, so it does not keep an order by itself.
 //!
 //! The operations of a file wait in a queue. One job of the pool at a time, the *runner*, makes them one after the
-//! other, and ends when none is left. After a number of operations, other jobs of the pool that wait for a thread come first.
+//! other, and ends when none is left. After a number of operations, other jobs of the pool that wait for a thread come
+//! first.
 //!
 //! A pool that is closed still makes the operations in a queue, since writes that were accepted may be among them. If no
 //! thread can be started for the runner, the operations are dropped, and their join handles report that.
