@@ -189,7 +189,10 @@ impl Child {
     }
 
     /// Sends a signal to the child, such as [`SignalKind::terminate`], which asks it to end. Does nothing if the child has
-    /// ended. The signal never reaches another process.
+    /// ended.
+    ///
+    /// The signal never reaches another process, unless there are no pidfds and other code reaps the child at this very
+    /// moment, so that its number may be given to another process.
     ///
     /// tokio has no such method.
     ///

@@ -3,7 +3,7 @@
 //!
 //! Two quirks of `NOTE_EXIT`. The system refuses to watch a process that is ending already (`ESRCH`). And macOS reports the
 //! end a moment before the process can be reaped. In both cases the end is near, so reaping waits for it.
-#![expect(unsafe_code, reason = "kqueue(2) and kevent(2)")]
+#![expect(unsafe_code, reason = "kqueue(2), kevent(2) and waitid(2)")]
 
 use super::is_reaped_elsewhere;
 use super::kill::{kill, kill_group};
@@ -77,19 +77,38 @@ pub(in crate::process) fn reap(child: &mut Child, fd: Option<&ExitFd>) -> io::Re
 
 /// Sends a signal to a child that has not been reaped here. If other code has reaped it, does nothing.
 pub(in crate::process) fn send_signal(child: &Child, _fd: Option<&ExitFd>, signal: c_int) -> io::Result<()> {
-    match kill(child, signal) {
+    match check_unreaped(child).and_then(|()| kill(child, signal)) {
         Err(error) if is_reaped_elsewhere(&error) || error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
         result => result,
     }
 }
 
-/// Sends a signal to the group that a child leads, which has not been reaped here.
+/// Sends a signal to the group that a child leads, which has not been reaped here. If other code has reaped it, does
+/// nothing.
 pub(in crate::process) fn send_signal_to_group(
     child: &Child,
     _fd: Option<&ExitFd>,
     signal: c_int,
 ) -> io::Result<()> {
-    kill_group(child, signal)
+    match check_unreaped(child) {
+        Err(error) if is_reaped_elsewhere(&error) => Ok(()),
+        result => result.and_then(|()| kill_group(child, signal)),
+    }
+}
+
+/// Fails with `ECHILD` if other code has reaped a child. Another process may then have got its number.
+fn check_unreaped(child: &Child) -> io::Result<()> {
+    // SAFETY: the structure consists of numbers and pointers, for which all zeros are a valid value.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    loop {
+        // SAFETY: the kernel writes to `info`, which has the right type.
+        let result = unsafe { libc::waitid(libc::P_PID, child.id() as libc::id_t, &raw mut info, options) };
+        match checked(result) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result.map(drop),
+        }
+    }
 }
 
 fn empty() -> libc::kevent {
