@@ -2,16 +2,15 @@
 
 // A `Child` has no `Drop` of its own, so that its public fields can be moved out. The `Guard` in it has one.
 
+use super::guard::Guard;
 use super::output::Collected;
-use super::running::{self, Running};
-use super::{ChildStderr, ChildStdin, ChildStdout, orphans};
+use super::{ChildStderr, ChildStdin, ChildStdout};
 use crate::signal::unix::SignalKind;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
-use std::mem;
 use std::process::{ExitStatus, Output};
-use std::task::{Context, Poll, ready};
+use std::task::Poll;
 
 /// A child process. Created by [`Command::spawn`](super::Command::spawn).
 ///
@@ -33,25 +32,12 @@ pub struct Child {
     pub stderr: Option<ChildStderr>,
 }
 
-struct Guard {
-    state: State,
-    kill_on_drop: bool,
-}
-
-enum State {
-    Running(Running),
-    Ended(ExitStatus),
-    /// Other code has reaped the child.
-    Lost,
-}
-
 impl Child {
     /// Takes over a child that std has spawned. If this fails, the child is killed.
     #[cfg_attr(debug_assertions, track_caller)]
     pub(super) fn new(mut child: std::process::Child, kill_on_drop: bool) -> io::Result<Child> {
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let guard = Guard { state: State::Running(Running::new(child)), kill_on_drop: true };
-        let mut child = Child { guard, stdin: None, stdout: None, stderr: None };
+        let mut child = Child { guard: Guard::new(child), stdin: None, stdout: None, stderr: None };
         if let Some(stdin) = stdin {
             child.stdin = Some(ChildStdin::from_std(stdin)?);
         }
@@ -61,16 +47,13 @@ impl Child {
         if let Some(stderr) = stderr {
             child.stderr = Some(ChildStderr::from_std(stderr)?);
         }
-        child.guard.kill_on_drop = kill_on_drop;
+        child.guard.set_kill_on_drop(kill_on_drop);
         Ok(child)
     }
 
     /// Returns the process id, or `None` if the child has been reaped. The number may then be that of another process.
     pub fn id(&self) -> Option<u32> {
-        match &self.guard.state {
-            State::Running(running) => Some(running.id()),
-            State::Ended(_) | State::Lost => None,
-        }
+        self.guard.id()
     }
 
     /// Closes [`stdin`](Child::stdin), waits until the child has ended, and returns its exit status. Further calls return
@@ -130,17 +113,7 @@ impl Child {
     /// # std::io::Result::Ok(()) }).unwrap();
     /// ```
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
-        match &mut self.guard.state {
-            State::Running(running) => {
-                let result = running.try_reap();
-                if let Some(result) = result.transpose() {
-                    return self.guard.settle(result).map(Some);
-                }
-                Ok(None)
-            }
-            State::Ended(status) => Ok(Some(*status)),
-            State::Lost => Err(lost()),
-        }
+        self.guard.try_wait()
     }
 
     /// Kills the child by `SIGKILL`, and waits until it has ended.
@@ -184,7 +157,7 @@ impl Child {
     /// of fork(2), which has only inherited this value.
     pub fn start_kill(&mut self) -> io::Result<()> {
         self.send_signal(SignalKind::from_raw(libc::SIGKILL))?;
-        self.guard.kill_on_drop = false;
+        self.guard.set_kill_on_drop(false);
         Ok(())
     }
 
@@ -215,7 +188,7 @@ impl Child {
     /// # std::io::Result::Ok(()) }).unwrap();
     /// ```
     pub fn send_signal(&mut self, signal: SignalKind) -> io::Result<()> {
-        self.signal_by(|running| running.send_signal(signal.as_raw_value()))
+        self.guard.signal_by(|running| running.send_signal(signal.as_raw_value()))
     }
 
     /// Sends a signal to all processes of the group that the child leads. The child must have been spawned with
@@ -246,14 +219,7 @@ impl Child {
     /// # std::io::Result::Ok(()) }).unwrap();
     /// ```
     pub fn send_process_group_signal(&mut self, signal: SignalKind) -> io::Result<()> {
-        self.signal_by(|running| running.send_signal_to_group(signal.as_raw_value()))
-    }
-
-    fn signal_by(&mut self, send: impl FnOnce(&Running) -> io::Result<()>) -> io::Result<()> {
-        match &self.guard.state {
-            State::Running(running) => send(running),
-            State::Ended(_) | State::Lost => Ok(()),
-        }
+        self.guard.signal_by(|running| running.send_signal_to_group(signal.as_raw_value()))
     }
 
     /// Closes [`stdin`](Child::stdin), reads [`stdout`](Child::stdout) and [`stderr`](Child::stderr) to their ends, and
@@ -307,53 +273,10 @@ impl Child {
     }
 }
 
-impl Guard {
-    fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<ExitStatus>> {
-        match &mut self.state {
-            State::Running(running) => {
-                let result = ready!(running.poll_reap(cx));
-                Poll::Ready(self.settle(result))
-            }
-            State::Ended(status) => Poll::Ready(Ok(*status)),
-            State::Lost => Poll::Ready(Err(lost())),
-        }
-    }
-
-    /// Notes the result of reaping the child. After some errors it can be reaped later.
-    fn settle(&mut self, result: io::Result<ExitStatus>) -> io::Result<ExitStatus> {
-        match &result {
-            Ok(status) => self.state = State::Ended(*status),
-            Err(error) if running::is_lost(error) => self.state = State::Lost,
-            Err(_) => {}
-        }
-        result
-    }
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        if let State::Running(running) = mem::replace(&mut self.state, State::Lost) {
-            if self.kill_on_drop {
-                // Nobody could be told of an error.
-                let _ = running.send_signal(libc::SIGKILL);
-            }
-            orphans::adopt(running);
-        }
-    }
-}
-
-fn lost() -> io::Error {
-    io::Error::from_raw_os_error(libc::ECHILD)
-}
-
 impl fmt::Debug for Child {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Child");
-        match &self.guard.state {
-            State::Running(running) => debug.field("id", &running.id()),
-            State::Ended(status) => debug.field("status", status),
-            State::Lost => debug.field("status", &"lost"),
-        };
+        self.guard.describe(&mut debug);
         debug.field("stdin", &self.stdin).field("stdout", &self.stdout).field("stderr", &self.stderr).finish()
     }
 }

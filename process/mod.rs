@@ -52,14 +52,15 @@
 //! Code that waits for *all* children of the program, as `waitpid(-1)` does, or that ignores `SIGCHLD`, takes away the exit
 //! status. Then [`Child::wait`] returns the error `ECHILD`.
 
-// Three layers. `command.rs`, `child.rs` and `stdio.rs` are the public types, and hold no system calls. `running.rs` is a
-// child that has not been reaped; it is owned by a `Child`, or else by a task or the list in `orphans.rs`. `exit/` is how
-// the system reports the end of one process.
+// Three layers. `command.rs`, `child.rs` and `stdio.rs` are the public types, and hold no system calls. `guard.rs` knows
+// whether a child has been reaped. `running.rs` is a child that has not been reaped; it is owned by a guard, or else by a
+// task or the list in `orphans.rs`. `exit/` is how the system reports the end of one process.
 
 mod child;
 mod command;
 mod command_unix;
 mod exit;
+mod guard;
 mod orphans;
 mod output;
 mod running;
