@@ -10,12 +10,10 @@ use common::{poll_once, rounds, run, until, watchdog};
 use runtime::io::{AsyncReadExt, AsyncWriteExt};
 use runtime::process::{Child, Command};
 use runtime::selector::Kind;
-use runtime::signal::unix::{SignalKind, signal};
-use runtime::task::spawn_blocking;
+use runtime::signal::unix::SignalKind;
 use runtime::{Builder, Runtime, block_on, spawn, time};
 use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use std::{fs, io, ptr, thread};
 
@@ -328,150 +326,6 @@ fn a_child_whose_first_thread_has_ended_has_not_ended() {
             assert_eq!(status.unwrap().code(), Some(5));
             assert!(runtime::Handle::current().metrics().turns - turns < 20);
         });
-    });
-}
-
-#[test]
-fn a_forked_child_that_drops_a_child_of_its_parent_leaves_it_alone() {
-    on_each(|runtime| {
-        let mut child = waiting().kill_on_drop(true).spawn().unwrap();
-        let stdin = child.stdin.take();
-        runtime.block_on(async { assert!(poll_once(child.wait()).await.is_none()) });
-        let mut child = Some(child);
-        // SAFETY: no other thread of this process holds a lock that the child needs.
-        let forked = unsafe { libc::fork() };
-        if forked == 0 {
-            let mut child = child.take().unwrap();
-            let is_refused = child.start_kill().is_err();
-            drop(child);
-            // SAFETY: the function takes a number.
-            unsafe { libc::_exit(if is_refused { 0 } else { 1 }) };
-        }
-        let mut status = 0;
-        // SAFETY: the kernel writes one number, to `status`.
-        assert_eq!(unsafe { libc::waitpid(forked, &mut status, 0) }, forked);
-        assert_eq!(status, 0);
-        let mut child = child.unwrap();
-        runtime.block_on(async {
-            assert!(poll_once(child.wait()).await.is_none());
-            drop(stdin);
-            assert!(child.wait().await.unwrap().success());
-        });
-    });
-}
-
-/// bun#38926: children of threads with blocked signals could not be ended.
-#[test]
-fn children_start_with_no_signal_blocked_and_sigpipe_at_its_default() {
-    in_child(|| {
-        let masks = || async {
-            let status = Command::new("cat").arg("/proc/self/status").output().await.unwrap();
-            let text = String::from_utf8(status.stdout).unwrap();
-            let mask = |name: &str| {
-                let line = text.lines().find(|line| line.starts_with(name)).unwrap();
-                u64::from_str_radix(line.split_whitespace().last().unwrap(), 16).unwrap()
-            };
-            (mask("SigBlk"), mask("SigIgn") & (1 << (libc::SIGPIPE - 1)))
-        };
-        run(async move {
-            assert_eq!(masks().await, (0, 0));
-            let elsewhere = spawn_blocking(move || {
-                // SAFETY: the set is filled before it is used.
-                unsafe {
-                    let mut set = std::mem::zeroed();
-                    libc::sigfillset(&mut set);
-                    libc::pthread_sigmask(libc::SIG_SETMASK, &set, ptr::null_mut());
-                }
-                runtime::Handle::current().block_on(masks())
-            });
-            assert_eq!(elsewhere.await.unwrap(), (0, 0));
-        });
-    });
-}
-
-/// libuv#3251: between fork and exec, the handler still runs, and wrote to the pipe of the parent.
-#[test]
-fn a_signal_to_a_child_that_is_being_born_stays_there() {
-    in_child(|| {
-        run(async {
-            let mut stream = signal(SignalKind::user_defined1()).unwrap();
-            let mut command = Command::new("true");
-            // SAFETY: raise(3) is async-signal-safe.
-            unsafe {
-                command.pre_exec(|| {
-                    libc::raise(libc::SIGUSR1);
-                    Ok(())
-                });
-            }
-            assert!(command.status().await.unwrap().success());
-            assert!(poll_once(stream.recv()).await.is_none());
-        });
-    });
-}
-
-#[test]
-fn spawning_with_pre_exec_beside_threads_that_allocate_does_not_hang() {
-    in_child(|| {
-        static DONE: AtomicBool = AtomicBool::new(false);
-        let threads: Vec<_> = (0..4)
-            .map(|_| {
-                thread::spawn(|| {
-                    while !DONE.load(Relaxed) {
-                        drop(std::hint::black_box(vec![0u8; 1000]));
-                    }
-                })
-            })
-            .collect();
-        run(async {
-            for _ in 0..rounds(2000, 100, 0) {
-                let mut command = Command::new("true");
-                // SAFETY: the function does nothing.
-                unsafe { command.pre_exec(|| Ok(())) };
-                assert!(command.status().await.unwrap().success());
-            }
-        });
-        DONE.store(true, Relaxed);
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
-    });
-}
-
-#[test]
-fn an_error_of_pre_exec_is_that_of_spawning() {
-    run(async {
-        let mut command = Command::new("true");
-        // SAFETY: the function does nothing but return an error without a message.
-        unsafe { command.pre_exec(|| Err(io::Error::from_raw_os_error(libc::ENOTTY))) };
-        assert_eq!(command.status().await.unwrap_err().raw_os_error(), Some(libc::ENOTTY));
-    });
-}
-
-/// rust#95584, golang/go#22315: a pipe that leaks into a sibling never ends.
-#[test]
-fn children_of_several_threads_inherit_no_descriptor_of_each_other() {
-    in_child(|| {
-        let script = "for fd in /proc/self/fd/*; do readlink $fd; done | grep -c 'pipe:\\|pidfd\\|eventfd\\|eventpoll'";
-        // Alone, the child has its own output, and the pipe in the script.
-        let count = || async {
-            let output = shell(script).stdin(Stdio::null()).stderr(Stdio::null()).output().await.unwrap();
-            // All pipes have ended, which they do not if a sibling has them.
-            let text = String::from_utf8(output.stdout).unwrap();
-            text.trim().parse::<usize>().unwrap()
-        };
-        let alone = run(count());
-        let threads: Vec<_> = (0..8)
-            .map(|_| {
-                thread::spawn(move || {
-                    run(async {
-                        let held = waiting().stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
-                        for _ in 0..rounds(20, 4, 0) {
-                            assert_eq!(count().await, alone);
-                        }
-                        drop(held);
-                    })
-                })
-            })
-            .collect();
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
     });
 }
 

@@ -1,20 +1,22 @@
-//! Child processes beside hostile code: forks, destructors that run late, wakers and functions that panic, and other
+//! Child processes beside hostile code: destructors that run late, wakers and functions that panic, and other
 //! code that reaps. Each where the end of a child is noticed by a pidfd, and where it is noticed by `SIGCHLD`.
 #![cfg(target_os = "linux")] // strace(1) refuses the pidfds.
 #![cfg(not(miri))] // Miri has no processes.
-#![expect(unsafe_code, reason = "fork, waitpid and pre_exec, in processes where nothing else happens")]
+#![expect(unsafe_code, reason = "waitpid, sigaction and pre_exec, in processes where nothing else happens")]
 
+#[path = "net_support/children.rs"]
+mod children;
 mod net_support;
 
-use net_support::{in_child, in_child_under, in_process_namespace, open_descriptors, poll_once, run, until};
-use runtime::process::{Child, ChildStdin, Command};
-use runtime::selector::Kind;
+use children::{
+    NO_PIDFDS, is_gone, on_each, shell, waiting_child, with_and_without_pidfds, with_each_selector,
+};
+use net_support::{in_child, in_child_under, open_descriptors, poll_once, run, until};
+use runtime::process::{Child, Command};
 use runtime::signal::unix::{SignalKind, signal};
 use runtime::{Builder, Runtime, block_on, spawn, time};
 use std::cell::RefCell;
-use std::io::ErrorKind;
-use std::io::{self, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -23,121 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
-use std::{fs, mem, ptr, thread};
-
-fn shell(script: &str) -> Command {
-    let mut command = Command::new("sh");
-    command.args(["-c", script]);
-    command
-}
-
-/// Returns a child that runs until the other value is dropped.
-fn waiting_child() -> (Child, ChildStdin) {
-    let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-    let stdin = child.stdin.take().unwrap();
-    (child, stdin)
-}
-
-fn is_gone(child: u32) -> bool {
-    !fs::exists(format!("/proc/{child}")).unwrap()
-}
-
-/// Returns true if a process has ended and has not been reaped.
-fn is_zombie(child: u32) -> bool {
-    fs::read_to_string(format!("/proc/{child}/stat")).is_ok_and(|stat| stat.contains(") Z "))
-}
-
-/// Runs `body` in a process of its own, once with pidfds and once without.
-fn with_and_without_pidfds(name: &str, body: impl Fn()) {
-    in_child(name, &body);
-    in_child_under(
-        name,
-        "signals",
-        &["-e", "trace=pidfd_open", "-e", "inject=pidfd_open:error=ENOSYS"],
-        body,
-    );
-}
-
-/// Does the same on a runtime of each selector.
-fn on_each(name: &str, law: impl Fn(Runtime)) {
-    with_and_without_pidfds(name, || with_each_selector(&law));
-}
-
-fn with_each_selector(law: impl Fn(Runtime)) {
-    for kind in Kind::available() {
-        law(Builder::new_current_thread().selector(*kind).build().unwrap());
-    }
-}
-
-/// Runs `body` in a forked child, and `meanwhile` in this process.
-fn forked(body: impl FnOnce(), meanwhile: impl FnOnce()) {
-    // SAFETY: no other thread of this process holds a lock that the child needs.
-    let child = unsafe { libc::fork() };
-    if child == 0 {
-        // SAFETY: the function takes a number. The signal ends a child that hangs.
-        unsafe { libc::alarm(20) };
-        let is_well = catch_unwind(AssertUnwindSafe(body)).is_ok();
-        // SAFETY: the function takes a number. The child calls no exit handlers of its parent.
-        unsafe { libc::_exit(if is_well { 0 } else { 1 }) };
-    }
-    meanwhile();
-    let mut status = 0;
-    // SAFETY: the kernel writes one number, to `status`.
-    assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
-    assert_eq!(status, 0, "the child failed");
-}
-
-fn becomes_zombie(child: u32) {
-    while !is_zombie(child) {
-        thread::yield_now();
-    }
-}
-
-#[test]
-fn a_forked_child_does_not_reap_its_own_child_for_one_of_its_parent() {
-    in_process_namespace("a_forked_child_does_not_reap_its_own_child_for_one_of_its_parent", || {
-        // Nobody waits for this child, so it is reaped when the next one is spawned.
-        let (orphan, stdin) = waiting_child();
-        let number = orphan.id().unwrap();
-        drop((orphan, stdin));
-        let (mut reader, mut writer) = io::pipe().unwrap();
-        let spawn_another = || drop(Command::new("true").spawn().unwrap());
-        forked(
-            || {
-                reader.read_exact(&mut [0]).unwrap();
-                fs::write("/proc/sys/kernel/ns_last_pid", (number - 1).to_string()).unwrap();
-                let mut own = std::process::Command::new("true").spawn().unwrap();
-                assert_eq!(own.id(), number);
-                becomes_zombie(number);
-                spawn_another();
-                assert!(own.wait().unwrap().success());
-            },
-            || {
-                becomes_zombie(number);
-                spawn_another();
-                assert!(is_gone(number));
-                writer.write_all(b"x").unwrap();
-            },
-        );
-    });
-}
-
-#[test]
-fn a_forked_child_cannot_wait_for_a_child_of_its_parent() {
-    on_each("a_forked_child_cannot_wait_for_a_child_of_its_parent", |runtime| {
-        let (mut child, stdin) = waiting_child();
-        runtime.block_on(async { assert!(poll_once(child.wait()).await.is_none()) });
-        let wait_in_child = || {
-            // In a thread of its own, since the runtime of this one is the parent's.
-            let waited = thread::scope(|scope| scope.spawn(|| block_on(child.wait())).join().unwrap());
-            assert_eq!(waited.unwrap_err().raw_os_error(), Some(libc::ECHILD));
-            assert_eq!(child.try_wait().unwrap_err().raw_os_error(), Some(libc::ECHILD));
-        };
-        forked(wait_in_child, || {});
-        drop(stdin);
-        assert!(runtime.block_on(child.wait()).unwrap().success());
-    });
-}
+use std::{mem, ptr, thread};
 
 #[test]
 fn a_thread_that_reaps_all_children_leaves_the_status_or_an_error() {
@@ -191,14 +79,12 @@ fn a_child_that_ends_before_spawn_returns_is_noticed() {
     let delay = "inject=clone,clone3,vfork,fork:delay_exit=20000";
     let calls = "trace=clone,clone3,vfork,fork,pidfd_open";
     let refuse = "inject=pidfd_open:error=ENOSYS";
+    // Each on a thread that has not listened for the signal before: else a new stream also returns earlier ones.
+    let one = |runtime: Runtime| assert!(runtime.block_on(Command::new("true").status()).unwrap().success());
     let many = || {
-        with_each_selector(|runtime| {
-            runtime.block_on(async {
-                for _ in 0..5 {
-                    assert!(Command::new("true").status().await.unwrap().success());
-                }
-            });
-        });
+        for _ in 0..5 {
+            thread::scope(|scope| scope.spawn(|| with_each_selector(one)).join().unwrap());
+        }
     };
     in_child_under(NAME, "pidfd", &["-e", calls, "-e", delay], many);
     in_child_under(NAME, "signals", &["-e", calls, "-e", delay, "-e", refuse], many);
@@ -226,31 +112,27 @@ fn output_that_times_out_while_a_grandchild_has_the_pipe_leaves_no_descriptor() 
     });
 }
 
-/// rust#95584: a file that is open for writing in a sibling that has not executed its program yet cannot be executed.
+/// The child has closed its output, and may run for long.
 #[test]
-fn a_script_that_has_just_been_written_runs_or_is_busy() {
-    let place = std::env::temp_dir().join(format!("runtime-busy-{}", std::process::id()));
-    fs::create_dir_all(&place).unwrap();
-    let threads: Vec<_> = (0..4)
-        .map(|number| {
-            let path = place.join(number.to_string());
-            thread::spawn(move || {
-                run(async {
-                    for _ in 0..20 {
-                        fs::write(&path, "#!/bin/sh\nexit 3\n").unwrap();
-                        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-                        match Command::new(&path).status().await {
-                            Ok(status) => assert_eq!(status.code(), Some(3)),
-                            Err(error) => assert_eq!(error.kind(), ErrorKind::ExecutableFileBusy),
-                        }
-                        fs::remove_file(&path).unwrap();
-                    }
-                });
-            })
-        })
-        .collect();
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
-    fs::remove_dir(&place).unwrap();
+fn a_pipe_that_has_ended_is_closed_while_the_child_runs() {
+    in_child("a_pipe_that_has_ended_is_closed_while_the_child_runs", || {
+        with_each_selector(|runtime| {
+            runtime.block_on(async {
+                let (reader, hold) = io::pipe().unwrap();
+                let mut command = shell("exec >&- 2>&-; read line");
+                command.stdin(reader);
+                let descriptors = open_descriptors();
+                let mut output = pin!(command.output());
+                // What stays is the pidfd.
+                while open_descriptors() > descriptors + 1 {
+                    assert!(poll_once(&mut output).await.is_none());
+                    runtime::task::yield_now().await;
+                }
+                drop(hold);
+                assert_eq!(output.await.unwrap().status.code(), Some(1));
+            });
+        });
+    });
 }
 
 #[test]

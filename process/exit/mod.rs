@@ -133,6 +133,27 @@ mod tests {
         });
     }
 
+    /// tokio#6770: the signal arrives before anything listens for it.
+    #[test]
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn a_child_that_ended_before_its_signal_was_listened_for_is_noticed() {
+        let mut signal = Signal::new(SignalKind::child(), Owner::Child, Origin::caller()).unwrap();
+        let mut child = Command::new("true").spawn().unwrap();
+        while !zombie::is_zombie(&child, None).unwrap() {
+            std::thread::yield_now();
+        }
+        block_on(poll_fn(|cx| signal.poll_signal(cx))).unwrap();
+        // On a thread that has not listened for the signal before: else a new stream also returns earlier ones.
+        let is_noticed_at_once = || {
+            block_on(async {
+                let mut watch = Watch::by_signal(Origin::caller()).unwrap();
+                let first = poll_fn(|cx| Poll::Ready(watch.poll_reap(cx, &mut child))).await;
+                assert!(matches!(first, Poll::Ready(Ok(status)) if status.success()), "{first:?}");
+            });
+        };
+        std::thread::scope(|scope| scope.spawn(is_noticed_at_once).join().unwrap());
+    }
+
     #[test]
     #[should_panic(expected = "Child::wait was polled outside of a runtime")]
     fn a_wait_by_a_signal_names_the_child_if_there_is_no_runtime() {
