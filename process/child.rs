@@ -69,8 +69,10 @@ impl Child {
     /// # Errors
     ///
     /// Fails with `ECHILD` if other code has [taken away](super#how-the-end-is-noticed) the exit status, then and in all
-    /// further calls. Fails with `EMFILE` or `ENFILE` if there is no descriptor with which the runtime can watch the child,
-    /// and with the errors of registering a descriptor; then the call may be repeated.
+    /// further calls. If the child is watched by `SIGCHLD`, fails with an error of the kind [`Other`](io::ErrorKind::Other)
+    /// if other code has replaced the handler by `SIG_IGN` or `SIG_DFL`. Fails with `EMFILE` or `ENFILE` if there is no
+    /// descriptor with which the runtime can watch the child, and with the errors of registering a descriptor. In these
+    /// three cases the child is left as it is, and the call may be repeated.
     ///
     /// # Panics
     ///

@@ -44,13 +44,18 @@
 //!
 //! On Linux the runtime watches a pidfd of the child, and on macOS and the BSDs a kqueue. Each running child takes a
 //! descriptor. If the kernel (before Linux 5.3) or a sandbox has no pidfds, and on Android, `SIGCHLD` is listened for, as
-//! a stream of [`signal`](crate::signal) does. No thread is started, and no other children of this program are waited for.
+//! a stream of [`signal`](crate::signal) does. Each child that has not been reaped takes a descriptor there too, which the
+//! program keeps for later children and streams. No thread is started, and no other children of this program are waited
+//! for.
 //!
 //! While a child is waited for, a paused clock waits as it does for a socket: see
 //! [`auto_advance_grace`](crate::Builder::auto_advance_grace).
 //!
 //! Code that waits for *all* children of the program, as `waitpid(-1)` does, or that ignores `SIGCHLD`, takes away the exit
 //! status. Then [`Child::wait`] returns the error `ECHILD`.
+//!
+//! Where children are watched by `SIGCHLD`, code that replaces the handler of this signal by `SIG_IGN` or `SIG_DFL` makes
+//! [`Child::wait`] fail as soon as it is polled. A wait that is in progress then, and is not polled again, does not end.
 
 // Three layers. `command.rs`, `child.rs` and `stdio.rs` are the public types, and hold no system calls. `guard.rs` knows
 // whether a child has been reaped. `running.rs` is a child that has not been reaped; it is owned by a guard, or else by a

@@ -3,7 +3,7 @@
 //! The handler is installed once for each kind, and stays. It runs on a thread that the kernel chooses, and may
 //! interrupt that thread at any point. So everything that it calls is async-signal-safe, see signal-safety(7): it loads and
 //! stores atomic variables, writes to descriptors, and takes no lock. signal-hook-registry saves errno around it.
-#![expect(unsafe_code, reason = "registers a signal handler")]
+#![expect(unsafe_code, reason = "registers a signal handler, and asks for it")]
 
 use super::listeners::{self, Kinds};
 use super::stop_state;
@@ -63,6 +63,17 @@ pub(super) fn install(kind: SignalKind) -> io::Result<()> {
     unsafe { signal_hook_registry::register(signal, move || arrive(signal)) }?;
     INSTALLED.fetch_or(set_of(signal), SeqCst);
     Ok(())
+}
+
+/// Returns true if other code has replaced the handler of a kind by `SIG_IGN` or `SIG_DFL`, so that it does not run. Another
+/// handler may call it.
+#[cfg(feature = "process")]
+pub(super) fn is_disabled(kind: SignalKind) -> bool {
+    // SAFETY: the structure consists of numbers and function pointers that may be null, so all zeros are a valid value.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: without a new action the kernel changes nothing, and it writes the present one to `action`.
+    let result = unsafe { libc::sigaction(kind.as_raw_value(), std::ptr::null(), &raw mut action) };
+    result == 0 && matches!(action.sa_sigaction, libc::SIG_IGN | libc::SIG_DFL)
 }
 
 /// The handler.

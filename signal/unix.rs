@@ -134,6 +134,12 @@ impl Signal {
         poll_fn(|cx| self.poll_signal(cx)).await
     }
 
+    /// Returns true if no signal arrives because other code has replaced the handler.
+    #[cfg(feature = "process")]
+    pub(crate) fn is_disabled(&self) -> bool {
+        handler::is_disabled(self.kind)
+    }
+
     /// Does what [`poll_recv`](Signal::poll_recv) does, and returns the errors.
     pub(crate) fn poll_signal(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Signal { kind, seen, progress, listener } = self;

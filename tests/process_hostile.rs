@@ -72,6 +72,56 @@ fn a_program_that_was_started_with_sigchld_ignored_gets_an_error_and_does_not_ha
     });
 }
 
+/// Sets what `SIGCHLD` does, and returns what it did before.
+fn set_sigchld(action: &libc::sigaction) -> libc::sigaction {
+    // SAFETY: all zeros are a valid value of the structure, to which the kernel writes.
+    unsafe {
+        let mut before = mem::zeroed();
+        assert_eq!(libc::sigaction(libc::SIGCHLD, action, &mut before), 0);
+        before
+    }
+}
+
+/// The handler was installed, and then replaced: nothing would wake the waits.
+#[test]
+fn a_wait_fails_while_other_code_has_replaced_the_handler_of_sigchld() {
+    const NAME: &str = "a_wait_fails_while_other_code_has_replaced_the_handler_of_sigchld";
+    in_child_under(NAME, "signals", &NO_PIDFDS, || {
+        with_each_selector(|runtime| {
+            runtime.block_on(async {
+                for effect in [libc::SIG_IGN, libc::SIG_DFL] {
+                    let (mut child, stdin) = waiting_child();
+                    assert!(poll_once(child.wait()).await.is_none());
+                    // SAFETY: all zeros are a valid value of the structure.
+                    let mut action: libc::sigaction = unsafe { mem::zeroed() };
+                    action.sa_sigaction = effect;
+                    let handler = set_sigchld(&action);
+                    for _ in 0..2 {
+                        let error = child.wait().await.unwrap_err();
+                        assert!(error.to_string().contains("SIGCHLD"), "{error}");
+                        assert_eq!(child.try_wait().unwrap(), None);
+                    }
+                    let (orphan, orphan_stdin) = waiting_child();
+                    let orphan_id = orphan.id().unwrap();
+                    drop(orphan);
+                    runtime::task::yield_now().await;
+
+                    set_sigchld(&handler);
+                    assert!(poll_once(child.wait()).await.is_none());
+                    drop(stdin);
+                    assert!(child.wait().await.unwrap().success());
+                    drop(orphan_stdin);
+                    until(|| {
+                        drop(Command::new("true").spawn().unwrap());
+                        is_gone(orphan_id)
+                    })
+                    .await;
+                }
+            });
+        });
+    });
+}
+
 /// tokio#6770, libuv#3521: the child had ended before its end was watched.
 #[test]
 fn a_child_that_ends_before_spawn_returns_is_noticed() {

@@ -73,10 +73,14 @@ impl Watch {
             Watch::Signal(signal) => {
                 ready!(coop::poll_budget(cx));
                 loop {
-                    // Careful: this comes before the wait. A signal that arrives in between ends the wait.
+                    // Careful: this comes before the wait. A signal that arrives in between ends the wait. And one that
+                    // arrived before the handler was installed, or before the stream was created, does not.
                     if let Some(status) = reap_uninterrupted(child, None)? {
                         coop::spend();
                         return Poll::Ready(Ok(status));
+                    }
+                    if signal.is_disabled() {
+                        return Poll::Ready(Err(sigchld_is_disabled()));
                     }
                     ready!(signal.poll_signal(cx))?;
                 }
@@ -93,6 +97,14 @@ pub(super) fn reap_uninterrupted(child: &mut Child, fd: Option<&ExitFd>) -> io::
             result => return result,
         }
     }
+}
+
+#[cold]
+fn sigchld_is_disabled() -> io::Error {
+    io::Error::other(
+        "the end of a child cannot be noticed: this system has no pidfds, and other code has replaced the handler of \
+         SIGCHLD by SIG_IGN or SIG_DFL",
+    )
 }
 
 /// Returns true if the error means that the system has no such call, or a sandbox refuses it.
