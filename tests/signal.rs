@@ -151,7 +151,8 @@ fn a_flood_from_another_thread_stops_no_loop() {
                 // SAFETY: as above.
                 unsafe { libc::pthread_kill(here, libc::SIGWINCH) };
             });
-            for _ in 0..1000 {
+            // Where both threads have to share a core, each round lasts as long as a slice of the scheduler's.
+            for _ in 0..rounds(1000, 200, 1) {
                 assert_eq!(stream.recv().await, Some(()));
                 time::sleep(Duration::from_micros(10)).await;
             }
