@@ -224,17 +224,22 @@ fn a_token_that_is_replaced_by_its_child_again_and_again_takes_no_memory() {
     let sibling = root.child_token();
     let mut token = root.child_token();
     let before = heap::live_bytes();
+    let assert_unchanged = || {
+        let change = heap::live_bytes() - before;
+        // Each of the few nodes may lie in a block that is 16 bytes larger than another one of its kind would.
+        assert!(change.abs() <= 64, "{change} bytes");
+    };
     for _ in 0..common::rounds(10_000, 10_000, 100) {
         token = token.child_token();
     }
-    assert_eq!(heap::live_bytes(), before);
+    assert_unchanged();
     drop(root);
     for _ in 0..common::rounds(10_000, 10_000, 100) {
         // The branch stays, and moves nowhere.
         let child = token.child_token();
         drop(std::mem::replace(&mut token, child.child_token()));
     }
-    assert!(heap::live_bytes() <= before);
+    assert_unchanged();
     drop((token, sibling));
 }
 
