@@ -23,8 +23,14 @@ impl TempPath {
 
     pub(crate) fn new() -> TempPath {
         static LAST: AtomicUsize = AtomicUsize::new(0);
-        let number = LAST.fetch_add(1, Relaxed);
-        TempPath(std::env::temp_dir().join(format!("runtime-test-{}-{number}", std::process::id())))
+        loop {
+            let number = LAST.fetch_add(1, Relaxed);
+            let path = std::env::temp_dir().join(format!("runtime-test-{}-{number}", std::process::id()));
+            // An earlier process with this number that was killed may have left something behind.
+            if path.symlink_metadata().is_err() {
+                return TempPath(path);
+            }
+        }
     }
 }
 
