@@ -59,7 +59,7 @@ fn usage() -> ExitCode {
     ExitCode::from(2)
 }
 
-/// What a command has printed, and how it has ended.
+/// The output and the exit status of a command.
 struct Finished {
     command: OsString,
     output: Vec<u8>,

@@ -28,7 +28,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// A program that has run for so long counts as healthy.
 const HEALTHY: Duration = Duration::from_secs(10);
 
-/// How long the program may take to end after SIGTERM.
+/// The time that the program has to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// SIGKILL, which has this number on all systems.

@@ -1,4 +1,4 @@
-//! What has become of a child: it has not been reaped, or it has, here or by other code.
+//! The state of a child: it has not been reaped, it has been reaped here, or other code has reaped it.
 //!
 //! When a [`Child`](super::Child) is dropped that has not been reaped, its guard kills it if that is wanted, and hands it over
 //! to `orphans.rs`.

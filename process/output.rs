@@ -1,4 +1,4 @@
-//! What a child prints, read to its end.
+//! The output of a child, read to its end.
 
 use crate::io::lent::{BUFFER_SIZE, Buffer};
 use futures_io::AsyncRead;

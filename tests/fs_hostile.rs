@@ -135,7 +135,7 @@ fn panics_outside(what: &str, call: impl FnOnce()) {
     assert!(message.contains("outside of a runtime"), "{what}: {message}");
 }
 
-/// Whether a read could be answered at once depends on what is in memory. Whether it panics must not.
+/// A read is answered at once if the bytes are in memory. Outside of a runtime it panics in either case.
 #[test]
 fn operations_outside_of_a_runtime_panic_whatever_is_in_memory_and_do_nothing() {
     let path = TempPath::file(b"text");

@@ -30,7 +30,7 @@ fn waiting() -> Command {
     command
 }
 
-/// Returns the state of a child of this process, as a letter: see proc_pid_stat(5). `None` if it has been reaped.
+/// Returns the state of a child of this process, as proc_pid_stat(5) names it, or `None` if the child has been reaped.
 fn state(child: u32) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{child}/stat")).ok()?;
     let fields: Vec<&str> = stat[stat.rfind(')').unwrap() + 2..].split(' ').collect();

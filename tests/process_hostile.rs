@@ -173,7 +173,7 @@ fn a_pipe_that_has_ended_is_closed_while_the_child_runs() {
                 command.stdin(reader);
                 let descriptors = open_descriptors();
                 let mut output = pin!(command.output());
-                // What stays is the pidfd.
+                // The pidfd stays open.
                 while open_descriptors() > descriptors + 1 {
                     assert!(poll_once(&mut output).await.is_none());
                     runtime::task::yield_now().await;

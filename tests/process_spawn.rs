@@ -1,4 +1,4 @@
-//! What a child starts with: signals, descriptors, and what happens between its fork and its exec.
+//! The state in which a child starts: its signals and descriptors, and the time between its fork and its exec.
 #![cfg(target_os = "linux")] // The tests look into /proc.
 #![cfg(not(miri))] // Miri has no processes.
 #![expect(unsafe_code, reason = "pre_exec and signals, in processes where nothing else happens")]

@@ -22,11 +22,11 @@ pub(super) struct Buffers {
     memory: Vec<u8>,
     /// The part of the memory that was read and not yet taken.
     unread: Range<usize>,
-    /// Whether the file is a regular one, once that was asked for.
+    /// True if the file is a regular file. `None` until this has been asked.
     is_regular: Option<bool>,
     /// The number of bytes to read next: more each time the caller has taken all bytes of a full read.
     ahead: usize,
-    /// How the last read ended, if it returned no bytes: at the end of the file, or with an error.
+    /// The end of the file or the error, if the last read returned no bytes.
     read_end: Option<io::Result<()>>,
     unwritten: Vec<u8>,
     /// The number of bytes of `unwritten` that have been written nevertheless.
@@ -35,21 +35,21 @@ pub(super) struct Buffers {
     sought: Option<io::Result<u64>>,
 }
 
-/// What a caller finds who wants to read without waiting.
+/// The result of a read from the buffer, without waiting.
 pub(super) enum Unread {
     Bytes(usize),
     End(io::Result<()>),
     Nothing,
 }
 
-/// How far a read may go.
+/// The limits of a read.
 #[derive(Clone, Copy)]
 pub(super) struct ReadSize {
     /// The number of bytes that the caller asks for.
     pub(super) wanted: usize,
-    /// The most bytes of one system call.
+    /// The maximum number of bytes of one system call.
     pub(super) max: usize,
-    /// Whether more bytes than these may be read, to save the next call.
+    /// True if the operation may read more than `wanted`, to save the next call.
     pub(super) is_ahead: bool,
 }
 

@@ -12,7 +12,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-/// Whether reads without waiting are tried for a file.
+/// True while reads without waiting are tried for a file.
 pub(super) struct NoWait(AtomicBool);
 
 /// The most bytes that the loop copies at once, which takes some tens of microseconds.

@@ -72,7 +72,7 @@ struct Runner {
     queue: Arc<Queue>,
     pool: Arc<Pool>,
     process: Process,
-    /// Whether the queue was empty, so that another runner may exist.
+    /// True once this runner has found the queue empty. Another runner may exist from then on.
     has_ended: bool,
 }
 

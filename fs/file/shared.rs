@@ -1,4 +1,4 @@
-//! What a file and its operations share: the descriptor, the buffers, and the queue of the operations.
+//! The state that a file and its operations share: the descriptor, the buffers, and the queue of the operations.
 //!
 //! An operation owns everything that it touches. So it may go on after the caller has dropped its future, and the
 //! descriptor is closed when the last operation has ended.
@@ -20,7 +20,7 @@ pub(super) struct Shared {
     /// Locked by an operation while it runs, and by the loop only if no operation runs.
     pub(super) buffers: Mutex<Buffers>,
     pub(super) no_wait: NoWait,
-    /// Whether another descriptor may share the position, which reading ahead would move for it too.
+    /// True if another descriptor may share the position. Reading ahead would move the position of that one, too.
     is_cloned: AtomicBool,
 }
 

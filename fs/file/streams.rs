@@ -28,7 +28,7 @@ enum Op {
     Wait,
 }
 
-/// What follows from the state of the buffers.
+/// The next step of a method, chosen by the state of the buffers.
 enum Step<T> {
     Return(io::Result<T>),
     /// Start an operation, and look again when it has ended.

@@ -1,6 +1,7 @@
-//! How the end of one process is noticed: by a descriptor of its own where the system has one, or else by `SIGCHLD`.
+//! Watches for the end of one process: by a descriptor of the process where the system has one, or else by `SIGCHLD`.
 //!
-//! Neither reaps the child or knows its exit status. A report may be spurious, so whoever is woken asks the system.
+//! A watch does not reap the child, and does not know its exit status. A wake-up may be spurious, so the task that is woken
+//! asks the system.
 
 // Each file has the same face: `ExitFd`, `reap`, `send_signal` and `send_signal_to_group`.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -28,7 +29,7 @@ use std::io;
 use std::process::{Child, ExitStatus};
 use std::task::{Context, Poll, ready};
 
-/// What wakes the task that waits for the end of a process.
+/// The event source that wakes the task which waits for the end of a process.
 pub(super) enum Watch {
     Fd(Registered<ExitFd>),
     Signal(Signal),
