@@ -496,10 +496,12 @@ fn opening_fifos_that_nobody_opens_delays_files_but_no_other_calls() {
             assert!(std::process::Command::new("mkfifo").arg(fifo).status().unwrap().success());
             opening.push(runtime::spawn(File::open(fifo.clone())));
         }
-        runtime::task::spawn_blocking(|| ()).await.unwrap();
         let metadata = runtime::spawn(fs::metadata("/"));
+        runtime::task::yield_now().await;
         // An open that has not begun is not made.
-        opening.pop().unwrap().abort();
+        let waiting = opening.pop().unwrap();
+        waiting.abort();
+        assert!(waiting.await.unwrap_err().is_cancelled());
         for _ in 0..20 {
             runtime::task::spawn_blocking(|| ()).await.unwrap();
         }
