@@ -33,7 +33,7 @@ mod option_values;
 mod read_buf;
 #[cfg(all(feature = "tokio-io", any(feature = "udp", feature = "unix")))]
 mod recv_buf;
-mod serve;
+pub(crate) mod serve;
 mod stream_traits;
 mod sys;
 pub mod tcp;

@@ -339,6 +339,28 @@ fn established_connections_that_find_no_place_within_the_grace_are_counted() {
 }
 
 #[test]
+fn a_handler_on_another_thread_sees_the_drain() {
+    run(async {
+        let (listener, _) = listen().await;
+        let server = serve(listener).graceful(ready(()), LONG);
+        let drain = server.drain();
+        let (waits, is_waiting) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            runtime::block_on(async {
+                let mut started = drain.started();
+                assert!(poll_once(&mut started).await.is_none());
+                waits.send(()).unwrap();
+                started.await;
+                assert!(drain.is_started());
+            });
+        });
+        is_waiting.recv().unwrap();
+        server.run(async |stream, _| echo(stream).await).await.unwrap();
+        thread.join().unwrap();
+    });
+}
+
+#[test]
 fn a_server_may_leave_established_connections_unserved() {
     run(async {
         let (listener, address) = listen().await;

@@ -1,4 +1,4 @@
-//! The tasks of one server. They are counted, and none of them outlives the server.
+//! The tasks of one server, or of one HTTP/2 connection. They are counted, and none of them outlives it.
 
 use crate::runtime::waker::WakerCell;
 use crate::task::{self, AbortHandle};
@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 /// The tasks of a server. They are aborted when this is dropped.
-pub(super) struct Connections {
+pub(crate) struct Connections {
     state: Rc<State>,
 }
 
@@ -26,11 +26,11 @@ struct State {
 }
 
 impl Connections {
-    pub(super) fn new() -> Connections {
+    pub(crate) fn new() -> Connections {
         Connections { state: Rc::default() }
     }
 
-    pub(super) fn spawn(&self, future: impl Future<Output = ()> + 'static) {
+    pub(crate) fn spawn(&self, future: impl Future<Output = ()> + 'static) {
         let state = &self.state;
         state.spawned.set(state.spawned.get() + 1);
         // Insert before the spawn: if the runtime is shutting down, the task ends at once.
@@ -42,7 +42,7 @@ impl Connections {
         }
     }
 
-    pub(super) async fn wait_for_fewer_than(&self, limit: usize) {
+    pub(crate) async fn wait_for_fewer_than(&self, limit: usize) {
         poll_fn(|cx| {
             let are_fewer = || self.state.tasks.borrow().len() < limit;
             if are_fewer() {
@@ -56,7 +56,7 @@ impl Connections {
     }
 
     /// Aborts the remaining tasks, and returns their number. They end the next time they would run.
-    pub(super) fn abort(&self) -> u64 {
+    pub(crate) fn abort(&self) -> u64 {
         self.state.aborting.set(true);
         let tasks = self.state.tasks.borrow();
         let left: Vec<AbortHandle> = tasks.iter().filter_map(|(_, abort)| abort.clone()).collect();

@@ -15,7 +15,7 @@
 
 mod accept;
 mod backlog;
-mod connections;
+pub(crate) mod connections;
 mod drain;
 
 pub use accept::Accept;
