@@ -301,7 +301,7 @@ mod tests {
         assert_eq!(order(&[v4(1), v6(2), v6(3), v6(4)]), [1, 2, 3, 4]);
         assert_eq!(order(&[v4(1), v4(2), v4(3)]), [1, 2, 3]);
         assert_eq!(order(&[v4(3), v4(1), v6(9), v4(2)]), [3, 9, 1, 2]);
-        assert_eq!(order(&[]), []);
+        assert_eq!(order(&[]), Vec::<u16>::new());
     }
 
     #[test]
