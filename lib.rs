@@ -39,6 +39,7 @@
 //! | `fs` | files and folders |
 //! | `process` | child processes, their streams and their end |
 //! | `signal` | signals, Ctrl-C, and the shutdown of a program |
+//! | `hyper` | what hyper, axum and tower need of a runtime, and a server of HTTP |
 //! | [`io`] | the traits of streams, with helpers to read, write and copy |
 //! | `cores` | `PerCore`, which runs one async function on several threads, with a runtime on each |
 //! | [`selector`] | epoll, kqueue, poll and select without async, for programs with a loop of their own |
@@ -66,6 +67,8 @@
 //! | `signal` | the module `signal` | |
 //! | `tokio-io` | the traits of `tokio::io`, in addition to those of futures-io; methods that read into a `bytes::BufMut` | |
 //! | `full` | all of these | |
+//! | `hyper` | the module `hyper`; not part of `full` | |
+//! | `hyper-client` | `hyper::Connector`, for the client of hyper-util, which compiles tokio's `net`; not part of `full` | |
 //!
 //! # One thread
 //!
@@ -93,6 +96,9 @@ compile_error!("`runtime` needs epoll or kqueue: Linux, Android, macOS, iOS or o
 #[cfg(feature = "fs")]
 #[cfg_attr(docsrs, doc(cfg(feature = "fs")))]
 pub mod fs;
+#[cfg(feature = "hyper")]
+#[cfg_attr(docsrs, doc(cfg(feature = "hyper")))]
+pub mod hyper;
 pub mod io;
 #[cfg(feature = "net")]
 pub mod net;
