@@ -23,22 +23,20 @@ use futures_util::StreamExt;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, CONTENT_TYPE, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::Upgraded;
 use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
 use room::{Member, Room};
-use runtime::net::{Drain, TcpListener, serve};
+use runtime::hyper::{FuturesIo, serve_http};
+use runtime::net::{Drain, TcpListener};
 use runtime::signal;
-use runtime::task::TaskTracker;
-use runtime::time::{Instant, interval, timeout};
+use runtime::time::{Instant, interval};
 use std::convert::Infallible;
+use std::future::ready;
 use std::io;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Duration;
-use tokio_util::compat::{Compat, TokioAsyncReadCompatExt};
 
 const USAGE: &str = "usage: websocket_chat [ADDRESS], such as 127.0.0.1:8001";
 
@@ -54,15 +52,7 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The time that connections have to end after the shutdown has begun.
 const GRACE: Duration = Duration::from_secs(2);
 
-type Socket = WebSocketStream<Compat<TokioIo<Upgraded>>>;
-
-/// What the requests share.
-struct Chat {
-    room: Rc<Room>,
-    drain: Drain,
-    /// The tasks of the WebSockets.
-    sockets: TaskTracker,
-}
+type Socket = WebSocketStream<FuturesIo<Upgraded>>;
 
 #[runtime::main]
 async fn main() -> ExitCode {
@@ -85,36 +75,23 @@ async fn run(address: &str) -> io::Result<()> {
     let shutdown = signal::shutdown();
     let listener = TcpListener::bind(address).await?;
     println!("websocket_chat: listening on http://{}, until Ctrl-C", listener.local_addr()?);
-    let server = serve(listener).max_connections(1000).graceful(shutdown, GRACE);
-    let chat = Rc::new(Chat { room: Rc::default(), drain: server.drain(), sockets: TaskTracker::new() });
-    let sockets = chat.sockets.clone();
-    server
-        .run(async move |stream, _peer| {
-            // A client that reads nothing would otherwise keep its task in the midst of a message.
-            if stream.set_write_timeout(Some(WRITE_TIMEOUT)).is_err() {
-                return;
-            }
-            let drain = chat.drain.clone();
-            let service = service_fn(async |request| Ok::<_, Infallible>(respond(&chat, request)));
-            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-            // An error means that the client has gone, or has not spoken HTTP. The other clients do not care.
-            runtime::select! {
-                _ = connection.with_upgrades() => {}
-                () = drain.started() => {}
-            }
-        })
+    let room = Rc::new(Room::default());
+    let service = service_fn(move |request| ready(Ok::<_, Infallible>(respond(&room, request))));
+    serve_http(listener, service)
+        .max_connections(1000)
+        .write_timeout(WRITE_TIMEOUT)
+        .graceful(shutdown, GRACE)
+        .run()
         .await?;
-    sockets.close();
-    _ = timeout(GRACE, sockets.wait()).await;
     Ok(())
 }
 
-fn respond(chat: &Rc<Chat>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+fn respond(room: &Rc<Room>, request: Request<Incoming>) -> Response<Full<Bytes>> {
     match request.uri().path() {
         "/" => file("text/html; charset=utf-8", include_str!("page.html")),
         "/chat.js" => file("text/javascript; charset=utf-8", include_str!("chat.js")),
         "/style.css" => file("text/css; charset=utf-8", include_str!("style.css")),
-        "/socket" => upgrade(chat.clone(), request),
+        "/socket" => upgrade(room.clone(), request),
         _ => status(StatusCode::NOT_FOUND),
     }
 }
@@ -128,22 +105,22 @@ fn status(status: StatusCode) -> Response<Full<Bytes>> {
 }
 
 /// Accepts the upgrade to a WebSocket (RFC 6455, 4.2.2). The task of the socket begins when the response has been sent.
-fn upgrade(chat: Rc<Chat>, mut request: Request<Incoming>) -> Response<Full<Bytes>> {
+fn upgrade(room: Rc<Room>, mut request: Request<Incoming>) -> Response<Full<Bytes>> {
     let Some(key) = request.headers().get(SEC_WEBSOCKET_KEY) else {
         return status(StatusCode::UPGRADE_REQUIRED);
     };
     let accept = derive_accept_key(key.as_bytes());
     let upgraded = hyper::upgrade::on(&mut request);
-    let sockets = chat.sockets.clone();
-    drop(sockets.spawn_local(async move {
+    let drain = request.extensions().get::<Drain>().expect("the server gives it to upgrades").clone();
+    drop(runtime::spawn(async move {
         if let Ok(upgraded) = upgraded.await {
             let config = WebSocketConfig::default()
                 .max_message_size(Some(LONGEST_MESSAGE))
                 .max_frame_size(Some(LONGEST_MESSAGE));
-            let stream = TokioIo::new(upgraded).compat();
+            let stream = FuturesIo::new(upgraded);
             let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
             // An error means that the client has gone. Dropping its member tells the others.
-            _ = converse(&mut socket, &chat).await;
+            _ = converse(&mut socket, &room, &drain).await;
         }
     }));
     Response::builder()
@@ -156,8 +133,12 @@ fn upgrade(chat: Rc<Chat>, mut request: Request<Incoming>) -> Response<Full<Byte
 }
 
 /// Serves one WebSocket until the client closes it.
-async fn converse(socket: &mut Socket, chat: &Chat) -> async_tungstenite::tungstenite::Result<()> {
-    let mut member = Member::new(&chat.room);
+async fn converse(
+    socket: &mut Socket,
+    room: &Rc<Room>,
+    drain: &Drain,
+) -> async_tungstenite::tungstenite::Result<()> {
+    let mut member = Member::new(room);
     let mut pings = interval(PING_INTERVAL);
     let mut heard = Instant::now();
     loop {
@@ -188,7 +169,7 @@ async fn converse(socket: &mut Socket, chat: &Chat) -> async_tungstenite::tungst
                 }
                 socket.send(Message::Ping(Bytes::new())).await?;
             }
-            () = chat.drain.started() => return close(socket, CloseCode::Away).await,
+            () = drain.started() => return close(socket, CloseCode::Away).await,
         }
     }
 }
