@@ -520,6 +520,7 @@ impl Builder {
             reactor: RefCell::new(Reactor::new(id, selector)),
             time: Driver::new(id.bits(), self.start_paused),
             remote,
+            is_guest: Cell::new(false),
             turns: Cell::new(0),
             polls: Cell::new(0),
             pool: Pool::new(self.max_blocking_threads, self.thread_keep_alive, threads),

@@ -46,6 +46,8 @@ pub(crate) struct Context {
     pub(crate) reactor: RefCell<Reactor>,
     pub(crate) time: Rc<Driver>,
     pub(crate) remote: Arc<Remote>,
+    /// Set once another loop drives this one: see `executor/guest.rs`.
+    pub(crate) is_guest: Cell<bool>,
     /// Counts the checks of messages, timers and descriptors, and the polls.
     pub(crate) turns: Cell<u64>,
     pub(crate) polls: Cell<u64>,

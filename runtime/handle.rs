@@ -19,7 +19,8 @@ use std::time::Duration;
 /// An async runtime: a loop on one thread that runs tasks, timers and sockets.
 ///
 /// A runtime belongs to the thread that made it: it is neither `Send` nor `Sync`. Its loop turns while
-/// [`block_on`](Runtime::block_on) is called on that thread. Other threads reach it through its [`Handle`], whose
+/// [`block_on`](Runtime::block_on) is called on that thread, or when another loop that runs there calls
+/// [`turn`](Runtime::turn). Other threads reach it through its [`Handle`], whose
 /// documentation also shows how to keep a runtime in a `static`.
 ///
 /// Dropping the runtime drops all of its tasks, on this thread, and closes every descriptor that the runtime has opened
@@ -32,7 +33,8 @@ use std::time::Duration;
 /// of the parent were doing with theirs at the time of the fork. In the child, the parent's runtime behaves as
 /// follows:
 ///
-/// - [`block_on`](Runtime::block_on) panics when it has to wait, and [handles](Handle) are closed.
+/// - [`block_on`](Runtime::block_on) and [`turn`](Runtime::turn) panic when they have to wait, and [handles](Handle) are
+///   closed.
 /// - Join handles return an error for which [`is_cancelled`](crate::task::JoinError::is_cancelled) returns `true`. Only
 ///   handles from [`Handle::spawn`] and [`spawn_blocking`](crate::task::spawn_blocking) whose result had arrived before
 ///   the fork return that result.
@@ -85,13 +87,14 @@ impl Runtime {
     ///
     /// # Panics
     ///
-    /// Panics if `future` panics, or if `block_on` of any runtime is already running on this thread.
+    /// Panics if `future` panics, or if `block_on` or `turn` of any runtime is already running on this thread.
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.executor.block_on(future)
     }
 
-    /// Spawns a task, which runs while [`block_on`](Runtime::block_on) is called. See [`spawn`](crate::spawn).
+    /// Spawns a task, which runs while [`block_on`](Runtime::block_on) or [`turn`](Runtime::turn) is called. See
+    /// [`spawn`](crate::spawn).
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
@@ -140,6 +143,10 @@ impl Runtime {
     /// Returns counts of what the runtime has done so far and of what it holds now.
     pub fn metrics(&self) -> RuntimeMetrics {
         self.handle.metrics()
+    }
+
+    pub(super) fn executor(&self) -> &Executor {
+        &self.executor
     }
 
     fn context(&self) -> &Context {
@@ -268,8 +275,8 @@ impl Handle {
 
     /// Runs `future` on the runtime's thread, and blocks the calling thread until its output is available.
     ///
-    /// The loop has to run meanwhile: if the runtime's thread does not call [`Runtime::block_on`], this method waits
-    /// until it does, possibly forever.
+    /// The loop has to run meanwhile: if the runtime's thread calls neither [`Runtime::block_on`] nor
+    /// [`Runtime::turn`], this method waits until it does, possibly forever.
     ///
     /// Unlike in tokio, the future is sent to the runtime's thread, since only that thread can drive its sockets and
     /// timers. That is why it has to be `Send` and `'static`.

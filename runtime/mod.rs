@@ -17,6 +17,7 @@ pub mod cores;
 mod enter;
 pub(crate) mod enter_stack;
 pub(crate) mod executor;
+mod guest;
 mod handle;
 pub(crate) mod id;
 pub(crate) mod io;

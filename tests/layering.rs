@@ -227,7 +227,7 @@ const RUNTIME: &[&[&str]] = &[
         "join::packet",
         "join::spawn",
     ],
-    &["builder", "enter", "executor", "handle", "local"],
+    &["builder", "enter", "executor", "executor::guest", "guest", "handle", "local"],
     &["cores"],
 ];
 

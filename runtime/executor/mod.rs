@@ -15,6 +15,7 @@
 //! dropped, or a waker woken: each step collects, releases its borrow, and then acts.
 
 pub(crate) mod free_lists;
+mod guest;
 pub(crate) mod run_queue;
 pub(crate) mod slow_polls;
 pub(crate) mod task;
@@ -25,19 +26,21 @@ mod time_slice;
 use crate::runtime::context::{self, Context};
 use crate::runtime::executor::slow_polls::Polled;
 use crate::runtime::executor::task::{BoxedTask, Failure};
-use crate::runtime::executor::tasks::{QueuePosition, Taken};
+use crate::runtime::executor::tasks::{QueuePosition, Taken, Tasks};
 use crate::runtime::executor::time_slice::TimeSlice;
 use crate::runtime::id::SlotId;
 use crate::runtime::join::error::JoinError;
 use crate::runtime::join::packet::PanicIsSent;
 use crate::runtime::remote::InboxBatch;
 use crate::runtime::remote::blocking::Hook;
+use crate::runtime::selector::Deregistrar;
 use crate::runtime::unwind;
 use crate::runtime::waker;
 use crate::task::{Id as TaskId, coop};
 use crate::time::Driver;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -104,12 +107,17 @@ pub(crate) struct Executor {
     /// The count of polls and the time when watched tasks last ran. If the count has grown when they run again, the
     /// future of `block_on` was polled in between.
     watched: Cell<(u64, u64)>,
+    /// Set while a guest's turns have found nothing to do, and its paused clock has still to move.
+    idle_since: Cell<Option<Instant>>,
+    /// The descriptor of the selector, for the host of a guest.
+    selector: Deregistrar,
     /// Set once the tasks have been dropped.
     is_shut_down: Cell<bool>,
 }
 
 impl Executor {
     pub(crate) fn new(context: Rc<Context>, config: Config) -> Executor {
+        let selector = context.reactor.borrow().deregistrar().clone();
         Executor {
             context,
             batch: RefCell::default(),
@@ -121,6 +129,8 @@ impl Executor {
             is_inbox_locked: Cell::new(false),
             mains: Cell::new(0),
             watched: Cell::new((0, 0)),
+            idle_since: Cell::new(None),
+            selector,
             is_shut_down: Cell::new(false),
         }
     }
@@ -138,10 +148,10 @@ impl Executor {
         );
         assert!(!self.is_shut_down.get(), "{SHUT_DOWN_MESSAGE}");
         let _entered = context::enter(&self.context);
-        let _running = Running::begin(&self.context);
+        let _running = Running::begin(&self.context, Tasks::begin_main);
         let mut future = pin!(future);
         self.mains.set(self.mains.get().wrapping_add(1));
-        let waker = waker::waker(SlotId::new(self.context.id.number(), self.mains.get(), SlotId::MAIN));
+        let waker = self.main_waker();
         let mut cx = std::task::Context::from_waker(&waker);
         coop::begin(&waker);
         self.watched.set((self.context.polls.get(), 0));
@@ -152,8 +162,13 @@ impl Executor {
                 }
                 return output;
             }
-            self.turn();
+            self.turn(None);
         }
+    }
+
+    /// Returns the waker of the future of the latest `block_on`.
+    fn main_waker(&self) -> ManuallyDrop<Waker> {
+        waker::waker(SlotId::new(self.context.id.number(), self.mains.get(), SlotId::MAIN))
     }
 
     /// Runs step 1.
@@ -292,8 +307,8 @@ impl Executor {
         catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(&mut cx)))
     }
 
-    /// Runs steps 2 to 5.
-    fn turn(&self) {
+    /// Runs steps 2 to 5. If `timeout` is set, step 4 waits no longer than that.
+    fn turn(&self, timeout: Option<Duration>) {
         let turns = self.context.turns.get() + 1;
         self.context.turns.set(turns);
         if turns.is_multiple_of(PUBLISH_INTERVAL) {
@@ -313,19 +328,20 @@ impl Executor {
         // More timers may be due than have fired, even if none of those has woken a task.
         let has_fired = !wakers.is_empty();
         self.wake(&mut wakers);
-        let may_sleep = !has_fired && !self.is_runnable();
+        let is_idle = !has_fired && !self.is_runnable();
+        let may_sleep = is_idle && timeout != Some(Duration::ZERO);
         if may_sleep {
             self.context.publish();
             self.call_on_park();
         }
-        if !may_sleep || self.is_runnable() {
+        if !is_idle || self.is_runnable() {
             // There was work already, or the user's function has just produced some.
             self.poll_selector(&mut wakers);
         } else if self.context.time.is_paused() {
-            self.sleep_paused(&mut wakers);
+            self.sleep_paused(timeout, &mut wakers);
         } else {
-            let timeout = self.context.time.next_wait(self.config.timer_slack);
-            self.sleep(timeout, &mut wakers);
+            let next = self.context.time.next_wait(self.config.timer_slack);
+            self.sleep(earlier(next, timeout), &mut wakers);
         }
         self.wake(&mut wakers);
         self.wakers.replace(wakers);
@@ -366,20 +382,18 @@ impl Executor {
         }
     }
 
-    /// Collects events without waiting. If no descriptor is registered, there can be no events. The inbox is checked in
-    /// any case.
+    /// Collects events without waiting. If no descriptor is registered, the notifier has the only event, which matters
+    /// only to the host of a guest. The inbox is checked in any case.
     #[inline]
     fn poll_selector(&self, wakers: &mut Vec<Waker>) {
-        if !self.context.reactor.borrow().is_empty() {
+        if !self.context.reactor.borrow().is_empty() || self.context.is_guest.get() {
             self.wait(Some(Duration::ZERO), wakers);
         }
     }
 
     /// Waits for events. If another thread has sent a message meanwhile, this only collects events without waiting.
     fn sleep(&self, timeout: Option<Duration>, wakers: &mut Vec<Waker>) {
-        self.context.tasks.borrow_mut().shrink();
-        self.context.reactor.borrow_mut().shrink();
-        self.slice.borrow_mut().forget();
+        self.prepare_to_sleep();
         if self.context.remote.park() {
             self.wait(timeout, wakers);
             self.context.remote.unpark();
@@ -392,28 +406,41 @@ impl Executor {
         }
     }
 
+    /// Gives memory back, and lets the time slice know that time is going to pass.
+    fn prepare_to_sleep(&self) {
+        self.context.tasks.borrow_mut().shrink();
+        self.context.reactor.borrow_mut().shrink();
+        self.slice.borrow_mut().forget();
+    }
+
     /// Waits while the clock is paused. Real events come first: only if there are none does the clock move to the next
-    /// timer.
-    fn sleep_paused(&self, wakers: &mut Vec<Waker>) {
+    /// timer. If `timeout` ends before the grace period does, the rest of that period is left to the next call.
+    fn sleep_paused(&self, timeout: Option<Duration>, wakers: &mut Vec<Waker>) {
+        let idle_since = self.idle_since.take();
         self.wait(Some(Duration::ZERO), wakers);
         if !wakers.is_empty() || self.is_runnable() {
             return;
         }
         let context = &*self.context;
         if !context.time.may_auto_advance() {
-            return self.sleep(None, wakers);
+            return self.sleep(timeout, wakers);
         }
         context.tasks.borrow_mut().shrink();
         self.slice.borrow_mut().forget();
-        if context.reactor.borrow().has_waiters() || context.pool.is_active() {
-            let start = Instant::now();
+        if self.waits_for_grace() {
+            let begin = Instant::now();
+            let start = idle_since.unwrap_or(begin);
             // Events and messages end this wait. After it, the inbox or `wakers` is not empty. A signal ends it too, and
             // must not make the clock move early.
             while let Some(rest) = self.config.auto_advance_grace.checked_sub(start.elapsed()) {
+                let left = timeout.map(|timeout| timeout.saturating_sub(begin.elapsed()));
+                if left == Some(Duration::ZERO) {
+                    return self.idle_since.set(Some(start));
+                }
                 if !context.remote.park() {
                     return;
                 }
-                self.wait(Some(rest), wakers);
+                self.wait(earlier(Some(rest), left), wakers);
                 context.remote.unpark();
                 if !wakers.is_empty() || self.is_runnable() || context.remote.has_messages() {
                     return;
@@ -423,6 +450,12 @@ impl Executor {
         if !context.remote.has_messages() {
             context.time.auto_advance();
         }
+    }
+
+    /// Returns whether a paused clock moves only after the grace period: a socket or a blocking call may be about to
+    /// answer.
+    fn waits_for_grace(&self) -> bool {
+        self.context.reactor.borrow().has_waiters() || self.context.pool.is_active()
     }
 
     fn wait(&self, timeout: Option<Duration>, wakers: &mut Vec<Waker>) {
@@ -556,7 +589,15 @@ impl Executor {
     }
 }
 
-/// A guard that exists during a call of `block_on`, and cleans up however the call ends. The frame of the call may be
+/// Returns the shorter of two times, of which each may be unlimited.
+fn earlier(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// A guard that exists during a call of `block_on`, or during a turn of a guest, and cleans up however the call ends. The frame of the call may be
 /// on the stack of a coroutine, and may be unwound after the runtime was dropped by the destructor of a thread-local.
 /// So the guard owns the context.
 struct Running {
@@ -564,9 +605,12 @@ struct Running {
 }
 
 impl Running {
-    fn begin(context: &Rc<Context>) -> Running {
+    fn begin(context: &Rc<Context>, begin: fn(&mut Tasks)) -> Running {
         context.remote.set_running(true);
-        context.tasks.borrow_mut().begin_main();
+        begin(&mut context.tasks.borrow_mut());
+        if context.is_guest.get() {
+            context.remote.unpark();
+        }
         Running { context: context.clone() }
     }
 }
@@ -576,6 +620,10 @@ impl Drop for Running {
         self.context.remote.set_running(false);
         self.context.running.set(0);
         coop::lift();
+        if self.context.is_guest.get() {
+            // Until the next turn the host waits for messages too.
+            self.context.remote.park();
+        }
     }
 }
 

@@ -268,10 +268,16 @@ impl Tasks {
     /// Queues the future of a new call of `block_on` ahead of everything else. The previous call may have ended in the
     /// middle of a turn of the loop, and left the queues in that state.
     pub(crate) fn begin_main(&mut self) {
-        self.is_collecting = false;
-        self.is_only_local = false;
+        self.begin_without_main();
         self.events_next = 1;
         (self.is_main_queued, self.is_main_event, self.main_position) = (true, true, 0);
+    }
+
+    /// Begins to run tasks without a future of `block_on`. A waker of an earlier one may have queued it again.
+    pub(crate) fn begin_without_main(&mut self) {
+        self.is_collecting = false;
+        self.is_only_local = false;
+        self.is_main_queued = false;
     }
 
     /// Queues the future of `block_on`, unless it is queued already.

@@ -8,7 +8,7 @@
 
 use super::{EpollSet, KqueueFd, Notifier};
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -40,6 +40,15 @@ impl Deregistrar {
                 notifier.notify();
                 Ok(())
             }
+        }
+    }
+
+    /// Returns the descriptor of the selector, which is readable while it has events, or `None` if it has none.
+    pub(crate) fn selector_fd(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Deregistrar::Epoll(set) | Deregistrar::EpollLevel(set, _) => Some(set.as_fd()),
+            Deregistrar::Kqueue(queue, _) => Some(queue.as_fd()),
+            Deregistrar::Listed(..) => None,
         }
     }
 }

@@ -30,6 +30,8 @@ pub(crate) struct Epoll {
     pub(super) notifier_fd: Arc<NotifierFd>,
     events: Vec<libc::epoll_event>,
     has_pwait2: bool,
+    /// True if the latest wait has returned as many events as it had room for.
+    is_full: bool,
     /// The state of a level-triggered instance.
     level: Option<LevelState>,
 }
@@ -88,7 +90,14 @@ impl Epoll {
         // The notifier's descriptor is edge-triggered in both cases, so that an eventfd need not be read.
         let mask = EDGE | libc::EPOLLIN as u32;
         set.control(libc::EPOLL_CTL_ADD, notifier_fd.as_fd().as_raw_fd(), NOTIFIER_KEY, mask)?;
-        Ok(Epoll { set, notifier_fd, events: vec![NO_EVENT; room], has_pwait2: !cfg!(miri), level })
+        Ok(Epoll {
+            set,
+            notifier_fd,
+            events: vec![NO_EVENT; room],
+            has_pwait2: !cfg!(miri),
+            is_full: false,
+            level,
+        })
     }
 
     pub(super) fn deregistrar(&self) -> Deregistrar {
@@ -182,11 +191,18 @@ impl Epoll {
         if room > self.events.len() {
             self.events.resize(room, NO_EVENT);
         }
-        match self.wait_once(room as i32, timeout) {
-            Ok(ready) => Ok(ready as usize),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(0),
-            Err(error) => Err(error),
-        }
+        let ready = match self.wait_once(room as i32, timeout) {
+            Ok(ready) => ready as usize,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
+            Err(error) => return Err(error),
+        };
+        self.is_full = ready == room;
+        Ok(ready)
+    }
+
+    /// Returns true if there may be events that the latest wait has left for the next one.
+    pub(super) fn has_more(&self) -> bool {
+        self.is_full
     }
 
     /// Waits once. `room` must be at most the length of `events`.
@@ -292,6 +308,12 @@ impl LevelState {
         for fd in self.removed_fds.take() {
             self.set_parked(fd, false);
         }
+    }
+}
+
+impl AsFd for EpollSet {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }
 

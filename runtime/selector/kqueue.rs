@@ -52,6 +52,8 @@ pub(crate) struct Kqueue<K = super::KqueueFd> {
     /// Events that the kernel reported in the answers to changes. The next wait returns them.
     pending: Vec<Event>,
     events: Vec<Kevent>,
+    /// True if the latest wait has returned as many events as it had room for.
+    is_full: bool,
 }
 
 const KNOWN: u8 = 1;
@@ -70,6 +72,7 @@ impl<K: Kernel> Kqueue<K> {
             known: Vec::new(),
             pending: Vec::new(),
             events: vec![no_event(); room],
+            is_full: false,
         }
     }
 
@@ -122,6 +125,8 @@ impl<K: Kernel> Kqueue<K> {
         if !self.pending.is_empty() {
             let count = self.pending.len().min(room);
             self.pending.drain(..count).for_each(each);
+            // The kernel has not been asked.
+            self.is_full = true;
             return Ok(());
         }
         let room = room.min(i32::MAX as usize);
@@ -140,6 +145,7 @@ impl<K: Kernel> Kqueue<K> {
                 _ => return Err(error),
             },
         };
+        self.is_full = ready == room;
         for event in &self.events[..ready] {
             if event.key() != NOTIFIER_KEY {
                 each(translate(event));
@@ -148,6 +154,12 @@ impl<K: Kernel> Kqueue<K> {
             }
         }
         Ok(())
+    }
+
+    /// Returns true if there may be events that the latest wait has left for the next one, or if there are some that
+    /// the kernel has reported since.
+    pub(super) fn has_more(&self) -> bool {
+        self.is_full || !self.pending.is_empty()
     }
 
     /// Changes the filters of a descriptor from the present ones to those of `interest`.

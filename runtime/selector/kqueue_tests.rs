@@ -252,3 +252,21 @@ fn another_thread_removes_whatever_filters_there_are() {
     kernel.errors.borrow_mut().extend([libc::ENOENT, libc::EBADF]);
     assert_eq!(errno(remove(&kernel, 5)), Some(libc::EBADF));
 }
+
+#[test]
+fn events_that_may_be_left_are_announced_until_a_wait_has_found_room() {
+    let (mut kqueue, pipe) = (kqueue(), pipe());
+    let event = Kevent::new(pipe.as_raw_fd() as usize, kevent::READ, kevent::CLEAR, 7);
+    for (count, has_more) in [(7, false), (8, true), (8, true), (0, false)] {
+        kqueue.kernel.brings.borrow_mut().push_back(Ok(vec![event; count]));
+        assert_eq!(kqueue.events().len(), count);
+        assert_eq!(kqueue.has_more(), has_more, "{count}");
+    }
+    // The kernel reports an event in the answer to a change.
+    kqueue.kernel.errors.borrow_mut().extend([libc::EPIPE]);
+    kqueue.register(pipe.as_fd(), 7, READ_ONLY).unwrap();
+    assert!(kqueue.has_more(), "it is not in the kernel any more");
+    assert_eq!(kqueue.events().len(), 1);
+    assert!(kqueue.has_more(), "the kernel has not been asked in that wait");
+    assert_eq!((kqueue.events().len(), kqueue.has_more()), (0, false));
+}

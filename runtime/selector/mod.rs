@@ -362,6 +362,16 @@ impl Selector {
         Ok(())
     }
 
+    /// Returns true if there may be events that the latest [`wait_for_each`](Selector::wait_for_each) has left for the
+    /// next one. The descriptor of the selector need not become readable for them again.
+    pub(crate) fn has_more(&self) -> bool {
+        match &self.backend {
+            Backend::Epoll(epoll) => epoll.has_more(),
+            Backend::Kqueue(kqueue) => kqueue.has_more(),
+            Backend::Poll(_) | Backend::Select(_) => self.listed.len() >= self.room,
+        }
+    }
+
     /// Returns the part of the selector that other threads may use.
     pub(crate) fn deregistrar(&self) -> &Deregistrar {
         &self.deregistrar

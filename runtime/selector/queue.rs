@@ -7,7 +7,7 @@ use super::notifier::NotifierFd;
 use super::timeout::timespec;
 use super::{Deregistrar, NOTIFIER_KEY, Notifier, syscall};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,6 +71,12 @@ impl KqueueFd {
         let Some(user) = kevent::USER else { return false };
         let add = Kevent::new(0, user, kevent::ADD | kevent::CLEAR, NOTIFIER_KEY);
         self.kevent(&[add], &mut [], Some(Duration::ZERO)).is_ok()
+    }
+}
+
+impl AsFd for KqueueFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }
 

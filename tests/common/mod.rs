@@ -5,6 +5,7 @@ pub(crate) mod adversary;
 pub(crate) mod guards;
 pub(crate) mod heap;
 pub(crate) mod hooked;
+pub(crate) mod host;
 #[cfg(all(target_os = "linux", not(miri)))]
 pub(crate) mod interrupted;
 pub(crate) mod pool;

@@ -204,3 +204,29 @@ pub(crate) fn limit_descriptors(limit: usize) {
         checked(libc::setrlimit(libc::RLIMIT_NOFILE, &both));
     }
 }
+
+/// Raises the limit on open descriptors to the most that the process may have.
+pub(crate) fn raise_limit() {
+    // SAFETY: zeros are a valid limit.
+    let mut both: libc::rlimit = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel writes one limit, and then reads it.
+    unsafe {
+        checked(libc::getrlimit(libc::RLIMIT_NOFILE, &mut both));
+        both.rlim_cur = both.rlim_max;
+        checked(libc::setrlimit(libc::RLIMIT_NOFILE, &both));
+    }
+}
+
+/// Returns the CPU time that this thread has used.
+pub(crate) fn thread_cpu_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel writes one time.
+    checked(unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) });
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// Sends a signal to this process.
+pub(crate) fn raise(signal: libc::c_int) {
+    // SAFETY: only a number is passed.
+    checked(unsafe { libc::raise(signal) });
+}

@@ -26,7 +26,7 @@ pub(crate) use waiters::WaiterKey;
 use crate::runtime::id::{RuntimeId, SlotId};
 use crate::runtime::io::interest::Interest;
 use crate::runtime::io::throttle::Throttle;
-use crate::runtime::selector::{Event, READABLE, Selector, WRITABLE};
+use crate::runtime::selector::{Deregistrar, Event, READABLE, Selector, WRITABLE};
 use crate::runtime::slots::{Entry, Slots};
 use source::{ARMED, CLOSURE, OWN, READINESS};
 use std::io;
@@ -62,6 +62,8 @@ struct LevelTriggered {
     /// The ids of sources to disarm after the present wait.
     unwanted: Vec<SlotId>,
     throttle: Throttle,
+    /// True if a direction has been armed since the latest wait.
+    is_armed_anew: bool,
 }
 
 impl LevelTriggered {
@@ -117,11 +119,28 @@ impl Reactor {
         if is_edge { Ok(()) } else { self.settle_level(wakers) }
     }
 
+    /// Returns the time after which another [`turn`](Reactor::turn) has to follow although the descriptor of the
+    /// selector has not become readable meanwhile, or `None` if none has to.
+    pub(crate) fn next_wait(&mut self) -> Option<Duration> {
+        // Careful: if a level-triggered epoll has reported a descriptor, and its interest is changed before the next
+        // wait, the kernel does not announce again that the descriptor is ready.
+        if self.selector.has_more() || self.level.is_armed_anew {
+            return Some(Duration::ZERO);
+        }
+        self.level.throttle.limit(None)
+    }
+
+    /// Returns the part of the selector that other threads may use.
+    pub(crate) fn deregistrar(&self) -> &Deregistrar {
+        self.selector.deregistrar()
+    }
+
     /// Stops watching the directions for which no task waits, and the sources that have to be muted. The
     /// waiters of a source that has been muted for long enough try again, which makes the selector watch it
     /// again.
     #[inline(never)]
     fn settle_level(&mut self, wakers: &mut Vec<Waker>) -> io::Result<()> {
+        self.level.is_armed_anew = false;
         while let Some(id) = self.level.unwanted.pop() {
             self.disarm(id, Source::awaited)?;
         }
@@ -183,6 +202,7 @@ impl Reactor {
         let flags = source.flags | direction.readiness() << ARMED;
         self.selector.modify_for(source.fd, id.bits(), interest(flags >> ARMED))?;
         source.flags = flags;
+        self.level.is_armed_anew = !self.selector.kind().is_edge();
         Ok(())
     }
 
