@@ -38,6 +38,7 @@
 //! | [`time`] | sleeps, timeouts, intervals, and a clock that tests can pause |
 //! | `fs` | files and folders |
 //! | `process` | child processes, their streams and their end |
+//! | `quinn` | QUIC, by the crate of that name |
 //! | `signal` | signals, Ctrl-C, and the shutdown of a program |
 //! | `hyper` | what hyper, axum and tower need of a runtime, and a server of HTTP |
 //! | [`io`] | the traits of streams, with helpers to read, write and copy |
@@ -66,9 +67,10 @@
 //! | `process` | the module `process` | |
 //! | `signal` | the module `signal` | |
 //! | `tokio-io` | the traits of `tokio::io`, in addition to those of futures-io; methods that read into a `bytes::BufMut` | |
-//! | `full` | all of these | |
+//! | `full` | all of the above | |
 //! | `hyper` | the module `hyper`; not part of `full` | |
 //! | `hyper-client` | `hyper::Connector`, for the client of hyper-util, which compiles tokio's `net`; not part of `full` | |
+//! | `quinn` | the module `quinn`; not part of `full` | |
 //!
 //! # One thread
 //!
@@ -105,6 +107,9 @@ pub mod net;
 #[cfg(feature = "process")]
 #[cfg_attr(docsrs, doc(cfg(feature = "process")))]
 pub mod process;
+#[cfg(feature = "quinn")]
+#[cfg_attr(docsrs, doc(cfg(feature = "quinn")))]
+pub mod quinn;
 // Without sockets nobody registers a descriptor.
 #[cfg_attr(not(feature = "net"), allow(dead_code))]
 pub mod runtime;

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The folders of the library and of its macros.
-const FOLDERS: [&str; 9] = ["io", "macros", "net", "process", "runtime", "signal", "sync", "task", "time"];
+const FOLDERS: [&str; 10] =
+    ["io", "macros", "net", "process", "quinn", "runtime", "signal", "sync", "task", "time"];
 
 /// The words that a summary must not begin with.
 const BEGINNINGS: &[&str] = &[

@@ -10,8 +10,8 @@ use std::iter::successors;
 use std::path::{Path, PathBuf};
 
 /// The folders of the library.
-const FOLDERS: [&str; 10] =
-    ["fs", "hyper", "io", "net", "process", "runtime", "signal", "sync", "task", "time"];
+const FOLDERS: [&str; 11] =
+    ["fs", "hyper", "io", "net", "process", "quinn", "runtime", "signal", "sync", "task", "time"];
 
 /// The modules that the files below a path may name, besides those of their own folder. The longest matching path
 /// counts.
@@ -67,6 +67,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "task",
         ],
     ),
+    // Above `net`, `task` and `time`. Its socket is a descriptor that waits as those of `net` do.
+    ("quinn", &["net", "runtime::io::reactor", "runtime::io::registered", "task", "time"]),
     // Beside `net`. The handler makes a descriptor readable, as a notifier does.
     (
         "signal",
