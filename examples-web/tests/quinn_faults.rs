@@ -1,0 +1,105 @@
+//! QUIC on sockets that fail.
+#![expect(unsafe_code, reason = "options and descriptors that no safe function changes")]
+
+mod quinn_support;
+
+use quinn::{AsyncUdpSocket, Runtime};
+use quinn_support::{connect, echo, endpoints, exchange, patient};
+use runtime::time::{Duration, timeout};
+use std::io::{ErrorKind, IoSliceMut};
+use std::net::UdpSocket;
+use std::os::fd::AsRawFd;
+
+/// Linux cuts up no data that is sent without checksums, and says so only when it is sent.
+#[cfg(target_os = "linux")]
+#[runtime::test]
+async fn a_device_without_segments_loses_nothing() {
+    use quinn::udp::Transmit;
+    let (sender, receiver) =
+        (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+    no_checksums(&sender);
+    let destination = receiver.local_addr().unwrap();
+    let socket = runtime::quinn::Runtime.wrap_udp_socket(sender).unwrap();
+    assert!(socket.max_transmit_segments() > 1);
+    let ecn = Some(quinn::udp::EcnCodepoint::Ect0);
+    let data = [7; 2500];
+    let batch = Transmit { destination, ecn, contents: &data, segment_size: Some(1000), src_ip: None };
+    socket.try_send(&batch).unwrap();
+    assert_eq!(socket.max_transmit_segments(), 1);
+    receiver.set_nonblocking(true).unwrap();
+    let mut buffer = [0; 3000];
+    for length in [1000, 1000, 500] {
+        assert_eq!(receiver.recv(&mut buffer).unwrap(), length);
+    }
+    assert_eq!(receiver.recv(&mut buffer).unwrap_err().kind(), ErrorKind::WouldBlock);
+}
+
+#[cfg(target_os = "linux")]
+#[runtime::test]
+async fn a_connection_goes_on_without_segments() {
+    let (server, client) = endpoints(patient());
+    echo(&server);
+    let connection = connect(&client, &server).await;
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    no_checksums(&socket);
+    client.rebind(socket).unwrap();
+    exchange(&connection, &vec![7; 1_000_000]).await;
+    let path = connection.stats().path;
+    assert_eq!(path.lost_packets, 0, "{path:?}");
+}
+
+#[cfg(target_os = "linux")]
+fn no_checksums(socket: &UdpSocket) {
+    let on: libc::c_int = 1;
+    // SAFETY: the descriptor is open, and the value has the given length.
+    let result = unsafe {
+        let length = size_of::<libc::c_int>() as libc::socklen_t;
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_NO_CHECK,
+            (&raw const on).cast(),
+            length,
+        )
+    };
+    assert_eq!(result, 0);
+}
+
+/// A connected socket reports that nobody listens at its peer. That is an error of an earlier datagram.
+#[runtime::test]
+async fn a_refused_port_does_not_end_the_endpoint() {
+    let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = peer.local_addr().unwrap();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.connect(address).unwrap();
+    let ours = socket.local_addr().unwrap();
+    let raw = socket.try_clone().unwrap();
+    let socket = runtime::quinn::Runtime.wrap_udp_socket(socket).unwrap();
+    drop(peer);
+    raw.send(b"refused").unwrap();
+    let peer = UdpSocket::bind(address).unwrap();
+    peer.send_to(b"data", ours).unwrap();
+    assert_eq!(receive(&*socket).await.unwrap(), 4);
+}
+
+/// A socket that fails forever: each call of recvmmsg(2) returns `ENOTCONN`.
+#[runtime::test]
+async fn a_lasting_error_is_returned() {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let number = socket.as_raw_fd();
+    let socket = runtime::quinn::Runtime.wrap_udp_socket(socket).unwrap();
+    let other = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    // SAFETY: both descriptors are open. The first one stays open, and is closed by its owner.
+    assert_eq!(unsafe { libc::dup2(other.as_raw_fd(), number) }, number);
+    let error = receive(&*socket).await.unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(libc::ENOTCONN), "{error}");
+}
+
+async fn receive(socket: &dyn AsyncUdpSocket) -> std::io::Result<usize> {
+    let mut buffer = [0; 1500];
+    let mut meta = [quinn::udp::RecvMeta::default()];
+    let received =
+        std::future::poll_fn(|cx| socket.poll_recv(cx, &mut [IoSliceMut::new(&mut buffer)], &mut meta));
+    timeout(Duration::from_secs(5), received).await.expect("no datagram in 5 s")?;
+    Ok(meta[0].len)
+}
