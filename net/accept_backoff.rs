@@ -9,6 +9,7 @@
 //! need no backoff of their own.
 
 use super::backoff::Backoff;
+use crate::runtime::context;
 use crate::time::{Instant, Sleep, sleep_until};
 use std::io;
 use std::pin::Pin;
@@ -87,6 +88,11 @@ impl AcceptBackoff {
 
     #[cold]
     fn poll_wait(&self, cx: &mut Context<'_>, sleep: &mut Option<Sleep>) -> Poll<()> {
+        if !context::is_entered() {
+            // There are no timers on this thread, so its caller has to back off.
+            *sleep = None;
+            return Poll::Ready(());
+        }
         loop {
             if let Some(running) = sleep {
                 ready!(Pin::new(running).poll(cx));

@@ -90,7 +90,7 @@ macro_rules! datagram_methods {
             ///
             /// # Panics
             ///
-            /// Panics if no runtime is entered on this thread.
+            /// Panics if there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
             $(#[$readable])*
             pub async fn readable(&self) -> ::std::io::Result<()> {
                 self.io.ready($crate::runtime::io::reactor::Direction::Read).await.map(drop)
@@ -105,7 +105,7 @@ macro_rules! datagram_methods {
             ///
             /// # Panics
             ///
-            /// Panics if no runtime is entered on this thread.
+            /// Panics if there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
             pub fn poll_recv_ready(&self, cx: &mut ::std::task::Context<'_>) -> ::std::task::Poll<::std::io::Result<()>> {
                 self.io.poll_ready(cx, $crate::runtime::io::reactor::Direction::Read).map_ok(drop)
             }
@@ -125,7 +125,7 @@ macro_rules! datagram_methods {
             ///
             /// # Panics
             ///
-            /// Panics if no runtime is entered on this thread.
+            /// Panics if there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
             pub async fn writable(&self) -> ::std::io::Result<()> {
                 self.io.ready($crate::runtime::io::reactor::Direction::Write).await.map(drop)
             }
@@ -139,7 +139,7 @@ macro_rules! datagram_methods {
             ///
             /// # Panics
             ///
-            /// Panics if no runtime is entered on this thread.
+            /// Panics if there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
             pub fn poll_send_ready(&self, cx: &mut ::std::task::Context<'_>) -> ::std::task::Poll<::std::io::Result<()>> {
                 self.io.poll_ready(cx, $crate::runtime::io::reactor::Direction::Write).map_ok(drop)
             }
@@ -161,7 +161,7 @@ macro_rules! datagram_methods {
             ///
             /// # Panics
             ///
-            /// Panics if the call has to wait and no runtime is entered on this thread.
+            /// Panics if the call has to wait, and there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
             $(#[$recv])*
             pub async fn recv(&self, buffer: &mut [u8]) -> ::std::io::Result<usize> {
                 self.io.async_io($crate::runtime::io::reactor::Direction::Read, |io| io.recv(buffer)).await
@@ -185,7 +185,7 @@ macro_rules! datagram_methods {
             ///
             /// # Panics
             ///
-            /// Panics if the call has to wait and no runtime is entered on this thread.
+            /// Panics if the call has to wait, and there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
             pub fn poll_recv(
                 &self,
                 cx: &mut ::std::task::Context<'_>,
@@ -207,7 +207,7 @@ macro_rules! datagram_methods {
             ///
             /// # Panics
             ///
-            /// Panics if the call has to wait and no runtime is entered on this thread.
+            /// Panics if the call has to wait, and there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
             $(#[$recv_from])*
             pub async fn recv_from(&self, buffer: &mut [u8]) -> ::std::io::Result<(usize, $address)> {
                 self.io.async_io($crate::runtime::io::reactor::Direction::Read, |io| io.recv_from(buffer)).await
@@ -233,7 +233,7 @@ macro_rules! datagram_methods {
             ///
             /// # Panics
             ///
-            /// Panics if the call has to wait and no runtime is entered on this thread.
+            /// Panics if the call has to wait, and there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
             pub fn poll_recv_from(
                 &self,
                 cx: &mut ::std::task::Context<'_>,
@@ -256,7 +256,7 @@ macro_rules! datagram_methods {
             ///
             /// # Panics
             ///
-            /// Panics if the call has to wait and no runtime is entered on this thread.
+            /// Panics if the call has to wait, and there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
             $(#[$send])*
             pub async fn send(&self, data: &[u8]) -> ::std::io::Result<usize> {
                 self.send_by(|io| io.send(data)).await
@@ -280,7 +280,7 @@ macro_rules! datagram_methods {
             ///
             /// # Panics
             ///
-            /// Panics if the call has to wait and no runtime is entered on this thread.
+            /// Panics if the call has to wait, and there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
             pub fn poll_send(
                 &self,
                 cx: &mut ::std::task::Context<'_>,

@@ -5,6 +5,7 @@
 //! error means is decided in `net/accept_backoff.rs`.
 
 use super::accept_backoff::{AcceptBackoff, MAX_SKIPPED};
+use crate::runtime::context;
 use crate::runtime::io::reactor::Direction;
 use crate::runtime::io::registered::{Owner, Registered, Waiting};
 use crate::task::origin::Origin;
@@ -23,6 +24,11 @@ pub(super) trait Listen: AsFd {
 
     /// Takes one connection from the queue. This is one system call, which never blocks.
     fn accept(&self) -> io::Result<Self::Accepted>;
+
+    /// Binds an accepted connection to the runtime that the listener is bound to.
+    fn bind_to_home(accepted: &mut Self::Accepted, listener: &Registered<Self>)
+    where
+        Self: Sized;
 }
 
 /// A listener that can be waited for.
@@ -85,7 +91,9 @@ impl<L: Listen> Listening<L> {
         polled: Poll<io::Result<Option<L::Accepted>>>,
     ) -> Poll<io::Result<L::Accepted>> {
         match ready!(polled) {
-            Ok(Some(accepted)) => Poll::Ready(Ok(accepted)),
+            // The runtime that is entered here has the connection.
+            Ok(Some(accepted)) if context::is_entered() => Poll::Ready(Ok(accepted)),
+            Ok(Some(accepted)) => Poll::Ready(Ok(self.bound(accepted))),
             Ok(None) => {
                 cx.waker().wake_by_ref();
                 Poll::Pending
@@ -95,6 +103,13 @@ impl<L: Listen> Listening<L> {
                 Poll::Ready(Err(error))
             }
         }
+    }
+
+    /// Binds a connection that was accepted on a thread without a runtime.
+    #[cold]
+    fn bound(&self, mut accepted: L::Accepted) -> L::Accepted {
+        L::bind_to_home(&mut accepted, &self.io);
+        accepted
     }
 }
 

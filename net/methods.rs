@@ -23,7 +23,7 @@ macro_rules! read_methods {
             ///
             /// # Panics
             ///
-            /// Panics if no runtime is entered on this thread.
+            /// Panics if there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
             $(#[$example])*
             pub async fn readable(&self) -> ::std::io::Result<()> {
                 self.io.ready($crate::runtime::io::reactor::Direction::Read).await.map(drop)
@@ -38,7 +38,7 @@ macro_rules! read_methods {
             ///
             /// # Panics
             ///
-            /// Panics if no runtime is entered on this thread.
+            /// Panics if there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
             pub fn poll_read_ready(&self, cx: &mut ::std::task::Context<'_>) -> ::std::task::Poll<::std::io::Result<()>> {
                 self.io.poll_ready(cx, $crate::runtime::io::reactor::Direction::Read).map_ok(drop)
             }
@@ -87,7 +87,7 @@ macro_rules! write_methods {
             ///
             /// # Panics
             ///
-            /// Panics if no runtime is entered on this thread.
+            /// Panics if there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
             $(#[$example])*
             pub async fn writable(&self) -> ::std::io::Result<()> {
                 self.io.ready($crate::runtime::io::reactor::Direction::Write).await.map(drop)
@@ -102,7 +102,7 @@ macro_rules! write_methods {
             ///
             /// # Panics
             ///
-            /// Panics if no runtime is entered on this thread.
+            /// Panics if there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
             pub fn poll_write_ready(&self, cx: &mut ::std::task::Context<'_>) -> ::std::task::Poll<::std::io::Result<()>> {
                 self.io.poll_ready(cx, $crate::runtime::io::reactor::Direction::Write).map_ok(drop)
             }
@@ -147,7 +147,7 @@ macro_rules! ready_method {
             ///
             /// # Panics
             ///
-            /// Panics if no runtime is entered on this thread.
+            /// Panics if there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
             $(#[$example])*
             pub async fn ready(&self, interest: $crate::runtime::io::interest::Interest) -> ::std::io::Result<$crate::runtime::io::interest::Ready> {
                 self.io.ready_for(interest).await.map(|found| found.ready)
@@ -190,7 +190,7 @@ macro_rules! ready_methods {
             ///
             /// # Panics
             ///
-            /// Panics if the call has to wait and no runtime is entered on this thread.
+            /// Panics if the call has to wait, and there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
             pub async fn async_io<R>(
                 &self,
                 interest: $crate::runtime::io::interest::Interest,

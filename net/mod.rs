@@ -11,6 +11,25 @@
 //! reads and the other one writes, as with the halves of a stream on two threads. If two runtimes wait for the same
 //! direction at once, one of them gets an error of kind [`ResourceBusy`](std::io::ErrorKind::ResourceBusy).
 //!
+//! # Threads without a runtime
+//!
+//! A socket may also be polled on a thread that has no runtime, by the executor of another library. The runtime that the
+//! socket is *bound* to, its home, then waits for it: the one that it is registered with, or else the one that was
+//! entered when the socket was created. An accepted connection is bound to the runtime of its listener. The operation
+//! itself is done on the thread that polls. Whenever it has to wait, that takes two messages between the threads, some
+//! tens of microseconds.
+//!
+//! - The loop of the home has to turn, in [`block_on`](crate::Runtime::block_on): otherwise the operation waits forever.
+//! - If the home has been dropped, or is dropped meanwhile, an operation that has to wait returns an error of kind
+//!   [`Other`](std::io::ErrorKind::Other). It is not [`NotConnected`](std::io::ErrorKind::NotConnected), since the peer
+//!   may still be there: a runtime that uses the socket later takes it over.
+//! - The home counts the timeouts of a stream, on its clock. All callers of a direction share one timeout.
+//! - A listener does not back off there after an error such as `EMFILE`.
+//! - A socket that was created outside of a runtime, by `from_std` for example, and has never waited in one, is bound to
+//!   none, and the operation panics. So do the methods of [`AsyncFd`] that take `&mut self`.
+//!
+//! [`TcpStream::connect`] needs a runtime on its thread, and so does everything that sleeps or spawns.
+//!
 //! Addresses are given as [`ToSocketAddrs`]. IP addresses are parsed on this thread; names are looked up by the
 //! system's resolver, on the thread pool of the runtime.
 

@@ -24,7 +24,7 @@ macro_rules! recv_buf_methods {
             ///
             /// # Panics
             ///
-            /// Panics if the call has to wait and no runtime is entered on this thread.
+            /// Panics if the call has to wait, and there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
             $(#[$recv_buf])*
             pub async fn recv_buf<B: ::bytes::BufMut>(&self, buffer: &mut B) -> ::std::io::Result<usize> {
                 self.io
@@ -58,7 +58,7 @@ macro_rules! recv_buf_methods {
             ///
             /// # Panics
             ///
-            /// Panics if the call has to wait and no runtime is entered on this thread.
+            /// Panics if the call has to wait, and there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
             pub async fn recv_buf_from<B: ::bytes::BufMut>(&self, buffer: &mut B) -> ::std::io::Result<(usize, $address)> {
                 self.io
                     .async_io($crate::runtime::io::reactor::Direction::Read, |io| {

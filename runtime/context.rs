@@ -182,6 +182,11 @@ pub(crate) fn running() -> Option<TaskId> {
     }
 }
 
+/// Returns the id of the runtime that is entered on this thread, or [`RuntimeId::NONE`].
+pub(crate) fn entered_id() -> RuntimeId {
+    try_with(|context| context.id).unwrap_or(RuntimeId::NONE)
+}
+
 /// Returns whether a runtime is entered on this thread.
 #[inline]
 pub(crate) fn is_entered() -> bool {

@@ -95,9 +95,18 @@ impl SourceId {
     pub(crate) const SPLIT: SourceId =
         SourceId { id: SlotId(1 << 32 | u32::MAX as u64), runtime: RuntimeId::NONE };
 
+    /// Stands for the waiters of threads that have no runtime: see `outside/`. No reactor has such a slot either.
+    pub(crate) const OUTSIDE: SourceId =
+        SourceId { id: SlotId(2 << 32 | u32::MAX as u64), runtime: RuntimeId::NONE };
+
     #[inline]
     pub(crate) fn is_none(self) -> bool {
         self.id.0 == 0
+    }
+
+    #[inline]
+    pub(crate) fn is_outside(self) -> bool {
+        self.id.0 == SourceId::OUTSIDE.id.0
     }
 
     #[inline]

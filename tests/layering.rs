@@ -158,7 +158,21 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         "runtime",
         &["task::Id", "task::coop", "task::origin", "task::outside", "time::Driver", "time::RemoteTimer"],
     ),
-    // The timeouts of streams are a kind of timer.
+    // The timeouts of streams are a kind of timer, also on threads without a runtime.
+    (
+        "runtime/io/outside",
+        &[
+            "runtime::context",
+            "runtime::id",
+            "runtime::mutex",
+            "runtime::io::reactor",
+            "runtime::io::registration",
+            "runtime::remote",
+            "runtime::selector::Process",
+            "runtime::waker",
+            "time",
+        ],
+    ),
     (
         "runtime/io/io_timeouts.rs",
         &[
@@ -221,6 +235,7 @@ const RUNTIME: &[&[&str]] = &[
     &["context", "remote::blocking_call", "waker"],
     &[
         "io::io_timeouts",
+        "io::outside",
         "io::readiness",
         "io::registered",
         "io::registration",
@@ -316,6 +331,7 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "process/exit/zombie.rs",
     "runtime/context.rs",
     "runtime/cores/affinity.rs",
+    "runtime/io/outside/request.rs",
     "runtime/selector/epoll.rs",
     "runtime/selector/eventfd.rs",
     "runtime/selector/file.rs",

@@ -197,7 +197,7 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Panics
     ///
-    /// Panics if no runtime is entered on this thread.
+    /// Panics if there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
     ///
     /// # Examples
     ///
@@ -236,7 +236,7 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Panics
     ///
-    /// Panics if no runtime is entered on this thread.
+    /// Panics if there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
     pub async fn writable(&self) -> io::Result<AsyncFdReadyGuard<'_, T>> {
         self.ready(Interest::WRITABLE).await
     }
@@ -254,7 +254,7 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Panics
     ///
-    /// Panics if no runtime is entered on this thread.
+    /// Panics if there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
     pub async fn ready(&self, interest: Interest) -> io::Result<AsyncFdReadyGuard<'_, T>> {
         let found = self.io.ready_for(interest).await?;
         Ok(AsyncFdReadyGuard::new(self, found))
@@ -269,7 +269,7 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Panics
     ///
-    /// Panics if no runtime is entered on this thread.
+    /// Panics if there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<AsyncFdReadyGuard<'_, T>>> {
         let event = ready!(self.io.poll_ready(cx, Direction::Read))?;
         Poll::Ready(Ok(AsyncFdReadyGuard::new(self, self.io.found(Some(event), None))))
@@ -284,7 +284,7 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Panics
     ///
-    /// Panics if no runtime is entered on this thread.
+    /// Panics if there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
     pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<AsyncFdReadyGuard<'_, T>>> {
         let event = ready!(self.io.poll_ready(cx, Direction::Write))?;
         Poll::Ready(Ok(AsyncFdReadyGuard::new(self, self.io.found(None, Some(event)))))
@@ -322,7 +322,7 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Panics
     ///
-    /// Panics if the call has to wait and no runtime is entered on this thread.
+    /// Panics if the call has to wait, and there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
     pub async fn async_io<R>(
         &self,
         interest: Interest,

@@ -5,7 +5,7 @@ use crate::net::addr::{ToSocketAddrs, try_each};
 use crate::net::listening::{Acceptor, Listen, Listening};
 use crate::net::option_values::field;
 use crate::net::sys;
-use crate::runtime::io::registered::Owner;
+use crate::runtime::io::registered::{Owner, Registered};
 use crate::task::origin::Origin;
 use futures_core::Stream;
 use std::fmt;
@@ -98,7 +98,7 @@ impl TcpListener {
     ///
     /// # Panics
     ///
-    /// Panics if the call has to wait and no runtime is entered on this thread.
+    /// Panics if the call has to wait, and there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let mut acceptor = self.io.acceptor();
         poll_fn(|cx| acceptor.poll(cx)).await
@@ -217,6 +217,10 @@ impl Listen for std::net::TcpListener {
     fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let (stream, peer) = sys::accept(self)?;
         Ok((TcpStream::new(stream), peer))
+    }
+
+    fn bind_to_home((stream, _): &mut (TcpStream, SocketAddr), listener: &Registered<std::net::TcpListener>) {
+        stream.io.bind_like(listener);
     }
 }
 

@@ -107,7 +107,7 @@ impl TcpStream {
     ///
     /// # Panics
     ///
-    /// Panics if the call has to wait and no runtime is entered on this thread.
+    /// Panics if the call has to wait, and there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
     pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         if buffer.is_empty() {
             return Ok(0);
@@ -124,7 +124,7 @@ impl TcpStream {
     ///
     /// # Panics
     ///
-    /// Panics if the call has to wait and no runtime is entered on this thread.
+    /// Panics if the call has to wait, and there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
     pub fn poll_peek(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         if buffer.is_empty() {
             return Poll::Ready(Ok(0));

@@ -23,7 +23,7 @@ impl UdpSocket {
     ///
     /// # Panics
     ///
-    /// Panics if the call has to wait and no runtime is entered on this thread.
+    /// Panics if the call has to wait, and there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
     ///
     /// # Examples
     ///
@@ -85,7 +85,7 @@ impl UdpSocket {
     ///
     /// # Panics
     ///
-    /// Panics if the call has to wait and no runtime is entered on this thread.
+    /// Panics if the call has to wait, and there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
     ///
     /// # Examples
     ///

@@ -22,7 +22,7 @@ impl UdpSocket {
     ///
     /// # Panics
     ///
-    /// Panics if the call has to wait and no runtime is entered on this thread.
+    /// Panics if the call has to wait, and there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
     pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.io.async_io(Direction::Read, |io| sys::peek(io.as_fd(), buffer)).await
     }
@@ -46,7 +46,7 @@ impl UdpSocket {
     ///
     /// # Panics
     ///
-    /// Panics if the call has to wait and no runtime is entered on this thread.
+    /// Panics if the call has to wait, and there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
     pub fn poll_peek(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         self.io.poll_io(cx, Direction::Read, |io| sys::peek(io.as_fd(), buffer))
     }
@@ -64,7 +64,7 @@ impl UdpSocket {
     ///
     /// # Panics
     ///
-    /// Panics if the call has to wait and no runtime is entered on this thread.
+    /// Panics if the call has to wait, and there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
     pub async fn peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.io.async_io(Direction::Read, |io| with_sender(sys::peek_from(io.as_fd(), buffer)?)).await
     }
@@ -89,7 +89,7 @@ impl UdpSocket {
     ///
     /// # Panics
     ///
-    /// Panics if the call has to wait and no runtime is entered on this thread.
+    /// Panics if the call has to wait, and there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
     pub fn poll_peek_from(
         &self,
         cx: &mut Context<'_>,
@@ -110,7 +110,7 @@ impl UdpSocket {
     ///
     /// # Panics
     ///
-    /// Panics if the call has to wait and no runtime is entered on this thread.
+    /// Panics if the call has to wait, and there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
     pub async fn peek_sender(&self) -> io::Result<SocketAddr> {
         self.io.async_io(Direction::Read, sender).await
     }
@@ -133,7 +133,7 @@ impl UdpSocket {
     ///
     /// # Panics
     ///
-    /// Panics if the call has to wait and no runtime is entered on this thread.
+    /// Panics if the call has to wait, and there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
     pub fn poll_peek_sender(&self, cx: &mut Context<'_>) -> Poll<io::Result<SocketAddr>> {
         self.io.poll_io(cx, Direction::Read, sender)
     }

@@ -28,7 +28,7 @@ impl UdpSocket {
     ///
     /// # Panics
     ///
-    /// Panics if `size` is 0, or if the call has to wait and no runtime is entered on this thread.
+    /// Panics if `size` is 0, or if the call has to wait, and there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
     ///
     /// # Examples
     ///
@@ -79,7 +79,7 @@ impl UdpSocket {
     ///
     /// # Panics
     ///
-    /// Panics if `size` is 0, or if the call has to wait and no runtime is entered on this thread.
+    /// Panics if `size` is 0, or if the call has to wait, and there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
     pub async fn send_segments_to(&self, data: &[u8], size: usize, target: SocketAddr) -> io::Result<usize> {
         self.io.async_io(Direction::Write, |io| send(io, data, size, Some(target))).await
     }

@@ -162,7 +162,7 @@ impl UdpSocket {
     ///
     /// # Panics
     ///
-    /// Panics if the call has to wait and no runtime is entered on this thread.
+    /// Panics if the call has to wait, and there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
     pub fn poll_send_to(
         &self,
         cx: &mut Context<'_>,

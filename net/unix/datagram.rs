@@ -197,7 +197,7 @@ impl UnixDatagram {
     ///
     /// # Panics
     ///
-    /// Panics if the call has to wait and no runtime is entered on this thread.
+    /// Panics if the call has to wait, and there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
     pub async fn send_to(&self, data: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
         self.send_to_addr(data, &SocketAddr::of_path(path.as_ref())?).await
     }
@@ -220,7 +220,7 @@ impl UnixDatagram {
     ///
     /// # Panics
     ///
-    /// Panics if the call has to wait and no runtime is entered on this thread.
+    /// Panics if the call has to wait, and there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
     pub fn poll_send_to(
         &self,
         cx: &mut Context<'_>,
@@ -243,7 +243,7 @@ impl UnixDatagram {
     ///
     /// # Panics
     ///
-    /// Panics if the call has to wait and no runtime is entered on this thread.
+    /// Panics if the call has to wait, and there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
     pub async fn send_to_addr(&self, data: &[u8], address: &SocketAddr) -> io::Result<usize> {
         let to = address.to_call()?;
         full_queue::send(&self.io, ByAddress, |io| io.send_to(data, &to)).await

@@ -10,9 +10,11 @@
 //!
 //! So a send by address reacts only to the first few events, during which a receiver on this thread has its turns. Then
 //! it tries again after timers, at growing intervals. And since the full queue of one receiver tells nothing about that
-//! of another one, each send is tried before it waits.
+//! of another one, each send is tried before it waits. On a thread without a runtime there are no timers: a send by
+//! address reacts to every event there, and so takes CPU time as long as the queue is full.
 
 use crate::net::backoff::Backoff;
+use crate::runtime::context;
 use crate::runtime::io::reactor::Direction;
 use crate::runtime::io::registered::{Registered, Waiting};
 use crate::task::coop;
@@ -101,7 +103,8 @@ impl Attempts {
         waiter: Option<&mut Waiting<'_, T>>,
         send: &mut impl FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        if events == WriteEvents::Connected || self.failed_events < MAX_FAILED_EVENTS {
+        let has_only_events = events == WriteEvents::Connected || !context::is_entered();
+        if has_only_events || self.failed_events < MAX_FAILED_EVENTS {
             let mut has_tried = false;
             let operation = |io: &T| {
                 has_tried = true;
@@ -111,7 +114,7 @@ impl Attempts {
                 Some(waiting) => waiting.poll_io(cx, operation),
                 None => io.poll_io(cx, Direction::Write, operation),
             };
-            if polled.is_ready() || events == WriteEvents::Connected {
+            if polled.is_ready() || has_only_events {
                 return polled;
             }
             self.failed_events += u32::from(has_tried);

@@ -5,7 +5,7 @@ use super::stream::UnixStream;
 use super::sys;
 use crate::net::listening::{Acceptor, Listen, Listening};
 use crate::net::sys::accept_one;
-use crate::runtime::io::registered::Owner;
+use crate::runtime::io::registered::{Owner, Registered};
 use crate::task::origin::Origin;
 use futures_core::Stream;
 use socket2::Type;
@@ -118,7 +118,7 @@ impl UnixListener {
     ///
     /// # Panics
     ///
-    /// Panics if the call has to wait and no runtime is entered on this thread.
+    /// Panics if the call has to wait, and there is [no runtime](crate::net#threads-without-a-runtime) to wait in.
     pub async fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
         let mut acceptor = self.io.acceptor();
         poll_fn(|cx| acceptor.poll(cx)).await
@@ -196,6 +196,10 @@ impl Listen for net::UnixListener {
         // to such a path must not make accepting fail; std accepts the address from getpeername(2).
         let peer = SocketAddr::from_kernel(&peer).or_else(|_| stream.peer_addr())?;
         Ok((stream, peer))
+    }
+
+    fn bind_to_home((stream, _): &mut (UnixStream, SocketAddr), listener: &Registered<net::UnixListener>) {
+        stream.io.bind_like(listener);
     }
 }
 

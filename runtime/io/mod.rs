@@ -3,7 +3,8 @@
 //! ```text
 //! registered (operations, waiting) ──► registration ──► source_cell, readiness
 //!        │                                  │
-//!        └──► io_timeouts                   └──► reactor ──► selector
+//!        ├──► io_timeouts                   └──► reactor ──► selector
+//!        └──► outside (threads without a runtime)
 //! ```
 //!
 //! The reactor and the tasks do not know each other. Both know only `Waker`.
@@ -14,6 +15,7 @@ pub(crate) mod buffer_pool;
 pub(crate) mod contention;
 pub(crate) mod interest;
 pub(crate) mod io_timeouts;
+mod outside;
 pub(crate) mod reactor;
 pub(crate) mod readiness;
 pub(crate) mod registered;

@@ -173,6 +173,18 @@ impl Registration {
         }))
     }
 
+    /// Binds a descriptor that is not registered to a source that its runtime has made for it. Returns false if the
+    /// descriptor has been registered in the meantime.
+    pub(crate) fn adopt(&self, source: SourceId, fd: RawFd) -> bool {
+        let mut state = self.lock();
+        let is_vacant = self.whole.load().is_none();
+        if is_vacant {
+            self.whole.set(source);
+            (state.fd, state.answers) = (fd, 0);
+        }
+        is_vacant
+    }
+
     /// Deregisters the descriptor, which must still be open. Tasks that have left a waker are woken, so that
     /// they leave it with the next source.
     pub(crate) fn deregister(&mut self, sides: Option<&mut Sides>) {
@@ -193,6 +205,12 @@ impl Registration {
         // No code that can panic runs under this lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Deregisters a descriptor, which must still be open, from a source that was not [adopted](Registration::adopt). The
+/// wakers in it are dropped.
+pub(crate) fn give_back(source: SourceId, fd: RawFd) {
+    give_up(source, fd, 0).finish(Source::discard);
 }
 
 fn in_use() -> io::Error {

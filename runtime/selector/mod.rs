@@ -140,6 +140,7 @@ pub(crate) use notifier::NotifierFd;
 
 use crate::runtime::io::interest::Interest;
 use poll::Poll;
+pub(crate) use poll::readiness_now;
 use select::Select;
 use std::fmt;
 use std::io;

@@ -182,6 +182,13 @@ impl Poll {
     }
 }
 
+/// Asks the kernel what one descriptor is ready for, without waiting. Returns flags of [`Event`].
+pub(crate) fn readiness_now(fd: BorrowedFd<'_>) -> io::Result<u8> {
+    let mut entry = [pollfd(fd.as_raw_fd(), Some(Interest::READABLE | Interest::WRITABLE))];
+    ask(&mut entry, Some(Duration::ZERO))?;
+    Ok(translate(entry[0].revents))
+}
+
 /// Makes one system call. It stores the readiness in the list. Returns the number of entries that are ready.
 #[cfg(not(any(target_vendor = "apple", target_os = "netbsd")))]
 fn ask(list: &mut [libc::pollfd], timeout: Option<Duration>) -> io::Result<i32> {

@@ -20,7 +20,7 @@
 mod source;
 mod waiters;
 
-pub(crate) use source::{Direction, Source, Waiter};
+pub(crate) use source::{Direction, Source, Waiter, Waiters};
 pub(crate) use waiters::WaiterKey;
 
 use crate::runtime::id::{RuntimeId, SlotId};

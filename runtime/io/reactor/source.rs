@@ -42,8 +42,9 @@ pub(crate) struct Source {
     pub(super) write: Waiters,
 }
 
+/// The waiters of one direction.
 #[derive(Default)]
-pub(super) struct Waiters {
+pub(crate) struct Waiters {
     shared: Option<Waker>,
     // This list is boxed, since most sources never have such waiters.
     own: Option<Box<WaiterList>>,
@@ -219,20 +220,20 @@ impl Waiters {
     }
 
     /// Empties all waiters of this direction into a list.
-    pub(super) fn take_all(&mut self, wakers: &mut Vec<Waker>) {
+    pub(crate) fn take_all(&mut self, wakers: &mut Vec<Waker>) {
         wakers.extend(self.shared.take());
         self.take_own(wakers);
     }
 
     /// Removes the waiter of an `async` call. Returns its waker, and whether it was the last such waiter.
-    pub(super) fn remove_waker(&mut self, key: WaiterKey) -> Option<(Waker, bool)> {
+    pub(crate) fn remove_waker(&mut self, key: WaiterKey) -> Option<(Waker, bool)> {
         let own = self.own.as_mut()?;
         let waker = own.remove(key)?;
         Some((waker, own.is_empty()))
     }
 
     /// Leaves a waker in a waiter, and returns the earlier one. `number` is called if a new waiter is created.
-    pub(super) fn set_waker(
+    pub(crate) fn set_waker(
         &mut self,
         waiter: &mut Waiter,
         waker: Waker,

@@ -10,22 +10,23 @@
 
 mod operations;
 mod outside;
+mod owner;
 mod timeouts;
 mod waiting;
 
-pub(crate) use outside::Owner;
+pub(crate) use owner::Owner;
 #[cfg(feature = "net")]
 pub(crate) use waiting::Waiting;
 
 use crate::runtime::context;
-use crate::runtime::id::SourceId;
+use crate::runtime::id::{RuntimeId, SourceId};
 use crate::runtime::io::io_timeouts::IoTimeouts;
+use crate::runtime::io::outside::Outside;
 use crate::runtime::io::reactor::Direction;
 use crate::runtime::io::readiness::Readiness;
 use crate::runtime::io::registration::Registration;
 use crate::runtime::io::source_cell::{Sides, SourceCell};
 use crate::task::origin::Origin;
-use outside::Aim;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::OnceLock;
@@ -39,12 +40,16 @@ pub(crate) struct Registered<T: AsFd> {
     origin: Origin,
     io: T,
     owner: Owner,
+    /// The runtime that the descriptor is bound to while it is not registered.
+    home: RuntimeId,
 }
 
-/// The state that few descriptors have: those that ever had a timeout, or have been split.
+/// The state that few descriptors have: those that ever had a timeout, have been split, or were waited for on a thread
+/// without a runtime.
 struct Rare {
     timeouts: IoTimeouts,
     sides: OnceLock<Box<Sides>>,
+    outside: OnceLock<Outside>,
 }
 
 /// The reason to try an operation: the recorded readiness, and the source that it belongs to.
@@ -55,9 +60,24 @@ pub(crate) struct ReadyEvent {
 }
 
 impl<T: AsFd> Registered<T> {
+    /// Wraps a descriptor, and binds it to the runtime that is entered on this thread, if there is one.
     pub(crate) fn new(io: T, owner: Owner) -> Registered<T> {
         let registration = Registration::new(io.as_fd().as_raw_fd());
-        Registered { registration, rare: OnceLock::new(), origin: Origin::UNKNOWN, io, owner }
+        // Careful: `outside/` relies on it that a descriptor with a home stays the same. The type of an `AsyncFd` is the
+        // user's, and may return another descriptor each time. It is registered at once instead.
+        let home = if owner == Owner::AsyncFd { RuntimeId::NONE } else { context::entered_id() };
+        Registered { registration, rare: OnceLock::new(), origin: Origin::UNKNOWN, io, owner, home }
+    }
+
+    /// Binds the descriptor to the runtime of another one.
+    #[cfg(feature = "net")]
+    pub(crate) fn bind_like<U: AsFd>(&mut self, other: &Registered<U>) {
+        self.home = other.home_of(other.ready_event_of(Direction::Read).id);
+    }
+
+    /// Returns the runtime that the descriptor, whose source is given, is bound to.
+    fn home_of(&self, source: SourceId) -> RuntimeId {
+        if source.is_none() { self.home } else { source.runtime }
     }
 
     /// Records where the object was created. An `async` function that creates one does not know its caller.
@@ -74,12 +94,14 @@ impl<T: AsFd> Registered<T> {
     pub(crate) fn get_mut(&mut self) -> &mut T {
         let sides = self.rare.get_mut().and_then(|rare| rare.sides.get_mut());
         self.registration.deregister(sides.map(|sides| &mut **sides));
+        drop(self.rare.get_mut().and_then(|rare| rare.outside.take()));
+        self.home = RuntimeId::NONE;
         &mut self.io
     }
 
     /// Deregisters and returns the descriptor.
     pub(crate) fn into_inner(self) -> T {
-        let Registered { registration, rare, origin: _, io, owner: _ } = self;
+        let Registered { registration, rare, origin: _, io, owner: _, home: _ } = self;
         drop((registration, rare));
         io
     }
@@ -99,7 +121,7 @@ impl<T: AsFd> Registered<T> {
         let closed = context::with_entered(id.runtime, |context| {
             context.reactor.borrow_mut().is_closed(id.id, direction)
         });
-        closed.unwrap_or(false)
+        closed.unwrap_or_else(|| !context::is_entered() && self.is_closed_now(direction))
     }
 
     /// Returns true if an operation has found the direction drained, and no event has been recorded since.
@@ -161,7 +183,10 @@ impl<T: AsFd> Registered<T> {
     }
 
     fn rare(&self) -> &Rare {
-        self.rare.get_or_init(|| Box::new(Rare { timeouts: IoTimeouts::new(), sides: OnceLock::new() }))
+        self.rare.get_or_init(|| {
+            let (sides, outside) = (OnceLock::new(), OnceLock::new());
+            Box::new(Rare { timeouts: IoTimeouts::new(), sides, outside })
+        })
     }
 
     #[inline]
@@ -176,6 +201,8 @@ impl<T: AsFd> Registered<T> {
 
     fn register(&self, earlier: SourceId, direction: Option<Direction>) -> io::Result<Option<SourceId>> {
         if earlier.is_none() {
+            // Careful: the selector refuses a descriptor that it watches already.
+            self.adopt();
             return self.registration.register_first(self.io.as_fd(), direction, || {
                 if let Some(timeouts) = self.timeouts() {
                     timeouts.disarm();
@@ -194,7 +221,6 @@ impl<T: AsFd> Registered<T> {
     /// Registers the descriptor with this thread's runtime, to wait for an event there. Returns `None` if
     /// another thread has changed the registration first.
     fn register_drained(&self, direction: Direction, earlier: SourceId) -> io::Result<Option<ReadyEvent>> {
-        self.assert_inside(direction, Aim::Operation);
         let Some(id) = self.register(earlier, Some(direction))? else { return Ok(None) };
         let cell = self.cell(direction);
         let readiness = cell.readiness(id).not_ready(direction);

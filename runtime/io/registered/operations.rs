@@ -1,5 +1,6 @@
 //! Operations, which are tried once, or in a loop with waits in between.
 
+use super::outside::Aim;
 use super::waiting::WaitState;
 use super::{ReadyEvent, Registered};
 use crate::runtime::context;
@@ -11,6 +12,24 @@ use std::future::poll_fn;
 use std::io;
 use std::os::fd::AsFd;
 use std::task::{Context, Poll, ready};
+
+/// What follows an operation that has failed with an error that is not returned.
+pub(super) enum Failed {
+    /// Wait if the direction is drained, and try again. If the descriptor has been registered here for the wait, this is
+    /// its event.
+    Again(Option<ReadyEvent>),
+    /// This thread has no runtime: go on with [`poll_outside`](Registered::poll_outside).
+    Outside,
+}
+
+impl Failed {
+    fn event(self) -> Option<ReadyEvent> {
+        match self {
+            Failed::Again(event) => event,
+            Failed::Outside => None,
+        }
+    }
+}
 
 impl<T: AsFd> Registered<T> {
     /// Tries an operation, and waits in the shared waiter while it fails with `EAGAIN`. Only the waker of the
@@ -69,8 +88,8 @@ impl<T: AsFd> Registered<T> {
                 Poll::Ready(Ok(count))
             }
             Err(error) => {
-                let registered = self.failed(None, event, direction, error, has_looked)?;
-                self.poll_transfer_apart(cx, direction, registered, is_all, operation)
+                let failed = self.failed(None, event, direction, error, has_looked)?;
+                self.poll_transfer_apart(cx, direction, failed.event(), is_all, operation)
             }
         }
     }
@@ -96,8 +115,12 @@ impl<T: AsFd> Registered<T> {
         direction: Direction,
         mut registered: Option<ReadyEvent>,
         is_all: &dyn Fn(&T, usize) -> bool,
-        operation: &mut dyn FnMut(&T) -> io::Result<usize>,
+        mut operation: &mut dyn FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
+        if !context::is_entered() {
+            let wait = &mut WaitState::shared();
+            return self.poll_outside(cx, direction, wait, Aim::Operation, &mut operation);
+        }
         loop {
             let mut event = registered.unwrap_or_else(|| self.ready_event_of(direction));
             let has_looked = event.readiness.is_drained(direction);
@@ -113,8 +136,8 @@ impl<T: AsFd> Registered<T> {
                     return Poll::Ready(Ok(count));
                 }
                 Err(error) => {
-                    registered =
-                        self.failed(Some(self.cell(direction)), event, direction, error, has_looked)?
+                    let cell = Some(self.cell(direction));
+                    registered = self.failed(cell, event, direction, error, has_looked)?.event();
                 }
             }
         }
@@ -186,16 +209,19 @@ impl<T: AsFd> Registered<T> {
             match operation(&self.io) {
                 Ok(result) => return Poll::Ready(Ok(result)),
                 Err(error) => {
-                    registered =
-                        self.failed(Some(self.cell(direction)), event, direction, error, has_looked)?
+                    match self.failed(Some(self.cell(direction)), event, direction, error, has_looked)? {
+                        Failed::Again(event) => registered = event,
+                        Failed::Outside => {
+                            return self.poll_outside(cx, direction, wait, Aim::Operation, &mut operation);
+                        }
+                    }
                 }
             }
         }
     }
 
-    /// Decides what follows the error of an operation: waiting, trying again, or returning the error. If the
-    /// descriptor has been registered here for the wait, returns its event. `has_looked` is true if the event
-    /// was taken by this call.
+    /// Decides what follows the error of an operation: waiting, trying again, or returning the error. `has_looked` is
+    /// true if the event was taken by this call.
     #[cold]
     pub(super) fn failed(
         &self,
@@ -204,8 +230,8 @@ impl<T: AsFd> Registered<T> {
         direction: Direction,
         error: io::Error,
         has_looked: bool,
-    ) -> io::Result<Option<ReadyEvent>> {
-        let mut registered = None;
+    ) -> io::Result<Failed> {
+        let mut failed = Failed::Again(None);
         match error.kind() {
             io::ErrorKind::WouldBlock if context::is_current(event.id.runtime) => {
                 if !has_looked {
@@ -213,11 +239,14 @@ impl<T: AsFd> Registered<T> {
                 }
                 self.drained(cell, event.id, direction, Readiness::not_ready);
             }
-            io::ErrorKind::WouldBlock => registered = self.register_drained(direction, event.id)?,
+            io::ErrorKind::WouldBlock if context::is_entered() => {
+                failed = Failed::Again(self.register_drained(direction, event.id)?);
+            }
+            io::ErrorKind::WouldBlock => failed = Failed::Outside,
             io::ErrorKind::Interrupted => {}
             _ => return Err(error),
         }
         coop::refund();
-        Ok(registered)
+        Ok(failed)
     }
 }

@@ -1,42 +1,20 @@
-//! Panics of operations that have to wait for a descriptor on a thread without a runtime.
+//! Operations on a thread that has no runtime. They are tried there, and the runtime that the descriptor is bound to
+//! watches for them: see `runtime/io/outside/`.
+//!
+//! The recorded readiness belongs to the thread of the runtime. Here it is neither used nor changed, so an operation is
+//! always tried, and readiness is asked of the kernel.
 
-use super::Registered;
-use crate::runtime::context;
-use crate::runtime::io::reactor::Direction;
+use super::waiting::WaitState;
+use super::{ReadyEvent, Registered};
+use crate::runtime::id::{RuntimeId, SourceId};
+use crate::runtime::io::outside::{Attempt, Outside, Waited};
+use crate::runtime::io::reactor::{Direction, WaiterKey};
+use crate::runtime::selector::{self, READ_END, READABLE, WRITABLE, WRITE_CLOSED};
+use crate::runtime::waker;
 use crate::task::outside;
+use std::io;
 use std::os::fd::AsFd;
-
-/// The public type that owns a descriptor, as the messages name it.
-#[derive(Clone, Copy, Debug)]
-#[cfg_attr(
-    not(all(
-        feature = "io-std",
-        feature = "process",
-        feature = "signal",
-        feature = "udp",
-        feature = "unix"
-    )),
-    allow(dead_code, reason = "an owner exists if its feature is on")
-)]
-pub(crate) enum Owner {
-    AsyncFd,
-    Child,
-    ChildStderr,
-    ChildStdin,
-    ChildStdout,
-    CtrlC,
-    Receiver,
-    Sender,
-    Shutdown,
-    Signal,
-    StandardStream,
-    TcpListener,
-    TcpStream,
-    UdpSocket,
-    UnixDatagram,
-    UnixListener,
-    UnixStream,
-}
+use std::task::{Context, Poll, ready};
 
 /// The result that a caller waits for.
 #[derive(Clone, Copy)]
@@ -48,14 +26,117 @@ pub(super) enum Aim {
 }
 
 impl<T: AsFd> Registered<T> {
-    /// Panics if no runtime is entered on this thread, and names what was polled.
-    #[inline]
-    pub(super) fn assert_inside(&self, direction: Direction, aim: Aim) {
-        if !context::is_entered() {
-            self.polled_outside(direction, aim);
+    /// Tries an operation on a thread without a runtime, and waits while it fails with `EAGAIN`.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn poll_outside<R>(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        wait: &mut WaitState,
+        aim: Aim,
+        operation: &mut impl FnMut(&T) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        loop {
+            let watch = self.outside().map_or(0, |outside| outside.watch_in_place(direction));
+            match operation(&self.io) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                result => {
+                    if let Some(outside) = self.outside() {
+                        outside.end_wait(direction, result.is_ok());
+                    }
+                    return Poll::Ready(result);
+                }
+            }
+            match self.wait_outside(cx, direction, wait, aim, watch) {
+                Ok(Waited::TryAgain) => {}
+                Ok(Waited::Pending) => return Poll::Pending,
+                Err(error) => return Poll::Ready(Err(error)),
+            }
         }
     }
 
+    /// Waits for the readiness of a direction on a thread without a runtime.
+    #[cold]
+    pub(super) fn poll_event_outside(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        wait: &mut WaitState,
+    ) -> Poll<io::Result<ReadyEvent>> {
+        // Without a runtime, readiness is never reported, so that the mistake shows at the first attempt.
+        self.home_outside(direction, Aim::Readiness);
+        let flag = match direction {
+            Direction::Read => READABLE,
+            Direction::Write => WRITABLE,
+        };
+        let mut look = |io: &T| match selector::readiness_now(io.as_fd())? & flag {
+            0 => Err(io::Error::from(io::ErrorKind::WouldBlock)),
+            _ => Ok(()),
+        };
+        ready!(self.poll_outside(cx, direction, wait, Aim::Readiness, &mut look))?;
+        let event = self.ready_event_of(direction);
+        Poll::Ready(Ok(ReadyEvent { readiness: event.readiness.event(direction, false), ..event }))
+    }
+
+    /// Asks the kernel whether the peer has closed a direction.
+    #[cold]
+    pub(super) fn is_closed_now(&self, direction: Direction) -> bool {
+        let flag = match direction {
+            Direction::Read => READ_END,
+            Direction::Write => WRITE_CLOSED,
+        };
+        selector::readiness_now(self.io.as_fd()).is_ok_and(|flags| flags & flag != 0)
+    }
+
+    fn wait_outside(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        wait: &mut WaitState,
+        aim: Aim,
+        watch: u64,
+    ) -> io::Result<Waited> {
+        self.adopt();
+        let (source, home) = self.home_outside(direction, aim);
+        let outside = self.rare().outside.get_or_init(|| Outside::new(self.io.as_fd()));
+        wait.move_outside(self, direction);
+        let timeout = self.timeout(direction);
+        outside.wait(Attempt { direction, home, source, watch, timeout }, &mut wait.waiter, cx)
+    }
+
+    /// Returns the source of a direction, and the runtime that the descriptor is bound to. Panics if there is no such
+    /// runtime.
+    fn home_outside(&self, direction: Direction, aim: Aim) -> (SourceId, RuntimeId) {
+        let source = self.ready_event_of(direction).id;
+        let home = self.home_of(source);
+        if home == RuntimeId::NONE {
+            self.polled_outside(direction, aim);
+        }
+        (source, home)
+    }
+
+    /// Takes over the source that the home has registered for a wait on a thread without a runtime, if there is one.
+    pub(super) fn adopt(&self) {
+        if let Some(outside) = self.outside() {
+            outside.adopt(|source, fd| self.registration.adopt(source, fd));
+        }
+    }
+
+    /// Removes the waiter of a caller that waited on a thread without a runtime.
+    #[cold]
+    pub(super) fn leave_outside(&self, direction: Direction, key: WaiterKey) {
+        if let Some(outside) = self.outside() {
+            waker::discard_each(outside.remove_waker(direction, key));
+        }
+    }
+
+    pub(super) fn outside(&self) -> Option<&Outside> {
+        self.rare.get()?.outside.get()
+    }
+
+    /// Panics, and names what was polled.
     #[cold]
     fn polled_outside(&self, direction: Direction, aim: Aim) -> ! {
         let operation = match (aim, direction) {
@@ -64,44 +145,5 @@ impl<T: AsFd> Registered<T> {
             (Aim::Readiness, Direction::Write) => "writable",
         };
         outside::polled(format_args!("{}::{operation}", self.owner.name()), self.origin)
-    }
-}
-
-impl Owner {
-    fn name(self) -> &'static str {
-        match self {
-            Owner::AsyncFd => "AsyncFd",
-            Owner::Child => "Child",
-            Owner::ChildStderr => "ChildStderr",
-            Owner::ChildStdin => "ChildStdin",
-            Owner::ChildStdout => "ChildStdout",
-            Owner::CtrlC | Owner::Shutdown => "signal",
-            Owner::Receiver => "Receiver",
-            Owner::Sender => "Sender",
-            Owner::Signal => "Signal",
-            Owner::StandardStream => "a standard stream",
-            Owner::TcpListener => "TcpListener",
-            Owner::TcpStream => "TcpStream",
-            Owner::UdpSocket => "UdpSocket",
-            Owner::UnixDatagram => "UnixDatagram",
-            Owner::UnixListener => "UnixListener",
-            Owner::UnixStream => "UnixStream",
-        }
-    }
-
-    /// The method by which users wait for an operation in a direction.
-    fn operation(self, direction: Direction) -> &'static str {
-        match (self, direction) {
-            (Owner::AsyncFd, _) => "async_io",
-            (Owner::TcpListener | Owner::UnixListener, _) => "accept",
-            (Owner::UdpSocket | Owner::UnixDatagram, Direction::Read) => "recv",
-            (Owner::UdpSocket | Owner::UnixDatagram, Direction::Write) => "send",
-            (Owner::Child, _) => "wait",
-            (Owner::CtrlC, _) => "ctrl_c",
-            (Owner::Shutdown, _) => "shutdown",
-            (Owner::Signal, _) => "recv",
-            (_, Direction::Read) => "read",
-            (_, Direction::Write) => "write",
-        }
     }
 }

@@ -28,6 +28,9 @@ impl<T: AsFd> Registered<T> {
             self.rare().timeouts.set(direction, timeout);
             // The woken tasks try again. Their waits then begin anew, with the new timeout.
             io_timeouts::wake_all(self.ready_event_of(direction).id, direction);
+            if let Some(outside) = self.outside() {
+                outside.restart(direction);
+            }
         }
         Ok(())
     }

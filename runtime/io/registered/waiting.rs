@@ -1,6 +1,5 @@
 //! Waits for an event of a direction, in a waiter that the reactor keeps.
 
-use super::outside::Aim;
 use super::{ReadyEvent, Registered};
 use crate::runtime::id::SourceId;
 use crate::runtime::io::io_timeouts::CallTimeout;
@@ -79,6 +78,8 @@ impl<T: AsFd> Registered<T> {
     /// If the caller has just registered the descriptor and `event` belongs to that registration, this method waits for
     /// that source, even if another runtime has taken the descriptor in the meantime. The loop is about to learn of the
     /// loss, and then wakes the caller.
+    ///
+    /// On a thread without a runtime, returns the event unchanged, so that the operation is tried.
     pub(super) fn poll_drained(
         &self,
         cx: &mut Context<'_>,
@@ -88,7 +89,7 @@ impl<T: AsFd> Registered<T> {
     ) -> Poll<io::Result<ReadyEvent>> {
         loop {
             let id = event.id;
-            wait.move_to(id);
+            wait.move_to(id, self, direction);
             let look = context::with_entered(id.runtime, |context| {
                 context.reactor.borrow_mut().look(id.id, direction, &wait.waiter, cx.waker())
             });
@@ -108,6 +109,7 @@ impl<T: AsFd> Registered<T> {
                     }
                 }
                 // The new registration reports readiness that exists already, so no event is missed.
+                None if !context::is_entered() => return Poll::Ready(Ok(event)),
                 Some(Look::Gone) | None => {
                     let registered = self.register_drained(direction, event.id)?;
                     event = registered.unwrap_or_else(|| self.ready_event_of(direction));
@@ -123,7 +125,9 @@ impl<T: AsFd> Registered<T> {
         direction: Direction,
         wait: &mut WaitState,
     ) -> Poll<io::Result<ReadyEvent>> {
-        self.assert_inside(direction, Aim::Readiness);
+        if !context::is_entered() {
+            return self.poll_event_outside(cx, direction, wait);
+        }
         let event = self.ready_event_of(direction);
         if event.readiness.is_ready(direction) {
             match self.take_event(event.id, direction) {
@@ -199,13 +203,39 @@ impl WaitState {
 
     /// Notes that the descriptor is registered as `source` now. If there was a waiter in an earlier source, it was
     /// removed with that source.
-    fn move_to(&mut self, source: SourceId) {
+    #[inline(always)]
+    fn move_to<T: AsFd>(&mut self, source: SourceId, registered: &Registered<T>, direction: Direction) {
         if let Waiter::Own(key) = &mut self.waiter
             && self.source != source
         {
-            *key = None;
+            let earlier = key.take().filter(|_| self.source.is_outside());
             self.source = source;
+            if let Some(key) = earlier {
+                registered.leave_outside(direction, key);
+            }
         }
+    }
+
+    /// Notes that the caller waits on a thread without a runtime now.
+    pub(super) fn move_outside<T: AsFd>(&mut self, registered: &Registered<T>, direction: Direction) {
+        if !self.source.is_outside() && matches!(self.waiter, Waiter::Own(_)) {
+            self.leave(registered, direction);
+            self.source = SourceId::OUTSIDE;
+        }
+    }
+
+    /// Removes the caller's own waiter, wherever it is.
+    #[inline(always)]
+    fn leave<T: AsFd>(&mut self, registered: &Registered<T>, direction: Direction) {
+        let (&Waiter::Own(Some(key)), source) = (&self.waiter, self.source) else { return };
+        self.waiter = Waiter::Own(None);
+        if source.is_outside() {
+            return registered.leave_outside(direction, key);
+        }
+        context::call_on(source.runtime, move |context| {
+            let waker = context.reactor.borrow_mut().remove_waker(source.id, direction, key);
+            waker::discard_each(waker);
+        });
     }
 }
 
@@ -222,15 +252,6 @@ impl<T: AsFd> Waiting<'_, T> {
 
 impl<T: AsFd> Drop for Waiting<'_, T> {
     fn drop(&mut self) {
-        let (Waiter::Own(Some(key)), source, direction) =
-            (&self.wait.waiter, self.wait.source, self.direction)
-        else {
-            return;
-        };
-        let key = *key;
-        context::call_on(source.runtime, move |context| {
-            let waker = context.reactor.borrow_mut().remove_waker(source.id, direction, key);
-            waker::discard_each(waker);
-        });
+        self.wait.leave(self.registered, self.direction);
     }
 }

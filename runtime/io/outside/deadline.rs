@@ -1,0 +1,126 @@
+//! The timeout of a direction on threads that have no runtime. The home of the socket counts the time, on its own clock.
+//!
+//! A wait begins when an operation would block, and ends with the operation. All callers of a direction share one wait.
+//! For each wait that has a timeout, the home arms one timer, the *alarm*. It replaces the alarm of the wait before,
+//! which is left in the wheel until then: when it fires, its number is out of date. So there is at most one alarm for
+//! each direction, and an operation that succeeds sends no message.
+//!
+//! An alarm that fires wakes the waiters. If no caller answers in time, the caller was dropped, and the next wait begins
+//! anew: a late timeout is better than one for a caller that has not waited.
+
+use super::Shared;
+use crate::runtime::io::reactor::Direction;
+use crate::time::{Instant, TimerId};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::Wake;
+use std::time::Duration;
+
+/// The time within which a caller that was woken by the alarm has to poll. An executor that is slower than this gives
+/// its callers the timeout once more.
+const ANSWER_TIME: Duration = Duration::from_secs(1);
+
+/// The timer of an alarm in the wheel of the home, and its deadline.
+pub(super) type Timer = (TimerId, Instant);
+
+#[derive(Default)]
+pub(super) struct Deadline {
+    /// The number of the latest wait.
+    wait: u64,
+    is_waiting: bool,
+    /// True if the home has been asked to arm the alarm of this wait.
+    is_asked: bool,
+    /// The real time at which the alarm of this wait has fired.
+    expired: Option<std::time::Instant>,
+    alarm: Option<Timer>,
+}
+
+impl Deadline {
+    /// Notes that a caller waits. Returns the number of the wait and its timeout if the home has to arm the alarm.
+    pub(super) fn wait(&mut self, timeout: Option<Duration>) -> Option<(u64, Duration)> {
+        if !self.is_waiting {
+            self.is_waiting = true;
+            self.is_asked = false;
+            self.wait += 1;
+        }
+        let timeout = timeout.filter(|_| !self.is_asked)?;
+        self.is_asked = true;
+        Some((self.wait, timeout))
+    }
+
+    pub(super) fn end_wait(&mut self) {
+        self.is_waiting = false;
+        self.expired = None;
+    }
+
+    /// Returns true if the timeout of the wait has passed, which ends the wait.
+    pub(super) fn take_expired(&mut self) -> bool {
+        let Some(expired) = self.expired.take() else { return false };
+        self.end_wait();
+        expired.elapsed() <= ANSWER_TIME
+    }
+
+    pub(super) fn take_alarm(&mut self) -> Option<Timer> {
+        self.alarm.take()
+    }
+
+    /// Notes that the alarm of a wait is not armed any more. Returns true if the waiters have to ask for it again.
+    pub(super) fn forget_request(&mut self, wait: u64) -> bool {
+        let is_lost = self.is_current(wait);
+        self.is_asked &= !is_lost;
+        is_lost
+    }
+
+    fn is_current(&self, wait: u64) -> bool {
+        self.is_waiting && self.wait == wait
+    }
+}
+
+/// Removes an alarm from its wheel, on any thread.
+pub(super) fn disarm(alarm: Option<Timer>) {
+    if let Some((mut timer, deadline)) = alarm {
+        timer.disarm(deadline);
+    }
+}
+
+/// The waker of an alarm.
+pub(super) struct Alarm {
+    shared: Arc<Shared>,
+    direction: Direction,
+    wait: u64,
+    has_fired: AtomicBool,
+}
+
+impl Alarm {
+    pub(super) fn new(shared: Arc<Shared>, direction: Direction, wait: u64) -> Arc<Alarm> {
+        Arc::new(Alarm { shared, direction, wait, has_fired: AtomicBool::new(false) })
+    }
+
+    pub(super) fn store(shared: &Shared, direction: Direction, alarm: Timer) {
+        if let Some(mut state) = shared.state.lock() {
+            state.side(direction).deadline.alarm = Some(alarm);
+        }
+    }
+}
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        self.has_fired.store(true, Relaxed);
+        self.shared.change(self.direction, |side| {
+            let is_due = side.deadline.is_current(self.wait);
+            if is_due {
+                side.deadline.expired = Some(std::time::Instant::now());
+            }
+            is_due
+        });
+    }
+}
+
+/// An alarm that is dropped before it has fired was armed by a runtime that has gone. The waiters ask the next one.
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if !*self.has_fired.get_mut() {
+            self.shared.change(self.direction, |side| side.deadline.forget_request(self.wait));
+        }
+    }
+}
