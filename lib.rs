@@ -41,6 +41,7 @@
 //! | `quinn` | QUIC, by the crate of that name |
 //! | `signal` | signals, Ctrl-C, and the shutdown of a program |
 //! | `hyper` | what hyper, axum and tower need of a runtime, and a server of HTTP |
+//! | `tokio_context` | a context of tokio, for libraries that call tokio by its name |
 //! | [`io`] | the traits of streams, with helpers to read, write and copy |
 //! | `cores` | `PerCore`, which runs one async function on several threads, with a runtime on each |
 //! | [`selector`] | epoll, kqueue, poll and select without async, for programs with a loop of their own |
@@ -69,6 +70,7 @@
 //! | `tokio-io` | the traits of `tokio::io`, in addition to those of futures-io; methods that read into a `bytes::BufMut` | |
 //! | `full` | all of the above | |
 //! | `hyper` | the module `hyper`; not part of `full` | |
+//! | `tokio-context` | the module `tokio_context`, which runs a thread of tokio; not part of `full` | |
 //! | `hyper-client` | `hyper::Connector`, for the client of hyper-util, which compiles tokio's `net`; not part of `full` | |
 //! | `quinn` | the module `quinn`; not part of `full` | |
 //!
@@ -126,6 +128,9 @@ pub mod time;
 #[cfg(not(feature = "time"))]
 #[allow(dead_code, unused_imports, unreachable_pub)]
 mod time;
+#[cfg(feature = "tokio-context")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokio-context")))]
+pub mod tokio_context;
 
 #[cfg(feature = "cores")]
 #[cfg_attr(docsrs, doc(cfg(feature = "cores")))]

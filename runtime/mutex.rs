@@ -28,7 +28,10 @@ impl<T> Mutex<T> {
     }
 
     /// Creates a mutex for a static variable. The first thread that locks it takes it over for its process.
-    #[cfg_attr(not(feature = "process"), allow(dead_code, reason = "the other mutexes belong to a runtime"))]
+    #[cfg_attr(
+        not(any(feature = "process", feature = "tokio-context")),
+        allow(dead_code, reason = "the other mutexes belong to a runtime")
+    )]
     pub(crate) const fn unowned(value: T) -> Mutex<T> {
         Mutex { process: AtomicU32::new(0), inner: sync::Mutex::new(value) }
     }

@@ -10,8 +10,20 @@ use std::iter::successors;
 use std::path::{Path, PathBuf};
 
 /// The folders of the library.
-const FOLDERS: [&str; 11] =
-    ["fs", "hyper", "io", "net", "process", "quinn", "runtime", "signal", "sync", "task", "time"];
+const FOLDERS: [&str; 12] = [
+    "fs",
+    "hyper",
+    "io",
+    "net",
+    "process",
+    "quinn",
+    "runtime",
+    "signal",
+    "sync",
+    "task",
+    "time",
+    "tokio_context",
+];
 
 /// The modules that the files below a path may name, besides those of their own folder. The longest matching path
 /// counts.
@@ -49,6 +61,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "task",
         ],
     ),
+    // A runtime of tokio, which is not ours. Only fork(2) concerns it.
+    ("tokio_context", &["runtime::mutex", "runtime::selector::Process"]),
     // Above `net`: hyper, and a server of HTTP.
     ("hyper", &["io", "net", "runtime::waker", "task", "time"]),
     // Above `net` and `signal`, from which it has pipes and `SIGCHLD`.
