@@ -57,6 +57,8 @@ struct Connection<I> {
     requests: Rc<Requests>,
     clocks: Clocks,
     alarm: Option<Sleep>,
+    /// The end of the latest request that the alarm was compared with.
+    compared: Option<Instant>,
     /// The protocol was told to end.
     is_ending: bool,
 }
@@ -75,6 +77,7 @@ pub(super) async fn serve<I: Read + Unpin>(
         requests,
         clocks: Clocks::new(limits, Instant::now()),
         alarm: None,
+        compared: None,
         is_ending: false,
     };
     let mut drain = pin!(drain.started());
@@ -176,6 +179,15 @@ impl<I: Read + Unpin> Connection<I> {
         };
         // A timer that fires while no limit applies only causes this poll.
         let Some((deadline, limit)) = self.clocks.deadline(seen, Instant::now) else { return Poll::Pending };
+        let compared = std::mem::replace(&mut self.compared, seen.served);
+        if let Some(alarm) = &self.alarm
+            && seen.served != compared
+            && seen.served < Some(alarm.deadline())
+            && alarm.deadline() <= deadline
+        {
+            // The clock was read in this poll, at the end of a request: the alarm is not due, and this task waits for it.
+            return Poll::Pending;
+        }
         let alarm = self.alarm.get_or_insert_with(|| sleep_until(deadline));
         if deadline < alarm.deadline() {
             Pin::new(&mut *alarm).reset(deadline);

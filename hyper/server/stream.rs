@@ -228,6 +228,7 @@ impl<I> ServerStream<I> {
     }
 
     /// Looks after the connection's mode, on the way of a stream that may be upgraded.
+    #[inline]
     fn after<T>(
         &self,
         cx: &mut Context<'_>,
@@ -248,6 +249,7 @@ impl<I> ServerStream<I> {
     }
 
     /// Notes whether a write is blocked.
+    #[inline]
     fn after_write<T>(&self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         let shared = self.shared();
         if polled.is_pending() {
