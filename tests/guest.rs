@@ -443,3 +443,63 @@ fn tasks_see_their_runtime_in_a_turn_and_not_after_it() {
     }
     assert_eq!(runtime.block_on(task).unwrap(), b'x');
 }
+
+/// The host asks from within the loop of another runtime, and waits after that.
+#[test]
+fn messages_are_heard_although_another_runtime_has_turned_when_the_host_asked() {
+    let _watchdog = watchdog();
+    for kind in Kind::available() {
+        let (runtime, other) = (guest(*kind), Runtime::new().unwrap());
+        let Ok(fd) = other.block_on(async { runtime.selector_fd() }) else { continue };
+        let mut watch = Watch::new(Kind::Poll);
+        watch.register(fd, 1, READ);
+        let handle = runtime.handle().clone();
+        let task = thread::spawn(move || handle.spawn(async {})).join().unwrap();
+        assert_eq!(watch.now(), only(1, Seen::READABLE));
+        runtime.turn(NOW);
+        assert!(task.is_finished());
+    }
+}
+
+/// What is always ready, whatever it is, neither keeps a turn from returning nor the others from being served.
+#[test]
+fn a_turn_ends_soon_whatever_is_always_ready() {
+    let _watchdog = watchdog();
+    for kind in Kind::available() {
+        let runtime = guest(*kind);
+        let rounds: [Count; 3] = Default::default();
+        for (count, pause) in rounds.iter().zip([Duration::ZERO, Duration::from_nanos(1)]) {
+            let count = count.clone();
+            drop(runtime.spawn(async move {
+                loop {
+                    sleep(pause).await;
+                    count.add();
+                }
+            }));
+        }
+        let (one, other) = pair();
+        let read = rounds[2].clone();
+        drop(runtime.spawn(async move {
+            let mut one = UnixStream::from_std(one).unwrap();
+            while one.write_all(&[0; 512]).await.is_ok() {}
+        }));
+        drop(runtime.spawn(async move {
+            let mut other = UnixStream::from_std(other).unwrap();
+            while other.read(&mut [0; 16]).await.unwrap() > 0 {
+                read.add();
+            }
+        }));
+        let (mut shortest, mut before) = (HOUR, [0; 3]);
+        for _ in 0..20 {
+            let turn = Instant::now();
+            runtime.turn(None);
+            shortest = shortest.min(turn.elapsed());
+            runtime.turn(NOW);
+            let now = [0, 1, 2].map(|index| rounds[index].get());
+            assert!((0..3).all(|index| now[index] > before[index]), "{kind}: {before:?}, then {now:?}");
+            before = now;
+        }
+        // The shortest, since the machine may be busy.
+        assert!(shortest < ms(5), "{kind}: {shortest:?}");
+    }
+}

@@ -111,10 +111,10 @@ impl Executor {
     }
 
     /// Parks the loop, unless it turns at this moment or there are messages. From the first call on, it is parked
-    /// whenever it does not turn.
+    /// whenever it does not turn. The loop of another runtime may turn on this thread meanwhile.
     fn host(&self) {
         self.context.is_guest.set(true);
-        if !context::is_turning() {
+        if !self.context.remote.is_running() {
             self.context.remote.park();
         }
     }

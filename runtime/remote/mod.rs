@@ -44,7 +44,7 @@ pub(crate) struct Remote {
     inbox: Mutex<Inbox>,
     /// Notified when there is room for calls in the inbox again.
     room: Condvar,
-    /// Set while `block_on` runs.
+    /// Set while `block_on` or a turn of a guest runs.
     is_running: AtomicBool,
     /// Called with the panics of tasks and blocking calls that no join handle can return any more.
     on_unread: Option<UnreadHook>,
@@ -224,6 +224,11 @@ impl Remote {
         let (mut inbox, _) = waited.unwrap_or_else(PoisonError::into_inner);
         inbox.blocked_senders -= 1;
         inbox
+    }
+
+    /// Returns whether `block_on` runs, or a turn of a guest.
+    pub(crate) fn is_running(&self) -> bool {
+        self.is_running.load(Relaxed)
     }
 
     /// Notes whether `block_on` runs. Only then does the loop make room for senders.
