@@ -62,7 +62,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         ],
     ),
     // A runtime of tokio, which is not ours. Only fork(2) concerns it.
-    ("tokio_context", &["runtime::mutex", "runtime::selector::Process"]),
+    ("tokio_context", &["runtime::mutex", "runtime::selector::Process", "runtime::unwind"]),
     // Above `net`: hyper, and a server of HTTP.
     ("hyper", &["io", "net", "runtime::waker", "task", "time"]),
     // Above `net` and `signal`, from which it has pipes and `SIGCHLD`.

@@ -3,20 +3,21 @@
 
 mod common;
 
+use common::outside::{Home, LONGEST_WAIT, Unpark, outside, outside_within, poll_once, unpark};
 use common::selectors::laws;
 use common::{ms, rounds, watchdog};
 use runtime::io::{AsyncReadExt, AsyncWriteExt, Interest};
-use runtime::net::{TcpListener, TcpStream, UdpSocket, UnixStream};
+use runtime::net::{TcpListener, UdpSocket, UnixStream};
 use runtime::selector::Kind;
-use runtime::{Builder, Handle, Runtime};
+use runtime::{Handle, Runtime};
 use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind, Read, Write};
 use std::panic::catch_unwind;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, JoinHandle, Thread};
+use std::task::{Context, Wake, Waker};
+use std::thread;
 use std::time::{Duration, Instant};
 
 laws! {
@@ -32,94 +33,6 @@ laws! {
     every_thread_that_waits_for_one_socket_is_served
     a_dropped_wait_and_a_dropped_socket_leave_nothing_behind
     a_timeout_is_counted_by_the_home
-}
-
-/// The longest time that anything here may wait for.
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
-
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-fn unpark() -> Waker {
-    Waker::from(Arc::new(Unpark(thread::current())))
-}
-
-/// Polls a future on this thread, which has no runtime. Panics if it is not woken in time.
-fn outside<T>(future: impl Future<Output = T>) -> T {
-    outside_within(LONGEST_WAIT, future)
-}
-
-fn outside_within<T>(longest: Duration, future: impl Future<Output = T>) -> T {
-    assert!(Handle::try_current().is_err());
-    let mut future = pin!(future);
-    let waker = unpark();
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            return output;
-        }
-        let since = Instant::now();
-        thread::park_timeout(longest);
-        assert!(since.elapsed() < longest, "no wake arrived in time");
-    }
-}
-
-fn poll_once<T>(future: impl Future<Output = T>) -> Poll<T> {
-    pin!(future).poll(&mut Context::from_waker(&unpark()))
-}
-
-/// A runtime whose loop turns on a thread of its own until this is dropped.
-struct Home {
-    handle: Handle,
-    end: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Home {
-    fn new(kind: Kind) -> Home {
-        let (sender, receiver) = channel();
-        let (end, ended) = channel::<()>();
-        let thread = thread::spawn(move || {
-            let runtime = Builder::new_current_thread().selector(kind).build().unwrap();
-            sender.send(runtime.handle().clone()).unwrap();
-            // The end is noticed by a blocking call, so that the loop has nothing else to do.
-            runtime.block_on(async { drop(runtime::task::spawn_blocking(move || ended.recv()).await) });
-        });
-        Home { handle: receiver.recv().unwrap(), end: Some(end), thread: Some(thread) }
-    }
-
-    /// Runs a future on the home's thread.
-    fn run<T: Send + 'static>(&self, future: impl Future<Output = T> + Send + 'static) -> T {
-        self.handle.block_on(future)
-    }
-
-    /// Returns two ends of a connection. The first was accepted in the home and never had to wait; the other one is
-    /// std's.
-    fn accepted(&self) -> (TcpStream, std::net::TcpStream) {
-        self.run(async {
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let other = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-            other.set_nodelay(true).unwrap();
-            let (stream, _) = listener.accept().await.unwrap();
-            stream.set_nodelay(true).unwrap();
-            (stream, other)
-        })
-    }
-
-    fn sources(&self) -> usize {
-        self.run(async { Handle::current().metrics().io_sources })
-    }
-}
-
-impl Drop for Home {
-    fn drop(&mut self) {
-        drop(self.end.take());
-        self.thread.take().unwrap().join().unwrap();
-    }
 }
 
 fn one_byte_goes_to_and_fro_many_times(kind: Kind) {

@@ -8,6 +8,7 @@ pub(crate) mod hooked;
 pub(crate) mod host;
 #[cfg(all(target_os = "linux", not(miri)))]
 pub(crate) mod interrupted;
+pub(crate) mod outside;
 pub(crate) mod pool;
 pub(crate) mod process;
 pub(crate) mod selectors;

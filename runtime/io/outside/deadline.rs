@@ -96,9 +96,12 @@ impl Alarm {
         Arc::new(Alarm { shared, direction, wait, has_fired: AtomicBool::new(false) })
     }
 
-    pub(super) fn store(shared: &Shared, direction: Direction, alarm: Timer) {
-        if let Some(mut state) = shared.state.lock() {
-            state.side(direction).deadline.alarm = Some(alarm);
+    /// Stores the timer of an alarm. Returns the one that has to be disarmed: the alarm of the wait before, or this one
+    /// if the owner of the descriptor has gone, since nobody would disarm it later.
+    pub(super) fn store(shared: &Shared, direction: Direction, alarm: Timer) -> Option<Timer> {
+        match shared.state.lock() {
+            Some(mut state) if state.fd.is_some() => state.side(direction).deadline.alarm.replace(alarm),
+            _ => Some(alarm),
         }
     }
 }

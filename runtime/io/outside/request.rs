@@ -65,16 +65,11 @@ impl Request {
     }
 
     fn arm_alarm(&self, context: &Context, wait: u64, timeout: Duration) {
-        let earlier = self.shared.state.lock().and_then(|mut state| {
-            let side = state.side(self.direction);
-            side.deadline.take_alarm()
-        });
-        deadline::disarm(earlier);
         let timeout_ns = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
         let alarm = Alarm::new(self.shared.clone(), self.direction, wait);
         let fires_ns = context.time.now_ns().saturating_add(timeout_ns);
         match context.time.arm_at(fires_ns, Waker::from(alarm.clone())) {
-            Some(timer) => Alarm::store(&self.shared, self.direction, timer),
+            Some(timer) => deadline::disarm(Alarm::store(&self.shared, self.direction, timer)),
             None => alarm.wake(),
         }
     }

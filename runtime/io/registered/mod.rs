@@ -200,9 +200,10 @@ impl<T: AsFd> Registered<T> {
     }
 
     fn register(&self, earlier: SourceId, direction: Option<Direction>) -> io::Result<Option<SourceId>> {
+        // Careful: the selector refuses a descriptor that it watches already. If another runtime has the descriptor, the
+        // one on this thread may have registered it for a thread without a runtime all the same.
+        self.adopt();
         if earlier.is_none() {
-            // Careful: the selector refuses a descriptor that it watches already.
-            self.adopt();
             return self.registration.register_first(self.io.as_fd(), direction, || {
                 if let Some(timeouts) = self.timeouts() {
                     timeouts.disarm();
