@@ -53,10 +53,16 @@ pin_project! {
     impl<F> PinnedDrop for WithTokio<F> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            let _entered = this.handle.enter();
+            let _entered = may_enter().then(|| this.handle.enter());
             this.future.set(None);
         }
     }
+}
+
+/// Returns false if the thread is ending, and tokio's thread-local has been destroyed. Tokio panics on such a thread, and
+/// a destructor must not.
+fn may_enter() -> bool {
+    !Handle::try_current().is_err_and(|error| error.is_thread_local_destroyed())
 }
 
 impl<F: Future> Future for WithTokio<F> {
@@ -68,6 +74,48 @@ impl<F: Future> Future for WithTokio<F> {
         match this.future.as_pin_mut() {
             Some(future) => future.poll(cx),
             None => unreachable!("the future is there until the drop"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+    use std::sync::mpsc::{Sender, channel};
+
+    /// Sends whether the context can be entered when it is dropped.
+    struct SendsOnDrop(Sender<bool>);
+
+    impl Drop for SendsOnDrop {
+        fn drop(&mut self) {
+            _ = self.0.send(may_enter());
+        }
+    }
+
+    thread_local! {
+        static KEPT: RefCell<Option<Pin<Box<dyn Future<Output = ()>>>>> = const { RefCell::new(None) };
+    }
+
+    /// A panic in the destructor of a thread-local ends the process.
+    #[test]
+    fn a_future_that_is_dropped_at_the_end_of_its_thread_does_not_panic() {
+        for is_ours_first in [true, false] {
+            let (sender, receiver) = channel();
+            let thread = std::thread::spawn(move || {
+                // The destructors run in the reverse order of these, or in this order.
+                if is_ours_first {
+                    KEPT.take();
+                }
+                let held = SendsOnDrop(sender);
+                let future = with_tokio(async move { drop(held) });
+                KEPT.set(Some(Box::pin(future)));
+            });
+            thread.join().unwrap();
+            let may_enter = receiver.recv().unwrap();
+            if cfg!(target_os = "linux") {
+                assert_eq!(may_enter, !is_ours_first);
+            }
         }
     }
 }

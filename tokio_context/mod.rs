@@ -35,7 +35,8 @@
 //! });
 //! ```
 
-// This module knows the number of the process, because of fork, and nothing else of the library.
+// This module knows the number of the process, because of fork, how panics are contained, and nothing else of the
+// library.
 
 mod future;
 mod helper;
