@@ -17,7 +17,7 @@
 use super::enter_stack::EnterStack;
 use super::id::{RuntimeId, SlotId};
 use super::metrics::RuntimeMetrics;
-use super::remote::{self, Remote};
+use super::remote::{self, Remote, RemoteCall};
 use super::rng::Rng;
 use super::unwind;
 use crate::runtime::executor::task::{self, BoxedTask};
@@ -266,16 +266,21 @@ pub(crate) fn call_on(id: RuntimeId, f: impl FnOnce(&Context) + Send + 'static) 
     }
 }
 
-#[cold]
 fn send_to(id: RuntimeId, f: impl FnOnce(&Context) + Send + 'static) {
+    let call = move || {
+        if let Some(context) = local(id) {
+            f(&context);
+        }
+    };
+    send_call(id, Box::new(call));
+}
+
+/// Sends a call to a runtime. It is a function of its own, since [`send_to`] is compiled for each kind of call.
+#[cold]
+fn send_call(id: RuntimeId, call: RemoteCall) {
     if let Some(remote) = remote::find(id) {
-        let call = move || {
-            if let Some(context) = local(id) {
-                f(&context);
-            }
-        };
         // The call is returned if the runtime has been dropped in the meantime. Then there is nothing left to do.
-        drop(remote.call(Box::new(call)));
+        drop(remote.call(call));
     }
 }
 

@@ -1,5 +1,8 @@
 //! A runtime as a guest: the methods by which another loop drives it. What they do is in `executor/guest.rs`.
 
+// The methods, and those that only they call, are marked `inline`: they are then compiled with the program that calls
+// them, and a program that is no host is not larger for them.
+
 use super::handle::Runtime;
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -57,6 +60,7 @@ impl Runtime {
     /// assert!(frames > 1);
     /// # std::io::Result::Ok(())
     /// ```
+    #[inline]
     #[track_caller]
     pub fn turn(&self, timeout: Option<Duration>) {
         self.executor().turn_as_guest(timeout);
@@ -87,6 +91,7 @@ impl Runtime {
     /// assert!(runtime.next_deadline().unwrap() > Instant::now());
     /// # std::io::Result::Ok(())
     /// ```
+    #[inline]
     pub fn next_deadline(&self) -> Option<Instant> {
         self.executor().next_deadline()
     }
@@ -127,6 +132,7 @@ impl Runtime {
     /// assert_eq!(runtime.block_on(task)?, 42);
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[inline]
     pub fn selector_fd(&self) -> io::Result<BorrowedFd<'_>> {
         self.executor().selector_fd()
     }

@@ -83,6 +83,7 @@ impl Entries {
     }
 
     /// Frees the memory of many timers once there is no timer.
+    #[inline]
     pub(super) fn shrink(&mut self) {
         if self.is_empty() && self.all.capacity() > KEPT {
             *self = Entries::new();

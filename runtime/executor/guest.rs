@@ -17,17 +17,17 @@
 
 use super::{Executor, Running, SHUT_DOWN_MESSAGE, earlier};
 use crate::runtime::context;
-use crate::runtime::executor::tasks::Tasks;
 use crate::task::coop;
 use std::convert::Infallible;
 use std::future;
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
 impl Executor {
     /// Runs tasks, waits for events no longer than `timeout`, and runs the tasks that have been woken.
+    #[inline]
     #[track_caller]
     pub(crate) fn turn_as_guest(&self, timeout: Option<Duration>) {
         assert!(
@@ -38,7 +38,8 @@ impl Executor {
         self.host();
         let context = &*self.context;
         let _entered = context::enter(&self.context);
-        let _running = Running::begin(&self.context, Tasks::begin_without_main);
+        let _running = Running::begin(&self.context);
+        context.tasks.borrow_mut().begin_without_main();
         // A waker of an earlier `block_on` may still queue its future. This one takes its place.
         let mut main = pin!(future::pending::<Infallible>());
         let waker = self.main_waker();
@@ -60,6 +61,7 @@ impl Executor {
     }
 
     /// Returns when the next turn is due even if the selector's descriptor does not become readable.
+    #[inline]
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.host();
         if self.is_shut_down.get() {
@@ -83,6 +85,7 @@ impl Executor {
     }
 
     /// Returns the real time until a turn moves the paused clock.
+    #[inline]
     fn next_advance(&self) -> Option<Duration> {
         if !self.context.time.may_auto_advance() {
             return None;
@@ -96,6 +99,7 @@ impl Executor {
     }
 
     /// Returns the descriptor of the selector.
+    #[inline]
     pub(crate) fn selector_fd(&self) -> io::Result<BorrowedFd<'_>> {
         self.host();
         if self.context.remote.is_closed() {
@@ -103,7 +107,8 @@ impl Executor {
                 "the runtime has shut down, or belongs to the parent of this process",
             ));
         }
-        self.selector.selector_fd().ok_or_else(|| {
+        let find = || self.context.reactor.borrow().deregistrar().selector_fd();
+        self.selector_fd.get_or_init(find).as_deref().map(AsFd::as_fd).ok_or_else(|| {
             let kind = self.context.remote.selector();
             let message = format!("the selector {kind} has no descriptor; let Runtime::turn wait instead");
             io::Error::new(io::ErrorKind::Unsupported, message)
@@ -112,6 +117,7 @@ impl Executor {
 
     /// Parks the loop, unless it turns at this moment or there are messages. From the first call on, it is parked
     /// whenever it does not turn. The loop of another runtime may turn on this thread meanwhile.
+    #[inline]
     fn host(&self) {
         self.context.is_guest.set(true);
         if !self.context.remote.is_running() {

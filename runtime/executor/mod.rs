@@ -26,24 +26,25 @@ mod time_slice;
 use crate::runtime::context::{self, Context};
 use crate::runtime::executor::slow_polls::Polled;
 use crate::runtime::executor::task::{BoxedTask, Failure};
-use crate::runtime::executor::tasks::{QueuePosition, Taken, Tasks};
+use crate::runtime::executor::tasks::{QueuePosition, Taken};
 use crate::runtime::executor::time_slice::TimeSlice;
 use crate::runtime::id::SlotId;
 use crate::runtime::join::error::JoinError;
 use crate::runtime::join::packet::PanicIsSent;
 use crate::runtime::remote::InboxBatch;
 use crate::runtime::remote::blocking::Hook;
-use crate::runtime::selector::Deregistrar;
 use crate::runtime::unwind;
 use crate::runtime::waker;
 use crate::task::{Id as TaskId, coop};
 use crate::time::Driver;
 use std::any::Any;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::mem::ManuallyDrop;
+use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -109,15 +110,14 @@ pub(crate) struct Executor {
     watched: Cell<(u64, u64)>,
     /// Set while a guest's turns have found nothing to do, and its paused clock has still to move.
     idle_since: Cell<Option<Instant>>,
-    /// The descriptor of the selector, for the host of a guest.
-    selector: Deregistrar,
+    /// The descriptor of the selector, once the host of a guest has asked for it.
+    selector_fd: OnceCell<Option<Arc<dyn AsFd>>>,
     /// Set once the tasks have been dropped.
     is_shut_down: Cell<bool>,
 }
 
 impl Executor {
     pub(crate) fn new(context: Rc<Context>, config: Config) -> Executor {
-        let selector = context.reactor.borrow().deregistrar().clone();
         Executor {
             context,
             batch: RefCell::default(),
@@ -130,7 +130,7 @@ impl Executor {
             mains: Cell::new(0),
             watched: Cell::new((0, 0)),
             idle_since: Cell::new(None),
-            selector,
+            selector_fd: OnceCell::new(),
             is_shut_down: Cell::new(false),
         }
     }
@@ -148,7 +148,8 @@ impl Executor {
         );
         assert!(!self.is_shut_down.get(), "{SHUT_DOWN_MESSAGE}");
         let _entered = context::enter(&self.context);
-        let _running = Running::begin(&self.context, Tasks::begin_main);
+        let _running = Running::begin(&self.context);
+        self.context.tasks.borrow_mut().begin_main();
         let mut future = pin!(future);
         self.mains.set(self.mains.get().wrapping_add(1));
         let waker = self.main_waker();
@@ -337,11 +338,15 @@ impl Executor {
         if !is_idle || self.is_runnable() {
             // There was work already, or the user's function has just produced some.
             self.poll_selector(&mut wakers);
-        } else if self.context.time.is_paused() {
-            self.sleep_paused(timeout, &mut wakers);
         } else {
-            let next = self.context.time.next_wait(self.config.timer_slack);
-            self.sleep(earlier(next, timeout), &mut wakers);
+            let limit = if self.context.time.is_paused() {
+                self.wait_paused(timeout, &mut wakers)
+            } else {
+                Some(earlier(self.context.time.next_wait(self.config.timer_slack), timeout))
+            };
+            if let Some(limit) = limit {
+                self.sleep(limit, &mut wakers);
+            }
         }
         self.wake(&mut wakers);
         self.wakers.replace(wakers);
@@ -414,42 +419,46 @@ impl Executor {
     }
 
     /// Waits while the clock is paused. Real events come first: only if there are none does the clock move to the next
-    /// timer. If `timeout` ends before the grace period does, the rest of that period is left to the next call.
-    fn sleep_paused(&self, timeout: Option<Duration>, wakers: &mut Vec<Waker>) {
+    /// timer. If `timeout` ends before the grace period does, the rest of that period is left to the next call. If the
+    /// clock cannot move, returns the limit of the sleep that has to follow.
+    #[cold]
+    #[inline(never)]
+    fn wait_paused(&self, timeout: Option<Duration>, wakers: &mut Vec<Waker>) -> Option<Option<Duration>> {
         let idle_since = self.idle_since.take();
         self.wait(Some(Duration::ZERO), wakers);
         if !wakers.is_empty() || self.is_runnable() {
-            return;
+            return None;
         }
         let context = &*self.context;
         if !context.time.may_auto_advance() {
-            return self.sleep(timeout, wakers);
+            return Some(timeout);
         }
-        context.tasks.borrow_mut().shrink();
-        self.slice.borrow_mut().forget();
+        self.prepare_to_sleep();
         if self.waits_for_grace() {
             let begin = Instant::now();
             let start = idle_since.unwrap_or(begin);
             // Events and messages end this wait. After it, the inbox or `wakers` is not empty. A signal ends it too, and
             // must not make the clock move early.
             while let Some(rest) = self.config.auto_advance_grace.checked_sub(start.elapsed()) {
-                let left = timeout.map(|timeout| timeout.saturating_sub(begin.elapsed()));
-                if left == Some(Duration::ZERO) {
-                    return self.idle_since.set(Some(start));
+                let left = timeout.unwrap_or(Duration::MAX).saturating_sub(begin.elapsed());
+                if left.is_zero() {
+                    self.idle_since.set(Some(start));
+                    return None;
                 }
                 if !context.remote.park() {
-                    return;
+                    return None;
                 }
-                self.wait(earlier(Some(rest), left), wakers);
+                self.wait(Some(rest.min(left)), wakers);
                 context.remote.unpark();
                 if !wakers.is_empty() || self.is_runnable() || context.remote.has_messages() {
-                    return;
+                    return None;
                 }
             }
         }
         if !context.remote.has_messages() {
             context.time.auto_advance();
         }
+        None
     }
 
     /// Returns whether a paused clock moves only after the grace period: a socket or a blocking call may be about to
@@ -605,9 +614,8 @@ struct Running {
 }
 
 impl Running {
-    fn begin(context: &Rc<Context>, begin: fn(&mut Tasks)) -> Running {
+    fn begin(context: &Rc<Context>) -> Running {
         context.remote.set_running(true);
-        begin(&mut context.tasks.borrow_mut());
         if context.is_guest.get() {
             context.remote.unpark();
         }

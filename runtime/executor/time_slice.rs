@@ -130,6 +130,7 @@ impl TimeSlice {
         polls
     }
 
+    #[inline(never)]
     fn measure(&mut self, now_ns: u64) {
         let polls = std::mem::take(&mut self.polls);
         let Some(read_ns) = self.read_ns.replace(now_ns) else { return };

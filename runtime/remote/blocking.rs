@@ -314,6 +314,8 @@ impl Pool {
         self.thread_end.notify_all();
     }
 
+    // Inlined, it would make every program larger, and a job costs far more than the call.
+    #[inline(never)]
     fn lock(&self) -> MutexGuard<'_, State> {
         // No job runs and none is dropped under this lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

@@ -227,6 +227,7 @@ impl Remote {
     }
 
     /// Returns whether `block_on` runs, or a turn of a guest.
+    #[inline]
     pub(crate) fn is_running(&self) -> bool {
         self.is_running.load(Relaxed)
     }

@@ -8,7 +8,7 @@
 
 use super::{EpollSet, KqueueFd, Notifier};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -44,10 +44,11 @@ impl Deregistrar {
     }
 
     /// Returns the descriptor of the selector, which is readable while it has events, or `None` if it has none.
-    pub(crate) fn selector_fd(&self) -> Option<BorrowedFd<'_>> {
+    #[inline]
+    pub(crate) fn selector_fd(&self) -> Option<Arc<dyn AsFd>> {
         match self {
-            Deregistrar::Epoll(set) | Deregistrar::EpollLevel(set, _) => Some(set.as_fd()),
-            Deregistrar::Kqueue(queue, _) => Some(queue.as_fd()),
+            Deregistrar::Epoll(set) | Deregistrar::EpollLevel(set, _) => Some(set.clone()),
+            Deregistrar::Kqueue(queue, _) => Some(queue.clone()),
             Deregistrar::Listed(..) => None,
         }
     }

@@ -5,15 +5,10 @@
 //! which is left in the wheel until then: when it fires, its number is out of date. So there is at most one alarm for
 //! each direction, and an operation that succeeds sends no message.
 //!
-//! An alarm that fires wakes the waiters. If no caller answers in time, the caller was dropped, and the next wait begins
+//! An alarm that fires wakes the waiters; its waker is in `home_waker.rs`. If no caller answers in time, the caller was dropped, and the next wait begins
 //! anew: a late timeout is better than one for a caller that has not waited.
 
-use super::Shared;
-use crate::runtime::io::reactor::Direction;
 use crate::time::{Instant, TimerId};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::task::Wake;
 use std::time::Duration;
 
 /// The time within which a caller that was woken by the alarm has to poll. An executor that is slower than this gives
@@ -64,15 +59,21 @@ impl Deadline {
         self.alarm.take()
     }
 
-    /// Notes that the alarm of a wait is not armed any more. Returns true if the waiters have to ask for it again.
-    pub(super) fn forget_request(&mut self, wait: u64) -> bool {
-        let is_lost = self.is_current(wait);
-        self.is_asked &= !is_lost;
-        is_lost
+    /// Stores the timer of an alarm. Returns the one of the wait before, which the caller disarms.
+    pub(super) fn replace_alarm(&mut self, alarm: Timer) -> Option<Timer> {
+        self.alarm.replace(alarm)
     }
 
-    fn is_current(&self, wait: u64) -> bool {
-        self.is_waiting && self.wait == wait
+    /// Notes that the alarm of a wait has fired, or that it will not fire because its runtime has gone. Returns true if
+    /// the waiters have to be woken: in the second case, they ask the next runtime for it.
+    pub(super) fn end_alarm(&mut self, wait: u64, has_fired: bool) -> bool {
+        let is_current = self.is_waiting && self.wait == wait;
+        if is_current && has_fired {
+            self.expired = Some(std::time::Instant::now());
+        } else if is_current {
+            self.is_asked = false;
+        }
+        is_current
     }
 }
 
@@ -80,50 +81,5 @@ impl Deadline {
 pub(super) fn disarm(alarm: Option<Timer>) {
     if let Some((mut timer, deadline)) = alarm {
         timer.disarm(deadline);
-    }
-}
-
-/// The waker of an alarm.
-pub(super) struct Alarm {
-    shared: Arc<Shared>,
-    direction: Direction,
-    wait: u64,
-    has_fired: AtomicBool,
-}
-
-impl Alarm {
-    pub(super) fn new(shared: Arc<Shared>, direction: Direction, wait: u64) -> Arc<Alarm> {
-        Arc::new(Alarm { shared, direction, wait, has_fired: AtomicBool::new(false) })
-    }
-
-    /// Stores the timer of an alarm. Returns the one that has to be disarmed: the alarm of the wait before, or this one
-    /// if the owner of the descriptor has gone, since nobody would disarm it later.
-    pub(super) fn store(shared: &Shared, direction: Direction, alarm: Timer) -> Option<Timer> {
-        match shared.state.lock() {
-            Some(mut state) if state.fd.is_some() => state.side(direction).deadline.alarm.replace(alarm),
-            _ => Some(alarm),
-        }
-    }
-}
-
-impl Wake for Alarm {
-    fn wake(self: Arc<Self>) {
-        self.has_fired.store(true, Relaxed);
-        self.shared.change(self.direction, |side| {
-            let is_due = side.deadline.is_current(self.wait);
-            if is_due {
-                side.deadline.expired = Some(std::time::Instant::now());
-            }
-            is_due
-        });
-    }
-}
-
-/// An alarm that is dropped before it has fired was armed by a runtime that has gone. The waiters ask the next one.
-impl Drop for Alarm {
-    fn drop(&mut self) {
-        if !*self.has_fired.get_mut() {
-            self.shared.change(self.direction, |side| side.deadline.forget_request(self.wait));
-        }
     }
 }

@@ -12,6 +12,7 @@
 //! gone. The same happens when a descriptor moves to another runtime: the next attempt asks that one.
 
 mod deadline;
+mod home_waker;
 mod request;
 mod watch;
 
@@ -160,7 +161,7 @@ impl Outside {
 
     /// Wakes the waiters of a direction, whose timeout has changed and counts from now.
     pub(crate) fn restart(&self, direction: Direction) {
-        self.0.change(direction, |side| {
+        self.0.change(direction, &mut |side| {
             side.deadline.end_wait();
             true
         });
@@ -210,7 +211,7 @@ impl Drop for Outside {
 
 impl Shared {
     /// Changes a side. If `change` returns true, its waiters are woken, under no lock.
-    fn change(&self, direction: Direction, change: impl FnOnce(&mut Side) -> bool) {
+    fn change(&self, direction: Direction, change: &mut dyn FnMut(&mut Side) -> bool) {
         if !self.process.is_current() {
             return;
         }

@@ -1,10 +1,11 @@
-//! The request to a home to watch a direction, and what the home leaves in its reactor.
+//! The request to a home to watch a direction, to arm an alarm, or both.
 //!
-//! A request that is dropped before it is made, because the home has been dropped, ends its watch. So does the waker in
-//! the reactor, whether it is woken by an event or dropped with its source.
+//! It holds the wakers that the home is to keep. If the request is dropped before it is made, because the home has been
+//! dropped, they are dropped with it, and the waiters learn of it: see `home_waker.rs`.
 #![expect(unsafe_code, reason = "the descriptor of a socket that belongs to another thread")]
 
-use super::deadline::{self, Alarm};
+use super::deadline;
+use super::home_waker::{HomeWaker, Purpose};
 use super::{Attempt, Shared};
 use crate::runtime::context::{self, Context};
 use crate::runtime::id::{RuntimeId, SourceId};
@@ -13,21 +14,22 @@ use crate::runtime::waker;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
-use std::task::{Wake, Waker};
+use std::task::Waker;
 use std::time::Duration;
 
 pub(super) struct Request {
     shared: Arc<Shared>,
     direction: Direction,
     source: SourceId,
-    /// The number of the watch to begin, if any.
-    watch: Option<u64>,
-    /// The number of the wait whose alarm is to be armed, and its timeout.
-    alarm: Option<(u64, Duration)>,
+    /// The number of the watch to begin, if any, and its waker.
+    watch: Option<(u64, Arc<HomeWaker>)>,
+    /// The alarm to be armed, if any, and its timeout.
+    alarm: Option<(Arc<HomeWaker>, Duration)>,
     has_succeeded: bool,
 }
 
 impl Request {
+    /// Creates a request to begin the watch with a number, and to arm the alarm of the wait with a number.
     pub(super) fn new(
         shared: &Arc<Shared>,
         attempt: &Attempt,
@@ -36,6 +38,9 @@ impl Request {
         has_succeeded: bool,
     ) -> Request {
         let (direction, source) = (attempt.direction, attempt.source);
+        let home_waker = |purpose| HomeWaker::new(shared, direction, purpose);
+        let watch = watch.map(|number| (number, home_waker(Purpose::Watch(number))));
+        let alarm = alarm.map(|(wait, timeout)| (home_waker(Purpose::Alarm(wait)), timeout));
         Request { shared: shared.clone(), direction, source, watch, alarm, has_succeeded }
     }
 
@@ -46,49 +51,55 @@ impl Request {
 
     /// Makes the request, on the thread of the home. This may run user code: foreign wakers.
     fn make(mut self, context: &Context) {
-        if let Some((wait, timeout)) = self.alarm.take() {
-            self.arm_alarm(context, wait, timeout);
+        if let Some((alarm, timeout)) = self.alarm.take() {
+            self.arm_alarm(context, alarm, timeout);
         }
-        let Some(number) = self.watch else { return };
-        match self.watch(context, number) {
-            Ok(true) => {
-                self.watch = None;
-                self.shared.change(self.direction, |side| side.watch.begin(number));
+        let Some((number, watch)) = self.watch.take() else { return };
+        // Kept until the waiters can find the error, if there is one.
+        let mut error = self.watch(context, watch.clone().into()).err();
+        let source = self.source;
+        self.shared.change(self.direction, &mut |side| match error.take() {
+            None => side.watch.begin(number),
+            Some(error) => {
+                side.error = Some((source, error));
+                side.watch.end(number)
             }
-            // The watch ends when this is dropped, and the waiters look for the descriptor's home again.
-            Ok(false) => {}
-            Err(error) => self.shared.change(self.direction, |side| {
-                side.error = Some((self.source, error));
-                false
-            }),
-        }
+        });
     }
 
-    fn arm_alarm(&self, context: &Context, wait: u64, timeout: Duration) {
+    fn arm_alarm(&self, context: &Context, alarm: Arc<HomeWaker>, timeout: Duration) {
         let timeout_ns = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
-        let alarm = Alarm::new(self.shared.clone(), self.direction, wait);
         let fires_ns = context.time.now_ns().saturating_add(timeout_ns);
         match context.time.arm_at(fires_ns, Waker::from(alarm.clone())) {
-            Some(timer) => deadline::disarm(Alarm::store(&self.shared, self.direction, timer)),
-            None => alarm.wake(),
+            Some(timer) => {
+                let disarmed = match self.shared.state.lock() {
+                    Some(mut state) if state.fd.is_some() => {
+                        state.side(self.direction).deadline.replace_alarm(timer)
+                    }
+                    // The owner has gone. Nobody would disarm it later.
+                    _ => Some(timer),
+                };
+                // The wheel has the only reference.
+                drop(alarm);
+                deadline::disarm(disarmed);
+            }
+            None => waker::wake(alarm.into()),
         }
     }
 
-    /// Leaves a waker in the reactor. Returns false if the source does not exist there any more.
-    fn watch(&self, context: &Context, number: u64) -> io::Result<bool> {
-        let Some(source) = self.source_in(context)? else { return Ok(false) };
-        let (shared, direction) = (self.shared.clone(), self.direction);
-        let waker = Waker::from(Arc::new(Watcher { shared, direction, number }));
+    /// Leaves the waker of a watch in the reactor. If the source does not exist there any more, the waker is dropped, so
+    /// that the waiters look for the home of the descriptor again.
+    fn watch(&self, context: &Context, watch: Waker) -> io::Result<()> {
+        let Some(source) = self.source_in(context)? else { return Ok(()) };
         let mut waiter = Waiter::Own(None);
         let mut reactor = context.reactor.borrow_mut();
         if self.has_succeeded {
             reactor.succeeded(source.id);
         }
-        let (refused, armed) = reactor.set_waker(source.id, self.direction, &mut waiter, waker);
+        let (refused, armed) = reactor.set_waker(source.id, self.direction, &mut waiter, watch);
         drop(reactor);
-        let is_left = refused.is_none();
         waker::discard_each(refused);
-        armed.map(|()| is_left)
+        armed
     }
 
     /// Returns the source of the descriptor. If the descriptor is not registered yet, it is registered here, and its
@@ -109,36 +120,5 @@ impl Request {
         let id = context.reactor.borrow_mut().register(fd, Some(self.direction))?;
         state.registered = SourceId { id, runtime: context.id };
         Ok(Some(state.registered))
-    }
-}
-
-impl Drop for Request {
-    fn drop(&mut self) {
-        if let Some(number) = self.watch {
-            self.shared.change(self.direction, |side| side.watch.end(number));
-        }
-        if let Some((wait, _)) = self.alarm {
-            self.shared.change(self.direction, |side| side.deadline.forget_request(wait));
-        }
-    }
-}
-
-/// The waker that a home leaves in its reactor.
-struct Watcher {
-    shared: Arc<Shared>,
-    direction: Direction,
-    number: u64,
-}
-
-impl Wake for Watcher {
-    fn wake(self: Arc<Self>) {
-        // The drop below does the rest. The reactor has the only reference.
-        drop(self);
-    }
-}
-
-impl Drop for Watcher {
-    fn drop(&mut self) {
-        self.shared.change(self.direction, |side| side.watch.end(self.number));
     }
 }

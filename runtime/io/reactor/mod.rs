@@ -121,6 +121,7 @@ impl Reactor {
 
     /// Returns the time after which another [`turn`](Reactor::turn) has to follow although the descriptor of the
     /// selector has not become readable meanwhile, or `None` if none has to.
+    #[inline]
     pub(crate) fn next_wait(&mut self) -> Option<Duration> {
         // Careful: if a level-triggered epoll has reported a descriptor, and its interest is changed before the next
         // wait, the kernel does not announce again that the descriptor is ready.

@@ -232,21 +232,27 @@ impl<T: AsFd> Registered<T> {
         has_looked: bool,
     ) -> io::Result<Failed> {
         let mut failed = Failed::Again(None);
-        match error.kind() {
-            io::ErrorKind::WouldBlock if context::is_current(event.id.runtime) => {
-                if !has_looked {
-                    self.note_earlier_success(event);
-                }
-                self.drained(cell, event.id, direction, Readiness::not_ready);
+        if !is_would_block(&error) {
+            if error.kind() != io::ErrorKind::Interrupted {
+                return Err(error);
             }
-            io::ErrorKind::WouldBlock if context::is_entered() => {
-                failed = Failed::Again(self.register_drained(direction, event.id)?);
+        } else if context::is_current(event.id.runtime) {
+            if !has_looked {
+                self.note_earlier_success(event);
             }
-            io::ErrorKind::WouldBlock => failed = Failed::Outside,
-            io::ErrorKind::Interrupted => {}
-            _ => return Err(error),
+            self.drained(cell, event.id, direction, Readiness::not_ready);
+        } else if context::is_entered() {
+            failed = Failed::Again(self.register_drained(direction, event.id)?);
+        } else {
+            failed = Failed::Outside;
         }
         coop::refund();
         Ok(failed)
     }
+}
+
+/// Returns true if an operation would block. The error of a system call costs one comparison.
+#[inline]
+fn is_would_block(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EAGAIN) || error.kind() == io::ErrorKind::WouldBlock
 }

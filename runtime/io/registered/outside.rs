@@ -37,16 +37,31 @@ impl<T: AsFd> Registered<T> {
         aim: Aim,
         operation: &mut impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
+        let mut output = None;
+        let mut attempt = || operation(&self.io).map(|result| output = Some(result));
+        ready!(self.poll_attempt_outside(cx, direction, wait, aim, &mut attempt))?;
+        Poll::Ready(Ok(output.expect("the attempt has succeeded")))
+    }
+
+    /// Does the work of [`poll_outside`](Registered::poll_outside). Its code does not depend on the operation.
+    fn poll_attempt_outside(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        wait: &mut WaitState,
+        aim: Aim,
+        attempt: &mut dyn FnMut() -> io::Result<()>,
+    ) -> Poll<io::Result<()>> {
         loop {
             let watch = self.outside().map_or(0, |outside| outside.watch_in_place(direction));
-            match operation(&self.io) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            match attempt().map_err(|error| (error.kind(), error)) {
+                Err((io::ErrorKind::WouldBlock, _)) => {}
+                Err((io::ErrorKind::Interrupted, _)) => continue,
                 result => {
                     if let Some(outside) = self.outside() {
                         outside.end_wait(direction, result.is_ok());
                     }
-                    return Poll::Ready(result);
+                    return Poll::Ready(result.map_err(|(_, error)| error));
                 }
             }
             match self.wait_outside(cx, direction, wait, aim, watch) {
