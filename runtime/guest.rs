@@ -21,7 +21,9 @@ use std::time::{Duration, Instant};
 /// thread does to it between two turns, such as spawning a task, may show in `next_deadline` alone.
 impl Runtime {
     /// Turns the loop once: runs the tasks that are ready, waits for events for at most `timeout`, and runs the tasks
-    /// that these have woken. `None` means that the wait is not limited.
+    /// that these have woken. `None` means that the wait is not limited, unless tasks are ready at the beginning: then
+    /// there is no wait, so that `while !task.is_finished() { runtime.turn(None) }` does not wait for a task that has
+    /// just ended.
     ///
     /// The wait ends early when there is an event, when a timer fires, or when another thread sends a message. If tasks
     /// are still ready after they have run for their time slice of half a millisecond, there is no wait. So with a

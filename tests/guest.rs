@@ -503,3 +503,29 @@ fn a_turn_ends_soon_whatever_is_always_ready() {
         assert!(shortest < ms(5), "{kind}: {shortest:?}");
     }
 }
+
+/// What the caller waits for may be done by the tasks that run before the wait, and nothing else may come.
+#[test]
+fn an_unlimited_wait_does_not_follow_a_task_that_has_just_ended() {
+    let _watchdog = watchdog();
+    for kind in Kind::available() {
+        let runtime = guest(*kind);
+        let task = runtime.spawn(async {});
+        while !task.is_finished() {
+            runtime.turn(None);
+        }
+        let flag = Count::default();
+        let (set, stays) = (flag.clone(), runtime.spawn(pending::<()>()));
+        drop(runtime.spawn(async move {
+            set.add();
+            pending::<()>().await;
+        }));
+        while flag.get() == 0 {
+            runtime.turn(None);
+        }
+        stays.abort();
+        while !stays.is_finished() {
+            runtime.turn(None);
+        }
+    }
+}

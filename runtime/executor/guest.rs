@@ -47,6 +47,8 @@ impl Executor {
         coop::begin(&waker);
         let polls = context.polls.get();
         self.watched.set((polls, 0));
+        // The caller has not seen yet what these tasks do. It may call again only until one of them has ended.
+        let timeout = timeout.or(self.is_runnable().then_some(Duration::ZERO));
         let _ = self.run_round(main.as_mut(), &mut cx);
         self.turn(timeout);
         if self.is_runnable() {
