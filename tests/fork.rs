@@ -21,7 +21,7 @@ use std::process::ExitStatus;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Condvar, Mutex};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -62,6 +62,30 @@ async fn hears(ours: &mut TcpStream, other: &mut std::net::TcpStream) {
     assert!(poll_once(ours.read(&mut [0; 8])).await.is_none());
     other.write_all(b"hello").unwrap();
     assert_eq!(ours.read(&mut [0; 8]).await.unwrap(), 5);
+}
+
+#[test]
+fn a_child_that_waits_without_a_runtime_gets_an_error() {
+    on_each(|runtime| {
+        let (ours, mut other) = runtime.block_on(waiting_pair());
+        let mut ours = Some(ours);
+        let read = |ours: &mut TcpStream| {
+            std::pin::pin!(ours.read(&mut [0; 8])).poll(&mut Context::from_waker(Waker::noop()))
+        };
+        // One child before the parent waits itself, and one while it waits.
+        for _ in 0..2 {
+            forked(|| {
+                let mut ours = ours.take().unwrap();
+                assert!(matches!(read(&mut ours), Poll::Ready(Err(_))));
+                drop(ours);
+            });
+            assert!(read(ours.as_mut().unwrap()).is_pending());
+            runtime.turn(Some(Duration::ZERO));
+        }
+        other.write_all(b"hello").unwrap();
+        let read = runtime.block_on(async { ours.as_mut().unwrap().read(&mut [0; 8]).await });
+        assert_eq!(read.unwrap(), 5);
+    });
 }
 
 #[test]

@@ -5,8 +5,8 @@ mod common;
 
 use common::outside::{Home, outside, poll_once};
 use common::selectors::laws;
-use common::{ms, poll_to_end, rounds};
-use runtime::io::{AsyncReadExt, AsyncWriteExt};
+use common::{ms, poll_to_end, rounds, watchdog};
+use runtime::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use runtime::net::{TcpStream, UnixStream};
 use runtime::selector::Kind;
 use runtime::task::yield_now;
@@ -14,7 +14,7 @@ use runtime::{Builder, Runtime};
 use std::io::{ErrorKind, Read, Write};
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -260,5 +260,50 @@ fn a_future_that_wanders_between_threads_is_woken_where_it_is(kind: Kind) {
             1 => home.run(future),
             _ => other.run(future),
         }
+    }
+}
+
+/// The home begins to watch for one thread while another one tries in vain, and the only event comes before that.
+#[test]
+fn an_event_between_the_attempt_of_one_thread_and_the_watch_of_another_is_not_lost() {
+    type Step = Box<dyn FnOnce() + Send>;
+    let _watchdog = watchdog();
+    let before_wait: Arc<Mutex<Option<Step>>> = Arc::default();
+    let step = before_wait.clone();
+    let home = Builder::new_current_thread()
+        .on_thread_park(move || {
+            let step = step.lock().unwrap().take();
+            step.into_iter().for_each(|step| step());
+        })
+        .build()
+        .unwrap();
+    let (ours, peer) = pair(&home);
+    assert!(home.block_on(async { poll_once(ours.readable()) }).is_pending());
+    turn(&home);
+    let (ours, mut buffer, mut attempts) = (Arc::new(ours), [0; 2], 0);
+    // Kept, so that its end is not another event.
+    let kept: Arc<Mutex<Option<UnixStream>>> = Arc::default();
+    let sent = kept.clone();
+    let other = ours.clone();
+    *before_wait.lock().unwrap() = Some(Box::new(move || {
+        thread::spawn(move || assert!(poll_once(other.readable()).is_pending())).join().unwrap();
+        assert_eq!(peer.try_write(&[7]).unwrap(), 1);
+        *sent.lock().unwrap() = Some(peer);
+    }));
+    let read = poll_once(ours.async_io(Interest::READABLE, || {
+        attempts += 1;
+        let read = ours.try_read(&mut buffer);
+        // The first attempt is made before the thread is found to have no runtime.
+        if attempts == 2 {
+            // The event is fetched, and nobody waits for it in the home. In the second turn, the home begins to watch.
+            home.turn(Some(ms(1)));
+            home.turn(Some(Duration::ZERO));
+        }
+        read
+    }));
+    // A level-triggered selector reports the data again, which ends the watch.
+    if home.handle().selector() == Kind::Epoll {
+        assert!(matches!(read, Poll::Ready(Ok(1))), "{read:?}");
+        assert_eq!(attempts, 3);
     }
 }
