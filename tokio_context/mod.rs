@@ -19,6 +19,8 @@
 //!   [`spawn`](crate::spawn) and [`time::sleep`](crate::time::sleep) panic. Sockets of this library work, as
 //!   [`net`](crate::net#threads-without-a-runtime) describes.
 //! - Such tasks do not keep the process alive, and are not waited for at its end.
+//! - Sockets of this library spend nothing of tokio's budget. A task on the helper thread whose socket is always ready has
+//!   to call `tokio::task::coop::consume_budget` now and then, or no other task runs there meanwhile.
 //! - `tokio::task::spawn_local` panics, since no `LocalSet` of tokio is entered. Use [`spawn`](crate::spawn).
 //! - A child of fork(2) gets a helper thread of its own when it first enters a context. What belongs to the parent's does
 //!   not work in the child.
