@@ -101,6 +101,8 @@ enum Stage {
 impl Future for Wait<'_> {
     type Output = BarrierWaitResult;
 
+    // Compiled with the program that uses it, since the linker keeps the exception table of a function that it removes.
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<BarrierWaitResult> {
         // It arrives before the budget is looked at, so that the others need not wait for that.
         let is_leader = ready!(self.poll_released(cx.waker()));

@@ -318,6 +318,8 @@ pub struct TaskTrackerWaitFuture<'a> {
 impl Future for TaskTrackerWaitFuture<'_> {
     type Output = ();
 
+    // Compiled with the program that uses it, since the linker keeps the exception table of a function that it removes.
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         ready!(coop::poll_budget(cx));
         let Some(seen) = self.seen else {
