@@ -12,7 +12,7 @@
 use crate::time::{Duration, Instant};
 
 /// The time that a connection has to close after it was told to: for the answer of an HTTP/2 client to the last ping, or
-/// for the rest of a request body that nobody read.
+/// for what the client still sends and nobody reads.
 pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The limits of a server. [`Duration::MAX`] means no limit.

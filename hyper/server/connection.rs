@@ -125,6 +125,9 @@ impl<I: Read + Unpin> Connection<I> {
                     };
                     let mut stream = stream.take().expect("it has just been read");
                     stream.put_back(std::mem::take(bytes).into());
+                    if version == Version::Http2 {
+                        self.requests.shared.begin_http2();
+                    }
                     self.stage = Stage::Protocol(version, open(version, stream));
                 }
                 Stage::Protocol(_, protocol) => {
@@ -174,8 +177,8 @@ impl<I: Read + Unpin> Connection<I> {
             served: self.requests.served(),
             is_http2,
             has_read: shared.has_read(),
-            blocked: shared.blocked(),
-            is_ending: self.is_ending || shared.is_discarding(),
+            blocked: shared.is_blocked().then(|| shared.unblocked()),
+            is_ending: self.is_ending || shared.is_shut_down(),
         };
         // A timer that fires while no limit applies only causes this poll.
         let Some((deadline, limit)) = self.clocks.deadline(seen, Instant::now) else { return Poll::Pending };

@@ -6,7 +6,7 @@ use crate::time::Instant;
 use ::hyper::body::{Body, Frame, Incoming, SizeHint};
 use ::hyper::service::Service;
 use ::hyper::upgrade::OnUpgrade;
-use ::hyper::{Request, Response, Version};
+use ::hyper::{Method, Request, Response, StatusCode};
 use pin_project_lite::pin_project;
 use std::cell::Cell;
 use std::pin::Pin;
@@ -160,6 +160,16 @@ pub(super) struct Counted<S> {
     pub(super) drain: Drain,
 }
 
+/// What a response may open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Opens {
+    Nothing,
+    /// The connection becomes that of another protocol, if the status is 101.
+    Protocol,
+    /// The connection becomes a tunnel, if the status is that of a success. In HTTP/2, a stream of it does.
+    Tunnel,
+}
+
 impl<S, B> Service<Request<Incoming>> for Counted<S>
 where
     S: Service<Request<Incoming>, Response = Response<B>>,
@@ -169,8 +179,7 @@ where
     type Future = CountedFuture<S::Future>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        let is_http2 = request.version() >= Version::HTTP_2;
-        if !is_http2 {
+        if !self.requests.shared.is_http2() {
             self.requests.shared.begin_request(!request.body().is_end_stream());
         }
         let in_progress = Some(InProgress::begin(&self.requests));
@@ -179,8 +188,12 @@ where
             request.extensions_mut().insert(self.drain.clone());
             self.requests.shared.allow_upgrade();
         }
-        let opens_tunnel = asks_for_upgrade && is_http2;
-        CountedFuture { future: self.service.call(request), in_progress, opens_tunnel }
+        let opens = match (asks_for_upgrade, request.method()) {
+            (false, _) => Opens::Nothing,
+            (true, &Method::CONNECT) => Opens::Tunnel,
+            (true, _) => Opens::Protocol,
+        };
+        CountedFuture { future: self.service.call(request), in_progress, opens }
     }
 }
 
@@ -190,8 +203,7 @@ pin_project! {
         #[pin]
         future: F,
         in_progress: Option<InProgress>,
-        // A successful response opens a tunnel within an HTTP/2 connection.
-        opens_tunnel: bool,
+        opens: Opens,
     }
 }
 
@@ -205,11 +217,17 @@ where
         let this = self.project();
         let response = ready!(this.future.poll(cx))?;
         let in_progress = this.in_progress.take();
-        if let Some(InProgress(requests)) = in_progress.as_ref().filter(|_| *this.opens_tunnel)
-            && response.status().is_success()
-        {
+        let InProgress(requests) = in_progress.as_ref().expect("a future is not polled after it is ready");
+        let is_opened = match *this.opens {
+            Opens::Nothing => false,
+            Opens::Protocol => response.status() == StatusCode::SWITCHING_PROTOCOLS,
+            Opens::Tunnel => response.status().is_success(),
+        };
+        match is_opened {
             // The tunnel lasts longer than the response, and nothing tells when it ends: the connection stays busy.
-            requests.in_progress.set(requests.in_progress.get() + 1);
+            true if requests.shared.is_http2() => requests.in_progress.set(requests.in_progress.get() + 1),
+            true => requests.shared.upgrade(),
+            false => {}
         }
         Poll::Ready(Ok(response.map(|body| CountedBody { body, _in_progress: in_progress })))
     }

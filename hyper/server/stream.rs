@@ -1,8 +1,8 @@
 //! The stream that hyper gets for a connection: that of the user, and what the server has to know of it.
 //!
-//! The stream gives back the bytes that were read to detect the version, it notes what the clocks ask for, and when hyper
-//! shuts it down in the middle of a request body, it reads what the client still sends: if it were closed at once, the
-//! system would reset the connection, and the client might lose the response.
+//! The stream gives back the bytes that were read to detect the version, and it notes what the clocks ask for. When hyper
+//! shuts it down while the client still sends, the rest of a body or further requests, it reads that: if it were closed with
+//! bytes that nobody has read, the system would reset the connection, and the client might lose the response.
 //!
 //! If hyper hands the stream to the handler of an upgrade, the connection is still one of the server's: the server waits
 //! until the stream is dropped, and can cut it. A connection of which a request asks for an upgrade keeps the wakers that
@@ -37,9 +37,14 @@ pub(super) struct Shared {
     is_blocked: AtomicBool,
     /// The number of writes that were blocked first, and then succeeded.
     unblocked: AtomicU32,
+    is_http2: AtomicBool,
     /// The latest request has a body, of which the client may have sent more than was read.
     has_body: AtomicBool,
-    /// hyper has shut the stream down, and the rest of the request body is read.
+    /// A response has handed the stream over to the handler of an upgrade.
+    is_upgraded: AtomicBool,
+    /// hyper has shut the stream down for writing.
+    is_shut_down: AtomicBool,
+    /// The client still sends, and what it sends is read and thrown away.
     is_discarding: AtomicBool,
     /// One of `HYPERS`, `UPGRADABLE` and `CUT`.
     mode: AtomicU8,
@@ -94,23 +99,50 @@ impl Shared {
         self.has_read.load(Relaxed)
     }
 
-    /// Returns the number of writes that succeeded after they were blocked, if the latest write is blocked.
-    pub(super) fn blocked(&self) -> Option<u32> {
-        self.is_blocked.load(Relaxed).then(|| self.unblocked.load(Relaxed))
+    /// Returns `true` if the latest write is blocked.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.is_blocked.load(Relaxed)
     }
 
-    pub(super) fn is_discarding(&self) -> bool {
-        self.is_discarding.load(Relaxed)
+    /// Returns the number of writes that were blocked first, and then succeeded.
+    pub(super) fn unblocked(&self) -> u32 {
+        self.unblocked.load(Relaxed)
     }
 
-    /// Begins a request of HTTP/1.
+    /// Returns `true` if hyper has shut the stream down for writing.
+    pub(super) fn is_shut_down(&self) -> bool {
+        self.is_shut_down.load(Relaxed)
+    }
+
+    pub(super) fn begin_http2(&self) {
+        self.is_http2.store(true, Relaxed);
+    }
+
+    pub(super) fn is_http2(&self) -> bool {
+        self.is_http2.load(Relaxed)
+    }
+
+    /// Begins a request of HTTP/1. If it has no body, the bytes read from now on belong to the next one.
     pub(super) fn begin_request(&self, has_body: bool) {
         self.has_body.store(has_body, Relaxed);
+        self.has_read.store(false, Relaxed);
     }
 
-    /// Ends a request: the bytes read from now on belong to the next one.
+    /// Ends a request. If it has a body, the bytes read until now were those of the body.
     pub(super) fn end_request(&self) {
-        self.has_read.store(false, Relaxed);
+        if self.has_body.load(Relaxed) {
+            self.has_read.store(false, Relaxed);
+        }
+    }
+
+    /// Hands the stream over to the handler of an upgrade.
+    pub(super) fn upgrade(&self) {
+        self.is_upgraded.store(true, Relaxed);
+    }
+
+    /// Returns `true` if the client has begun to send something that was not read to its end.
+    fn is_mid_message(&self) -> bool {
+        self.has_body.load(Relaxed) || (self.has_read() && !self.is_http2())
     }
 
     /// Keeps wakers from now on: a request asks for an upgrade.
@@ -315,22 +347,30 @@ impl<I: Read + Write + Unpin> Write for ServerStream<I> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.shared().is_discarding() {
+        if !self.shared().is_shut_down() {
             let polled = Pin::new(&mut self.stream).poll_shutdown(cx);
             ready!(self.after_write(cx, polled))?;
-            if !self.shared().has_body.load(Relaxed) {
+            let shared = self.shared();
+            if shared.is_upgraded.load(Relaxed) {
                 return Poll::Ready(Ok(()));
             }
-            self.shared().is_discarding.store(true, Relaxed);
+            shared.is_discarding.store(shared.is_mid_message(), Relaxed);
+            shared.is_shut_down.store(true, Relaxed);
         }
-        // Bounded by the task's budget, and by the clocks.
+        // Bounded by the clocks.
         loop {
+            if !self.shared().may_read(cx) {
+                return Poll::Pending;
+            }
             let mut bytes = [MaybeUninit::uninit(); DISCARDED_BYTES];
             let mut buffer = ReadBuf::uninit(&mut bytes);
-            match ready!(Pin::new(&mut self.stream).poll_read(cx, buffer.unfilled())) {
-                Ok(()) if !buffer.filled().is_empty() => {}
+            match Pin::new(&mut self.stream).poll_read(cx, buffer.unfilled()) {
+                Poll::Pending if self.shared().is_discarding.load(Relaxed) => return Poll::Pending,
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                    self.shared().is_discarding.store(true, Relaxed);
+                }
                 // The response was sent, whatever becomes of the rest of the request.
-                Ok(()) | Err(_) => return Poll::Ready(Ok(())),
+                _ => return Poll::Ready(Ok(())),
             }
         }
     }

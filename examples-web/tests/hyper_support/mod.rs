@@ -1,5 +1,9 @@
 //! What the tests of the feature `hyper` share: a listener, and a client of HTTP/1.1 that says exactly what it is told to.
-#![allow(dead_code, unreachable_pub, reason = "each test program uses a part of it")]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "each test program uses a part of it")]
+
+pub mod frames;
+#[path = "../../../tests/common/watchdog.rs"]
+mod watchdog;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -11,6 +15,8 @@ use runtime::net::{TcpListener, TcpStream};
 use runtime::time::{Duration, Instant};
 use std::convert::Infallible;
 use std::net::SocketAddr;
+
+pub(crate) use watchdog::watchdog;
 
 pub const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
