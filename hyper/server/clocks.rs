@@ -34,7 +34,7 @@ pub(super) struct Seen {
     pub(super) is_http2: bool,
     /// Bytes have been read since the latest request has ended.
     pub(super) has_read: bool,
-    /// The number of writes that succeeded after they were blocked, if the latest write is blocked.
+    /// If responses wait for the client: a number that changes whenever some of them has been sent.
     pub(super) blocked: Option<u32>,
     /// The connection was told to end, or ends by itself.
     pub(super) is_ending: bool,
@@ -53,7 +53,7 @@ pub(super) struct Clocks {
     start: Instant,
     /// The moment in which the first bytes of the present head were seen.
     head: Option<Instant>,
-    /// The moment in which the blocked write was seen first, and the number of writes that had succeeded by then.
+    /// The moment in which a response was first seen to wait for the client, and the number by which progress is told.
     blocked: Option<(Instant, u32)>,
     /// The moment after which nothing is blocked any more.
     unblocked: Option<Instant>,

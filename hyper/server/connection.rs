@@ -172,12 +172,15 @@ impl<I: Read + Unpin> Connection<I> {
             Stage::Left => return Poll::Pending,
         };
         let Requests { shared, .. } = &*self.requests;
+        // The flow control of HTTP/2 holds responses back also while the system accepts more.
+        let waits = is_http2 && self.requests.wait_for_client();
+        let writes = shared.unblocked().wrapping_add(self.requests.progress());
         let seen = Seen {
             is_busy: self.requests.is_busy(),
             served: self.requests.served(),
             is_http2,
             has_read: shared.has_read(),
-            blocked: shared.is_blocked().then(|| shared.unblocked()),
+            blocked: (shared.is_blocked() || waits).then_some(writes),
             is_ending: self.is_ending || shared.is_shut_down(),
         };
         // A timer that fires while no limit applies only causes this poll.

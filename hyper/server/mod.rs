@@ -48,8 +48,9 @@ use stream::ServerStream;
 /// The version is detected for each connection by its first bytes. The service is one of hyper or of tower, such as a
 /// `Router` of axum, and it is called on this thread. Neither the service nor its futures need be `Send`.
 ///
-/// Clients have limited time by default: a client that is silent, or that sends or reads too slowly, cannot hold a
-/// connection forever. See the methods of [`HttpServer`].
+/// Clients have limited time by default: a client that is silent, that is slow to send a request, or that reads too slowly,
+/// cannot hold a connection forever. Only a handler that waits for a request body needs a limit of its own, such as
+/// [`body_timeout`](HttpServer::body_timeout). See the methods of [`HttpServer`].
 ///
 /// # Examples
 ///
@@ -255,6 +256,9 @@ impl<L: Accept, S, H, G: Future> HttpServer<L, S, H, G> {
 
     /// Sets the time in which a client has to read some bytes of a response, when the system accepts no more of it. After
     /// that the connection is closed. The default is 30 seconds; [`Duration::MAX`] is no limit.
+    ///
+    /// In HTTP/2, a client can also hold back the responses of single streams. The limit applies while all requests of the
+    /// connection wait for the client in this way.
     pub fn write_timeout(mut self, limit: Duration) -> HttpServer<L, S, H, G> {
         self.config.limits.write = limit;
         self

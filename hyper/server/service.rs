@@ -3,12 +3,13 @@
 use super::stream::Shared;
 use crate::net::Drain;
 use crate::time::Instant;
-use ::hyper::body::{Body, Frame, Incoming, SizeHint};
+use ::hyper::body::{Body, Buf, Bytes, Frame, Incoming, SizeHint};
 use ::hyper::service::Service;
 use ::hyper::upgrade::OnUpgrade;
 use ::hyper::{Method, Request, Response, StatusCode};
 use pin_project_lite::pin_project;
 use std::cell::Cell;
+use std::io::IoSlice;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -112,7 +113,12 @@ impl<S: tower_service::Service<R>, R> Future for TowerFuture<S, R> {
 
 /// The requests of one connection.
 pub(super) struct Requests {
+    /// The number of requests that have no whole response yet, and of the parts of responses that have not been sent yet.
     in_progress: Cell<usize>,
+    /// The number of requests whose service is at work: its future, or the body of its response, is polled.
+    working: Cell<usize>,
+    /// Counts what hyper has asked of services, and what it has sent of their responses.
+    progress: Cell<u32>,
     /// The end of the latest request after which none was in progress.
     served: Cell<Option<Instant>>,
     pub(super) shared: Arc<Shared>,
@@ -120,31 +126,72 @@ pub(super) struct Requests {
 
 impl Requests {
     pub(super) fn new() -> Requests {
-        Requests { in_progress: Cell::new(0), served: Cell::new(None), shared: Arc::default() }
+        Requests {
+            in_progress: Cell::new(0),
+            working: Cell::new(0),
+            progress: Cell::new(0),
+            served: Cell::new(None),
+            shared: Arc::default(),
+        }
     }
 
     pub(super) fn is_busy(&self) -> bool {
         self.in_progress.get() > 0
     }
 
+    /// Returns `true` if no service is at work: the responses wait until the client takes what has been made of them.
+    pub(super) fn wait_for_client(&self) -> bool {
+        self.is_busy() && self.working.get() == 0
+    }
+
+    pub(super) fn progress(&self) -> u32 {
+        self.progress.get()
+    }
+
     pub(super) fn served(&self) -> Option<Instant> {
         self.served.get()
     }
+
+    fn make_progress(&self) {
+        self.progress.set(self.progress.get().wrapping_add(1));
+    }
+
+    /// Stays busy to the end of the connection: a tunnel lasts longer than its response, and nothing tells when it ends.
+    fn begin_tunnel(&self) {
+        self.in_progress.set(self.in_progress.get() + 1);
+        self.working.set(self.working.get() + 1);
+    }
 }
 
-/// A request in progress, from its head to the end of its response.
-struct InProgress(Rc<Requests>);
+/// A request in progress, from its head to the end of its response, or a part of a response until it has been sent.
+struct InProgress {
+    requests: Rc<Requests>,
+    is_working: bool,
+}
 
 impl InProgress {
     fn begin(requests: &Rc<Requests>) -> InProgress {
         requests.in_progress.set(requests.in_progress.get() + 1);
-        InProgress(requests.clone())
+        requests.make_progress();
+        InProgress { requests: requests.clone(), is_working: false }
+    }
+
+    /// Notes whether the service is at work.
+    fn set_working(&mut self, is_working: bool) {
+        if self.is_working != is_working {
+            self.is_working = is_working;
+            let working = &self.requests.working;
+            working.set(if is_working { working.get() + 1 } else { working.get() - 1 });
+            self.requests.make_progress();
+        }
     }
 }
 
 impl Drop for InProgress {
     fn drop(&mut self) {
-        let requests = &self.0;
+        self.set_working(false);
+        let requests = &self.requests;
+        requests.make_progress();
         requests.in_progress.set(requests.in_progress.get() - 1);
         if !requests.is_busy() {
             requests.served.set(Some(Instant::now()));
@@ -182,7 +229,8 @@ where
         if !self.requests.shared.is_http2() {
             self.requests.shared.begin_request(!request.body().is_end_stream());
         }
-        let in_progress = Some(InProgress::begin(&self.requests));
+        let mut in_progress = InProgress::begin(&self.requests);
+        in_progress.set_working(true);
         let asks_for_upgrade = request.extensions().get::<OnUpgrade>().is_some();
         if asks_for_upgrade {
             request.extensions_mut().insert(self.drain.clone());
@@ -193,7 +241,7 @@ where
             (true, &Method::CONNECT) => Opens::Tunnel,
             (true, _) => Opens::Protocol,
         };
-        CountedFuture { future: self.service.call(request), in_progress, opens }
+        CountedFuture { future: self.service.call(request), in_progress: Some(in_progress), opens }
     }
 }
 
@@ -216,41 +264,48 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let response = ready!(this.future.poll(cx))?;
-        let in_progress = this.in_progress.take();
-        let InProgress(requests) = in_progress.as_ref().expect("a future is not polled after it is ready");
+        let mut in_progress = this.in_progress.take().expect("a future is not polled after it is ready");
+        in_progress.set_working(false);
+        let requests = &in_progress.requests;
         let is_opened = match *this.opens {
             Opens::Nothing => false,
             Opens::Protocol => response.status() == StatusCode::SWITCHING_PROTOCOLS,
             Opens::Tunnel => response.status().is_success(),
         };
         match is_opened {
-            // The tunnel lasts longer than the response, and nothing tells when it ends: the connection stays busy.
-            true if requests.shared.is_http2() => requests.in_progress.set(requests.in_progress.get() + 1),
+            true if requests.shared.is_http2() => requests.begin_tunnel(),
             true => requests.shared.upgrade(),
             false => {}
         }
-        Poll::Ready(Ok(response.map(|body| CountedBody { body, _in_progress: in_progress })))
+        Poll::Ready(Ok(response.map(|body| CountedBody { body, in_progress })))
     }
 }
 
 pin_project! {
-    /// The body of a response. When hyper drops it, the request has ended.
+    /// The body of a response. When hyper has dropped it and all its parts, the request has ended.
     pub(super) struct CountedBody<B> {
         #[pin]
         body: B,
-        _in_progress: Option<InProgress>,
+        in_progress: InProgress,
     }
 }
 
 impl<B: Body> Body for CountedBody<B> {
-    type Data = B::Data;
+    type Data = CountedData<B::Data>;
     type Error = B::Error;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        self.project().body.poll_frame(cx)
+    ) -> Poll<Option<Result<Frame<Self::Data>, B::Error>>> {
+        let this = self.project();
+        // As long as hyper does not poll the body, it waits for the client.
+        this.in_progress.set_working(true);
+        let frame = ready!(this.body.poll_frame(cx));
+        this.in_progress.set_working(false);
+        let requests = &this.in_progress.requests;
+        let counted = |data| CountedData { data, in_progress: InProgress::begin(requests) };
+        Poll::Ready(frame.map(|frame| frame.map(|frame| frame.map_data(counted))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -259,5 +314,35 @@ impl<B: Body> Body for CountedBody<B> {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+/// A part of a response. hyper drops it when it has been written: in HTTP/2, that may be long after the body was dropped.
+pub(super) struct CountedData<D> {
+    data: D,
+    in_progress: InProgress,
+}
+
+impl<D: Buf> Buf for CountedData<D> {
+    fn remaining(&self) -> usize {
+        self.data.remaining()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.data.chunk()
+    }
+
+    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        self.data.chunks_vectored(slices)
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.in_progress.requests.make_progress();
+        self.data.advance(count);
+    }
+
+    fn copy_to_bytes(&mut self, count: usize) -> Bytes {
+        self.in_progress.requests.make_progress();
+        self.data.copy_to_bytes(count)
     }
 }
