@@ -78,8 +78,11 @@ impl Connector {
             return Err(invalid("the scheme of the URI is not http"));
         }
         let host = uri.host().ok_or_else(|| invalid("the URI has no host"))?;
-        let port = match (uri.port_u16(), scheme) {
+        // Careful: a port that is not a number of 16 bits counts as none there.
+        let has_port = uri.authority().is_some_and(|authority| has_port(authority.as_str()));
+        let port = match (uri.port_u16(), scheme.to_ascii_lowercase().as_str()) {
             (Some(port), _) => port,
+            (None, _) if has_port => return Err(invalid("the port of the URI is not one of TCP")),
             (None, "http" | "ws") => 80,
             (None, "https" | "wss") => 443,
             (None, _) => return Err(invalid("the URI has no port, and its scheme has no usual one")),
@@ -110,6 +113,13 @@ impl tower_service::Service<Uri> for Connector {
     fn call(&mut self, uri: Uri) -> Connecting {
         Connecting { future: Box::pin(self.clone().connect(uri)) }
     }
+}
+
+/// Returns `true` if there is something behind the colon of the port.
+fn has_port(authority: &str) -> bool {
+    // A colon in front of the bracket belongs to an IPv6 address, or to a password.
+    let end = authority.rsplit([']', '@']).next().unwrap_or_default();
+    end.split_once(':').is_some_and(|(_, port)| !port.is_empty())
 }
 
 /// The future of a [`Connector`]. When it is dropped, it closes its sockets.
@@ -162,6 +172,13 @@ mod tests {
             ("ws://example.org", &any, Some(("example.org", 80))),
             ("gopher://example.org", &any, None),
             ("/path", &any, None),
+            ("HTTP://example.org:8000", &http, Some(("example.org", 8000))),
+            ("WS://example.org", &any, Some(("example.org", 80))),
+            ("http://example.org:", &http, Some(("example.org", 80))),
+            ("http://user:1@example.org", &http, Some(("example.org", 80))),
+            ("http://user:1@[::1]", &http, Some(("::1", 80))),
+            ("http://example.org:65536", &http, None),
+            ("http://[::1]:99999", &http, None),
         ] {
             let found = connector.target(&uri.parse().unwrap());
             match target {
