@@ -3,7 +3,8 @@
 mod hyper_support;
 
 use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_support::{Client, GET, hello, listen, s};
+use hyper_support::frames::{CONTINUATION, HEADERS, PING, PREFACE, RST_STREAM, SETTINGS, frame, get};
+use hyper_support::{Client, GET, hello, listen, s, watchdog};
 use runtime::hyper::serve_http;
 use runtime::io::AsyncWriteExt;
 use runtime::net::TcpStream;
@@ -15,22 +16,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
-/// The head of a frame (RFC 9113, 4.1).
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
-}
-
 /// Resident memory in bytes.
 fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/statm").unwrap();
     status.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
 }
-
-const SETTINGS: u8 = 4;
-const HEADERS: u8 = 1;
-const PING: u8 = 6;
-const CONTINUATION: u8 = 9;
 
 /// A stream that counts its reads.
 struct Counted {
@@ -64,9 +54,9 @@ impl Write for Counted {
     }
 }
 
-/// Sends the frames again and again until the server closes the connection, while a neighbour sends requests. Returns the
+/// Sends frames until there are no more, or until the server closes the connection, while a neighbour sends requests. Returns the
 /// largest number of reads between two polls of a task that is always ready, however busy the machine is.
-async fn flood(first: Vec<u8>, frames: Vec<u8>) -> u32 {
+async fn flood(first: Vec<u8>, mut next: impl FnMut() -> Option<Vec<u8>> + Send + 'static) -> u32 {
     let (listener, address) = listen().await;
     let reads = Arc::new(AtomicU32::new(0));
     let server = serve_http(listener, hello()).handshake({
@@ -82,10 +72,13 @@ async fn flood(first: Vec<u8>, frames: Vec<u8>) -> u32 {
     let flooder = std::thread::spawn(move || {
         runtime::block_on(async move {
             let mut flooder = TcpStream::connect(address).await.unwrap();
-            flooder.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+            flooder.write_all(PREFACE).await.unwrap();
             flooder.write_all(&frame(SETTINGS, 0, 0, b"")).await.unwrap();
-            flooder.write_all(&first).await.unwrap();
-            while flooder.write_all(&frames).await.is_ok() {}
+            let mut is_open = flooder.write_all(&first).await.is_ok();
+            while is_open {
+                let Some(frames) = next() else { break };
+                is_open = flooder.write_all(&frames).await.is_ok();
+            }
         });
     });
     let polite = runtime::spawn(async move {
@@ -112,6 +105,7 @@ async fn flood(first: Vec<u8>, frames: Vec<u8>) -> u32 {
 
 #[runtime::test]
 async fn floods_of_frames_never_yielded() {
+    let _watchdog = watchdog();
     let repeat = |frame: Vec<u8>| frame.repeat((64 << 10) / frame.len());
     let open = frame(HEADERS, 0, 1, &[0x82]);
     for (name, first, frames) in [
@@ -119,8 +113,22 @@ async fn floods_of_frames_never_yielded() {
         ("pings", vec![], repeat(frame(PING, 0, 0, &[0; 8]))),
         ("continuations", open, repeat(frame(CONTINUATION, 0, 1, b""))),
     ] {
-        let reads = flood(first, frames).await;
+        let reads = flood(first, move || Some(frames.clone())).await;
         println!("{name}: {reads} reads at once");
         assert!(reads <= 8, "{name}: {reads}");
     }
+}
+
+/// Each request is reset as soon as it is sent, and never counts as one of those that are open (CVE-2023-44487).
+#[runtime::test]
+async fn a_flood_of_requests_that_are_reset_never_yielded() {
+    let _watchdog = watchdog();
+    let mut streams = (1..).step_by(2).take(100_000);
+    let next = move || {
+        let reset = |stream| [get(stream), frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes())].concat();
+        let frames: Vec<u8> = streams.by_ref().take(2000).flat_map(reset).collect();
+        (!frames.is_empty()).then_some(frames)
+    };
+    let reads = flood(vec![], next).await;
+    assert!(reads <= 8, "{reads}");
 }
