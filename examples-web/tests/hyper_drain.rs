@@ -8,7 +8,7 @@ use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
-use hyper_support::{Client, GET, hello, listen, ms, s, text};
+use hyper_support::{Client, GET, hello, listen, ms, s, text, watchdog};
 use hyper_util::client::legacy::Client as Pool;
 use runtime::hyper::{Connector, Executor, FuturesIo, Timer, downcast, serve_http};
 use runtime::io::{AsyncReadExt, AsyncWriteExt};
@@ -80,6 +80,40 @@ async fn requests_in_progress_were_dropped_by_the_shutdown() {
     }
     assert!(busy.response().await.ends_with("slow"));
     assert_eq!(server.await.unwrap().unwrap().aborted(), 0);
+}
+
+#[runtime::test]
+async fn a_head_that_began_during_another_request_was_dropped_by_the_shutdown() {
+    let _watchdog = watchdog();
+    time::pause();
+    let (listener, address) = listen().await;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let slow = service_fn(|_: Request<Incoming>| async {
+        time::sleep(s(5)).await;
+        Ok::<_, Infallible>(text("slow"))
+    });
+    let server = serve_http(listener, slow).header_timeout(s(20)).graceful(stopped, s(100));
+    let server = runtime::spawn(server.run());
+    let mut clients = [Client::connect(address).await, Client::connect(address).await];
+    for client in &mut clients {
+        client.0.set_nodelay(true).unwrap();
+        client.send(GET).await;
+        time::sleep(s(1)).await;
+        client.send(&GET[..10]).await;
+    }
+    for client in &mut clients {
+        assert!(client.response().await.ends_with("slow"));
+    }
+    let start = Instant::now();
+    stop.send(()).unwrap();
+    time::sleep(s(1)).await;
+    let [goes_on, stops] = &mut clients;
+    goes_on.send(&GET[10..]).await;
+    assert!(goes_on.response().await.ends_with("slow"));
+    assert_eq!((goes_on.rest().await, stops.rest().await), (vec![], vec![]));
+    assert_eq!(server.await.unwrap().unwrap().aborted(), 0);
+    let seconds = start.elapsed().as_secs();
+    assert!((15..=20).contains(&seconds), "it has the time for a head: {seconds}");
 }
 
 #[runtime::test]
