@@ -2,11 +2,19 @@
 
 mod hyper_support;
 
-use hyper_support::{Client, GET, hello, listen, s};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_support::{Client, GET, hello, listen, ms, s, text, watchdog};
 use runtime::hyper::{TokioIo, serve_http};
 use runtime::net::TcpStream;
 use runtime::sync::oneshot;
 use runtime::time;
+use std::convert::Infallible;
+use std::error::Error;
 use std::io;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -77,4 +85,149 @@ async fn a_client_that_is_silent_in_the_handshake_of_tls_is_cut_while_others_are
     assert!(bytes[..count].ends_with(b"hello"));
     let seconds = silent.seconds_to_end().await;
     assert!((1.5..2.5).contains(&seconds), "{seconds}");
+}
+
+/// Returns the error of I/O from which an error comes.
+fn io_kind(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
+    match error.downcast_ref::<io::Error>() {
+        Some(error) => Some(error.kind()),
+        None => io_kind(error.source()?),
+    }
+}
+
+/// Gets a response from a server that says these words, and then ends the connection without a close_notify.
+async fn get_truncated(words: &'static str) -> Result<Bytes, hyper::Error> {
+    let (listener, address) = listen().await;
+    let (acceptor, connector) = tls();
+    let server = runtime::spawn(async move {
+        let mut stream = acceptor.accept(listener.accept().await.unwrap().0).await.unwrap();
+        let mut head = [0; 1000];
+        assert!(stream.read(&mut head).await.unwrap() > 0);
+        stream.write_all(words.as_bytes()).await.unwrap();
+        stream.flush().await.unwrap();
+        let (mut socket, _) = stream.into_inner();
+        socket.shutdown().await.unwrap();
+        // Careful: a close with bytes that were not read would be a reset.
+        drop(socket.read_to_end(&mut Vec::new()).await);
+    });
+    let stream = connect(&connector, TcpStream::connect(address).await.unwrap()).await.unwrap();
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+    let connection = runtime::spawn(connection);
+    let request = Request::get("/").header("host", "h").body(Empty::<Bytes>::new()).unwrap();
+    let body = match sender.send_request(request).await {
+        Ok(response) => response.into_body().collect().await.map(http_body_util::Collected::to_bytes),
+        Err(error) => Err(error),
+    };
+    drop(sender);
+    drop(connection.await.unwrap());
+    server.await.unwrap();
+    body
+}
+
+#[runtime::test]
+async fn a_truncated_response_over_tls_was_taken_for_a_whole_one() {
+    let _watchdog = watchdog();
+    let whole = get_truncated("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nwhole").await;
+    assert_eq!(whole.unwrap(), "whole", "its length says that it is");
+    for words in [
+        // Only the end of the connection tells the end of this one.
+        "HTTP/1.1 200 OK\r\n\r\nhalf",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf",
+        "HTTP/1.1 200 OK\r\n",
+    ] {
+        let error = get_truncated(words).await.unwrap_err();
+        assert_eq!(io_kind(&error), Some(io::ErrorKind::UnexpectedEof), "{words}: {error:?}");
+    }
+}
+
+#[runtime::test]
+async fn a_truncated_request_over_tls_was_taken_for_a_whole_one() {
+    let _watchdog = watchdog();
+    let (listener, address) = listen().await;
+    let (acceptor, connector) = tls();
+    let (told, mut heard) = runtime::sync::mpsc::channel(1);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let told = told.clone();
+        async move {
+            let body = request.into_body().collect().await;
+            told.send(body.map(|body| body.to_bytes())).await.unwrap();
+            Ok::<_, Infallible>(text("heard"))
+        }
+    });
+    let server = serve_http(listener, service)
+        .handshake(async move |stream: TcpStream| acceptor.accept(stream).await.map(TokioIo::new));
+    runtime::spawn(server.run());
+    for (head, body) in [
+        ("content-length: 5", "whole"),
+        ("content-length: 9", "half"),
+        ("transfer-encoding: chunked", "4\r\nhalf\r\n"),
+    ] {
+        let mut client = connect(&connector, TcpStream::connect(address).await.unwrap()).await.unwrap();
+        let request = format!("POST / HTTP/1.1\r\nhost: h\r\n{head}\r\n\r\n{body}");
+        client.write_all(request.as_bytes()).await.unwrap();
+        client.flush().await.unwrap();
+        let (socket, _) = client.into_inner();
+        if body == "whole" {
+            assert_eq!(heard.recv().await.unwrap().unwrap(), "whole");
+        }
+        socket.shutdown().await.unwrap();
+        if body != "whole" {
+            assert!(heard.recv().await.unwrap().is_err(), "{head}: {body}");
+        }
+    }
+}
+
+#[runtime::test]
+async fn the_end_of_a_response_over_tls_was_cut() {
+    const BYTES: usize = 10 << 20;
+    let _watchdog = watchdog();
+    time::pause();
+    let (listener, address) = listen().await;
+    let (acceptor, connector) = tls();
+    let big = service_fn(|_: Request<Incoming>| async {
+        Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(vec![b'x'; BYTES]))))
+    });
+    let server = serve_http(listener, big)
+        .handshake(async move |stream: TcpStream| acceptor.accept(stream).await.map(TokioIo::new))
+        .write_timeout(s(2));
+    runtime::spawn(server.run());
+    let mut client = connect(&connector, TcpStream::connect(address).await.unwrap()).await.unwrap();
+    client.write_all(b"GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n").await.unwrap();
+    let (mut bytes, mut buffer) = (Vec::new(), vec![0; 64 << 10]);
+    loop {
+        time::sleep(ms(50)).await;
+        // The end without a close_notify would be an error.
+        match client.read(&mut buffer).await.unwrap() {
+            0 => break,
+            count => bytes.extend_from_slice(&buffer[..count]),
+        }
+    }
+    let head = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+    assert_eq!(bytes.len() - head, BYTES);
+}
+
+/// The client reads nothing, so that not even the close_notify can be sent.
+#[runtime::test]
+async fn a_client_that_stalls_in_the_shutdown_of_tls_is_cut() {
+    let _watchdog = watchdog();
+    time::pause();
+    let (listener, address) = listen().await;
+    let (acceptor, connector) = tls();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let big = service_fn(|_: Request<Incoming>| async {
+        Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(vec![b'x'; 16 << 20]))))
+    });
+    let server = serve_http(listener, big)
+        .handshake(async move |stream: TcpStream| acceptor.accept(stream).await.map(TokioIo::new))
+        .write_timeout(s(2))
+        .graceful(stopped, s(100));
+    let server = runtime::spawn(server.run());
+    let mut client = connect(&connector, TcpStream::connect(address).await.unwrap()).await.unwrap();
+    client.write_all(b"GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n").await.unwrap();
+    client.read_u8().await.unwrap();
+    let start = time::Instant::now();
+    stop.send(()).unwrap();
+    assert_eq!(server.await.unwrap().unwrap().aborted(), 0);
+    assert!(start.elapsed() < s(10), "{:?}", start.elapsed());
 }
