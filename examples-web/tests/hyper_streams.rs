@@ -2,15 +2,23 @@
 
 mod hyper_support;
 
-use hyper::rt::{Read, ReadBuf, Write};
-use hyper_support::listen;
-use runtime::hyper::{FuturesIo, TokioIo};
+use bytes::Bytes;
+use http_body_util::StreamBody;
+use hyper::body::{Frame, Incoming};
+use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_support::{Client, GET, listen, watchdog};
+use runtime::hyper::{FuturesIo, TokioIo, serve_http};
 use runtime::io::{AsyncReadExt, duplex, simplex};
 use runtime::net::{TcpStream, UnixStream};
+use std::convert::Infallible;
 use std::future::poll_fn;
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 
 /// Writes 5 and 7 bytes at once, and returns the number of bytes that were written.
 async fn write_vectored(stream: &mut (impl Write + Unpin)) -> usize {
@@ -132,4 +140,91 @@ async fn a_stream_that_replaces_the_buffer_is_not_trusted() {
         }
     }
     read(&mut TokioIo::new(Swaps(Box::leak(Box::new([0; 100])))), 10).await;
+}
+
+/// A stream that notes how many buffers each write has, and takes one byte of the first write of several.
+struct Noted {
+    stream: TcpStream,
+    is_vectored: bool,
+    writes: Arc<Mutex<Vec<usize>>>,
+}
+
+impl Noted {
+    fn note(&self, count: usize) {
+        self.writes.lock().unwrap().push(count);
+    }
+}
+
+impl Read for Noted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        Read::poll_read(Pin::new(&mut self.stream), cx, buffer)
+    }
+}
+
+impl Write for Noted {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.note(1);
+        Write::poll_write(Pin::new(&mut self.stream), cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.note(buffers.len());
+        if self.writes.lock().unwrap().len() == 1 {
+            return Write::poll_write(Pin::new(&mut self.stream), cx, &buffers[0][..1]);
+        }
+        Write::poll_write_vectored(Pin::new(&mut self.stream), cx, buffers)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.is_vectored
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Write::poll_flush(Pin::new(&mut self.stream), cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Write::poll_shutdown(Pin::new(&mut self.stream), cx)
+    }
+}
+
+/// Serves a body of two parts on a stream that notes its writes.
+async fn writes_of_a_response(is_vectored: bool) -> Vec<usize> {
+    let (listener, address) = listen().await;
+    let writes = Arc::new(Mutex::new(Vec::new()));
+    let parts = service_fn(|_: Request<Incoming>| async {
+        let parts = ["five5", "seven77"].map(|part| Ok::<_, Infallible>(Frame::data(Bytes::from(part))));
+        Ok::<_, Infallible>(Response::new(StreamBody::new(futures_util::stream::iter(parts))))
+    });
+    let server = serve_http(listener, parts).handshake({
+        let writes = writes.clone();
+        async move |stream| Ok(Noted { stream, is_vectored, writes: writes.clone() })
+    });
+    runtime::spawn(server.run());
+    let mut client = Client::connect(address).await;
+    client.send([GET[..GET.len() - 2].as_ref(), b"connection: close\r\n\r\n"].concat()).await;
+    let response = String::from_utf8(client.rest().await).unwrap();
+    assert!(response.ends_with("\r\n\r\n5\r\nfive5\r\n7\r\nseven77\r\n0\r\n\r\n"), "{response}");
+    let writes = writes.lock().unwrap();
+    writes.clone()
+}
+
+#[runtime::test]
+async fn responses_were_flattened_by_the_stream_of_the_server() {
+    let _watchdog = watchdog();
+    let writes = writes_of_a_response(true).await;
+    assert!(
+        writes.len() == 2 && writes[0] > 2,
+        "the head and both parts in one write, and the rest: {writes:?}"
+    );
+    let writes = writes_of_a_response(false).await;
+    assert_eq!(writes, [1], "a stream that writes one buffer gets one");
 }
