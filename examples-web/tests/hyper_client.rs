@@ -6,7 +6,7 @@ use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response, Version};
-use hyper_support::{hello, listen, ms, s};
+use hyper_support::{hello, listen, ms, s, watchdog};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::Connect;
 use runtime::hyper::{Connector, Executor, Timer, serve_http};
@@ -76,6 +76,39 @@ async fn the_pool_never_closed_its_idle_connections() {
     again.into_body().collect().await.unwrap();
     stop.send(()).unwrap();
     assert_eq!(server.await.unwrap().unwrap().accepted(), 2, "the first connection was closed after 5 s");
+}
+
+/// Returns the number of descriptors that this process has for sockets of this port.
+fn sockets(port: u16) -> usize {
+    let port = format!(":{port:04X} ");
+    let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
+    let rows = table.lines().filter(|row| row.contains(&port));
+    let inodes: Vec<&str> = rows.map(|row| row.split_whitespace().nth(9).unwrap()).collect();
+    let descriptors = std::fs::read_dir("/proc/self/fd").unwrap();
+    let links = descriptors.filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok());
+    let is_ours = |link: &std::path::PathBuf| {
+        inodes.iter().any(|inode| *inode != "0" && link.to_str() == Some(&format!("socket:[{inode}]")))
+    };
+    links.filter(is_ours).count()
+}
+
+#[runtime::test]
+async fn idle_connections_of_the_pool_kept_their_descriptors() {
+    let _watchdog = watchdog();
+    time::pause();
+    let (listener, address) = listen().await;
+    runtime::spawn(serve_http(listener, hello()).idle_timeout(s(1000)).run());
+    assert_eq!(sockets(address.port()), 1, "the listener");
+    let client: Client<_, Empty<Bytes>> =
+        Client::builder(Executor).pool_timer(Timer).pool_idle_timeout(s(5)).build(Connector::new());
+    let get = || client.get(format!("http://{address}/").parse().unwrap());
+    let responses = futures_util::future::join_all((0..10).map(|_| get())).await;
+    for response in responses {
+        response.unwrap().into_body().collect().await.unwrap();
+    }
+    assert_eq!(sockets(address.port()), 21, "both ends of ten connections");
+    time::sleep(s(20)).await;
+    assert_eq!(sockets(address.port()), 1);
 }
 
 #[runtime::test]
