@@ -5,16 +5,20 @@ mod hyper_support;
 use axum::Router;
 use axum::routing::{get, post};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::Incoming;
+use hyper::client::conn::http2;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_support::{Client, GET, hello, listen, ms, s, text};
-use runtime::hyper::{TimedBody, serve_http};
+use hyper_support::{Client, GET, hello, listen, ms, s, text, watchdog};
+use runtime::hyper::{Executor, TimedBody, serve_http};
 use runtime::io::AsyncReadExt;
+use runtime::net::TcpStream;
+use runtime::sync::Notify;
 use runtime::time::{self, Instant};
 use std::convert::Infallible;
 use std::io;
+use std::rc::Rc;
 
 fn is_about(seconds: f64, expected: f64) -> bool {
     (expected..expected + 0.5).contains(&seconds)
@@ -191,4 +195,52 @@ async fn a_silent_handshake_is_cut() {
     let mut right = Client::connect(address).await;
     right.send([b"open", GET].concat()).await;
     assert!(right.response().await.ends_with("hello"));
+}
+
+/// The timer fires after the end of a request and before the connection is polled, and the connection is polled once for
+/// both.
+#[runtime::test]
+async fn a_connection_of_http2_whose_timer_fired_as_a_request_ended_stayed_open() {
+    let _watchdog = watchdog();
+    time::pause();
+    let (listener, address) = listen().await;
+    let gate = Rc::new(Notify::new());
+    let service = service_fn({
+        let gate = gate.clone();
+        move |request: Request<Incoming>| {
+            let gate = gate.clone();
+            async move {
+                if request.uri().path() == "/gate" {
+                    gate.notified().await;
+                }
+                Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
+            }
+        }
+    });
+    runtime::spawn(serve_http(listener, service).idle_timeout(s(60)).run());
+    let stream = TcpStream::connect(address).await.unwrap();
+    // The paused clock does not wait for an acknowledgement that the kernel delays.
+    stream.set_nodelay(true).unwrap();
+    let (mut sender, connection) = http2::handshake(Executor, stream).await.unwrap();
+    let connection = runtime::spawn(connection);
+    let mut get = |path: &str| {
+        let request = Request::get(format!("http://h{path}")).body(Empty::<Bytes>::new()).unwrap();
+        sender.send_request(request)
+    };
+    get("/").await.unwrap();
+    let start = Instant::now();
+    time::sleep(s(30)).await;
+    let last = runtime::spawn(get("/gate"));
+    time::sleep(s(29)).await;
+    gate.notify_one();
+    let moves = runtime::spawn(time::advance(s(2)));
+    // So many tasks that the loop looks at its timers before it polls the connection.
+    for _ in 0..10_000 {
+        runtime::spawn(async {});
+    }
+    last.await.unwrap().unwrap();
+    moves.await.unwrap();
+    connection.await.unwrap().unwrap();
+    let seconds = start.elapsed().as_secs_f64();
+    assert!((119.0..125.0).contains(&seconds), "{seconds}");
 }
