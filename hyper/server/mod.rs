@@ -14,6 +14,7 @@ mod clocks;
 mod connection;
 mod handshake;
 mod service;
+mod shared;
 mod stream;
 mod upgrade;
 

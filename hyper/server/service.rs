@@ -1,6 +1,6 @@
 //! Services: those of hyper and of tower as one, and a service that counts the requests in progress.
 
-use super::stream::Shared;
+use super::shared::Shared;
 use crate::net::Drain;
 use crate::time::Instant;
 use ::hyper::body::{Body, Buf, Bytes, Frame, Incoming, SizeHint};
