@@ -192,19 +192,27 @@ async fn the_end_of_a_response_over_tls_was_cut() {
         .handshake(async move |stream: TcpStream| acceptor.accept(stream).await.map(TokioIo::new))
         .write_timeout(s(2));
     runtime::spawn(server.run());
-    let mut client = connect(&connector, TcpStream::connect(address).await.unwrap()).await.unwrap();
-    client.write_all(b"GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n").await.unwrap();
-    let (mut bytes, mut buffer) = (Vec::new(), vec![0; 64 << 10]);
-    loop {
-        time::sleep(ms(50)).await;
-        // The end without a close_notify would be an error.
-        match client.read(&mut buffer).await.unwrap() {
-            0 => break,
-            count => bytes.extend_from_slice(&buffer[..count]),
+    for connection in ["close", "keep-alive"] {
+        let mut client = connect(&connector, TcpStream::connect(address).await.unwrap()).await.unwrap();
+        let request = format!("GET / HTTP/1.1\r\nhost: h\r\nconnection: {connection}\r\n\r\n");
+        client.write_all(request.as_bytes()).await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(client.read_u8().await.unwrap());
+        }
+        let (mut total, mut buffer) = (0, vec![0; 64 << 10]);
+        while total < BYTES {
+            time::sleep(ms(50)).await;
+            let count = client.read(&mut buffer).await.unwrap();
+            assert!(count > 0, "{connection}: the end after {total} bytes");
+            total += count;
+        }
+        assert_eq!(total, BYTES);
+        if connection == "close" {
+            // The end without a close_notify would be an error.
+            assert_eq!(client.read(&mut buffer).await.unwrap(), 0);
         }
     }
-    let head = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
-    assert_eq!(bytes.len() - head, BYTES);
 }
 
 /// The client reads nothing, so that not even the close_notify can be sent.
