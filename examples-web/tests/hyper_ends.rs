@@ -6,7 +6,7 @@ use hyper::body::Incoming;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::service::service_fn;
 use hyper::{Request, StatusCode};
-use hyper_support::{Client, hello, listen, s, text, watchdog};
+use hyper_support::{Client, hello, listen, ms, s, text, watchdog};
 use runtime::hyper::{FuturesIo, serve_http};
 use runtime::io::{AsyncReadExt, AsyncWriteExt};
 use runtime::net::TcpStream;
@@ -46,6 +46,34 @@ async fn the_answer_to_a_head_that_is_too_large_or_wrong_was_reset() {
     assert!(send_all(large).await.starts_with("HTTP/1.1 431"));
     let wrong = [b"GET / HTTP/1.1\r\nno colon\r\n\r\n".to_vec(), vec![b'x'; MUCH]].concat();
     assert!(send_all(wrong).await.starts_with("HTTP/1.1 400"));
+}
+
+/// Sends a byte of a body each second, after the response. Returns the number of bytes that the server took.
+async fn send_slowly(bytes: u32) -> u32 {
+    let (listener, address) = listen().await;
+    runtime::spawn(serve_http(listener, hello()).run());
+    let mut client = Client::connect(address).await;
+    // The paused clock does not wait for an acknowledgement that the kernel delays.
+    client.0.set_nodelay(true).unwrap();
+    client.send(format!("POST / HTTP/1.1\r\nhost: h\r\ncontent-length: {bytes}\r\n\r\n")).await;
+    for sent in 0..bytes {
+        time::sleep(s(1)).await;
+        if client.0.write_all(b"x").await.is_err() {
+            return sent;
+        }
+    }
+    client.0.shutdown().await.unwrap();
+    assert!(client.response().await.ends_with("hello"));
+    assert_eq!(client.rest().await, b"");
+    bytes
+}
+
+#[runtime::test]
+async fn a_refused_upload_that_was_slow_was_reset() {
+    let _watchdog = watchdog();
+    time::pause();
+    assert_eq!(send_slowly(25).await, 25);
+    assert!((25..40).contains(&send_slowly(100).await), "it is not awaited for ever");
 }
 
 /// A stream that is always ready: after a request, it reads zeros without an end.
@@ -91,12 +119,12 @@ async fn the_rest_of_a_request_was_read_in_one_poll_without_an_end() {
     let (listener, address) = listen().await;
     let server = serve_http(listener, hello())
         .handshake(async |stream| Ok(Endless { stream, has_begun: false }))
-        .graceful(time::sleep(s(1)), s(20));
+        .graceful(time::sleep(ms(100)), s(1));
     let server = runtime::spawn(server.run());
     let mut client = Client::connect(address).await;
     client.send(b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 100000000000\r\n\r\n").await;
     assert!(client.response().await.ends_with("hello"));
-    assert_eq!(server.await.unwrap().unwrap().aborted(), 0);
+    assert_eq!(server.await.unwrap().unwrap().aborted(), 1, "other tasks go on, also that of the server");
 }
 
 #[runtime::test]

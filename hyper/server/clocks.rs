@@ -13,7 +13,11 @@ use crate::time::{Duration, Instant};
 
 /// The time that a connection has to close after it was told to: for the answer of an HTTP/2 client to the last ping, or
 /// for what the client still sends and nobody reads.
-pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The time that a client has for the rest of what it sends, as long as it goes on. nginx has the same times in
+/// `lingering_timeout` and `lingering_time`.
+const LINGERING_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The limits of a server. [`Duration::MAX`] means no limit.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +42,8 @@ pub(super) struct Seen {
     pub(super) blocked: Option<u32>,
     /// The connection was told to end, or ends by itself.
     pub(super) is_ending: bool,
+    /// The number of reads at its end that were thrown away.
+    pub(super) discarded: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +63,15 @@ pub(super) struct Clocks {
     blocked: Option<(Instant, u32)>,
     /// The moment after which nothing is blocked any more.
     unblocked: Option<Instant>,
-    ending: Option<Instant>,
+    ending: Option<Ending>,
+}
+
+#[derive(Clone, Copy)]
+struct Ending {
+    start: Instant,
+    /// The moment in which the client was last seen to send, and the number of reads by then.
+    latest: Instant,
+    discarded: u32,
 }
 
 impl Clocks {
@@ -85,8 +99,17 @@ impl Clocks {
             return None;
         }
         if seen.is_ending {
-            let since = *self.ending.get_or_insert_with(&now);
-            return Some((since.saturating_add(CLOSE_TIMEOUT), Limit::Cut));
+            let ending = match self.ending {
+                Some(ending) if ending.discarded == seen.discarded => ending,
+                earlier => {
+                    let latest = now();
+                    let start = earlier.map_or(latest, |earlier| earlier.start);
+                    Ending { start, latest, discarded: seen.discarded }
+                }
+            };
+            self.ending = Some(ending);
+            let latest = ending.start.saturating_add(LINGERING_TIMEOUT);
+            return Some((ending.latest.saturating_add(CLOSE_TIMEOUT).min(latest), Limit::Cut));
         }
         let Some(served) = seen.served else {
             return Some(if seen.is_http2 {
@@ -119,6 +142,7 @@ mod tests {
         has_read: false,
         blocked: None,
         is_ending: false,
+        discarded: 0,
     };
 
     /// A connection of which the limits are 10 s for heads, 60 s while idle, and 30 s for writes. Times are seconds
@@ -195,6 +219,17 @@ mod tests {
         let served = Seen { served: story.served(30), ..ping };
         assert_eq!(story.at(80, served), Some((90, Limit::Idle)));
         assert_eq!(story.at(91, Seen { is_ending: true, ..served }), Some((96, Limit::Cut)));
+    }
+
+    #[test]
+    fn a_client_that_still_sends_at_the_end_has_more_time_and_not_all_of_it() {
+        let mut story = Story::new();
+        let ending = Seen { is_ending: true, served: story.served(10), ..QUIET };
+        assert_eq!(story.at(10, ending), Some((15, Limit::Cut)));
+        assert_eq!(story.at(14, Seen { discarded: 1, ..ending }), Some((19, Limit::Cut)));
+        assert_eq!(story.at(16, Seen { discarded: 1, ..ending }), Some((19, Limit::Cut)));
+        assert_eq!(story.at(18, Seen { discarded: 7, ..ending }), Some((23, Limit::Cut)));
+        assert_eq!(story.at(38, Seen { discarded: 9, ..ending }), Some((40, Limit::Cut)));
     }
 
     #[test]

@@ -182,6 +182,7 @@ impl<I: Read + Unpin> Connection<I> {
             has_read: shared.has_read(),
             blocked: (shared.is_blocked() || waits).then_some(writes),
             is_ending: self.is_ending || shared.is_shut_down(),
+            discarded: shared.discarded(),
         };
         // A timer that fires while no limit applies only causes this poll.
         let Some((deadline, limit)) = self.clocks.deadline(seen, Instant::now) else { return Poll::Pending };

@@ -34,6 +34,8 @@ pub(super) struct Shared {
     is_shut_down: AtomicBool,
     /// The client still sends, and what it sends is read and thrown away.
     is_discarding: AtomicBool,
+    /// The number of reads that were thrown away.
+    discarded: AtomicU32,
     /// One of `HYPERS`, `UPGRADABLE` and `CUT`.
     mode: AtomicU8,
     ends: Mutex<Ends>,
@@ -131,6 +133,12 @@ impl Shared {
     /// Notes that the client still sends.
     pub(super) fn note_discarded(&self) {
         self.is_discarding.store(true, Relaxed);
+        self.discarded.store(self.discarded.load(Relaxed).wrapping_add(1), Relaxed);
+    }
+
+    /// Returns the number of reads that were thrown away.
+    pub(super) fn discarded(&self) -> u32 {
+        self.discarded.load(Relaxed)
     }
 
     /// Returns `true` if the end of what the client sends is awaited.
