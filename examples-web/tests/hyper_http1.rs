@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
-use hyper_support::{Client, GET, listen, ms, s, text};
+use hyper_support::{Client, GET, listen, ms, s, text, watchdog};
 use runtime::hyper::serve_http;
 use runtime::io::{AsyncReadExt, AsyncWriteExt};
 use runtime::net::TcpStream;
@@ -176,6 +176,35 @@ async fn a_refused_upload_that_never_ends_is_cut() {
     // Only the server is to end now.
     server.await.unwrap().unwrap();
     assert!(start.elapsed() < s(10), "{:?}", start.elapsed());
+}
+
+#[runtime::test]
+async fn a_response_whose_body_is_not_sent_kept_its_connection_busy() {
+    let _watchdog = watchdog();
+    time::pause();
+    let (listener, address) = listen().await;
+    let (stop, stopped) = runtime::sync::oneshot::channel::<()>();
+    // Each of them has a body all the same.
+    let service = service_fn(|request: Request<Incoming>| async move {
+        let mut response = text("not to be sent");
+        *response.status_mut() = request.uri().path()[1..].parse().unwrap();
+        Ok::<_, Infallible>(response)
+    });
+    let server = runtime::spawn(serve_http(listener, service).graceful(stopped, s(100)).run());
+    let mut client = Client::connect(address).await;
+    for (method, status) in [("HEAD", 200), ("GET", 204), ("GET", 304), ("HEAD", 404)] {
+        client.send(format!("{method} /{status} HTTP/1.1\r\nhost: h\r\n\r\n")).await;
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(client.0.read_u8().await.unwrap());
+        }
+        assert!(head.starts_with(format!("HTTP/1.1 {status}").as_bytes()), "{method} {status}");
+    }
+    let start = time::Instant::now();
+    stop.send(()).unwrap();
+    assert_eq!(client.rest().await, b"", "no bodies");
+    assert_eq!(server.await.unwrap().unwrap().aborted(), 0);
+    assert!(start.elapsed() < s(1), "{:?}", start.elapsed());
 }
 
 /// A stream that counts how it is used.
