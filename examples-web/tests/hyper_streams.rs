@@ -8,7 +8,7 @@ use hyper::body::{Frame, Incoming};
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_support::{Client, GET, listen, watchdog};
+use hyper_support::{Client, GET, hello, listen, watchdog};
 use runtime::hyper::{FuturesIo, TokioIo, serve_http};
 use runtime::io::{AsyncReadExt, duplex, simplex};
 use runtime::net::{TcpStream, UnixStream};
@@ -227,4 +227,71 @@ async fn responses_were_flattened_by_the_stream_of_the_server() {
     );
     let writes = writes_of_a_response(false).await;
     assert_eq!(writes, [1], "a stream that writes one buffer gets one");
+}
+
+/// A stream with the traits of tokio that holds back what is written until it is flushed, and whose flushes are pending at
+/// first.
+struct Holds {
+    stream: TcpStream,
+    held: Vec<u8>,
+    is_flushing: bool,
+}
+
+impl tokio::io::AsyncRead for Holds {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut tokio::io::ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        tokio::io::AsyncRead::poll_read(Pin::new(&mut self.stream), cx, buffer)
+    }
+}
+
+impl tokio::io::AsyncWrite for Holds {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.held.extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.held.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        self.is_flushing = !self.is_flushing;
+        if self.is_flushing {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let held = std::mem::take(&mut self.held);
+        let written = self.stream.try_write(&held)?;
+        assert_eq!(written, held.len(), "the kernel has room for so little");
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        tokio::io::AsyncWrite::poll_shutdown(Pin::new(&mut self.stream), cx)
+    }
+}
+
+async fn flushes<T: Read + Write + Unpin + Send + 'static>(wrap: fn(TokioIo<Holds>) -> T) {
+    let (listener, address) = listen().await;
+    let server = serve_http(listener, hello()).handshake(async move |stream| {
+        Ok(wrap(TokioIo::new(Holds { stream, held: Vec::new(), is_flushing: false })))
+    });
+    runtime::spawn(server.run());
+    let mut client = Client::connect(address).await;
+    for _ in 0..3 {
+        client.send(GET).await;
+        assert!(client.response().await.ends_with("hello"));
+    }
+    client.send([GET[..GET.len() - 2].as_ref(), b"connection: close\r\n\r\n"].concat()).await;
+    assert!(client.rest().await.ends_with(b"hello"), "the flush comes before the shutdown");
+}
+
+#[runtime::test]
+async fn what_a_stream_held_back_until_its_flush_stayed_there() {
+    let _watchdog = watchdog();
+    flushes(|stream| stream).await;
+    flushes(|stream| FuturesIo::new(FuturesIo::new(stream))).await;
+    flushes(|stream| TokioIo::new(TokioIo::new(stream))).await;
 }
