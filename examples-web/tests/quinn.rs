@@ -6,7 +6,7 @@ mod quinn_support;
 use bytes::Bytes;
 use quinn::{ConnectionError, IdleTimeout, TransportConfig, VarInt};
 use quinn_support::{
-    connect, connect_to, echo, endpoints, endpoints_on, exchange, on_every_selector, patient,
+    connect, connect_to, echo, endpoints, endpoints_on, exchange, on_every_selector, patient, watchdog,
 };
 use runtime::task::JoinSet;
 use runtime::time::{Duration, Instant};
@@ -65,6 +65,7 @@ fn both_sides_learn_why_the_other_one_has_closed() {
 /// A minute of silence takes no time where the clock is paused: quinn's time is that of the runtime.
 #[runtime::test]
 async fn a_silent_connection_ends_by_the_clock_of_the_runtime() {
+    let _watchdog = watchdog();
     let mut transport = TransportConfig::default();
     transport.max_idle_timeout(Some(IdleTimeout::try_from(Duration::from_secs(60)).unwrap()));
     let (server, client) = endpoints(transport);
@@ -122,10 +123,49 @@ fn a_hundred_connections_exchange_data_at_once() {
 
 #[runtime::test]
 async fn a_server_of_both_protocols_serves_each() {
+    let _watchdog = watchdog();
     let (server, client) = endpoints_on("[::]:0", "[::]:0", patient());
     echo(&server);
     let port = server.local_addr().unwrap().port();
     for address in [format!("[::1]:{port}"), format!("127.0.0.1:{port}")] {
         exchange(&connect_to(&client, address.parse().unwrap()).await, &pattern(500_000)).await;
     }
+}
+
+/// What others send to the port of an endpoint, down to datagrams without a byte, is not for any connection.
+#[test]
+fn foreign_datagrams_do_not_disturb_a_connection() {
+    on_every_selector(async || {
+        let (server, client) = endpoints(patient());
+        echo(&server);
+        let connection = connect(&client, &server).await;
+        let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let noise = pattern(1500);
+        for length in [0, 1, 0, 20, 1200, 0, 1500] {
+            for endpoint in [&server, &client] {
+                stranger.send_to(&noise[..length], endpoint.local_addr().unwrap()).unwrap();
+            }
+            exchange(&connection, &noise).await;
+        }
+    });
+}
+
+/// Each endpoint has a socket of its own.
+#[test]
+fn fifty_endpoints_share_a_thread() {
+    let data = pattern(20_000);
+    on_every_selector(async || {
+        let mut tasks = JoinSet::new();
+        for _ in 0..25 {
+            let data = data.clone();
+            tasks.spawn(async move {
+                let (server, client) = endpoints(patient());
+                echo(&server);
+                exchange(&connect(&client, &server).await, &data).await;
+            });
+        }
+        while let Some(result) = tasks.join_next().await {
+            result.unwrap();
+        }
+    });
 }

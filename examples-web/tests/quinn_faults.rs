@@ -3,8 +3,9 @@
 
 mod quinn_support;
 
+use quinn::udp::Transmit;
 use quinn::{AsyncUdpSocket, Runtime};
-use quinn_support::{connect, echo, endpoints, exchange, patient};
+use quinn_support::{connect, echo, endpoints, exchange, patient, watchdog};
 use runtime::time::{Duration, timeout};
 use std::io::{ErrorKind, IoSliceMut};
 use std::net::UdpSocket;
@@ -14,7 +15,7 @@ use std::os::fd::AsRawFd;
 #[cfg(target_os = "linux")]
 #[runtime::test]
 async fn a_device_without_segments_loses_nothing() {
-    use quinn::udp::Transmit;
+    let _watchdog = watchdog();
     let (sender, receiver) =
         (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
     no_checksums(&sender);
@@ -37,6 +38,7 @@ async fn a_device_without_segments_loses_nothing() {
 #[cfg(target_os = "linux")]
 #[runtime::test]
 async fn a_connection_goes_on_without_segments() {
+    let _watchdog = watchdog();
     let (server, client) = endpoints(patient());
     echo(&server);
     let connection = connect(&client, &server).await;
@@ -68,6 +70,7 @@ fn no_checksums(socket: &UdpSocket) {
 /// A connected socket reports that nobody listens at its peer. That is an error of an earlier datagram.
 #[runtime::test]
 async fn a_refused_port_does_not_end_the_endpoint() {
+    let _watchdog = watchdog();
     let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = peer.local_addr().unwrap();
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -85,6 +88,7 @@ async fn a_refused_port_does_not_end_the_endpoint() {
 /// A socket that fails forever: each call of recvmmsg(2) returns `ENOTCONN`.
 #[runtime::test]
 async fn a_lasting_error_is_returned() {
+    let _watchdog = watchdog();
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let number = socket.as_raw_fd();
     let socket = runtime::quinn::Runtime.wrap_udp_socket(socket).unwrap();

@@ -1,12 +1,17 @@
 //! Endpoints on loopback for the tests of QUIC, and a server that echoes.
-#![allow(dead_code, reason = "each test program uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "each test program uses a part of it")]
 
-use quinn::{ClientConfig, Connection, Endpoint, EndpointConfig, ServerConfig, TransportConfig};
+#[path = "../../../tests/common/watchdog.rs"]
+mod watchdog;
+
+use quinn::{ClientConfig, Connection, Endpoint, EndpointConfig, Runtime, ServerConfig, TransportConfig};
 use runtime::selector::Kind;
 use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
+
+pub(crate) use watchdog::{run, watchdog};
 
 /// Returns settings without an idle time-out: on a busy machine, a test may have to wait for its turn for longer.
 pub(crate) fn patient() -> TransportConfig {
@@ -29,23 +34,32 @@ pub(crate) fn endpoints(transport: TransportConfig) -> (Endpoint, Endpoint) {
 }
 
 pub(crate) fn endpoints_on(server: &str, client: &str, transport: TransportConfig) -> (Endpoint, Endpoint) {
+    endpoints_of(Arc::new(runtime::quinn::Runtime), server, client, transport)
+}
+
+pub(crate) fn endpoints_of(
+    runtime: Arc<dyn Runtime>,
+    server: &str,
+    client: &str,
+    transport: TransportConfig,
+) -> (Endpoint, Endpoint) {
     let (certificate, key) = certificate();
     let transport = Arc::new(transport);
     let mut config = ServerConfig::with_single_cert(vec![certificate.clone()], key).unwrap();
     config.transport_config(transport.clone());
-    let server = endpoint(server, Some(config));
+    let server = endpoint(server, Some(config), runtime.clone());
     let mut roots = RootCertStore::empty();
     roots.add(certificate).unwrap();
     let mut config = ClientConfig::with_root_certificates(Arc::new(roots)).unwrap();
     config.transport_config(transport);
-    let mut client = endpoint(client, None);
+    let mut client = endpoint(client, None, runtime);
     client.set_default_client_config(config);
     (server, client)
 }
 
-fn endpoint(address: &str, config: Option<ServerConfig>) -> Endpoint {
+fn endpoint(address: &str, config: Option<ServerConfig>, runtime: Arc<dyn Runtime>) -> Endpoint {
     let socket = UdpSocket::bind(address).unwrap();
-    Endpoint::new(EndpointConfig::default(), config, socket, Arc::new(runtime::quinn::Runtime)).unwrap()
+    Endpoint::new(EndpointConfig::default(), config, socket, runtime).unwrap()
 }
 
 /// Connects the client to the port of the server, at the loopback address of IPv4.
@@ -98,9 +112,10 @@ pub(crate) async fn exchange(connection: &Connection, data: &[u8]) {
     assert!(echo.unwrap() == data, "the echo differs");
 }
 
-/// Runs a test on each selector of this system.
+/// Runs a test on each selector of this system, each time with a watchdog.
 pub(crate) fn on_every_selector(test: impl AsyncFn()) {
     for kind in Kind::available() {
+        let _watchdog = watchdog();
         eprintln!("on {kind:?}");
         runtime::Builder::new_current_thread().selector(*kind).build().unwrap().block_on(test());
     }
