@@ -16,7 +16,7 @@ const MOST_CALLS: usize = 8;
 pub(super) fn skip_errors(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     for _ in 1..MOST_CALLS {
         match call() {
-            Err(error) if concerns_a_datagram(&error) => {}
+            Err(error) if may_pass(&error) => {}
             result => return result,
         }
     }
@@ -27,9 +27,13 @@ pub(super) fn skip_errors(mut call: impl FnMut() -> io::Result<usize>) -> io::Re
     })
 }
 
-/// Returns `true` for the errors that an ICMP message causes (see udp(7) and the table in `net/ipv4/icmp.c` of Linux),
-/// and for a shortage of memory.
-fn concerns_a_datagram(error: &io::Error) -> bool {
+/// Returns `true` for an error that another call may not meet.
+fn may_pass(error: &io::Error) -> bool {
+    concerns_an_earlier_datagram(error) || matches!(error.raw_os_error(), Some(libc::ENOBUFS | libc::ENOMEM))
+}
+
+/// Returns `true` for the errors that an ICMP message causes: see udp(7), and the table in `net/ipv4/icmp.c` of Linux.
+pub(super) fn concerns_an_earlier_datagram(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
         Some(
@@ -41,8 +45,6 @@ fn concerns_a_datagram(error: &io::Error) -> bool {
                 | libc::EMSGSIZE
                 | libc::ENETDOWN
                 | libc::ENETUNREACH
-                | libc::ENOBUFS
-                | libc::ENOMEM
                 | libc::ENOPROTOOPT
                 | libc::EOPNOTSUPP
                 | libc::EPERM

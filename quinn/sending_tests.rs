@@ -9,7 +9,10 @@ type Call = (Vec<usize>, bool);
 
 /// Sends 2500 bytes in segments of 1000 bytes, with a mark, through a kernel that answers each call by `answer`, where 0
 /// stands for success. Returns the result, the calls that failed, and those that succeeded.
-fn send_batch(sending: &Sending, answer: impl Fn(&Call) -> i32) -> (io::Result<()>, Vec<Call>, Vec<Call>) {
+fn send_batch(
+    sending: &Sending,
+    mut answer: impl FnMut(&Call) -> i32,
+) -> (io::Result<()>, Vec<Call>, Vec<Call>) {
     let transmit = Transmit {
         destination: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
         ecn: Some(EcnCodepoint::Ect0),
@@ -120,4 +123,64 @@ fn only_a_full_socket_is_reported() {
     assert_eq!(result.unwrap_err().kind(), io::ErrorKind::WouldBlock);
     assert_eq!(sent.len(), 2);
     assert_eq!(send_batch(&sending, |_| 0).2, singles(true));
+}
+
+#[test]
+fn an_error_of_an_earlier_datagram_takes_no_other_one_with_it() {
+    for error in [libc::ECONNREFUSED, libc::EHOSTUNREACH, libc::EMSGSIZE, libc::ENOPROTOOPT, libc::EOPNOTSUPP]
+    {
+        for (segments, batch) in [(64, vec![(BATCH.into(), true)]), (1, singles(true))] {
+            let sending = Sending::new(segments);
+            let mut pending = error;
+            let (result, failed, sent) = send_batch(&sending, |_| std::mem::take(&mut pending));
+            assert!(result.is_ok());
+            assert_eq!((failed.len(), sent), (1, batch));
+            // Neither segments nor marks were the reason.
+            assert_eq!(sending.most_segments(), segments);
+            assert!(send_batch(&sending, |_| 0).2.iter().all(|call| call.1));
+        }
+    }
+}
+
+/// Older kernels report segments that are longer than the route allows by `EINVAL`.
+#[test]
+fn segments_are_kept_if_only_their_size_is_refused() {
+    let sending = Sending::new(64);
+    let too_long = |call: &Call| match call.0[..] {
+        [_] if call.0[0] > 500 => libc::EMSGSIZE,
+        [_] => 0,
+        _ => libc::EINVAL,
+    };
+    let (result, _, sent) = send_batch(&sending, too_long);
+    assert!(result.is_ok());
+    assert_eq!(sent, [(vec![500], true)]);
+    assert_eq!(sending.most_segments(), 64);
+    assert_eq!(send_batch(&sending, |_| 0).2, [(BATCH.into(), true)], "the mark is kept as well");
+}
+
+#[test]
+fn a_socket_that_never_has_room_for_a_batch_does_not_send_its_beginning_forever() {
+    let sending = Sending::new(1);
+    for _ in 0..3 {
+        let mut attempts = 0;
+        loop {
+            let mut room = 2;
+            let (result, _, sent) = send_batch(&sending, |_| {
+                let is_full = room == 0;
+                room -= i32::from(!is_full);
+                if is_full { libc::EAGAIN } else { 0 }
+            });
+            attempts += 1;
+            assert!(attempts < 10, "the batch is sent forever");
+            assert_eq!(sent, singles(true)[..2]);
+            if result.is_ok() {
+                break;
+            }
+        }
+        assert_eq!(attempts, 2);
+    }
+    // Without any room, nothing is given up.
+    for _ in 0..3 {
+        assert!(send_batch(&sending, |_| libc::EAGAIN).0.is_err());
+    }
 }

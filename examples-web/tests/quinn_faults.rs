@@ -85,6 +85,53 @@ async fn a_refused_port_does_not_end_the_endpoint() {
     assert_eq!(receive(&*socket).await.unwrap(), 4);
 }
 
+/// The error of an earlier datagram is reported in the place of the next call, which then sends nothing.
+#[runtime::test]
+async fn a_refused_datagram_takes_no_later_one_with_it() {
+    let _watchdog = watchdog();
+    let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let destination = peer.local_addr().unwrap();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.connect(destination).unwrap();
+    let raw = socket.try_clone().unwrap();
+    let socket = runtime::quinn::Runtime.wrap_udp_socket(socket).unwrap();
+    drop(peer);
+    raw.send(b"refused").unwrap();
+    let peer = UdpSocket::bind(destination).unwrap();
+    peer.set_nonblocking(true).unwrap();
+    let transmit = Transmit { destination, ecn: None, contents: b"data", segment_size: None, src_ip: None };
+    socket.try_send(&transmit).unwrap();
+    assert_eq!(peer.recv(&mut [0; 10]).unwrap(), 4);
+}
+
+/// A socket that is connected gets the errors that its datagrams cause. Here they are caused beside the connection.
+#[runtime::test]
+async fn a_storm_of_refusals_loses_nothing() {
+    let _watchdog = watchdog();
+    let (server, client) = endpoints(patient());
+    echo(&server);
+    let connection = connect(&client, &server).await;
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let raw = socket.try_clone().unwrap();
+    let unused = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let address = server.local_addr().unwrap();
+    client.rebind(socket).unwrap();
+    exchange(&connection, b"from the new socket").await;
+    let storm = runtime::spawn(async move {
+        for _ in 0.. {
+            raw.connect(unused).unwrap();
+            // It is refused at once. The call may also return the error of the previous one.
+            let _ = raw.send(b"refused");
+            raw.connect(address).unwrap();
+            runtime::task::yield_now().await;
+        }
+    });
+    exchange(&connection, &vec![7; 500_000]).await;
+    assert!(!storm.is_finished());
+    storm.abort();
+    assert_eq!(connection.stats().path.lost_packets, 0);
+}
+
 /// A socket that fails forever: each call of recvmmsg(2) returns `ENOTCONN`.
 #[runtime::test]
 async fn a_lasting_error_is_returned() {
