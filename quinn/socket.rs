@@ -11,6 +11,7 @@ use std::io::{self, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
 pub(super) struct Socket {
@@ -18,6 +19,9 @@ pub(super) struct Socket {
     /// The options that quinn-udp has set, and its way to receive.
     state: UdpSocketState,
     sending: Sending,
+    /// `true` from an attempt to send that has found no room, until a caller has waited for room. The recorded readiness
+    /// does not tell: a connection may run on another runtime than the one that has registered the descriptor.
+    is_full: AtomicBool,
 }
 
 impl Socket {
@@ -26,17 +30,24 @@ impl Socket {
     pub(super) fn new(socket: UdpSocket) -> io::Result<Socket> {
         let state = UdpSocketState::new((&socket).into())?;
         let sending = Sending::new(state.max_gso_segments());
-        Ok(Socket { io: Registered::new(socket, Owner::UdpSocket), state, sending })
+        Ok(Socket {
+            io: Registered::new(socket, Owner::UdpSocket),
+            state,
+            sending,
+            is_full: AtomicBool::new(false),
+        })
     }
 
-    /// Returns `true` if the latest attempt to send has found no room, and none has been reported since.
+    /// Returns `true` if the latest attempt to send has found no room, and no caller has waited for room since.
     pub(super) fn is_full(&self) -> bool {
-        self.io.is_drained(Direction::Write)
+        self.is_full.load(Relaxed)
     }
 
     /// Waits until there is room to send. Any number of callers may wait.
     pub(super) async fn writable(&self) -> io::Result<()> {
-        self.io.ready(Direction::Write).await.map(drop)
+        let result = self.io.ready(Direction::Write).await;
+        self.is_full.store(false, Relaxed);
+        result.map(drop)
     }
 }
 
@@ -46,9 +57,14 @@ impl AsyncUdpSocket for Socket {
     }
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
-        self.io.try_io(Direction::Write, |socket| {
+        let result = self.io.try_io(Direction::Write, |socket| {
             self.sending.send(transmit, |transmit| call::send(socket, &self.state, transmit))
-        })
+        });
+        // It is the only error, and quinn then asks a poller at once.
+        if result.is_err() {
+            self.is_full.store(true, Relaxed);
+        }
+        result
     }
 
     fn poll_recv(

@@ -124,12 +124,6 @@ impl<T: AsFd> Registered<T> {
         closed.unwrap_or_else(|| !context::is_entered() && self.is_closed_now(direction))
     }
 
-    /// Returns true if an operation has found the direction drained, and no event has been recorded since.
-    #[cfg(feature = "quinn")]
-    pub(crate) fn is_drained(&self, direction: Direction) -> bool {
-        self.ready_event_of(direction).readiness.is_drained(direction)
-    }
-
     /// Records that a direction is not ready before any event, so that the first operation waits for an event
     /// instead of being tried in vain.
     pub(crate) fn assume_not_ready(&self, direction: Direction) {
