@@ -8,7 +8,7 @@
 //! The messages are built as bytes: a length of the word's size, two C integers, the data, and padding to a whole word.
 //! The kernel copies them before it reads them, so they need no alignment.
 
-use ::quinn::udp::{Transmit, UdpSocketState};
+use ::quinn::udp::{BATCH_SIZE, Transmit, UdpSocketState};
 use socket2::{MsgHdr, SockAddr, SockRef};
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -66,6 +66,12 @@ pub(super) fn send(socket: &UdpSocket, _: &UdpSocketState, transmit: &Transmit<'
             result => return result.map(drop),
         }
     }
+}
+
+/// Returns `true` if a call that has received this many datagrams, and could have received `most`, has taken all that
+/// were there: recvmmsg(2), by which quinn-udp receives, has then found none.
+pub(super) fn is_all(count: usize, most: usize) -> bool {
+    count < most.min(BATCH_SIZE)
 }
 
 /// Control messages, one behind the other.

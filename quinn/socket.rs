@@ -73,9 +73,13 @@ impl AsyncUdpSocket for Socket {
         buffers: &mut [IoSliceMut<'_>],
         meta: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
-        self.io.poll_io(cx, Direction::Read, |socket| {
-            receiving::skip_errors(|| self.state.recv(socket.into(), buffers, meta))
-        })
+        let most = buffers.len();
+        self.io.poll_transfer(
+            cx,
+            Direction::Read,
+            |_, count| call::is_all(count, most),
+            |socket| receiving::skip_errors(|| self.state.recv(socket.into(), buffers, meta)),
+        )
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {

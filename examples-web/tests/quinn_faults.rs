@@ -5,7 +5,7 @@ mod quinn_support;
 
 use quinn::udp::Transmit;
 use quinn::{AsyncUdpSocket, Runtime};
-use quinn_support::{connect, echo, endpoints, exchange, patient, watchdog};
+use quinn_support::{connect, echo, endpoints, exchange, on_every_selector, patient, watchdog};
 use runtime::time::{Duration, timeout};
 use std::io::{ErrorKind, IoSliceMut};
 use std::net::UdpSocket;
@@ -83,6 +83,39 @@ async fn a_refused_port_does_not_end_the_endpoint() {
     let peer = UdpSocket::bind(address).unwrap();
     peer.send_to(b"data", ours).unwrap();
     assert_eq!(receive(&*socket).await.unwrap(), 4);
+}
+
+/// One call receives 32 datagrams at most. An event is reported once for all that have arrived.
+#[test]
+fn more_datagrams_arrive_than_one_call_receives() {
+    on_every_selector(async || {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let socket = runtime::quinn::Runtime.wrap_udp_socket(socket).unwrap();
+        for _ in 0..3 {
+            for count in [1, 32, 100] {
+                for _ in 0..count {
+                    sender.send_to(b"datagram", address).unwrap();
+                }
+                let mut received = 0;
+                while received < count {
+                    received += receive_batch(&*socket).await;
+                }
+                assert_eq!(received, count);
+            }
+        }
+    });
+}
+
+async fn receive_batch(socket: &dyn AsyncUdpSocket) -> usize {
+    let mut memory = [[0; 100]; 32];
+    let mut buffers = memory.each_mut().map(|buffer| IoSliceMut::new(buffer));
+    let mut meta = [quinn::udp::RecvMeta::default(); 32];
+    let received = std::future::poll_fn(|cx| socket.poll_recv(cx, &mut buffers, &mut meta));
+    let count = received.await.unwrap();
+    // The kernel may join datagrams of one sender.
+    meta[..count].iter().map(|meta| meta.len / b"datagram".len()).sum()
 }
 
 /// The error of an earlier datagram is reported in the place of the next call, which then sends nothing.
