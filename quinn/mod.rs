@@ -4,30 +4,64 @@
 //! connections are tasks like any other, its timers follow the clock of the runtime, which a test can
 //! [pause](crate::time::pause), and its socket sends and receives many datagrams with one system call.
 //!
-//! The cryptography is chosen by the features of quinn in the `Cargo.toml` of the program. The feature
-//! `runtime-tokio` of quinn is not needed:
+//! A feature of quinn chooses the cryptography: `rustls-ring` or `rustls-aws-lc-rs`. The feature `runtime-tokio` of quinn
+//! is not needed, so `Cargo.toml` contains
 //!
 //! ```toml
 //! quinn = { version = "0.11", default-features = false, features = ["rustls-ring"] }
-//! runtime = { version = "0.1", features = ["quinn"] }
+//! runtime = { path = "../runtime", features = ["quinn"] }
 //! ```
 //!
 //! # Examples
 //!
-//! Instead of `Endpoint::server` and `Endpoint::client`, which look for a runtime of their own, call `Endpoint::new`:
+//! `Endpoint::server` and `Endpoint::client` look for tokio, and return the error *no async runtime found*. Call
+//! `Endpoint::new` instead. The example `quic_echo` in the folder `examples-web` of the repository is a whole program.
 //!
 //! ```
+//! use quinn::{Endpoint, EndpointConfig, ServerConfig};
+//! use std::io;
 //! use std::net::UdpSocket;
 //! use std::sync::Arc;
 //!
-//! fn server(crypto: quinn::ServerConfig, config: quinn::EndpointConfig) -> std::io::Result<quinn::Endpoint> {
+//! fn server(crypto: ServerConfig, config: EndpointConfig) -> io::Result<Endpoint> {
 //!     let socket = UdpSocket::bind("[::]:4433")?;
-//!     quinn::Endpoint::new(config, Some(crypto), socket, Arc::new(runtime::quinn::Runtime))
+//!     Endpoint::new(config, Some(crypto), socket, Arc::new(runtime::quinn::Runtime))
 //! }
 //!
-//! fn client(config: quinn::EndpointConfig) -> std::io::Result<quinn::Endpoint> {
+//! fn client(config: EndpointConfig) -> io::Result<Endpoint> {
 //!     let socket = UdpSocket::bind("[::]:0")?;
-//!     quinn::Endpoint::new(config, None, socket, Arc::new(runtime::quinn::Runtime))
+//!     Endpoint::new(config, None, socket, Arc::new(runtime::quinn::Runtime))
+//! }
+//! ```
+//!
+//! A connection ends without a word to its peer if its runtime is dropped. Before that, close the endpoint, and give the
+//! peers a moment to learn of it:
+//!
+//! ```
+//! use runtime::time::{Duration, timeout};
+//!
+//! async fn shut_down(endpoint: quinn::Endpoint) {
+//!     endpoint.close(quinn::VarInt::from_u32(0), b"shutting down");
+//!     let _ = timeout(Duration::from_secs(1), endpoint.wait_idle()).await;
+//! }
+//! ```
+//!
+//! # Several threads
+//!
+//! Endpoints, connections and streams may be used on any thread. But quinn starts a task when an endpoint is created, and
+//! when a connection is begun or accepted. With [`Runtime`], this has to happen on a thread on which a runtime is entered.
+//! The connection then runs there, beside an endpoint on another thread.
+//!
+//! [`Handle`] implements the trait `quinn::Runtime` as well. An endpoint that gets a handle runs on the runtime of this
+//! handle, with all its connections, whichever thread calls its methods:
+//!
+//! ```
+//! use quinn::{Endpoint, EndpointConfig};
+//! use std::net::UdpSocket;
+//! use std::sync::Arc;
+//!
+//! fn client_of(handle: runtime::Handle, config: EndpointConfig) -> std::io::Result<Endpoint> {
+//!     Endpoint::new(config, None, UdpSocket::bind("[::]:0")?, Arc::new(handle))
 //! }
 //! ```
 //!
@@ -35,8 +69,11 @@
 //!
 //! A datagram that cannot be sent counts as lost on the way, which the protocol recovers from. If the device refuses
 //! to cut up a buffer into datagrams, its datagrams are sent one by one, and quinn is told to pass no more than one at a
-//! time. If the kernel refuses the mark for congestion notification (ECN), the datagrams are sent without it. An error
-//! that an earlier datagram has caused, such as a refused port, does not end the endpoint. An error that remains does.
+//! time. If the kernel refuses the mark for congestion notification (ECN), the datagrams are sent without it.
+//!
+//! An error that an earlier datagram has caused, such as a refused port, neither ends the endpoint nor takes the place of
+//! another datagram. An error of receiving that remains ends the endpoint: `Endpoint::accept` returns `None`,
+//! `Endpoint::connect` an error, and its connections are lost.
 
 // The front door: what quinn asks a runtime for. The socket is in `socket.rs`, and how it waits for room in `poller.rs`.
 // What becomes of errors is decided in `sending.rs` and `receiving.rs`, which know no descriptor. The system call that
@@ -50,6 +87,7 @@ mod receiving;
 mod sending;
 mod socket;
 
+use crate::runtime::Handle;
 use crate::task;
 use crate::time::{self, Sleep, sleep_until};
 use ::quinn::{AsyncTimer, AsyncUdpSocket};
@@ -62,13 +100,14 @@ use std::time::Instant;
 
 /// The runtime to pass to `quinn::Endpoint::new`. It corresponds to `quinn::TokioRuntime`.
 ///
-/// It stands for the runtime that is entered on the current thread. An endpoint has to be created, connected and
-/// accepted from on such a thread.
+/// It stands for the runtime that is entered on the current thread. For an endpoint that other threads use, pass a
+/// [`Handle`] instead.
 ///
 /// # Panics
 ///
 /// The methods of quinn that start a task panic if no runtime is entered on this thread: `Endpoint::new`,
-/// `Endpoint::connect` and `Incoming::accept`.
+/// `Endpoint::connect` and `Incoming::accept`. The last two hold a lock of the endpoint then, which the panic poisons, so
+/// the endpoint is lost.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Runtime;
 
@@ -88,6 +127,27 @@ impl ::quinn::Runtime for Runtime {
 
     fn now(&self) -> Instant {
         time::Instant::now().into_std()
+    }
+}
+
+/// An endpoint with a handle runs on the runtime of the handle, whichever thread calls its methods. Once that runtime has
+/// been dropped, the endpoint is closed: `Endpoint::accept` returns `None`, and `Endpoint::connect` an error.
+impl ::quinn::Runtime for Handle {
+    fn new_timer(&self, deadline: Instant) -> Pin<Box<dyn AsyncTimer>> {
+        Runtime.new_timer(deadline)
+    }
+
+    #[track_caller]
+    fn spawn(&self, future: Pin<Box<dyn Future<Output = ()> + Send>>) {
+        drop(Handle::spawn(self, future));
+    }
+
+    fn wrap_udp_socket(&self, socket: std::net::UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
+        Runtime.wrap_udp_socket(socket)
+    }
+
+    fn now(&self) -> Instant {
+        Runtime.now()
     }
 }
 

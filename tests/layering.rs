@@ -82,7 +82,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         ],
     ),
     // Above `net`, `task` and `time`. Its socket is a descriptor that waits as those of `net` do.
-    ("quinn", &["net", "runtime::io::reactor", "runtime::io::registered", "task", "time"]),
+    ("quinn", &["net", "runtime::Handle", "runtime::io::reactor", "runtime::io::registered", "task", "time"]),
     // Beside `net`. The handler makes a descriptor readable, as a notifier does.
     (
         "signal",

@@ -1,21 +1,141 @@
-//! QUIC and threads: an endpoint whose connections run on several runtimes, and a full socket, for whose room connections of
-//! several threads wait.
+//! QUIC and threads: an endpoint whose connections run on several runtimes, an endpoint that is used on threads without a
+//! runtime, and a full socket, for whose room connections of several threads wait.
 #![expect(unsafe_code, reason = "a descriptor that is replaced by another one")]
 
 mod quinn_support;
 
 use quinn::udp::Transmit;
-use quinn::{AsyncUdpSocket, Runtime, UdpPoller, VarInt};
-use quinn_support::{connect, echo, endpoints, exchange, on_every_selector, patient};
+use quinn::{AsyncUdpSocket, ConnectionError, Runtime as _, UdpPoller, VarInt};
+use quinn_support::{connect, echo, endpoints, endpoints_of, exchange, on_every_selector, patient, watchdog};
 use runtime::task::spawn_blocking;
+use runtime::{Handle, Runtime};
 use std::future::poll_fn;
 use std::io::{ErrorKind, IoSliceMut, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::{Sender, channel};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, JoinHandle, Thread};
+
+/// A thread with a runtime, which runs until this value is dropped.
+struct Home {
+    handle: Handle,
+    thread: Option<(Sender<()>, JoinHandle<()>)>,
+}
+
+impl Home {
+    fn start() -> Home {
+        let (send, receive) = channel();
+        let thread = thread::spawn(move || {
+            let runtime = Runtime::new().unwrap();
+            let (stop, stopped) = channel::<()>();
+            send.send((runtime.handle().clone(), stop)).unwrap();
+            // The sender is dropped, which this learns without blocking the loop.
+            runtime.block_on(async { drop(spawn_blocking(move || stopped.recv()).await) });
+        });
+        let (handle, stop) = receive.recv().unwrap();
+        Home { handle, thread: Some((stop, thread)) }
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        let (stop, thread) = self.thread.take().unwrap();
+        drop(stop);
+        thread.join().unwrap();
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Runs a future on this thread, which has no runtime.
+fn outside<T>(future: impl Future<Output = T>) -> T {
+    assert!(Handle::try_current().is_err());
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return output;
+        }
+        thread::park();
+    }
+}
+
+#[test]
+fn an_endpoint_with_a_handle_is_used_on_threads_without_a_runtime() {
+    let _watchdog = watchdog();
+    let home = Home::start();
+    let runtime = Arc::new(home.handle.clone());
+    let (server, client) = endpoints_of(runtime, "127.0.0.1:0", "127.0.0.1:0", patient());
+    let address = SocketAddr::from(([127, 0, 0, 1], server.local_addr().unwrap().port()));
+    let acceptor = server.clone();
+    let acceptor = thread::spawn(move || {
+        outside(async {
+            while let Some(incoming) = acceptor.accept().await {
+                let connection = incoming.await.unwrap();
+                let (mut send, mut receive) = connection.accept_bi().await.unwrap();
+                let data = receive.read_to_end(1_000_000).await.unwrap();
+                send.write_all(&data).await.unwrap();
+                send.finish().unwrap();
+                connection.closed().await;
+            }
+        });
+    });
+    let data = vec![7; 1_000_000];
+    for _ in 0..3 {
+        outside(async {
+            let connection = client.connect(address, "localhost").unwrap().await.unwrap();
+            client.rebind(UdpSocket::bind("127.0.0.1:0").unwrap()).unwrap();
+            let (mut send, mut receive) = connection.open_bi().await.unwrap();
+            send.write_all(&data).await.unwrap();
+            send.finish().unwrap();
+            assert!(receive.read_to_end(data.len()).await.unwrap() == data);
+            connection.close(VarInt::from_u32(0), b"done");
+        });
+    }
+    server.close(VarInt::from_u32(0), b"");
+    acceptor.join().unwrap();
+    outside(server.wait_idle());
+}
+
+/// The refusal is sent by the thread that refuses.
+#[test]
+fn a_connection_is_refused_on_a_thread_without_a_runtime() {
+    let _watchdog = watchdog();
+    let home = Home::start();
+    let runtime = Arc::new(home.handle.clone());
+    let (server, client) = endpoints_of(runtime, "127.0.0.1:0", "127.0.0.1:0", patient());
+    let address = server.local_addr().unwrap();
+    let refuser = thread::spawn(move || outside(server.accept()).unwrap().refuse());
+    let refused = outside(client.connect(address, "localhost").unwrap());
+    assert!(matches!(refused, Err(ConnectionError::ConnectionClosed(_))), "{refused:?}");
+    refuser.join().unwrap();
+}
+
+#[test]
+fn an_endpoint_is_closed_when_the_runtime_of_its_handle_is_dropped() {
+    let _watchdog = watchdog();
+    let home = Home::start();
+    let runtime = Arc::new(home.handle.clone());
+    let (server, client) = endpoints_of(runtime.clone(), "127.0.0.1:0", "127.0.0.1:0", patient());
+    let address = server.local_addr().unwrap();
+    drop(home);
+    assert!(runtime.is_closed());
+    assert!(outside(server.accept()).is_none());
+    assert!(client.connect(address, "localhost").is_err());
+    // A new one is closed from the start.
+    let (server, client) = endpoints_of(runtime, "127.0.0.1:0", "127.0.0.1:0", patient());
+    assert!(outside(server.accept()).is_none());
+    assert!(client.connect(address, "localhost").is_err());
+}
 
 /// The endpoint receives on the thread that has made it, and the connection sends on the one that has begun it.
 #[test]
