@@ -4,12 +4,19 @@
 mod quinn_support;
 
 use quinn::udp::Transmit;
-use quinn::{AsyncUdpSocket, Runtime};
+use quinn::{AsyncUdpSocket, Runtime, TransportConfig, VarInt};
 use quinn_support::{connect, echo, endpoints, exchange, on_every_selector, patient, watchdog};
 use runtime::time::{Duration, timeout};
 use std::io::{ErrorKind, IoSliceMut};
 use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
+
+/// Returns settings with which no more data is on its way than fits into the buffer of a socket, so that none is lost.
+fn narrow() -> TransportConfig {
+    let mut transport = patient();
+    transport.stream_receive_window(VarInt::from_u32(50_000));
+    transport
+}
 
 /// Linux cuts up no data that is sent without checksums, and says so only when it is sent.
 #[cfg(target_os = "linux")]
@@ -39,7 +46,7 @@ async fn a_device_without_segments_loses_nothing() {
 #[runtime::test]
 async fn a_connection_goes_on_without_segments() {
     let _watchdog = watchdog();
-    let (server, client) = endpoints(patient());
+    let (server, client) = endpoints(narrow());
     echo(&server);
     let connection = connect(&client, &server).await;
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -141,7 +148,7 @@ async fn a_refused_datagram_takes_no_later_one_with_it() {
 #[runtime::test]
 async fn a_storm_of_refusals_loses_nothing() {
     let _watchdog = watchdog();
-    let (server, client) = endpoints(patient());
+    let (server, client) = endpoints(narrow());
     echo(&server);
     let connection = connect(&client, &server).await;
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
