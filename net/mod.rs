@@ -23,7 +23,8 @@
 //! - If the home has been dropped, or is dropped meanwhile, an operation that has to wait returns an error of kind
 //!   [`Other`](std::io::ErrorKind::Other). It is not [`NotConnected`](std::io::ErrorKind::NotConnected), since the peer
 //!   may still be there: a runtime that uses the socket later takes it over.
-//! - The home counts the timeouts of a stream, on its clock. All callers of a direction share one timeout.
+//! - The home counts the timeouts of a stream, on its clock. Callers that wait for a direction at the same time share one
+//!   timeout, and one of them gets the error.
 //! - A listener does not back off there after an error such as `EMFILE`.
 //! - A socket that was created outside of a runtime, by `from_std` for example, and has never waited in one, is bound to
 //!   none, and the operation panics. So do the methods of [`AsyncFd`] that take `&mut self`.

@@ -5,7 +5,7 @@ mod common;
 
 use common::outside::{Home, outside, poll_once};
 use common::selectors::laws;
-use common::{ms, poll_to_end, rounds, watchdog};
+use common::{CountingWaker, ms, poll_to_end, rounds, watchdog};
 use runtime::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use runtime::net::{TcpStream, UnixStream};
 use runtime::selector::Kind;
@@ -264,6 +264,51 @@ fn a_future_that_wanders_between_threads_is_woken_where_it_is(kind: Kind) {
             _ => other.run(future),
         }
     }
+}
+
+/// The callers of a direction share one timeout, but who begins to wait after its end has not waited that long.
+#[test]
+fn a_caller_does_not_get_the_timeout_of_another_one() {
+    let _watchdog = watchdog();
+    let home = idle(Kind::available()[0]);
+    let (ours, _peer) = pair(&home);
+    ours.set_read_timeout(Some(ms(20))).unwrap();
+    let (first_wakes, first_waker) = CountingWaker::new();
+    let (second_wakes, second_waker) = CountingWaker::new();
+    let mut first = Box::pin(ours.readable());
+    assert!(first.as_mut().poll(&mut Context::from_waker(&first_waker)).is_pending());
+    // Woken when the home has begun to watch, and by the alarm.
+    while first_wakes.wakes() == 0 {
+        home.turn(Some(ms(10)));
+    }
+    if first.as_mut().poll(&mut Context::from_waker(&first_waker)).is_ready() {
+        // The test was suspended, and the timeout has passed before.
+        return;
+    }
+    while first_wakes.wakes() == 1 {
+        home.turn(Some(ms(10)));
+    }
+    let mut second = Box::pin(ours.readable());
+    assert!(second.as_mut().poll(&mut Context::from_waker(&second_waker)).is_pending());
+    let Poll::Ready(timed_out) = first.as_mut().poll(&mut Context::from_waker(&first_waker)) else {
+        // The test was suspended for a second, and the wait has begun anew.
+        return;
+    };
+    assert_eq!(timed_out.unwrap_err().kind(), ErrorKind::TimedOut);
+    drop(first);
+    // The second caller has a timeout of its own, whether the first one has taken the other or not.
+    let second = loop {
+        let wakes = second_wakes.wakes();
+        match second.as_mut().poll(&mut Context::from_waker(&second_waker)) {
+            Poll::Ready(ended) => break ended,
+            Poll::Pending => {
+                while second_wakes.wakes() == wakes {
+                    home.turn(Some(ms(10)));
+                }
+            }
+        }
+    };
+    assert_eq!(second.unwrap_err().kind(), ErrorKind::TimedOut);
 }
 
 /// The home begins to watch for one thread while another one tries in vain, and the only event comes before that.

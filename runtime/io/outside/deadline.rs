@@ -25,7 +25,7 @@ pub(super) struct Deadline {
     is_waiting: bool,
     /// True if the home has been asked to arm the alarm of this wait.
     is_asked: bool,
-    /// The real time at which the alarm of this wait has fired.
+    /// The real time at which an alarm has fired, until a caller has answered.
     expired: Option<std::time::Instant>,
     alarm: Option<Timer>,
 }
@@ -48,11 +48,9 @@ impl Deadline {
         self.expired = None;
     }
 
-    /// Returns true if the timeout of the wait has passed, which ends the wait.
+    /// Returns true if the alarm has fired for a caller that had waited then.
     pub(super) fn take_expired(&mut self) -> bool {
-        let Some(expired) = self.expired.take() else { return false };
-        self.end_wait();
-        expired.elapsed() <= ANSWER_TIME
+        self.expired.take().is_some_and(|expired| expired.elapsed() <= ANSWER_TIME)
     }
 
     pub(super) fn take_alarm(&mut self) -> Option<Timer> {
@@ -69,6 +67,8 @@ impl Deadline {
     pub(super) fn end_alarm(&mut self, wait: u64, has_fired: bool) -> bool {
         let is_current = self.is_waiting && self.wait == wait;
         if is_current && has_fired {
+            // Who comes now begins another wait.
+            self.is_waiting = false;
             self.expired = Some(std::time::Instant::now());
         } else if is_current {
             self.is_asked = false;

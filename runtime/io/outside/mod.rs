@@ -127,7 +127,8 @@ impl Outside {
             side.deadline.end_wait();
             return Err(error);
         }
-        if side.deadline.take_expired() {
+        // A caller without a waiter has not waited yet.
+        if *waiter != Waiter::Own(None) && side.deadline.take_expired() {
             return Err(io::ErrorKind::TimedOut.into());
         }
         let watch = match side.watch.failed(attempt.watch) {

@@ -202,11 +202,12 @@ impl WaitState {
     }
 
     /// Notes that the descriptor is registered as `source` now. If there was a waiter in an earlier source, it was
-    /// removed with that source.
+    /// removed with that source. A waiter of a thread without a runtime stays while the caller is on such a thread.
     #[inline(always)]
     fn move_to<T: AsFd>(&mut self, source: SourceId, registered: &Registered<T>, direction: Direction) {
         if let Waiter::Own(key) = &mut self.waiter
             && self.source != source
+            && (!self.source.is_outside() || context::is_entered())
         {
             let earlier = key.take().filter(|_| self.source.is_outside());
             self.source = source;
