@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 /// Wraps a future: tokio's context is entered whenever the future is polled, and while it is dropped.
 ///
 /// Between two polls the context is left, so the tasks that run meanwhile are not in it, and tasks may end in any order.
+/// That includes the tasks that the future spawns, such as the connections of a server: see [`enter`](super::enter).
 ///
 /// # Cancel safety
 ///
@@ -27,6 +28,11 @@ use tokio::runtime::Handle;
 /// runtime::block_on(async {
 ///     assert!(task.await);
 ///     assert!(tokio::runtime::Handle::try_current().is_err());
+///
+///     let spawned = with_tokio(async {
+///         runtime::spawn(async { tokio::runtime::Handle::try_current().is_ok() })
+///     });
+///     assert!(!spawned.await.await.unwrap());
 /// });
 /// ```
 #[track_caller]

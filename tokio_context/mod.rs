@@ -6,6 +6,11 @@
 //!
 //! - [`enter`] makes the context that of the whole thread, until its guard is dropped. That is for `main`.
 //! - [`with_tokio`] makes it that of one future, whenever the future is polled and while it is dropped. That is for a task.
+//!   Tasks that the future spawns are not in the context.
+//!
+//! So a server needs [`enter`], since it spawns a task for each connection: `hyper::serve_http` does, and so does a client
+//! that gets `hyper::Executor`. As the guard surrounds [`block_on`](crate::block_on), `main` is then a plain function, without
+//! the attribute `#[runtime::main]`.
 //!
 //! Timers and sockets of tokio are driven by one helper thread, `tokio-context`, which also runs what `tokio::spawn` is
 //! given. All contexts of a process share it. The thread starts when a context is first entered, and runs until the
