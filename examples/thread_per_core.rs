@@ -22,6 +22,7 @@ use runtime::signal;
 use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 const USAGE: &str = "usage: thread_per_core [ADDRESS] [--threads N] [--pin]";
 
@@ -70,9 +71,14 @@ fn serve(cores: &PerCore, address: SocketAddr) -> io::Result<()> {
     let address = held.local_addr()?;
     // A signal that arrives from here on ends the threads, also those that have not started yet.
     let _shutdown = signal::shutdown();
-    println!("thread_per_core: listening on {address}, until Ctrl-C");
+    let listening = AtomicUsize::new(0);
     cores.try_run(async |core| {
+        let count = core.count();
         let listener = listen(core, address)?;
+        // Until the first thread listens, connections are refused.
+        if listening.fetch_add(1, Ordering::Relaxed) + 1 == count {
+            println!("thread_per_core: listening on {address}, until Ctrl-C");
+        }
         or(async { signal::shutdown().await.map(drop) }, accept(listener)).await
     })?;
     Ok(())

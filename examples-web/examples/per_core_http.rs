@@ -26,6 +26,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 const USAGE: &str = "usage: per_core_http [ADDRESS] [--threads N] [--pin]";
@@ -75,8 +76,8 @@ fn serve(cores: &PerCore, address: SocketAddr) -> io::Result<()> {
     let address = held.local_addr()?;
     // A signal that arrives from here on ends the threads, also those that have not started yet.
     let _shutdown = signal::shutdown();
-    println!("per_core_http: listening on http://{address}, until Ctrl-C");
-    cores.try_run(async |core| serve_on(core, address).await)?;
+    let listening = AtomicUsize::new(0);
+    cores.try_run(async |core| serve_on(core, address, &listening).await)?;
     Ok(())
 }
 
@@ -89,8 +90,12 @@ fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
 }
 
 /// Serves on one thread until the shutdown.
-async fn serve_on(core: Core, address: SocketAddr) -> io::Result<()> {
+async fn serve_on(core: Core, address: SocketAddr, listening: &AtomicUsize) -> io::Result<()> {
     let listener: TcpListener = bind(address)?.listen(BACKLOG)?;
+    // Until the first thread listens, connections are refused.
+    if listening.fetch_add(1, Ordering::Relaxed) + 1 == core.count() {
+        println!("per_core_http: listening on http://{address}, until Ctrl-C");
+    }
     let thread = core.index();
     let requests = Rc::new(Cell::new(0_u64));
     let counter = requests.clone();
