@@ -5,15 +5,16 @@
 //! cargo run -p examples-web --example http_axum -- 127.0.0.1:9000 --files examples-web
 //! curl http://127.0.0.1:8002/notes -H 'content-type: application/json' -d '{"text": "Buy milk"}'
 //! curl http://127.0.0.1:8002/notes/1
+//! curl http://127.0.0.1:8002/notes/search/milk
 //! curl http://127.0.0.1:8002/lines/1000000 | tail -1                          # a body that is made while it is sent
 //! curl -N http://127.0.0.1:8002/clock                                         # server-sent events
 //! curl http://127.0.0.1:8002/slow                                             # is cut off after two seconds
 //! ```
 //!
 //! The router is a service of tower, so `serve_http` takes it as it is. `axum::serve`, which spawns tasks of tokio, is not
-//! compiled here. Neither are the parts of axum and tower-http that use tokio's timers and files: `middleware::from_fn` and
-//! `runtime::time::timeout` take the place of `TimeoutLayer`, a handler that of `ServeDir`, and an interval that of
-//! `KeepAlive`. Ctrl-C ends the server after the requests in progress, and ends the events at once.
+//! needed. Neither are the parts of axum and tower-http that use tokio's timers and files, and a context of tokio:
+//! `middleware::from_fn` and `runtime::time::timeout` take the place of `TimeoutLayer`, a handler that of `ServeDir`, and an
+//! interval that of `KeepAlive`. Ctrl-C ends the server after the requests in progress, and ends the events at once.
 
 mod files;
 mod notes;
@@ -48,8 +49,8 @@ const HANDLER_TIMEOUT: Duration = Duration::from_secs(2);
 /// The time that requests in progress have to finish after the shutdown has begun.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// What all handlers share. axum wants it to be `Send` and `Sync`, as it wants the futures of handlers to be `Send`: it was
-/// made for runtimes that move them between threads. Here, nothing moves, and `notes` shows what to do about an `Rc`.
+/// What all handlers share. axum wants it to be `Send` and `Sync`, as it wants the futures of handlers to be `Send`. What is
+/// neither goes another way, which `notes` shows.
 #[derive(Clone)]
 struct Application {
     folder: Arc<PathBuf>,

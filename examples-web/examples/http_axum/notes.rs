@@ -1,9 +1,10 @@
 //! Notes: JSON in and out, and state without a lock.
 //!
-//! A handler cannot own an `Rc`, since axum wants its future to be `Send`. But all handlers run on this thread. So the notes
-//! are in a thread-local variable, which every handler reaches without a lock, and which may contain an `Rc`. Only a
-//! reference to it cannot live across an `await`, which is as well: other tasks run there. A program that serves on
-//! several threads keeps notes in each of them, or uses a lock as usual.
+//! A handler cannot keep an `Rc` across an `await`, since axum wants its future to be `Send`: axum was made for runtimes that
+//! move tasks between threads. But here all handlers run on one thread. So the notes are in a thread-local variable, which
+//! every handler reaches without a lock, and which may contain an `Rc`. A handler that has to wait with an `Rc` in hand
+//! spawns a task for that part, which need not be `Send`, and awaits its join handle, which is `Send`: see `search`. A
+//! program that serves on several threads keeps notes in each of them, or uses a lock as usual.
 
 use super::Application;
 use axum::extract::Path;
@@ -11,6 +12,7 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
+use runtime::task::{AbortOnDropHandle, yield_now};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -18,6 +20,9 @@ use std::rc::Rc;
 
 /// The notes that the server keeps at most.
 const MOST_NOTES: usize = 1000;
+
+/// The notes that are searched before other tasks run.
+const NOTES_AT_ONCE: usize = 100;
 
 #[derive(Default)]
 struct Notes {
@@ -47,7 +52,10 @@ impl Note {
 }
 
 pub(crate) fn routes() -> Router<Application> {
-    Router::new().route("/", get(list).post(add)).route("/{number}", get(show).delete(remove))
+    Router::new()
+        .route("/", get(list).post(add))
+        .route("/{number}", get(show).delete(remove))
+        .route("/search/{word}", get(search))
 }
 
 async fn list() -> Json<Vec<Note>> {
@@ -70,6 +78,24 @@ async fn show(Path(number): Path<u64>) -> Result<Json<Note>, StatusCode> {
         let note = notes.by_number.get_key_value(&number).map(Note::new);
         note.map(Json).ok_or(StatusCode::NOT_FOUND)
     })
+}
+
+/// Returns the notes that contain a word. Other tasks run in between, while this one keeps its part of the notes alive.
+async fn search(Path(word): Path<String>) -> Result<Json<Vec<Note>>, StatusCode> {
+    // The handle aborts the task if axum drops this handler, because the client has gone or the time limit is over.
+    let task = AbortOnDropHandle::new(runtime::spawn(async move {
+        let notes: Vec<(u64, Rc<str>)> = NOTES.with_borrow(|notes| {
+            notes.by_number.iter().map(|(number, text)| (*number, Rc::clone(text))).collect()
+        });
+        let mut found = Vec::new();
+        for some in notes.chunks(NOTES_AT_ONCE) {
+            let matching = some.iter().filter(|(_, text)| text.contains(&word));
+            found.extend(matching.map(|(number, text)| Note::new((number, text))));
+            yield_now().await;
+        }
+        found
+    }));
+    task.await.map(Json).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 async fn remove(Path(number): Path<u64>) -> StatusCode {
