@@ -1,4 +1,5 @@
-//! docs/ecosystem.md says what is true: the versions are those that are compiled, and what runs a row exists.
+//! docs/ecosystem.md says what is true: the versions are those that are compiled, and what runs a row exists and uses the
+//! library.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,7 +27,7 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
 fn the_versions_are_those_that_are_compiled() {
     let (page, lock) = (read("docs/ecosystem.md"), read("Cargo.lock"));
     let rows = rows(&page);
-    assert!(rows.len() > 10, "{rows:?}");
+    assert!(rows.len() > 20, "{rows:?}");
     for row in rows {
         let name = quoted(row[0]).next().unwrap();
         let wanted = format!("name = \"{name}\"\nversion = \"{}.", row[1]);
@@ -35,14 +36,17 @@ fn the_versions_are_those_that_are_compiled() {
 }
 
 #[test]
-fn what_runs_a_row_exists() {
+fn what_runs_a_row_uses_its_library() {
     let page = read("docs/ecosystem.md");
-    let script = read(".ci/web") + &read(".ci/web-pages");
+    let script = [".ci/web", ".ci/web-pages", ".ci/web-sockets"].map(read).concat();
     for row in rows(&page) {
         let runners: Vec<&str> = quoted(row.last().unwrap()).collect();
         assert!(!runners.is_empty(), "nothing runs {}", row[0]);
+        let name = quoted(row[0]).next().unwrap().replace('-', "_");
         for runner in runners {
             assert!(root().join(runner).is_file(), "{} is run by {runner}, which does not exist", row[0]);
+            let is_used = !runner.ends_with(".rs") || read(runner).contains(&format!("{name}::"));
+            assert!(is_used, "{runner} does not use {}", row[0]);
             if let Some(example) = runner.strip_prefix("examples-web/examples/") {
                 let example = example.trim_end_matches(".rs").trim_end_matches("/main");
                 assert!(script.contains(example), "no script runs {example}");
