@@ -11,6 +11,7 @@
 
 mod body;
 mod clocks;
+mod connect_info;
 mod connection;
 mod handshake;
 mod service;
@@ -33,6 +34,7 @@ use ::hyper::server::conn::{http1, http2};
 use ::hyper::service::Service;
 use ::hyper::{Request, Response};
 use clocks::Limits;
+use connect_info::ConnectInfo;
 use connection::{Protocol, Version};
 use service::{Counted, Requests};
 use std::error::Error;
@@ -104,6 +106,7 @@ pub fn serve_http<L: Accept, S>(listener: L, service: S) -> HttpServer<L, S> {
         serve: serve(listener),
         service,
         handshake: NoHandshake(()),
+        info: ConnectInfo::none(),
         config: Config {
             limits: Limits {
                 handshake: Duration::from_secs(10),
@@ -120,10 +123,11 @@ pub fn serve_http<L: Accept, S>(listener: L, service: S) -> HttpServer<L, S> {
 
 /// A server of HTTP that has not been started. Returned by [`serve_http`].
 #[must_use = "call run to serve"]
-pub struct HttpServer<L, S, H = NoHandshake, G = Pending<()>> {
+pub struct HttpServer<L: Accept, S, H = NoHandshake, G = Pending<()>> {
     serve: Serve<L, G>,
     service: S,
     handshake: H,
+    info: ConnectInfo<L::Addr>,
     config: Config,
     tasks: RequestTasks,
 }
@@ -171,8 +175,8 @@ impl<L: Accept, S, H, G: Future> HttpServer<L, S, H, G> {
     /// A response without an end, such as a stream of events, holds the server until the grace period is over. Its handler
     /// can end it when the [`drain`](HttpServer::drain) starts.
     pub fn graceful<T: Future>(self, shutdown: T, grace: Duration) -> HttpServer<L, S, H, T> {
-        let HttpServer { serve, service, handshake, config, tasks } = self;
-        HttpServer { serve: serve.graceful(shutdown, grace), service, handshake, config, tasks }
+        let HttpServer { serve, service, handshake, info, config, tasks } = self;
+        HttpServer { serve: serve.graceful(shutdown, grace), service, handshake, info, config, tasks }
     }
 
     /// Sets whether connections that wait in the accept queue when the shutdown begins are still served, see
@@ -193,6 +197,40 @@ impl<L: Accept, S, H, G: Future> HttpServer<L, S, H, G> {
     /// A request that asks for an upgrade, such as that of a WebSocket, has this handle also among its extensions.
     pub fn drain(&self) -> Drain {
         self.serve.drain()
+    }
+
+    /// Sets a function that makes a value of the peer's address, which each request has among its extensions.
+    ///
+    /// The function is called once for each connection, after the [handshake](HttpServer::handshake), and its value is
+    /// cloned for each request. If the function panics, the connection ends.
+    ///
+    /// # Examples
+    ///
+    /// For axum, the function returns a `ConnectInfo(*peer)` of axum, and handlers get it by the extractor of this name.
+    ///
+    /// ```
+    /// # async fn example() -> std::io::Result<()> {
+    /// # let listener = runtime::net::TcpListener::bind("127.0.0.1:0").await?;
+    /// use hyper::body::Incoming;
+    /// use hyper::service::service_fn;
+    /// use hyper::{Request, Response};
+    /// use std::convert::Infallible;
+    /// use std::net::SocketAddr;
+    ///
+    /// let service = service_fn(async |request: Request<Incoming>| {
+    ///     let peer = request.extensions().get::<SocketAddr>();
+    ///     Ok::<_, Infallible>(Response::new(format!("You are {peer:?}.")))
+    /// });
+    /// let server = runtime::hyper::serve_http(listener, service).connect_info(|peer: &SocketAddr| *peer);
+    /// # server.run().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn connect_info<T>(mut self, info: impl Fn(&L::Addr) -> T + 'static) -> HttpServer<L, S, H, G>
+    where
+        T: Clone + Send + Sync + 'static,
+    {
+        self.info = ConnectInfo::new(info);
+        self
     }
 
     /// Passes each accepted stream through `handshake` before it is served, as for TLS.
@@ -225,8 +263,8 @@ impl<L: Accept, S, H, G: Future> HttpServer<L, S, H, G> {
     where
         F: AsyncFn(L::Stream) -> io::Result<T> + 'static,
     {
-        let HttpServer { serve, service, config, tasks, .. } = self;
-        HttpServer { serve, service, handshake: ByFunction(handshake), config, tasks }
+        let HttpServer { serve, service, info, config, tasks, .. } = self;
+        HttpServer { serve, service, handshake: ByFunction(handshake), info, config, tasks }
     }
 
     /// Sets the time for the [handshake](HttpServer::handshake). The default is 10 seconds; [`Duration::MAX`] is no limit.
@@ -271,8 +309,8 @@ impl<L: Accept, S, H, G: Future> HttpServer<L, S, H, G> {
     /// as a `Router` of axum, nothing changes. When the time is up, the body returns an error, and after the response to it
     /// an HTTP/1.1 connection is closed. There is no such limit by default.
     pub fn body_timeout(self, limit: Duration) -> HttpServer<L, BodyTimeout<S>, H, G> {
-        let HttpServer { serve, service, handshake, config, tasks } = self;
-        HttpServer { serve, service: BodyTimeout::new(service, limit), handshake, config, tasks }
+        let HttpServer { serve, service, handshake, info, config, tasks } = self;
+        HttpServer { serve, service: BodyTimeout::new(service, limit), handshake, info, config, tasks }
     }
 
     /// Sets further options of HTTP/1.1, with the builder of hyper.
@@ -331,13 +369,14 @@ impl<L: Accept, S, H, G: Future> HttpServer<L, S, H, G> {
         H: Handshake<L::Stream> + 'static,
         H::Stream: Read + Write + Unpin + Send + 'static,
     {
-        let HttpServer { serve, service, handshake, config, tasks } = self;
+        let HttpServer { serve, service, handshake, info, config, tasks } = self;
         let service = Rc::new(service.into_service());
         let drain = serve.drain();
-        let handle = async move |stream: L::Stream, _: L::Addr| {
+        let handle = async move |stream: L::Stream, peer: L::Addr| {
             let limits = config.limits;
             let Ok(Ok(stream)) = timeout(limits.handshake, handshake.complete(stream)).await else { return };
             let requests = Rc::new(Requests::new());
+            let service = info.around(service.clone(), &peer);
             let open = |version, stream: ServerStream<H::Stream>| -> Pin<Box<dyn Protocol>> {
                 let (service, requests, drain) = (service.clone(), requests.clone(), drain.clone());
                 let counted = Counted { service, requests, drain };
@@ -393,7 +432,7 @@ where
     }
 }
 
-impl<L, S, H, G> fmt::Debug for HttpServer<L, S, H, G> {
+impl<L: Accept, S, H, G> fmt::Debug for HttpServer<L, S, H, G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpServer")
             .field("serve", &self.serve)

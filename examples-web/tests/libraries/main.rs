@@ -3,6 +3,7 @@
 //! They are one test program, because each program links all of these libraries. A context of tokio is entered only where a
 //! test says so: elsewhere, a library that called tokio's runtime would panic.
 
+mod connect_info;
 mod grpc;
 mod layers;
 mod tls;
