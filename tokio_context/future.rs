@@ -11,6 +11,9 @@ use tokio::runtime::Handle;
 /// Between two polls the context is left, so the tasks that run meanwhile are not in it, and tasks may end in any order.
 /// That includes the tasks that the future spawns, such as the connections of a server: see [`enter`](super::enter).
 ///
+/// A call that makes the future is evaluated before, and is not in the context either. Put it into an `async` block:
+/// `with_tokio(async { request.send().await })`.
+///
 /// # Cancel safety
 ///
 /// The future is as cancel safe as the one that it wraps.
