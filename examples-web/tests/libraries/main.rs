@@ -6,6 +6,7 @@
 mod connect_info;
 mod grpc;
 mod layers;
+mod requests;
 mod tls;
 #[path = "../../../tests/common/watchdog.rs"]
 mod watchdog;
