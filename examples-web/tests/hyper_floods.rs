@@ -57,6 +57,7 @@ impl Write for Counted {
 /// Sends frames until there are no more, or until the server closes the connection, while a neighbour sends requests. Returns the
 /// largest number of reads between two polls of a task that is always ready, however busy the machine is.
 async fn flood(first: Vec<u8>, mut next: impl FnMut() -> Option<Vec<u8>> + Send + 'static) -> u32 {
+    let _watchdog = watchdog();
     let (listener, address) = listen().await;
     let reads = Arc::new(AtomicU32::new(0));
     let server = serve_http(listener, hello()).handshake({
@@ -105,7 +106,6 @@ async fn flood(first: Vec<u8>, mut next: impl FnMut() -> Option<Vec<u8>> + Send 
 
 #[runtime::test]
 async fn floods_of_frames_never_yielded() {
-    let _watchdog = watchdog();
     let repeat = |frame: Vec<u8>| frame.repeat((64 << 10) / frame.len());
     let open = frame(HEADERS, 0, 1, &[0x82]);
     for (name, first, frames) in [
@@ -122,7 +122,6 @@ async fn floods_of_frames_never_yielded() {
 /// Each request is reset as soon as it is sent, and never counts as one of those that are open (CVE-2023-44487).
 #[runtime::test]
 async fn a_flood_of_requests_that_are_reset_never_yielded() {
-    let _watchdog = watchdog();
     let mut streams = (1..).step_by(2).take(100_000);
     let next = move || {
         let reset = |stream| [get(stream), frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes())].concat();
