@@ -1,6 +1,7 @@
 //! Instants of a clock that can be stopped.
 
 use super::driver;
+use super::system_clock;
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub, SubAssign};
 use std::sync::OnceLock;
@@ -9,8 +10,12 @@ use std::time::Duration;
 /// The substitute for [`Duration::MAX`] and other very long durations: 146 years, more than any process runs.
 const FAR_NS: u64 = u64::MAX / 4;
 
-/// The value of the [`origin`]. It is far enough from zero that earlier instants can be represented too.
+/// The instant at which the system's clock reads zero. It is far enough from zero that earlier instants can be
+/// represented too.
 const ORIGIN_NS: u64 = u64::MAX / 4;
+
+/// The number of pairs of readings that [`anchor`] compares.
+const ANCHOR_READINGS: usize = 32;
 
 /// An instant of the monotonic clock, or of the runtime's clock once that has been paused.
 ///
@@ -21,11 +26,21 @@ const ORIGIN_NS: u64 = u64::MAX / 4;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(u64);
 
-/// Returns the instant from which instants are counted: that of the first reading of a clock.
-#[inline]
-fn origin() -> std::time::Instant {
-    static ORIGIN: OnceLock<std::time::Instant> = OnceLock::new();
-    *ORIGIN.get_or_init(std::time::Instant::now)
+/// Returns one instant as both types have it, for conversions.
+///
+/// The two clocks are read one after the other, several times, and the pair of readings counts that are closest to each
+/// other. So an instant of std counts as later by the time between these two readings, some 20 ns: a deadline that was
+/// read by std is not reached early, and a reading of std is not later than one of this type that follows it.
+fn anchor() -> (std::time::Instant, Instant) {
+    static ANCHOR: OnceLock<(std::time::Instant, Instant)> = OnceLock::new();
+    *ANCHOR.get_or_init(|| {
+        let (first, mut same) = (std::time::Instant::now(), Instant::real_now());
+        for _ in 1..ANCHOR_READINGS {
+            let since_first = nanoseconds(std::time::Instant::now().duration_since(first));
+            same = same.min(Instant(Instant::real_now().0.saturating_sub(since_first)));
+        }
+        (first, same)
+    })
 }
 
 impl Instant {
@@ -43,28 +58,29 @@ impl Instant {
     /// Reads the system's clock.
     #[inline]
     pub(super) fn real_now() -> Instant {
-        Instant(ORIGIN_NS.saturating_add(nanoseconds(std::time::Instant::now().duration_since(origin()))))
+        Instant(ORIGIN_NS.wrapping_add(system_clock::read_ns()))
     }
 
     /// Converts an instant of the standard library.
     #[must_use]
     pub fn from_std(instant: std::time::Instant) -> Instant {
-        let origin = origin();
-        match instant.checked_duration_since(origin) {
-            Some(after) => Instant(ORIGIN_NS.saturating_add(nanoseconds(after))),
-            None => Instant(ORIGIN_NS.saturating_sub(nanoseconds(origin.duration_since(instant)))),
+        let (std, same) = anchor();
+        match instant.checked_duration_since(std) {
+            Some(after) => Instant(same.0.saturating_add(nanoseconds(after))),
+            None => Instant(same.0.saturating_sub(nanoseconds(std.duration_since(instant)))),
         }
     }
 
     /// Converts into an instant of the standard library.
     #[must_use]
     pub fn into_std(self) -> std::time::Instant {
-        let instant = match self.0.checked_sub(ORIGIN_NS) {
-            Some(after) => origin().checked_add(Duration::from_nanos(after)),
-            None => origin().checked_sub(Duration::from_nanos(ORIGIN_NS - self.0)),
+        let (std, same) = anchor();
+        let instant = match self.0.checked_sub(same.0) {
+            Some(after) => std.checked_add(Duration::from_nanos(after)),
+            None => std.checked_sub(Duration::from_nanos(same.0 - self.0)),
         };
         // On 64-bit Unix std can represent all these instants.
-        instant.unwrap_or_else(origin)
+        instant.unwrap_or(std)
     }
 
     /// Returns the nanoseconds since a fixed instant.
@@ -213,6 +229,17 @@ mod tests {
         }
         assert!(Instant::from_std(earlier) <= Instant::from_std(now));
         assert_eq!(Instant::from_std(now + hour) - Instant::from_std(now), hour);
+    }
+
+    #[test]
+    fn what_std_has_read_is_neither_early_nor_in_the_future() {
+        for _ in 0..1000 {
+            let before = Instant::real_now();
+            let std = Instant::from_std(std::time::Instant::now());
+            assert!(before <= std, "a deadline of std would be reached early");
+            let after = Instant::real_now();
+            assert!(std.ns_since(after) < 1_000_000, "{} ns later than now", std.ns_since(after));
+        }
     }
 
     #[test]

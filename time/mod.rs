@@ -28,6 +28,7 @@ mod interval;
 mod moment;
 mod paused;
 mod sleep;
+mod system_clock;
 mod timeout;
 mod turn_log;
 mod wheel;
