@@ -8,7 +8,7 @@ use super::clock::Clock;
 use super::instant::{Instant, nanoseconds};
 use super::moment::{self, Moment};
 use super::turn_log::TurnLog;
-use super::wheel::{Key, MAX_TICK, Wheel};
+use super::wheel::{Key, NS_PER_TICK, Wheel};
 use crate::task::origin::NamedOrigin;
 use crate::task::outside;
 use std::cell::{Cell, RefCell};
@@ -18,9 +18,6 @@ use std::rc::{Rc, Weak};
 use std::sync::OnceLock;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-
-/// The length of a tick of the wheel.
-const NS_PER_TICK: u64 = 1000;
 
 pub(crate) struct Driver {
     /// A number that is not zero and is never reused.
@@ -204,7 +201,7 @@ impl Driver {
             self.begin_turn();
         }
         let now_ns = self.now_ns.get();
-        if wheel.expire(now_ns / NS_PER_TICK, limit, wakers) > 0 {
+        if wheel.expire(now_ns, limit, wakers) > 0 {
             self.fired_ns.set(Some(now_ns));
         }
     }
@@ -269,7 +266,7 @@ impl Driver {
     /// passed since timers last fired.
     pub(crate) fn next_wait(&self, slack: Duration) -> Option<Duration> {
         self.clock.forget();
-        let next_ns = self.wheel.borrow_mut().next_tick()?.saturating_mul(NS_PER_TICK);
+        let next_ns = self.wheel.borrow_mut().next_ns()?;
         let now_ns = self.now_ns.get();
         if next_ns <= now_ns {
             return Some(Duration::ZERO);
@@ -341,8 +338,8 @@ impl Driver {
 
     /// Moves the paused clock to the next deadline.
     pub(crate) fn auto_advance(&self) {
-        if let Some(tick) = self.wheel.borrow_mut().next_tick() {
-            self.clock.move_to(tick.saturating_mul(NS_PER_TICK));
+        if let Some(next_ns) = self.wheel.borrow_mut().next_ns() {
+            self.clock.move_to(next_ns);
         }
     }
 
@@ -368,12 +365,6 @@ impl Driver {
         self.inhibitors.set(self.inhibitors.get() - 1);
     }
 
-    /// Returns the tick of a deadline. It is rounded up, so that no timer fires early.
-    #[inline]
-    fn tick_of(&self, deadline: Instant) -> u64 {
-        self.clock.ns_of(deadline).div_ceil(NS_PER_TICK).min(MAX_TICK)
-    }
-
     #[inline]
     fn key_of(&self, timer: TimerId) -> Option<Key> {
         (timer.driver == self.id).then_some(timer.key)
@@ -381,13 +372,13 @@ impl Driver {
 
     #[inline(never)]
     fn check(&self, timer: TimerId, deadline: Instant, waker: &Waker) -> Check {
-        let tick = self.tick_of(deadline);
+        let ns = self.clock.ns_of(deadline);
         let mut wheel = self.wheel.borrow_mut();
-        let elapsed = wheel.elapsed();
+        let elapsed_ns = wheel.elapsed_ns();
         let Some(key) = self.key_of(timer) else {
             return Check::LeaveWaker;
         };
-        match wheel.find(key, tick) {
+        match wheel.find(key, ns) {
             Some(entry) if !self.clock.has_reached(deadline) => {
                 match entry.waker.as_ref().is_some_and(|earlier| earlier.will_wake(waker)) {
                     true => Check::Armed,
@@ -395,16 +386,16 @@ impl Driver {
                 }
             }
             Some(_) => Check::Passed,
-            None if tick <= elapsed => Check::Fired,
+            None if ns <= elapsed_ns => Check::Fired,
             None => Check::LeaveWaker,
         }
     }
 
     /// Returns true if a timer is in the wheel with the same waker.
     pub(super) fn is_armed(&self, timer: TimerId, deadline: Instant, waker: &Waker) -> bool {
-        let tick = self.tick_of(deadline);
+        let ns = self.clock.ns_of(deadline);
         let mut wheel = self.wheel.borrow_mut();
-        let entry = self.key_of(timer).and_then(|key| wheel.find(key, tick));
+        let entry = self.key_of(timer).and_then(|key| wheel.find(key, ns));
         entry.and_then(|entry| entry.waker.as_ref()).is_some_and(|earlier| earlier.will_wake(waker))
     }
 
@@ -416,17 +407,17 @@ impl Driver {
         waker: &mut Option<Waker>,
         check: DeadlineCheck,
     ) -> Poll<()> {
-        let tick = self.tick_of(deadline);
+        let ns = self.clock.ns_of(deadline);
         let mut wheel = self.wheel.borrow_mut();
-        if let Some(entry) = self.key_of(*timer).and_then(|key| wheel.find(key, tick)) {
+        if let Some(entry) = self.key_of(*timer).and_then(|key| wheel.find(key, ns)) {
             std::mem::swap(&mut entry.waker, waker);
             return Poll::Pending;
         }
-        if tick <= wheel.elapsed() || check.has_passed(&self.clock, deadline) {
+        if ns <= wheel.elapsed_ns() || check.has_passed(&self.clock, deadline) {
             return Poll::Ready(());
         }
         if let Some(waker) = waker.take() {
-            let key = wheel.insert(tick, waker);
+            let key = wheel.insert(ns, waker);
             *timer = TimerId { driver: self.id, key };
         }
         Poll::Pending
@@ -454,8 +445,8 @@ impl Driver {
     /// Removes a timer from the wheel if it is there. Returns the waker, which the caller drops.
     fn disarm(&self, timer: TimerId, deadline: Instant) -> Option<Waker> {
         let key = self.key_of(timer)?;
-        let tick = self.tick_of(deadline);
-        self.wheel.borrow_mut().remove(key, tick)
+        let ns = self.clock.ns_of(deadline);
+        self.wheel.borrow_mut().remove(key, ns)
     }
 }
 
@@ -557,8 +548,8 @@ impl TimerId {
     pub(crate) fn reset(&mut self, deadline: Instant, new_deadline: Instant) {
         match Driver::local(self.driver) {
             Some(driver) => {
-                let (tick, new_tick) = (driver.tick_of(deadline), driver.tick_of(new_deadline));
-                if !driver.wheel.borrow_mut().reset(self.key, tick, new_tick) {
+                let (ns, new_ns) = (driver.clock.ns_of(deadline), driver.clock.ns_of(new_deadline));
+                if !driver.wheel.borrow_mut().reset(self.key, ns, new_ns) {
                     *self = TimerId::NONE;
                 }
             }

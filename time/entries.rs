@@ -4,7 +4,7 @@
 //! fields of an entry were written first and the entry then moved as a whole, the move would have to wait for
 //! those writes. Since there may be very many timers, the vector does not double when it grows.
 //!
-//! This file knows neither lists nor ticks: the wheel links the entries.
+//! This file knows neither lists nor deadlines: the wheel links the entries.
 
 use std::mem;
 use std::ops::{Index, IndexMut};
@@ -30,7 +30,8 @@ pub(super) struct Entries {
 }
 
 pub(crate) struct TimerEntry {
-    pub(super) tick: u64,
+    /// The deadline in nanoseconds.
+    pub(super) ns: u64,
     /// The waker. An entry is occupied if and only if it has one.
     pub(crate) waker: Option<Waker>,
     pub(super) previous: u32,
@@ -52,7 +53,7 @@ impl Entries {
 
     /// Adds a timer. The caller has to link its entry.
     #[inline]
-    pub(super) fn insert(&mut self, tick: u64, generation: u16, waker: Waker) -> u32 {
+    pub(super) fn insert(&mut self, ns: u64, generation: u16, waker: Waker) -> u32 {
         if self.vacant == NONE {
             self.grow();
         }
@@ -60,7 +61,7 @@ impl Entries {
         let entry = &mut self.all[index as usize];
         self.vacant = entry.next;
         self.occupied += 1;
-        entry.tick = tick;
+        entry.ns = ns;
         entry.generation = generation;
         entry.waker = Some(waker);
         index
@@ -104,7 +105,7 @@ impl Entries {
             self.all.reserve_exact(len / GROWTH);
         }
         self.all.push(TimerEntry {
-            tick: 0,
+            ns: 0,
             waker: None,
             previous: NONE,
             next: NONE,

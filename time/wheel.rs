@@ -22,14 +22,20 @@ const LEVELS: usize = 9;
 const SLOTS: usize = 64;
 const DIGIT_BITS: u32 = 6;
 
+/// The length of a tick.
+pub(crate) const NS_PER_TICK: u64 = 1000;
+
 /// The last tick. Ticks have 54 bits, and later deadlines (after 570 years) count as this tick.
-pub(crate) const MAX_TICK: u64 = (1 << (LEVELS as u32 * DIGIT_BITS)) - 1;
+const MAX_TICK: u64 = (1 << (LEVELS as u32 * DIGIT_BITS)) - 1;
+
+/// The level of a timer that has not been filed.
+const NOT_FILED: u8 = LEVELS as u8;
 
 /// The maximum number of timers that one [`Wheel::expire`] moves to lower levels. A million of them on one
 /// tick would block the loop for tens of milliseconds.
 const CASCADE_LIMIT: usize = 4096;
 
-/// Identifies a timer in this wheel, together with its tick; see [`Wheel::find`].
+/// Identifies a timer in this wheel, together with its deadline; see [`Wheel::find`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Key {
     pub(crate) slot: u32,
@@ -39,12 +45,16 @@ pub(crate) struct Key {
 pub(crate) struct Wheel {
     /// The tick that has been reached. Every timer of an earlier tick has fired.
     elapsed: u64,
+    /// The last deadline of that tick.
+    elapsed_ns: u64,
     entries: Entries,
+    /// The timers that have not been filed, in the order of their insertion.
+    not_filed: List,
     levels: Box<[Level; LEVELS]>,
     /// A bit for each level that is not empty.
     occupied: u16,
-    /// A lower bound: no timer is due before this tick. `None` if it has to be computed.
-    bound: Option<u64>,
+    /// A lower bound: no timer is due before this deadline. Zero if the bound has to be computed.
+    bound_ns: u64,
     /// The slot of a higher level whose cascade is not finished. Its timers are due before those of all other
     /// slots.
     cascading: Option<(u8, u8)>,
@@ -68,15 +78,18 @@ impl List {
 }
 
 impl Wheel {
+    /// Creates a wheel that has reached a tick.
     pub(crate) fn new(elapsed: u64) -> Wheel {
         let empty = Level { occupied: 0, slots: [List::EMPTY; SLOTS] };
         Wheel {
-            elapsed: elapsed.min(MAX_TICK),
+            elapsed,
+            elapsed_ns: last_ns_of(elapsed),
             entries: Entries::new(),
+            not_filed: List::EMPTY,
             // Create it on the heap, so that a small stack is enough.
             levels: vec![empty; LEVELS].try_into().unwrap_or_else(|_| unreachable!("the length is LEVELS")),
             occupied: 0,
-            bound: None,
+            bound_ns: u64::MAX,
             cascading: None,
             last_generation: 0,
         }
@@ -86,70 +99,70 @@ impl Wheel {
         self.entries.is_empty()
     }
 
-    /// Returns the tick that has been reached. Every timer of an earlier tick has fired.
-    pub(crate) fn elapsed(&self) -> u64 {
-        self.elapsed
+    /// Returns the latest deadline that has been reached. Every timer with an earlier deadline is due or has fired.
+    #[inline]
+    pub(crate) fn elapsed_ns(&self) -> u64 {
+        self.elapsed_ns
     }
 
-    /// Inserts a timer. If its tick has passed, it is due at once.
+    /// Inserts a timer. If its deadline has been reached, it is due at once.
     #[inline]
-    pub(crate) fn insert(&mut self, tick: u64, waker: Waker) -> Key {
+    pub(crate) fn insert(&mut self, ns: u64, waker: Waker) -> Key {
         self.last_generation = self.last_generation.wrapping_add(1);
         let generation = self.last_generation;
-        self.bound = if self.is_empty() { Some(tick) } else { self.bound.map(|bound| bound.min(tick)) };
-        let slot = self.entries.insert(tick, generation, waker);
-        self.link(slot);
+        self.bound_ns = self.bound_ns.min(ns);
+        let slot = self.entries.insert(ns, generation, waker);
+        self.keep_for_filing(slot);
         Key { slot, generation }
     }
 
-    /// Returns the timer with that key and tick, unless it has fired.
+    /// Returns the timer with that key and deadline, unless it has fired.
     ///
-    /// Generations wrap, but the tick prevents a mistake. The key of a fired timer comes with a tick that has
-    /// passed, and any timer that has its slot now was inserted with a tick that had not passed.
+    /// Generations wrap, but the deadline prevents a mistake. The key of a fired timer comes with a deadline that has
+    /// been reached, and any timer that has its slot now was inserted with one that had not been reached.
     #[inline]
-    pub(crate) fn find(&mut self, key: Key, tick: u64) -> Option<&mut TimerEntry> {
+    pub(crate) fn find(&mut self, key: Key, ns: u64) -> Option<&mut TimerEntry> {
         let entry = self.entries.get_mut(key.slot)?;
-        (entry.generation == key.generation && entry.tick == tick).then_some(entry)
+        (entry.generation == key.generation && entry.ns == ns).then_some(entry)
     }
 
     /// Removes a timer, unless it has fired.
     #[inline]
-    pub(crate) fn remove(&mut self, key: Key, tick: u64) -> Option<Waker> {
-        let level = self.find(key, tick)?.level;
+    pub(crate) fn remove(&mut self, key: Key, ns: u64) -> Option<Waker> {
+        self.find(key, ns)?;
         self.unlink(key.slot);
         let waker = self.entries.remove(key.slot);
-        self.forget_bound(tick, level);
         if self.is_empty() {
+            self.bound_ns = u64::MAX;
             self.cascading = None;
         }
         waker
     }
 
-    /// Moves a timer to another tick. It keeps its key and its waker. Returns false if it has fired.
-    pub(crate) fn reset(&mut self, key: Key, tick: u64, new_tick: u64) -> bool {
-        let Some(entry) = self.find(key, tick) else {
+    /// Moves a timer to another deadline. It keeps its key and its waker. Returns false if it has fired.
+    pub(crate) fn reset(&mut self, key: Key, ns: u64, new_ns: u64) -> bool {
+        if self.find(key, ns).is_none() {
             return false;
-        };
-        let level = entry.level;
-        entry.tick = new_tick;
+        }
         self.unlink(key.slot);
-        self.link(key.slot);
-        self.forget_bound(tick, level);
-        self.bound = self.bound.map(|bound| bound.min(new_tick));
+        self.entries[key.slot].ns = new_ns;
+        self.keep_for_filing(key.slot);
+        self.bound_ns = self.bound_ns.min(new_ns);
         true
     }
 
-    /// Advances to tick `now`, and moves the wakers of at most `limit` due timers into `wakers`, in the order
+    /// Advances to the time `now_ns`, and moves the wakers of at most `limit` due timers into `wakers`, in the order
     /// of their ticks. Returns their number. If that is `limit`, the caller has to call again.
-    pub(crate) fn expire(&mut self, now: u64, limit: usize, wakers: &mut Vec<Waker>) -> usize {
-        let now = now.min(MAX_TICK);
+    pub(crate) fn expire(&mut self, now_ns: u64, limit: usize, wakers: &mut Vec<Waker>) -> usize {
+        let now = (now_ns / NS_PER_TICK).min(MAX_TICK);
+        self.file();
         let mut fired = 0;
         let mut filed = 0;
         while let Some((level, slot, start)) = self.first_slot() {
             if start > now {
                 break;
             }
-            self.elapsed = self.elapsed.max(start);
+            self.advance_to(start);
             if level == 0 {
                 while let Some(index) = self.head(0, slot) {
                     if fired == limit {
@@ -159,18 +172,29 @@ impl Wheel {
                     wakers.extend(self.entries.remove(index));
                     fired += 1;
                 }
-                self.bound = None;
+                self.bound_ns = 0;
             } else {
                 if self.cascade(level, slot, &mut filed) {
                     return fired;
                 }
             }
         }
-        self.elapsed = self.elapsed.max(now);
-        if self.bound.is_some_and(|bound| bound <= now) {
-            self.bound = None;
+        self.advance_to(now);
+        if self.is_empty() {
+            self.bound_ns = u64::MAX;
+        } else if self.bound_ns <= self.elapsed_ns {
+            self.bound_ns = 0;
         }
         fired
+    }
+
+    /// Notes that a tick has been reached.
+    #[inline]
+    fn advance_to(&mut self, tick: u64) {
+        if tick > self.elapsed {
+            self.elapsed = tick;
+            self.elapsed_ns = last_ns_of(tick);
+        }
     }
 
     /// Moves the timers of a slot, whose first tick has been reached, to lower levels. Returns true if some
@@ -204,25 +228,26 @@ impl Wheel {
         true
     }
 
-    /// Returns a tick before which no timer is due. It is the tick of the next timer, unless that timer has
+    /// Returns a time before which no timer is due. It is the tick of the next timer, unless that timer has
     /// been removed in the meantime. In that case the loop may wake once without need. That costs less than a
     /// search for the minimum each time that one of ten thousand timeouts is reset.
-    pub(crate) fn next_tick(&mut self) -> Option<u64> {
+    pub(crate) fn next_ns(&mut self) -> Option<u64> {
+        self.file();
         let (level, slot, start) = self.first_slot()?;
         if level == 0 || self.cascading.is_some() {
-            return Some(start);
+            return Some(start * NS_PER_TICK);
         }
-        if self.bound.is_none() {
+        if self.bound_ns == 0 {
             let mut least = u64::MAX;
             let mut index = self.levels[level].slots[slot].head;
             while index != NONE {
                 let entry = &self.entries[index];
-                least = least.min(entry.tick);
+                least = least.min(entry.ns);
                 index = entry.next;
             }
-            self.bound = Some(least);
+            self.bound_ns = least;
         }
-        self.bound
+        Some(tick_of(self.bound_ns) * NS_PER_TICK)
     }
 
     /// Frees the memory of many timers once there is no timer.
@@ -257,11 +282,36 @@ impl Wheel {
         Some(self.levels[level].slots[slot].head).filter(|head| *head != NONE)
     }
 
+    /// Appends an entry to the list of the timers that have not been filed.
+    #[inline]
+    fn keep_for_filing(&mut self, index: u32) {
+        let tail = std::mem::replace(&mut self.not_filed.tail, index);
+        let entry = &mut self.entries[index];
+        entry.level = NOT_FILED;
+        (entry.previous, entry.next) = (tail, NONE);
+        match tail {
+            NONE => self.not_filed.head = index,
+            tail => self.entries[tail].next = index,
+        }
+    }
+
+    /// Files the timers that have been inserted since the last call. `elapsed` has not changed since then, so those of
+    /// one tick stay in the order of their insertion.
+    #[inline]
+    fn file(&mut self) {
+        let mut index = std::mem::replace(&mut self.not_filed, List::EMPTY).head;
+        while index != NONE {
+            let next = self.entries[index].next;
+            self.link(index);
+            index = next;
+        }
+    }
+
     /// Appends an entry to the list of its tick.
     fn link(&mut self, index: u32) {
         let entry = &mut self.entries[index];
         // A tick that has passed goes to the slot that is next in any case.
-        let tick = entry.tick.clamp(self.elapsed, MAX_TICK);
+        let tick = tick_of(entry.ns).max(self.elapsed);
         let level = level_of(self.elapsed, tick);
         let slot = (tick >> (level as u32 * DIGIT_BITS)) as usize % SLOTS;
         let list = &mut self.levels[level].slots[slot];
@@ -278,8 +328,30 @@ impl Wheel {
     }
 
     /// Removes an entry from its list.
+    #[inline]
     fn unlink(&mut self, index: u32) {
         let entry = &self.entries[index];
+        if entry.level != NOT_FILED {
+            return self.unlink_filed(index);
+        }
+        let (previous, next) = (entry.previous, entry.next);
+        match previous {
+            NONE => self.not_filed.head = next,
+            previous => self.entries[previous].next = next,
+        }
+        match next {
+            NONE => self.not_filed.tail = previous,
+            next => self.entries[next].previous = previous,
+        }
+    }
+
+    /// Removes an entry from the list of a slot.
+    fn unlink_filed(&mut self, index: u32) {
+        let entry = &self.entries[index];
+        // On level 0 the next timer is found at no cost. On higher levels the bound stays as it is.
+        if entry.level == 0 && entry.ns == self.bound_ns {
+            self.bound_ns = 0;
+        }
         let (previous, next) = (entry.previous, entry.next);
         let (level, slot) = (usize::from(entry.level), usize::from(entry.slot));
         let list = &mut self.levels[level].slots[slot];
@@ -304,15 +376,18 @@ impl Wheel {
             self.occupied &= !(1 << level);
         }
     }
+}
 
-    /// Updates the bound after a timer of that tick and level was removed. On level 0 the next timer is found
-    /// at no cost. On higher levels the bound stays as it is.
-    #[inline]
-    fn forget_bound(&mut self, tick: u64, level: u8) {
-        if level == 0 && self.bound == Some(tick) {
-            self.bound = None;
-        }
-    }
+/// Returns the tick of a deadline. It is rounded up, so that no timer fires early.
+#[inline]
+fn tick_of(ns: u64) -> u64 {
+    ns.div_ceil(NS_PER_TICK).min(MAX_TICK)
+}
+
+/// Returns the latest deadline of a tick.
+#[inline]
+fn last_ns_of(tick: u64) -> u64 {
+    if tick < MAX_TICK { tick * NS_PER_TICK } else { u64::MAX }
 }
 
 /// Returns the number of the highest base-64 digit in which the two ticks differ.
