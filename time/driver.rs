@@ -85,7 +85,7 @@ enum Check {
     Passed,
     /// The timer is armed with the same waker.
     Armed,
-    /// The waker has still to be left with [`Driver::arm`].
+    /// The waker has still to be left with [`Driver::arm_again`].
     LeaveWaker,
 }
 
@@ -99,7 +99,7 @@ thread_local! {
 /// Drops a waker, which may run user code. If that code panics, the panic hook reports the panic, and the panic is
 /// caught here.
 #[inline]
-pub(super) fn drop_waker(waker: Option<Waker>) {
+pub(super) fn drop_waker(waker: Waker) {
     let discard = |payload| {
         // The drop of the payload may panic too. That second payload is leaked.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(payload))).map_err(mem::forget);
@@ -319,11 +319,14 @@ impl Driver {
     /// Arms a timer that wakes `waker` when the clock reaches `ns`. Returns the timer and its deadline, or
     /// `None` if the deadline has passed already.
     pub(crate) fn arm_at(&self, ns: u64, waker: Waker) -> Option<(TimerId, Instant)> {
-        let (mut timer, deadline) = (TimerId::NONE, self.clock.at(ns));
-        let mut waker = Some(waker);
-        let polled = self.arm(&mut timer, deadline, &mut waker, DeadlineCheck::Wheel);
-        drop_waker(waker);
-        polled.is_pending().then_some((timer, deadline))
+        let deadline = self.clock.at(ns);
+        match self.arm_new(deadline, waker, DeadlineCheck::Wheel) {
+            Ok(timer) => Some((timer, deadline)),
+            Err(waker) => {
+                drop_waker(waker);
+                None
+            }
+        }
     }
 
     /// Returns true if the clock is paused.
@@ -399,39 +402,51 @@ impl Driver {
         entry.and_then(|entry| entry.waker.as_ref()).is_some_and(|earlier| earlier.will_wake(waker))
     }
 
-    /// Leaves the waker, unless the deadline has passed. The caller drops the waker that is left in `waker`.
-    pub(super) fn arm(
+    /// Arms a new timer, unless the deadline has passed. In that case returns the waker, which the caller drops.
+    #[inline(always)]
+    fn arm_new(&self, deadline: Instant, waker: Waker, check: DeadlineCheck) -> Result<TimerId, Waker> {
+        let ns = self.clock.ns_of(deadline);
+        let mut wheel = self.wheel.borrow_mut();
+        if ns <= wheel.elapsed_ns() || check.has_passed(&self.clock, deadline) {
+            return Err(waker);
+        }
+        Ok(TimerId { driver: self.id, key: wheel.insert(ns, waker) })
+    }
+
+    /// Leaves the waker with a timer, or with a new timer in its place if it is not in the wheel. The caller drops the
+    /// waker that is returned: the timer had it before, or the deadline has passed.
+    #[inline(never)]
+    fn arm_again(
         &self,
         timer: &mut TimerId,
         deadline: Instant,
-        waker: &mut Option<Waker>,
+        waker: Waker,
         check: DeadlineCheck,
-    ) -> Poll<()> {
+    ) -> (Poll<()>, Option<Waker>) {
         let ns = self.clock.ns_of(deadline);
-        let mut wheel = self.wheel.borrow_mut();
-        if let Some(entry) = self.key_of(*timer).and_then(|key| wheel.find(key, ns)) {
-            std::mem::swap(&mut entry.waker, waker);
-            return Poll::Pending;
+        if let Some(key) = self.key_of(*timer)
+            && let Some(entry) = self.wheel.borrow_mut().find(key, ns)
+        {
+            return (Poll::Pending, entry.waker.replace(waker));
         }
-        if ns <= wheel.elapsed_ns() || check.has_passed(&self.clock, deadline) {
-            return Poll::Ready(());
+        match self.arm_new(deadline, waker, check) {
+            Ok(armed) => {
+                *timer = armed;
+                (Poll::Pending, None)
+            }
+            Err(waker) => (Poll::Ready(()), Some(waker)),
         }
-        if let Some(waker) = waker.take() {
-            let key = wheel.insert(ns, waker);
-            *timer = TimerId { driver: self.id, key };
-        }
-        Poll::Pending
     }
 
-    /// Arms a timer like [`arm`](Driver::arm), with a deadline `duration` after a moment, and also returns
-    /// that deadline. Reads the clock.
+    /// Arms a new timer with a deadline `duration` after a moment, unless that deadline has passed. In that case returns
+    /// the waker, which the caller drops. Also returns the deadline. Reads the clock.
+    #[inline]
     pub(super) fn arm_after(
         &self,
-        timer: &mut TimerId,
         moment: Moment,
         duration: Duration,
-        waker: &mut Option<Waker>,
-    ) -> (Instant, Poll<()>) {
+        waker: Waker,
+    ) -> (Instant, Result<TimerId, Waker>) {
         let mut since = self.clock.now();
         // If the moment belongs to the current turn, or to another runtime, no better time is known than the present
         // one.
@@ -439,10 +454,11 @@ impl Driver {
             since = since.min(self.clock.at(self.after_turn_ns(turn)));
         }
         let deadline = since.saturating_add(duration);
-        (deadline, self.arm(timer, deadline, waker, DeadlineCheck::LatestReading))
+        (deadline, self.arm_new(deadline, waker, DeadlineCheck::LatestReading))
     }
 
     /// Removes a timer from the wheel if it is there. Returns the waker, which the caller drops.
+    #[inline(always)]
     fn disarm(&self, timer: TimerId, deadline: Instant) -> Option<Waker> {
         let key = self.key_of(timer)?;
         let ns = self.clock.ns_of(deadline);
@@ -475,21 +491,21 @@ impl TimerId {
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     pub(crate) fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>, origin: NamedOrigin) -> Poll<()> {
-        if !self.is_none() {
-            match current_for_poll(origin, |driver| driver.check(*self, deadline, cx.waker())) {
-                Check::Armed => return Poll::Pending,
-                Check::Fired => {
-                    *self = TimerId::NONE;
-                    return Poll::Ready(());
-                }
-                Check::Passed => {
-                    self.disarm(deadline);
-                    return Poll::Ready(());
-                }
-                Check::LeaveWaker => {}
-            }
+        if self.is_none() {
+            return self.arm_new(deadline, cx, origin);
         }
-        self.arm(deadline, cx, origin, DeadlineCheck::Clock)
+        match current_for_poll(origin, |driver| driver.check(*self, deadline, cx.waker())) {
+            Check::Armed => Poll::Pending,
+            Check::Fired => {
+                *self = TimerId::NONE;
+                Poll::Ready(())
+            }
+            Check::Passed => {
+                self.disarm(deadline);
+                Poll::Ready(())
+            }
+            Check::LeaveWaker => self.arm_again(deadline, cx, origin, DeadlineCheck::Clock),
+        }
     }
 
     /// Returns `Ready` only once the timer has fired. It is not enough that its deadline has passed.
@@ -503,23 +519,44 @@ impl TimerId {
         if current_for_poll(origin, |driver| driver.is_armed(*self, deadline, cx.waker())) {
             return Poll::Pending;
         }
-        self.arm(deadline, cx, origin, DeadlineCheck::Wheel)
+        self.arm_again(deadline, cx, origin, DeadlineCheck::Wheel)
+    }
+
+    /// Arms a new timer with the current driver. This is what happens to most timers, and needs no look-up.
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    fn arm_new(&mut self, deadline: Instant, cx: &mut Context<'_>, origin: NamedOrigin) -> Poll<()> {
+        let waker = cx.waker().clone();
+        let armed = current_for_poll(origin, |driver| driver.arm_new(deadline, waker, DeadlineCheck::Clock));
+        match armed {
+            Ok(timer) => {
+                *self = timer;
+                Poll::Pending
+            }
+            Err(waker) => {
+                drop_waker(waker);
+                Poll::Ready(())
+            }
+        }
     }
 
     /// Leaves the waker with the current driver, and removes the timer from the driver that had it before.
-    #[inline]
+    #[inline(never)]
     #[cfg_attr(debug_assertions, track_caller)]
-    fn arm(
+    fn arm_again(
         &mut self,
         deadline: Instant,
         cx: &mut Context<'_>,
         origin: NamedOrigin,
         check: DeadlineCheck,
     ) -> Poll<()> {
-        let mut waker = Some(cx.waker().clone());
+        let waker = cx.waker().clone();
         let earlier = *self;
-        let polled = current_for_poll(origin, |driver| driver.arm(self, deadline, &mut waker, check));
-        drop_waker(waker);
+        let (polled, waker) =
+            current_for_poll(origin, |driver| driver.arm_again(self, deadline, waker, check));
+        if let Some(waker) = waker {
+            drop_waker(waker);
+        }
         if earlier.driver != self.driver && !earlier.is_none() {
             earlier.disarm_elsewhere(deadline);
         }
@@ -538,7 +575,7 @@ impl TimerId {
             is_current.then(|| driver.disarm(timer, deadline))
         });
         match disarmed.flatten() {
-            Some(waker) => drop_waker(waker),
+            Some(waker) => waker.map_or((), drop_waker),
             None => timer.disarm_elsewhere(deadline),
         }
     }
@@ -564,7 +601,7 @@ impl TimerId {
     #[cold]
     fn disarm_elsewhere(self, deadline: Instant) {
         match Driver::local(self.driver) {
-            Some(driver) => drop_waker(driver.disarm(self, deadline)),
+            Some(driver) => driver.disarm(self, deadline).map_or((), drop_waker),
             None => RemoteTimer { timer: self, deadline, is_woken: false }.send(),
         }
     }

@@ -63,7 +63,8 @@ impl Entries {
         self.occupied += 1;
         entry.ns = ns;
         entry.generation = generation;
-        entry.waker = Some(waker);
+        // A vacant entry has no waker. So its slot is written without a look at what was in it.
+        mem::forget(entry.waker.replace(waker));
         index
     }
 

@@ -133,13 +133,16 @@ impl Sleep {
         origin: NamedOrigin,
         cx: &mut Context<'_>,
     ) -> (Sleep, Poll<()>) {
-        let mut timer = TimerId::NONE;
-        let mut waker = Some(cx.waker().clone());
-        let (deadline, polled) = driver::current_for_poll(origin, |driver| {
-            driver.arm_after(&mut timer, moment, duration, &mut waker)
-        });
-        driver::drop_waker(waker);
-        (Sleep { deadline, timer, origin }, polled)
+        let waker = cx.waker().clone();
+        let (deadline, armed) =
+            driver::current_for_poll(origin, |driver| driver.arm_after(moment, duration, waker));
+        match armed {
+            Ok(timer) => (Sleep { deadline, timer, origin }, Poll::Pending),
+            Err(waker) => {
+                driver::drop_waker(waker);
+                (Sleep::new(deadline, origin), Poll::Ready(()))
+            }
+        }
     }
 
     /// Returns `Ready` once the timer has fired. It fires after all timers with earlier deadlines, and after

@@ -168,7 +168,7 @@ impl Wheel {
                     if fired == limit {
                         return fired;
                     }
-                    self.unlink(index);
+                    self.unlink_filed(index);
                     wakers.extend(self.entries.remove(index));
                     fired += 1;
                 }
@@ -328,7 +328,7 @@ impl Wheel {
     }
 
     /// Removes an entry from its list.
-    #[inline]
+    #[inline(always)]
     fn unlink(&mut self, index: u32) {
         let entry = &self.entries[index];
         if entry.level != NOT_FILED {
@@ -346,6 +346,7 @@ impl Wheel {
     }
 
     /// Removes an entry from the list of a slot.
+    #[inline(never)]
     fn unlink_filed(&mut self, index: u32) {
         let entry = &self.entries[index];
         // On level 0 the next timer is found at no cost. On higher levels the bound stays as it is.
