@@ -51,6 +51,11 @@ impl Entries {
         self.occupied == 0
     }
 
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.occupied as usize
+    }
+
     /// Adds a timer. The caller has to link its entry.
     #[inline]
     pub(super) fn insert(&mut self, ns: u64, generation: u16, waker: Waker) -> u32 {

@@ -281,6 +281,7 @@ fn a_slot_may_be_emptied_during_its_cascade() {
     let mut wheel = Wheel::new(0);
     let ns = 100 * NS_PER_TICK;
     let keys: Vec<Key> = (0..2 * CASCADE_LIMIT).map(|_| wheel.insert(ns, Waker::noop().clone())).collect();
+    assert_eq!(wheel.next_ns(), Some(ns), "they are filed");
     assert_eq!(wheel.expire(ns - 1, 1, &mut Vec::new()), 0);
     assert!(wheel.cascading.is_some(), "half of them are moved");
     for key in &keys[1..] {
@@ -298,12 +299,36 @@ fn timers_that_are_not_filed_fire_in_order_after_those_that_are() {
     for tick in [300, 90, 300, 5000] {
         pair.insert(tick);
     }
-    pair.check();
+    pair.wheel.file();
     for tick in [90, 300, 80, 5000, 90] {
         pair.insert(tick);
     }
     pair.advance(MAX_TICK, 2);
     assert!(pair.wheel.is_empty());
+}
+
+#[test]
+fn few_timers_are_filed_only_when_one_is_due() {
+    let mut wheel = Wheel::new(5);
+    let keys = [9000, 7500, 8000].map(|ns| (wheel.insert(ns, Waker::noop().clone()), ns));
+    let mut wakers = Vec::new();
+    assert_eq!(wheel.next_ns(), Some(8000));
+    assert_eq!(wheel.expire(7499, 8, &mut wakers), 0);
+    assert_eq!((wheel.occupied, wheel.elapsed), (0, 5), "there was nothing to do");
+    // The earliest one is removed: the loop may wake at its deadline, and then finds the next one.
+    assert!(wheel.remove(keys[1].0, keys[1].1).is_some());
+    assert_eq!(wheel.next_ns(), Some(8000));
+    assert_eq!(wheel.expire(7999, 8, &mut wakers), 0);
+    assert_eq!(wheel.next_ns(), Some(8000), "the tick of the next one, which is filed now");
+    assert_eq!((wheel.occupied, wheel.elapsed), (1, 7), "both are on level 0");
+    assert_eq!(wheel.expire(8000, 8, &mut wakers), 1);
+    assert_eq!(wheel.next_ns(), Some(9000));
+    // Of many timers each is filed.
+    for ns in 0..FILED_LATE as u64 {
+        wheel.insert(20_000 + ns, Waker::noop().clone());
+    }
+    assert_eq!(wheel.next_ns(), Some(9000));
+    assert_eq!(wheel.not_filed.head, NONE);
 }
 
 #[test]
