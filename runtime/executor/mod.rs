@@ -61,6 +61,9 @@ const INBOX_BATCH: usize = 64;
 /// milliseconds if each turn has a full time slice. In each turn, that would be 1 % of a turn with one small message.
 const PUBLISH_INTERVAL: u64 = 64;
 
+/// The minimum number of wakers for which it pays to fetch the memory of their tasks first.
+const FETCHED_TOGETHER: usize = 4;
+
 /// The maximum number of passes when a runtime is dropped. Each pass drops what the drops of the pass before have
 /// created.
 const SHUTDOWN_PASSES: usize = 64;
@@ -328,6 +331,7 @@ impl Executor {
         self.context.time.fire(self.config.event_interval, &mut wakers);
         // More timers may be due than have fired, even if none of those has woken a task.
         let has_fired = !wakers.is_empty();
+        self.fetch_tasks(&wakers);
         self.wake(&mut wakers);
         let is_idle = !has_fired && !self.is_runnable();
         let may_sleep = is_idle && timeout != Some(Duration::ZERO);
@@ -369,6 +373,17 @@ impl Executor {
     fn call_on_unpark(&self) {
         if let Some(hook) = &self.config.on_unpark {
             hook.call();
+        }
+    }
+
+    /// Fetches the memory of the tasks that timers are about to wake. Such tasks have waited for long, so the caches do
+    /// not contain them any more. Here the processor waits for the memory of many of them at the same time. Without this,
+    /// it would wait for that of each task when the task is polled.
+    #[inline]
+    fn fetch_tasks(&self, wakers: &[Waker]) {
+        if wakers.len() >= FETCHED_TOGETHER {
+            let tasks = self.context.tasks.borrow();
+            wakers.iter().filter_map(waker::id).for_each(|id| tasks.fetch(id.slot()));
         }
     }
 

@@ -18,6 +18,7 @@ use crate::runtime::join::error::{JoinError, UnreadHook, drop_unread};
 use crate::runtime::unwind;
 use pin_project_lite::pin_project;
 use std::any::Any;
+use std::hint::black_box;
 use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -33,6 +34,9 @@ pub(crate) trait Task {
     /// Moves the output into `output`, which is an empty `Option` of its type, and gives the box to `free_lists`. A
     /// task that has failed is returned instead. This runs no user code.
     fn take(self: Pin<Box<Self>>, output: &mut dyn Any, free_lists: &mut FreeLists) -> Option<BoxedTask>;
+
+    /// Reads from the memory of the task, so that a poll that follows soon need not wait for it. Has no other effect.
+    fn fetch(&self) {}
 
     /// Takes the reason why the task has failed.
     fn failure(self: Pin<&mut Self>) -> Option<JoinError>;
@@ -93,6 +97,10 @@ where
         }
         free_lists.push(self);
         None
+    }
+
+    fn fetch(&self) {
+        black_box(matches!(self, Stage::Future { .. }));
     }
 
     fn failure(self: Pin<&mut Self>) -> Option<JoinError> {

@@ -258,6 +258,14 @@ impl Tasks {
         true
     }
 
+    /// Reads from the memory of the task in a slot, if there is one; see [`Task::fetch`](super::task::Task::fetch).
+    #[inline]
+    pub(crate) fn fetch(&self, slot: u32) {
+        if let Some(task) = self.slots.get(slot).and_then(|entry| entry.task.as_ref()) {
+            task.fetch();
+        }
+    }
+
     /// Queues the task that is in a slot now.
     pub(crate) fn wake_slot(&mut self, slot: u32) {
         if let Some(entry) = self.slots.get(slot) {
