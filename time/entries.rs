@@ -1,10 +1,11 @@
-//! The storage of the wheel's timers: a vector of entries. Each timer keeps its index while it exists.
+//! The storage of the wheel's timers: a vector of entries, and lists of them. Each timer keeps its index while it
+//! exists.
 //!
 //! It does what the `slab` crate does, at a lower cost: an entry is filled and emptied in place. If the
 //! fields of an entry were written first and the entry then moved as a whole, the move would have to wait for
 //! those writes. Since there may be very many timers, the vector does not double when it grows.
 //!
-//! This file knows neither lists nor deadlines: the wheel links the entries.
+//! This file does not know what a list stands for: the wheel chooses the list of a timer.
 
 use std::mem;
 use std::ops::{Index, IndexMut};
@@ -39,6 +40,49 @@ pub(crate) struct TimerEntry {
     pub(super) generation: u16,
     pub(super) slot: u8,
     pub(super) level: u8,
+}
+
+/// A list of timers, which are linked by their indices.
+#[derive(Clone, Copy)]
+pub(super) struct List {
+    pub(super) head: u32,
+    pub(super) tail: u32,
+}
+
+impl List {
+    pub(super) const EMPTY: List = List { head: NONE, tail: NONE };
+
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.head == NONE
+    }
+
+    /// Appends an entry, which is in no list.
+    #[inline]
+    pub(super) fn append(&mut self, entries: &mut Entries, index: u32) {
+        let tail = mem::replace(&mut self.tail, index);
+        let entry = &mut entries[index];
+        (entry.previous, entry.next) = (tail, NONE);
+        match tail {
+            NONE => self.head = index,
+            tail => entries[tail].next = index,
+        }
+    }
+
+    /// Removes an entry, which is in this list.
+    #[inline]
+    pub(super) fn unlink(&mut self, entries: &mut Entries, index: u32) {
+        let entry = &entries[index];
+        let (previous, next) = (entry.previous, entry.next);
+        match previous {
+            NONE => self.head = next,
+            previous => entries[previous].next = next,
+        }
+        match next {
+            NONE => self.tail = previous,
+            next => entries[next].previous = previous,
+        }
+    }
 }
 
 impl Entries {

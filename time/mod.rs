@@ -17,7 +17,7 @@
 // runtime. A [`Sleep`] finds its driver in a thread-local that the runtime sets on entry. The driver hands
 // out wakers, and never wakes a task itself.
 //
-//     sleep, timeout, interval ─► driver ─► wheel, clock
+//     sleep, timeout, interval ─► driver ─► { wheel ─► levels, entries }, clock
 
 mod clock;
 mod driver;
@@ -25,6 +25,7 @@ mod entries;
 pub mod error;
 mod instant;
 mod interval;
+mod levels;
 mod moment;
 mod paused;
 mod sleep;

@@ -1,5 +1,6 @@
 //! Tests of the wheel against a naive oracle, at every scale and from every origin.
 
+use super::super::levels::{CASCADE_LIMIT, DIGIT_BITS};
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -125,7 +126,7 @@ impl Pair {
         if let (Some(next), Some(truth)) = (next, truth) {
             assert!(next <= truth.max(self.now), "{next} is later than {truth}");
             if self.is_exact {
-                assert_eq!(next, truth.max(self.wheel.elapsed));
+                assert_eq!(next, truth.max(self.wheel.levels.elapsed));
             }
         }
         assert_eq!(self.wheel.is_empty(), self.oracle.is_empty());
@@ -259,7 +260,7 @@ fn a_million_timers_on_one_tick_fire_in_batches() {
         assert!(wakers.len() <= 128);
         wakers.clear();
     }
-    assert_eq!((fired, wheel.elapsed), (count, 1 << 20));
+    assert_eq!((fired, wheel.levels.elapsed), (count, 1 << 20));
 }
 
 #[test]
@@ -283,7 +284,7 @@ fn a_slot_may_be_emptied_during_its_cascade() {
     let keys: Vec<Key> = (0..2 * CASCADE_LIMIT).map(|_| wheel.insert(ns, Waker::noop().clone())).collect();
     assert_eq!(wheel.next_ns(), Some(ns), "they are filed");
     assert_eq!(wheel.expire(ns - 1, 1, &mut Vec::new()), 0);
-    assert!(wheel.cascading.is_some(), "half of them are moved");
+    assert!(wheel.levels.cascading.is_some(), "half of them are moved");
     for key in &keys[1..] {
         assert!(wheel.remove(*key, ns).is_some());
     }
@@ -314,13 +315,13 @@ fn few_timers_are_filed_only_when_one_is_due() {
     let mut wakers = Vec::new();
     assert_eq!(wheel.next_ns(), Some(8000));
     assert_eq!(wheel.expire(7499, 8, &mut wakers), 0);
-    assert_eq!((wheel.occupied, wheel.elapsed), (0, 5), "there was nothing to do");
+    assert_eq!((wheel.levels.occupied, wheel.levels.elapsed), (0, 5), "there was nothing to do");
     // The earliest one is removed: the loop may wake at its deadline, and then finds the next one.
     assert!(wheel.remove(keys[1].0, keys[1].1).is_some());
     assert_eq!(wheel.next_ns(), Some(8000));
     assert_eq!(wheel.expire(7999, 8, &mut wakers), 0);
     assert_eq!(wheel.next_ns(), Some(8000), "the tick of the next one, which is filed now");
-    assert_eq!((wheel.occupied, wheel.elapsed), (1, 7), "both are on level 0");
+    assert_eq!((wheel.levels.occupied, wheel.levels.elapsed), (1, 7), "both are on level 0");
     assert_eq!(wheel.expire(8000, 8, &mut wakers), 1);
     assert_eq!(wheel.next_ns(), Some(9000));
     // Of many timers each is filed.
@@ -343,6 +344,6 @@ fn a_timer_is_removed_from_anywhere_among_those_that_are_not_filed() {
             assert_eq!(linked.count(), 2 - removed);
         }
         assert_eq!((wheel.not_filed.head, wheel.not_filed.tail), (NONE, NONE));
-        assert_eq!(wheel.occupied, 0, "nothing has been filed");
+        assert_eq!(wheel.levels.occupied, 0, "nothing has been filed");
     }
 }
