@@ -114,7 +114,7 @@ pub(crate) struct Executor {
     /// Set while a guest's turns have found nothing to do, and its paused clock has still to move.
     idle_since: Cell<Option<Instant>>,
     /// The descriptor of the selector, once the host of a guest has asked for it.
-    selector_fd: OnceCell<Option<Arc<dyn AsFd>>>,
+    selector_fd: OnceCell<Option<Arc<dyn AsFd + Send + Sync>>>,
     /// Set once the tasks have been dropped.
     is_shut_down: Cell<bool>,
 }

@@ -45,7 +45,7 @@ impl Deregistrar {
 
     /// Returns the descriptor of the selector, which is readable while it has events, or `None` if it has none.
     #[inline]
-    pub(crate) fn selector_fd(&self) -> Option<Arc<dyn AsFd>> {
+    pub(crate) fn selector_fd(&self) -> Option<Arc<dyn AsFd + Send + Sync>> {
         match self {
             Deregistrar::Epoll(set) | Deregistrar::EpollLevel(set, _) => Some(set.clone()),
             Deregistrar::Kqueue(queue, _) => Some(queue.clone()),
