@@ -12,10 +12,11 @@ mod common;
 
 use std::env;
 use std::io;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use common::arguments::{help, refuse};
+use common::callgrind;
 use common::contender::{Contender, Ours};
 use common::load::Load;
 use common::server::{Server, listen};
@@ -64,7 +65,7 @@ fn main() -> io::Result<()> {
     raise_descriptor_limit()?;
     measure_time()?;
     let is_asked = args.iter().any(|arg| arg == "instructions");
-    if is_asked && valgrind_is_there() { count_instructions() } else { Ok(()) }
+    if is_asked && callgrind::is_installed() { count_instructions() } else { Ok(()) }
 }
 
 fn serve_echo(kind: &str) {
@@ -158,24 +159,12 @@ fn count_instructions() -> io::Result<()> {
 }
 
 fn instructions(kind: &str, requests: usize) -> io::Result<i64> {
-    let mut command = Command::new("valgrind");
-    command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(env::current_exe()?);
-    command.stderr(Stdio::piped());
-    let server = Server::spawn(server(command, kind))?;
+    let server = Server::spawn(server(callgrind::command()?, kind))?;
     Load::connect(server.addr(), 50, MESSAGE_LEN)?.ping_pong(requests)?;
-    let text = server.stop()?;
-    let collected = text.lines().find_map(|line| line.split_once("Collected : "));
-    let (_, number) = collected.unwrap_or_else(|| panic!("no count in valgrind's words:\n{text}"));
-    Ok(number.trim().parse().expect("a number of instructions"))
+    Ok(callgrind::collected(&server.stop()?))
 }
 
 fn server(mut command: Command, kind: &str) -> Command {
     command.args([SERVE, kind]);
     command
-}
-
-fn valgrind_is_there() -> bool {
-    let quiet =
-        Command::new("valgrind").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    quiet.is_ok_and(|status| status.success())
 }

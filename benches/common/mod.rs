@@ -15,6 +15,7 @@
 #![allow(dead_code, reason = "each bench is a crate of its own and uses its part of this")]
 
 pub(crate) mod arguments;
+pub(crate) mod callgrind;
 pub(crate) mod choice;
 pub(crate) mod contender;
 pub(crate) mod criterion;

@@ -18,8 +18,9 @@ mod workloads;
 use std::env;
 use std::future::Future;
 use std::pin::Pin;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
+use common::callgrind;
 use common::choice::Choice;
 use common::contender::{Contender, Ours, Tokio};
 use common::experiment::{Experiment, Limit, Report, Row, Side, Unit};
@@ -144,17 +145,12 @@ fn counted(index: usize, side: &'static str) -> Side {
 }
 
 fn count(index: usize, side: &str, operations: usize) -> i64 {
-    let mut command = Command::new("valgrind");
-    command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
-    command.arg(env::current_exe().expect("the path of this executable"));
+    let mut command = callgrind::command().expect("the path of this executable");
     command.args([COUNT, &index.to_string(), side, &operations.to_string()]);
     let output = command.stdout(Stdio::null()).output().expect("valgrind is installed");
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}");
-    // "==1234== Collected : 12345678"
-    let collected = text.lines().find_map(|line| line.split_once("Collected : "));
-    let (_, number) = collected.unwrap_or_else(|| panic!("no count in valgrind's words:\n{text}"));
-    number.trim().parse().expect("a number of instructions")
+    callgrind::collected(&text)
 }
 
 /// Does the work of one side and ends the process, if this process was started to be counted.

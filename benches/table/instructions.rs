@@ -3,9 +3,7 @@
 //! A server runs under valgrind twice, once for few requests and once for many. The difference is what the requests
 //! cost. It does not depend on the load of the machine, but takes a while.
 
-use std::env;
-use std::process::{Command, Stdio};
-
+use crate::common::callgrind;
 use crate::common::experiment::{Experiment, Limit, Row, Side, Unit};
 use crate::common::load::Load;
 use crate::common::server::{Kind, Server};
@@ -15,7 +13,7 @@ const FEW: usize = 5_000;
 const MANY: usize = 25_000;
 
 pub(crate) fn experiments() -> Vec<Experiment> {
-    if !valgrind_is_there() {
+    if !callgrind::is_installed() {
         eprintln!("instructions: not measured, for valgrind is not installed");
         return Vec::new();
     }
@@ -34,12 +32,6 @@ pub(crate) fn experiments() -> Vec<Experiment> {
     }]
 }
 
-fn valgrind_is_there() -> bool {
-    let quiet =
-        Command::new("valgrind").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    quiet.is_ok_and(|status| status.success())
-}
-
 fn side(kind: Kind) -> Side {
     Box::new(move || {
         let requests = (MANY - FEW) as f64;
@@ -49,16 +41,9 @@ fn side(kind: Kind) -> Side {
 
 /// Returns the number of instructions that a server executes in its whole life, for `requests` requests.
 fn instructions(kind: Kind, requests: usize) -> i64 {
-    let mut command = Command::new("valgrind");
-    command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
-    command.arg(env::current_exe().expect("the path of this executable"));
-    command.stderr(Stdio::piped());
+    let command = callgrind::command().expect("the path of this executable");
     let server = Server::start_with(command, kind, 4096).expect("start a server under valgrind");
     let mut load = Load::connect(server.addr(), CONNECTIONS, 64).expect("connect to the server");
     load.ping_pong(requests).expect("echo");
-    let text = server.stop().expect("stop the server");
-    // "==1234== Collected : 12345678"
-    let collected = text.lines().find_map(|line| line.split_once("Collected : "));
-    let (_, number) = collected.unwrap_or_else(|| panic!("no count in valgrind's words:\n{text}"));
-    number.trim().parse().expect("a number of instructions")
+    callgrind::collected(&server.stop().expect("stop the server"))
 }
