@@ -66,7 +66,7 @@ fn fire(criterion: &mut Criterion) {
     bench::<Tokio, _>(&mut group, sleep_all::<Tokio>);
     bench_floor(&mut group, |times| {
         for _ in 0..times {
-            timers::sleep_all_floor(COUNT, SPAN);
+            timers::sleep_all_floor(COUNT, SPAN, timers::DEFAULT_SLACK);
             timers::take_p99_lateness();
         }
     });

@@ -22,7 +22,8 @@ pub(crate) trait Contender: Sized {
 
     fn block_on<F: Future>(&self, future: F) -> F::Output;
 
-    /// Spawns `future`. The returned future waits for its output; dropping it detaches the task.
+    /// Spawns `future`. The returned future waits for its output. Dropping it detaches the task, or cancels it: this
+    /// crate and tokio detach.
     fn spawn<F>(future: F) -> impl Future<Output = F::Output> + Send + 'static
     where
         F: Future + Send + 'static,
@@ -51,7 +52,7 @@ mod promise {
 
     struct OnOneThread<F>(F);
 
-    // SAFETY: both contenders keep a spawned future on the thread that turns their loop, and the
+    // SAFETY: all contenders keep a spawned future on the thread that turns their loop, and the
     // workloads spawn from nowhere else.
     unsafe impl<F> Send for OnOneThread<F> {}
 
@@ -98,6 +99,12 @@ impl Ours {
     pub(crate) fn on(kind: runtime::selector::Kind) -> Ours {
         let mut builder = runtime::Builder::new_current_thread();
         Ours(builder.enable_all().selector(kind).build().expect("build the runtime"))
+    }
+
+    /// Makes a runtime with a given timer slack.
+    pub(crate) fn with_timer_slack(slack: Duration) -> Ours {
+        let mut builder = runtime::Builder::new_current_thread();
+        Ours(builder.enable_all().timer_slack(slack).build().expect("build the runtime"))
     }
 }
 

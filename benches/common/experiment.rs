@@ -130,7 +130,7 @@ impl fmt::Display for Outcome {
 }
 
 impl Unit {
-    fn show(self, value: f64) -> String {
+    pub(crate) fn show(self, value: f64) -> String {
         match self {
             Unit::Nanoseconds if value < 100.0 => format!("{value:.1} ns"),
             Unit::Nanoseconds => format!("{value:.0} ns"),

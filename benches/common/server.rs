@@ -52,6 +52,18 @@ pub(crate) fn serve_if_asked(live_bytes: Option<fn() -> usize>) {
     let name = args.next().expect("the name of a server");
     let buffer_len = args.next().and_then(|len| len.parse().ok()).expect("the length of a buffer");
     let kind = Kind::ALL.into_iter().find(|kind| kind.name() == name).expect("a known server");
+    let listener = announce(live_bytes);
+    match kind {
+        Kind::Ours => Ours::new().serve_echo(listener, buffer_len),
+        Kind::Tokio => Tokio::new().serve_echo(listener, buffer_len),
+        Kind::Epoll => super::epoll_server::serve_echo(listener, buffer_len).expect("the epoll loop"),
+    }
+}
+
+/// Makes this process a child that serves: prints the port of a new listener, and returns the listener.
+///
+/// `live_bytes` returns the number of allocated bytes, if they are counted.
+pub(crate) fn announce(live_bytes: Option<fn() -> usize>) -> TcpListener {
     end_with_parent();
     pin_to(CORE);
     raise_descriptor_limit().expect("raise the descriptor limit");
@@ -60,11 +72,7 @@ pub(crate) fn serve_if_asked(live_bytes: Option<fn() -> usize>) {
     if let Some(live_bytes) = live_bytes {
         thread::spawn(move || io::stdin().lines().for_each(|_| println!("{}", live_bytes())));
     }
-    match kind {
-        Kind::Ours => Ours::new().serve_echo(listener, buffer_len),
-        Kind::Tokio => Tokio::new().serve_echo(listener, buffer_len),
-        Kind::Epoll => super::epoll_server::serve_echo(listener, buffer_len).expect("the epoll loop"),
-    }
+    listener
 }
 
 /// Returns a non-blocking listener on a free port of loopback.

@@ -107,15 +107,18 @@ pub(crate) async fn sleep_all<C: Contender>(count: usize, span: Duration) {
     }
 }
 
-/// The floor of [`sleep_all`], with the slack that this crate has by default.
-pub(crate) fn sleep_all_floor(count: usize, span: Duration) {
+/// The slack that this crate has by default.
+pub(crate) const DEFAULT_SLACK: Duration = Duration::from_micros(100);
+
+/// The floor of [`sleep_all`]: a thread that sleeps for `slack` at least.
+pub(crate) fn sleep_all_floor(count: usize, span: Duration, slack: Duration) {
     LATENESS.with(|all| all.borrow_mut().reserve(count));
     let mut alarm = Alarm::default();
     for duration in durations(count, span) {
         let deadline = Instant::now() + duration;
         alarm.spawn_at(deadline, async move { note_lateness(deadline) });
     }
-    alarm.run(Duration::from_micros(100));
+    alarm.run(slack);
 }
 
 /// Returns `count` durations, evenly spread over `span`, in an order without pattern that is always the same.

@@ -96,7 +96,7 @@ pub(crate) fn experiments() -> Vec<Experiment> {
             ours: sleeps::<Ours>(),
             tokio: sleeps::<Tokio>(),
             floor: Some(Box::new(|| {
-                let spent = cpu_of(|| timers::sleep_all_floor(SLEEPS, SPAN));
+                let spent = cpu_of(|| timers::sleep_all_floor(SLEEPS, SPAN, timers::DEFAULT_SLACK));
                 vec![spent.as_nanos() as f64, timers::take_p99_lateness()]
             })),
         },
