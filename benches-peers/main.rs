@@ -85,7 +85,7 @@ fn those_that_start() -> Vec<Contestant> {
     contestants
 }
 
-/// What the command line asks for.
+/// The choices that the command line makes.
 #[derive(Default)]
 struct Options {
     words: Vec<String>,

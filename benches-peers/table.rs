@@ -6,7 +6,7 @@ use crate::common::stats::Samples;
 use crate::contestant::Contestant;
 use crate::rounds::Outcome;
 
-/// What stands in a cell without a number.
+/// The text of a cell without a number.
 const NOTHING: &str = "–";
 
 /// Returns the table with the best peer of each row, by name.

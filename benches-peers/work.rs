@@ -1,6 +1,6 @@
-//! What a process measures in itself: workloads of tasks and of timers, on a runtime or on the floor.
+//! The workloads that a process measures in itself, on a runtime or on the floor. They are those of
+//! [`common::tasks`](crate::common::tasks) and [`common::timers`](crate::common::timers).
 //!
-//! The workloads are those of [`common::tasks`](crate::common::tasks) and [`common::timers`](crate::common::timers).
 //! A process does one of them, on one runtime, and first a part of it that does not count. Time is the CPU time of
 //! the whole process, so that a thread which a runtime starts counts as well.
 
@@ -36,7 +36,7 @@ pub(crate) enum Work {
     CoarseSleeps,
 }
 
-/// What a workload took.
+/// The time and the count of a workload.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Spent {
     /// The CPU time of all operations together.

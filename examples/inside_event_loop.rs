@@ -25,7 +25,7 @@ const FRAME: Duration = Duration::from_nanos(1_000_000_000 / 60);
 /// The time after which the program ends.
 const PLAYED: Duration = Duration::from_secs(10);
 
-/// What moves: the tasks set the speed, and each frame adds it to the position.
+/// The moving object: the tasks set its speed, and each frame adds the speed to its position.
 #[derive(Default)]
 struct World {
     position: Cell<i64>,

@@ -121,7 +121,7 @@ impl<T: Write> tokio::io::AsyncWrite for TokioIo<T> {
 }
 
 impl<T: futures_io::AsyncRead> Read for FuturesIo<T> {
-    /// Reads into the buffer after it has been initialized, since futures-io has no uninitialized buffers.
+    /// Reads into an initialized buffer on the stack and copies the bytes, since futures-io has no uninitialized buffers.
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

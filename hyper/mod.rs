@@ -1,4 +1,4 @@
-//! What hyper, and the libraries that are built on it, need of a runtime; and a server of HTTP.
+//! A server of HTTP, and the traits by which hyper and the libraries that are built on it use a runtime.
 //!
 //! - [`serve_http`] serves a service of hyper or tower, such as a `Router` of axum, on HTTP/1.1 and HTTP/2, with time
 //!   limits, a limit on connections, and a graceful shutdown.

@@ -75,10 +75,9 @@
 //! another datagram. An error of receiving that remains ends the endpoint: `Endpoint::accept` returns `None`,
 //! `Endpoint::connect` an error, and its connections are lost.
 
-// The front door: what quinn asks a runtime for. The socket is in `socket.rs`, and how it waits for room in `poller.rs`.
-// What becomes of errors is decided in `sending.rs` and `receiving.rs`, which know no descriptor. The system call that
-// sends is in `call.rs`. Setting the options of a socket and receiving are done by quinn-udp, which quinn depends on
-// anyway. Nothing here knows the protocol.
+// This file implements the traits of quinn. The socket is in `socket.rs`, and its wait for room in `poller.rs`. Errors
+// are handled in `sending.rs` and `receiving.rs`, which know no descriptor. The system call that sends is in `call.rs`.
+// quinn-udp, on which quinn depends anyway, sets the options of a socket and receives. Nothing here knows the protocol.
 
 #[cfg_attr(not(any(target_os = "linux", target_os = "android")), path = "call_unsupported.rs")]
 mod call;

@@ -1,4 +1,4 @@
-//! How a connection waits for room to send. Each has a poller of its own, since many connections share one socket, and
+//! The wait of a connection for room to send. Each has a poller of its own, since many connections share one socket, and
 //! each of them has to be woken.
 
 use super::socket::Socket;

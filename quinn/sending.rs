@@ -1,5 +1,5 @@
-//! What has been learned about sending through a socket, and what is done when the kernel refuses: segments are then
-//! sent one by one, and marks are left out. This file does not know how datagrams are sent.
+//! The knowledge about sending through one socket. When the kernel refuses to send, segments are sent one by one from
+//! then on, or marks are left out. This file does not know how datagrams are sent.
 //!
 //! Linux offers both to every socket, and finds out when a datagram is sent that the device cannot compute the
 //! checksums of segments (`EIO`), that the route takes no segments of this size (`EINVAL`), or that a filter rejects

@@ -461,7 +461,7 @@ fn messages_are_heard_although_another_runtime_has_turned_when_the_host_asked() 
     }
 }
 
-/// What is always ready, whatever it is, neither keeps a turn from returning nor the others from being served.
+/// A task, timer or socket that is always ready neither keeps a turn from returning nor the others from being served.
 #[test]
 fn a_turn_ends_soon_whatever_is_always_ready() {
     let _watchdog = watchdog();
@@ -504,7 +504,7 @@ fn a_turn_ends_soon_whatever_is_always_ready() {
     }
 }
 
-/// What the caller waits for may be done by the tasks that run before the wait, and nothing else may come.
+/// The tasks that run before the wait may do what the caller waits for, and then no event may come.
 #[test]
 fn an_unlimited_wait_does_not_follow_a_task_that_has_just_ended() {
     let _watchdog = watchdog();

@@ -25,7 +25,7 @@ use std::task::{Context, Poll};
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// Where the service panics.
+/// The place in which the service panics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Call,

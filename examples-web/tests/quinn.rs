@@ -132,7 +132,7 @@ async fn a_server_of_both_protocols_serves_each() {
     }
 }
 
-/// What others send to the port of an endpoint, down to datagrams without a byte, is not for any connection.
+/// Datagrams that others send to the port of an endpoint, even empty ones, disturb no connection.
 #[test]
 fn foreign_datagrams_do_not_disturb_a_connection() {
     on_every_selector(async || {

@@ -1,4 +1,4 @@
-//! How endpoints and connections end: their tasks are aborted, their runtime is dropped, and they are dropped in the midst
+//! The ends of endpoints and connections: their tasks are aborted, their runtime is dropped, and they are dropped in the midst
 //! of something else.
 
 mod quinn_support;

@@ -28,7 +28,7 @@ pub(super) struct Limits {
     pub(super) write: Duration,
 }
 
-/// What a connection is seen to do.
+/// The state of a connection, from which its time limit follows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
     /// A request is in progress.

@@ -1,4 +1,4 @@
-//! What the requests of a connection say about it: a value that a function of the user makes of the peer's address.
+//! The value that the requests of a connection carry about it: one that a function of the user makes of the peer's address.
 //!
 //! The function is called once for each connection, and its value is cloned into the extensions of each request.
 

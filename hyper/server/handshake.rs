@@ -1,8 +1,8 @@
-//! What happens between the accept of a connection and its first byte of HTTP: nothing, or a handshake of TLS.
+//! The step between the accept of a connection and its first byte of HTTP: nothing, or a handshake of TLS.
 
 use std::io;
 
-/// What an accepted stream goes through before it is served.
+/// A step through which each accepted stream passes before it is served.
 pub trait Handshake<I> {
     /// The stream that is served.
     type Stream;

@@ -207,7 +207,7 @@ pub(super) struct Counted<S> {
     pub(super) drain: Drain,
 }
 
-/// What a response may open.
+/// A connection that a response may open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Opens {
     Nothing,

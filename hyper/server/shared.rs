@@ -1,4 +1,4 @@
-//! What the stream of a connection, its requests and its task tell each other.
+//! The state by which the stream of a connection, its requests and its task know of each other.
 //!
 //! If hyper hands the stream to the handler of an upgrade, the connection is still one of the server's: the server waits
 //! until the stream is dropped, and can cut it. A connection of which a request asks for an upgrade keeps the wakers that
@@ -48,7 +48,7 @@ const UPGRADABLE: u8 = 1;
 /// The server has ended.
 const CUT: u8 = 2;
 
-/// What a task waits for.
+/// A direction of the stream in which a task waits.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Direction {
     Read,

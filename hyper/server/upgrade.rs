@@ -1,4 +1,4 @@
-//! What comes out of an upgrade: the stream that the server was given.
+//! The result of an upgrade: the stream that the server was given.
 
 use super::stream::{ServerStream, StreamPermit};
 use ::hyper::body::Bytes;

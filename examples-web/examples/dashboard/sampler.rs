@@ -29,7 +29,7 @@ struct Sample {
     selector: String,
 }
 
-/// What the server counts by itself.
+/// The numbers that the server counts by itself.
 #[derive(Default)]
 pub(crate) struct Counters {
     pub(crate) connections: Cell<u64>,

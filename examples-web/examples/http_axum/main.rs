@@ -49,8 +49,8 @@ const HANDLER_TIMEOUT: Duration = Duration::from_secs(2);
 /// The time that requests in progress have to finish after the shutdown has begun.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// What all handlers share. axum wants it to be `Send` and `Sync`, as it wants the futures of handlers to be `Send`. What is
-/// neither goes another way, which `notes` shows.
+/// The state that all handlers share. axum wants it to be `Send` and `Sync`, as it wants the futures of handlers to be
+/// `Send`. `notes` shows how handlers use state that is neither.
 #[derive(Clone)]
 struct Application {
     folder: Arc<PathBuf>,

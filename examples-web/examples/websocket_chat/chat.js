@@ -77,7 +77,7 @@ $("join").addEventListener("submit", (event) => {
   if (socket.readyState === WebSocket.OPEN) send({ type: "join", name: $("name").value });
 });
 
-// What is typed while the connection is lost stays in the field.
+// Text that is typed while the connection is lost stays in the field.
 $("say").addEventListener("submit", (event) => {
   event.preventDefault();
   if (socket.readyState !== WebSocket.OPEN) return;

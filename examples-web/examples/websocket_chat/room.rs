@@ -12,7 +12,7 @@ const ROOM_FOR_MESSAGES: usize = 64;
 
 const LONGEST_NAME: usize = 20;
 
-/// What a page sends.
+/// A message from a page.
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub(crate) enum Said {
@@ -20,7 +20,7 @@ pub(crate) enum Said {
     Say { text: String },
 }
 
-/// What a page gets.
+/// A message to a page.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 enum News<'a> {

@@ -1,4 +1,4 @@
-//! What the tests of the feature `hyper` share: a listener, and a client of HTTP/1.1 that says exactly what it is told to.
+//! The parts that the tests of the feature `hyper` share: a listener, and a client of HTTP/1.1 that says exactly what it is told to.
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "each test program uses a part of it")]
 
 pub mod frames;

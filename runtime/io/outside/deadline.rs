@@ -67,7 +67,7 @@ impl Deadline {
     pub(super) fn end_alarm(&mut self, wait: u64, has_fired: bool) -> bool {
         let is_current = self.is_waiting && self.wait == wait;
         if is_current && has_fired {
-            // Who comes now begins another wait.
+            // A caller that comes from now on begins another wait.
             self.is_waiting = false;
             self.expired = Some(std::time::Instant::now());
         } else if is_current {

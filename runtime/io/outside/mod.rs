@@ -69,12 +69,12 @@ pub(crate) struct Attempt {
     pub(crate) home: RuntimeId,
     /// The source of the descriptor, if there is one.
     pub(crate) source: SourceId,
-    /// What [`Outside::watch_in_place`] returned before the operation was tried.
+    /// The result of [`Outside::watch_in_place`] before the operation was tried.
     pub(crate) watch: u64,
     pub(crate) timeout: Option<Duration>,
 }
 
-/// What follows an operation that would block.
+/// The next step of a caller whose operation would block.
 pub(crate) enum Waited {
     Pending,
     TryAgain,

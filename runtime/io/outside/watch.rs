@@ -32,7 +32,7 @@ enum Stage {
     Watching,
 }
 
-/// What follows an operation that would block.
+/// The next step of a caller whose operation would block.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Next {
     /// Leave a waker and wait.
@@ -123,7 +123,7 @@ mod model {
     /// The number of threads without a runtime that wait for the same direction.
     const THREADS: usize = 2;
 
-    /// What the loop of the home waits for.
+    /// The events that the loop of the home waits for.
     #[derive(Default)]
     struct Loop {
         /// The watch that a thread has asked for.

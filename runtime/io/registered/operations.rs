@@ -13,7 +13,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::task::{Context, Poll, ready};
 
-/// What follows an operation that has failed with an error that is not returned.
+/// The next step after an operation has failed with an error that is not returned.
 pub(super) enum Failed {
     /// Wait if the direction is drained, and try again. If the descriptor has been registered here for the wait, this is
     /// its event.
