@@ -67,10 +67,17 @@ fn hand_to_and_fro<T: Send + 'static>(thing: T, moves: usize, each: fn(&Runtime,
     thing
 }
 
-/// Does what [`hand_to_and_fro`] does, with tasks that exist all the time.
+async fn stay_busy() {
+    loop {
+        yield_now().await;
+    }
+}
+
+/// Does what [`hand_to_and_fro`] does, with tasks that exist all the time, beside `others` that keep each loop busy.
 fn hand_to_and_fro_in_tasks<T: Send + 'static>(
     thing: T,
     moves: usize,
+    others: usize,
     each: impl AsyncFn(&mut T) + Copy + Send + 'static,
 ) {
     /// A place for one value, and the waker of the task that waits for it.
@@ -97,6 +104,9 @@ fn hand_to_and_fro_in_tasks<T: Send + 'static>(
         let places = places.clone();
         thread::spawn(move || {
             runtime::block_on(async {
+                for _ in 0..others {
+                    spawn(stay_busy());
+                }
                 for _ in 0..moves / 2 {
                     let mut thing = take(&places[own]).await;
                     each(&mut thing).await;
@@ -105,7 +115,9 @@ fn hand_to_and_fro_in_tasks<T: Send + 'static>(
             });
         })
     });
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
 }
 
 /// Reads until the end of the stream, on a thread of its own.
@@ -175,10 +187,12 @@ fn an_idle_stream_is_handed_to_and_fro() {
 #[test]
 fn an_idle_stream_is_handed_to_and_fro_by_tasks() {
     let _watchdog = watchdog();
-    let (stream, _other) = half_std_pair();
-    hand_to_and_fro_in_tasks(stream, 20 * MOVES, async |stream: &mut TcpStream| {
-        wait_for_a_turn(stream).await
-    });
+    for (others, rounds) in [(0, 20), (1, 10), (30, 2)] {
+        let (stream, _other) = half_std_pair();
+        hand_to_and_fro_in_tasks(stream, rounds * MOVES, others, async |stream: &mut TcpStream| {
+            wait_for_a_turn(stream).await
+        });
+    }
 }
 
 type Wait = fn(&TcpStream) -> Pin<Box<dyn Future<Output = io::Result<()>> + '_>>;
@@ -200,11 +214,7 @@ fn two_runtimes_that_wait_for_one_stream_at_once_are_told() {
             thread::spawn(move || {
                 let read = runtime::block_on(async {
                     // Other tasks delay this one.
-                    let busy = spawn(async {
-                        loop {
-                            yield_now().await;
-                        }
-                    });
+                    let busy = spawn(stay_busy());
                     let read = read(&stream).await;
                     busy.abort();
                     read

@@ -508,6 +508,9 @@ impl Executor {
         let is_taken = context.remote.drain_inbox(INBOX_BATCH, max_calls, &mut batch);
         self.is_inbox_locked.set(!is_taken);
         let is_full = batch.calls.len() == INBOX_BATCH;
+        if batch.main || !batch.slots.is_empty() {
+            context.losses.borrow_mut().forget();
+        }
         {
             let mut tasks = context.tasks.borrow_mut();
             if std::mem::take(&mut batch.main) {

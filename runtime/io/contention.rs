@@ -10,6 +10,10 @@
 //! back within that time, that is an *answer* to the loss. The loop learns of a loss only some time after it
 //! has happened. If the descriptor has come back by then, the loss can no longer have an answer.
 //!
+//! A task that has left a waker here and no longer waits is woken by the loss too. If it is handed the descriptor again
+//! before it is polled, its next wait looks like an answer. Whoever hands it over from another thread also wakes a task
+//! here. So a loss has no answer once another thread has woken a task after it.
+//!
 //! The moves of a descriptor are numbered, so that their order is known.
 
 use crate::runtime::executor::tasks::{QueuePosition, Tasks};
@@ -61,6 +65,12 @@ impl Losses {
         }
     }
 
+    /// Forgets all losses, because another thread has woken a task. The task may be handed what was lost.
+    #[inline]
+    pub(crate) fn forget(&mut self) {
+        self.losses.clear();
+    }
+
     /// Takes the loss of a descriptor that comes back. Returns true if its return is an answer to the loss.
     #[inline]
     pub(crate) fn take(&mut self, fd: RawFd, tasks: &Tasks) -> bool {
@@ -90,6 +100,9 @@ mod tests {
             losses.lost(7, first, true, &tasks);
             assert!(losses.take(7, &tasks), "it comes back in time");
             assert!(!losses.take(7, &tasks), "once");
+            losses.lost(7, first, true, &tasks);
+            losses.forget();
+            assert!(!losses.take(7, &tasks), "it may have been handed back");
             losses.arrived(7, second);
             losses.lost(7, first, true, &tasks);
             assert!(!losses.take(7, &tasks), "it has been back before");

@@ -148,7 +148,8 @@ impl Registration {
             if present.load() != earlier {
                 return Ok(None);
             }
-            let is_answer = context.losses.borrow_mut().take(fd.as_raw_fd(), &context.tasks.borrow());
+            let is_answer = context.losses.borrow_mut().take(fd.as_raw_fd(), &context.tasks.borrow())
+                && !context.remote.has_messages();
             // A runtime that has been dropped does not wait for anything.
             let earlier_is_alive = !earlier.is_none() && remote::find(earlier.runtime).is_some();
             let is_contended = earlier_is_alive && is_answer;
