@@ -9,7 +9,8 @@
 //! A socket can be created on any thread. It *binds* to the runtime on whose thread it first has to wait, and if it is
 //! used on the thread of another runtime later, it moves there. Two runtimes may use a socket at once if one of them
 //! reads and the other one writes, as with the halves of a stream on two threads. If two runtimes wait for the same
-//! direction at once, one of them gets an error of kind [`ResourceBusy`](std::io::ErrorKind::ResourceBusy).
+//! direction at once, one of them gets an error of kind [`ResourceBusy`](std::io::ErrorKind::ResourceBusy). It may come
+//! late while other threads wake tasks of these runtimes, because such a wake may hand the socket over.
 //!
 //! # Threads without a runtime
 //!

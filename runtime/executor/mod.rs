@@ -509,7 +509,7 @@ impl Executor {
         self.is_inbox_locked.set(!is_taken);
         let is_full = batch.calls.len() == INBOX_BATCH;
         if batch.main || !batch.slots.is_empty() {
-            context.losses.borrow_mut().forget();
+            context.losses.borrow_mut().doubt();
         }
         {
             let mut tasks = context.tasks.borrow_mut();

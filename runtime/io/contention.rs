@@ -12,18 +12,37 @@
 //!
 //! A task that has left a waker here and no longer waits is woken by the loss too. If it is handed the descriptor again
 //! before it is polled, its next wait looks like an answer. Whoever hands it over from another thread also wakes a task
-//! here. So a loss has no answer once another thread has woken a task after it.
+//! here. So once another thread has woken a task after the loss, an answer is *doubtful*.
 //!
 //! The moves of a descriptor are numbered, so that their order is known.
 
 use crate::runtime::executor::tasks::{QueuePosition, Tasks};
 use std::os::fd::RawFd;
 
+/// A judgement about the return of a lost descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// No task has waited all the time.
+    No,
+    /// A task may have waited all the time, or have been handed the descriptor again.
+    Doubtful,
+    /// A task has waited all the time.
+    Clear,
+}
+
+struct Loss {
+    fd: RawFd,
+    /// The position at which the tasks that the loss has woken have been polled.
+    until: QueuePosition,
+    /// The answer if the descriptor comes back before that.
+    answer: Answer,
+}
+
 /// The descriptors that have moved to and from one runtime.
 #[derive(Default)]
 pub(crate) struct Losses {
     /// The losses that have not been answered yet.
-    losses: Vec<(RawFd, QueuePosition)>,
+    losses: Vec<Loss>,
     /// The descriptors that have come from another runtime and are still here, sorted, with the numbers of
     /// their moves.
     arrivals: Vec<(RawFd, u16)>,
@@ -53,7 +72,7 @@ impl Losses {
     /// Records that a descriptor was taken away by the move with the number `moves`. If `has_woken` is true,
     /// the loss has woken a task that waits for the descriptor here, and the task is in the run queue now.
     pub(crate) fn lost(&mut self, fd: RawFd, moves: u16, has_woken: bool, tasks: &Tasks) {
-        self.losses.retain(|(lost, until)| *lost != fd && !tasks.has_reached(*until));
+        self.losses.retain(|loss| loss.fd != fd && !tasks.has_reached(loss.until));
         // Careful: the numbers wrap.
         let is_later = |index: usize| (self.arrivals[index].1.wrapping_sub(moves) as i16) > 0;
         if self.find(fd).is_ok_and(is_later) {
@@ -61,27 +80,29 @@ impl Losses {
         }
         self.departed(fd);
         if has_woken {
-            self.losses.push((fd, tasks.position()));
+            self.losses.push(Loss { fd, until: tasks.position(), answer: Answer::Clear });
         }
     }
 
-    /// Forgets all losses, because another thread has woken a task. The task may be handed what was lost.
+    /// Records that another thread has woken a task here, which may be handed what was lost.
     #[inline]
-    pub(crate) fn forget(&mut self) {
-        self.losses.clear();
+    pub(crate) fn doubt(&mut self) {
+        for loss in &mut self.losses {
+            loss.answer = Answer::Doubtful;
+        }
     }
 
-    /// Takes the loss of a descriptor that comes back. Returns true if its return is an answer to the loss.
+    /// Takes the loss of a descriptor that comes back.
     #[inline]
-    pub(crate) fn take(&mut self, fd: RawFd, tasks: &Tasks) -> bool {
-        !self.losses.is_empty() && self.take_loss(fd, tasks)
+    pub(crate) fn take(&mut self, fd: RawFd, tasks: &Tasks) -> Answer {
+        if self.losses.is_empty() { Answer::No } else { self.take_loss(fd, tasks) }
     }
 
     #[cold]
-    fn take_loss(&mut self, fd: RawFd, tasks: &Tasks) -> bool {
-        let Some(index) = self.losses.iter().position(|(lost, _)| *lost == fd) else { return false };
-        let (_, until) = self.losses.swap_remove(index);
-        !tasks.has_reached(until)
+    fn take_loss(&mut self, fd: RawFd, tasks: &Tasks) -> Answer {
+        let Some(index) = self.losses.iter().position(|loss| loss.fd == fd) else { return Answer::No };
+        let loss = self.losses.swap_remove(index);
+        if tasks.has_reached(loss.until) { Answer::No } else { loss.answer }
     }
 }
 
@@ -96,18 +117,18 @@ mod tests {
         for moves in [0, u16::MAX - 2, u16::MAX - 1, u16::MAX] {
             let [first, second, third] = [1, 2, 3].map(|step| moves.wrapping_add(step));
             losses.lost(7, first, false, &tasks);
-            assert!(!losses.take(7, &tasks), "no task has waited");
+            assert_eq!(losses.take(7, &tasks), Answer::No, "no task has waited");
             losses.lost(7, first, true, &tasks);
-            assert!(losses.take(7, &tasks), "it comes back in time");
-            assert!(!losses.take(7, &tasks), "once");
+            assert_eq!(losses.take(7, &tasks), Answer::Clear, "it comes back in time");
+            assert_eq!(losses.take(7, &tasks), Answer::No, "once");
             losses.lost(7, first, true, &tasks);
-            losses.forget();
-            assert!(!losses.take(7, &tasks), "it may have been handed back");
+            losses.doubt();
+            assert_eq!(losses.take(7, &tasks), Answer::Doubtful, "it may have been handed back");
             losses.arrived(7, second);
             losses.lost(7, first, true, &tasks);
-            assert!(!losses.take(7, &tasks), "it has been back before");
+            assert_eq!(losses.take(7, &tasks), Answer::No, "it has been back before");
             losses.lost(7, third, true, &tasks);
-            assert!(losses.take(7, &tasks), "it has been lost again");
+            assert_eq!(losses.take(7, &tasks), Answer::Clear, "it has been lost again");
             assert!(losses.arrivals.is_empty());
         }
     }

@@ -12,7 +12,7 @@
 //! both directions, the descriptor has one registration again.
 //!
 //! Two runtimes that wait for the same direction continue to take it from each other. After [`MAX_ANSWERS`]
-//! answers in a row, the runtime that would answer next gets an error instead, and the other one continues to
+//! clear answers in a row, the runtime that would answer next gets an error instead, and the other one continues to
 //! wait. No wake is lost: a task whose runtime loses a registration is woken, tries again, and sees the new
 //! state.
 //!
@@ -26,6 +26,7 @@
 use crate::runtime::context;
 use crate::runtime::context::Context;
 use crate::runtime::id::SourceId;
+use crate::runtime::io::contention::Answer;
 use crate::runtime::io::reactor::{Direction, Source};
 use crate::runtime::io::source_cell::{Sides, SourceCell};
 use crate::runtime::remote;
@@ -54,7 +55,7 @@ struct State {
     fd: RawFd,
     /// The number of moves of the registration from one runtime to another. It wraps.
     moves: u16,
-    /// The number of latest moves in a row that were answers to a loss.
+    /// The number of latest moves in a row that were clear answers to a loss.
     answers: u16,
 }
 
@@ -148,12 +149,13 @@ impl Registration {
             if present.load() != earlier {
                 return Ok(None);
             }
-            let is_answer = context.losses.borrow_mut().take(fd.as_raw_fd(), &context.tasks.borrow())
-                && !context.remote.has_messages();
+            let answer = context.losses.borrow_mut().take(fd.as_raw_fd(), &context.tasks.borrow());
             // A runtime that has been dropped does not wait for anything.
             let earlier_is_alive = !earlier.is_none() && remote::find(earlier.runtime).is_some();
-            let is_contended = earlier_is_alive && is_answer;
-            state.answers = if is_contended { state.answers + 1 } else { 0 };
+            let is_contended = earlier_is_alive && answer != Answer::No;
+            // Messages that have not been read yet may wake a task that is handed the descriptor.
+            let is_clear = is_contended && answer == Answer::Clear && !context.remote.has_messages();
+            state.answers = if is_clear { state.answers + 1 } else { 0 };
             if state.answers > MAX_ANSWERS {
                 state.answers = 0;
                 return Err(in_use());
