@@ -4,6 +4,7 @@
 
 mod common;
 
+use common::attempts::holds_once;
 use common::interrupted::{VARIABLE, interruptions};
 use common::process::in_child_with;
 use runtime::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,6 +15,7 @@ use runtime::signal::unix::{SignalKind, signal};
 use runtime::task::spawn_blocking;
 use runtime::{Builder, spawn, time};
 use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 /// Runs a law on every selector, in a process that is interrupted, until it has been interrupted often.
@@ -128,5 +130,38 @@ fn a_stopped_clock_does_not_move_because_of_a_signal() {
             assert!(start.elapsed() >= grace);
             drop(release);
         });
+    });
+}
+
+/// The peer stops this process while the clock waits for it, answers, and lets the process go on when the grace is over.
+/// The clock moved to the next timer then, although the answer was there.
+#[test]
+fn a_stopped_clock_does_not_move_because_the_process_did_not_run() {
+    const PEER: &str =
+        "printf r; read go; sleep 0.05; kill -STOP $PPID; sleep 0.1; printf x; sleep 0.6; kill -CONT $PPID";
+    const GRACE: Duration = Duration::from_millis(500);
+    in_child_with(&[], || {
+        let waits = || {
+            let mut builder = Builder::new_current_thread();
+            let runtime = builder.start_paused(true).auto_advance_grace(GRACE).build().unwrap();
+            let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+            let mut peer = std::process::Command::new("sh");
+            peer.args(["-c", PEER])
+                .stdin(OwnedFd::from(theirs.try_clone().unwrap()))
+                .stdout(OwnedFd::from(theirs));
+            let mut peer = peer.spawn().unwrap();
+            let answered = runtime.block_on(async {
+                let mut ours = UnixStream::from_std(ours).unwrap();
+                assert_eq!(ours.read_u8().await.unwrap(), b'r');
+                ours.write_all(b"go\n").await.unwrap();
+                let start = time::Instant::now();
+                let answered = time::timeout(Duration::from_millis(1), ours.read_u8()).await;
+                answered.is_ok() && start.elapsed().is_zero()
+            });
+            peer.wait().unwrap();
+            answered
+        };
+        // The peer itself may be late.
+        holds_once(waits, |answered| *answered);
     });
 }

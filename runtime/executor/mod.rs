@@ -469,6 +469,11 @@ impl Executor {
                     return None;
                 }
             }
+            // The grace period may have ended while this thread did not run. What has come meanwhile comes first.
+            self.wait(Some(Duration::ZERO), wakers);
+            if !wakers.is_empty() || self.is_runnable() {
+                return None;
+            }
         }
         if !context.remote.has_messages() {
             context.time.auto_advance();

@@ -2,6 +2,7 @@
 #![allow(dead_code, unused_imports, unused_macros, reason = "each test file uses a part")]
 
 pub(crate) mod adversary;
+pub(crate) mod attempts;
 pub(crate) mod guards;
 pub(crate) mod heap;
 pub(crate) mod hooked;
