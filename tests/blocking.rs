@@ -375,7 +375,7 @@ fn a_thread_that_just_leaves_loses_no_call() {
         .build()
         .unwrap();
     runtime.block_on(async {
-        for round in 0..common::rounds(20_000, 3_000, 20) {
+        for round in common::in_time(common::rounds(20_000, 3_000, 20)) {
             assert_eq!(spawn_blocking(move || round).await.unwrap(), round);
         }
     });

@@ -6,7 +6,8 @@ mod common;
 use common::guards::{Drops, NotSend};
 use common::subjects::Gate;
 use common::{
-    Count, CountOnDrop, OnDrop, WakerSlot, message, own_waker, rounds, run, until, watchdog, yield_times,
+    Count, CountOnDrop, OnDrop, WakerSlot, in_time, message, own_waker, rounds, run, until, watchdog,
+    yield_times,
 };
 use runtime::task::{AbortHandle, JoinHandle, yield_now};
 use runtime::{Handle, Runtime, spawn, time};
@@ -200,8 +201,9 @@ fn another_thread_goes_on_while_the_runtime_is_dropped() {
         }
     });
     let drops = Count::default();
-    let all = rounds(10_000, 2_000, 20);
-    for round in 0..all {
+    let mut all = 0;
+    for round in in_time(rounds(10_000, 2_000, 20)) {
+        all += 1;
         let runtime = Runtime::new().unwrap();
         let (task, task_waker, main_waker) = runtime.block_on(async {
             let (slot, dropped) = (WakerSlot::default(), CountOnDrop(drops.clone()));

@@ -4,7 +4,7 @@
 mod common;
 
 use common::subjects::Gate;
-use common::{Count, OnDrop, WakerSlot, own_waker, rounds, run, until, watchdog};
+use common::{Count, OnDrop, WakerSlot, in_time, own_waker, rounds, run, until, watchdog};
 use runtime::task::yield_now;
 use runtime::{Builder, Handle, Runtime, spawn, time};
 use std::future::poll_fn;
@@ -52,7 +52,7 @@ fn ping_pong(threads: usize, each: usize) {
                     }
                 });
                 spawn(async move {
-                    for round in 0..each {
+                    for round in in_time(each) {
                         pings.send(()).unwrap();
                         moved(pongs.clone(), waker.clone(), round).await;
                     }
@@ -109,7 +109,7 @@ fn no_wake_is_lost_on_the_way_to_sleep() {
     });
     runtime::block_on(async {
         handle.lock().unwrap().replace(Handle::current());
-        for round in 0..rounds(60_000, 20_000, 30) {
+        for round in in_time(rounds(60_000, 20_000, 30)) {
             let gate = Gate::default();
             let opened = gate.wait();
             match round % 3 {
@@ -174,7 +174,7 @@ fn no_wake_is_lost_on_the_heels_of_another() {
         }
     });
     runtime::block_on(async {
-        for round in 0..rounds(60_000, 20_000, 30) {
+        for round in in_time(rounds(60_000, 20_000, 30)) {
             let (first, second) = (Gate::default(), Gate::default());
             let tasks = (spawn(first.wait()), spawn(second.wait()));
             asks.send((round, first, second)).unwrap();

@@ -24,7 +24,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub(crate) use watchdog::{run, watchdog};
 
@@ -37,6 +37,13 @@ pub(crate) const fn rounds(release: usize, debug: usize, miri: usize) -> usize {
     } else {
         release
     }
+}
+
+/// Returns the numbers of that many rounds, or of as many as begin within ten seconds. While the machine is busy with other
+/// work, a round in which one thread waits for another that does not rest may take tens of milliseconds.
+pub(crate) fn in_time(rounds: usize) -> impl Iterator<Item = usize> {
+    let start = Instant::now();
+    (0..rounds).take_while(move |_| start.elapsed() < Duration::from_secs(10))
 }
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
