@@ -22,6 +22,17 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+/// Waits until connections are refused. A child of another test may still hold a copy of the listener until it has started
+/// its program.
+async fn refused(path: &Path) -> io::Error {
+    loop {
+        match UnixStream::connect(path).await {
+            Ok(_) => time::sleep(Duration::from_millis(1)).await,
+            Err(error) => return error,
+        }
+    }
+}
+
 #[test]
 fn a_listener_has_a_file_and_a_client_has_no_name() {
     run(async {
@@ -46,14 +57,7 @@ fn a_listener_has_a_file_and_a_client_has_no_name() {
         assert!(client.take_error()?.is_none() && listener.take_error()?.is_none());
         // The file outlives the listener, but connections to it are refused.
         drop(listener);
-        // A child of another test may still hold a copy of the listener until it has started its program.
-        let error = loop {
-            match UnixStream::connect(&place).await {
-                Ok(_) => time::sleep(Duration::from_millis(1)).await,
-                Err(error) => break error,
-            }
-        };
-        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+        assert_eq!(refused(place.as_ref()).await.kind(), ErrorKind::ConnectionRefused);
         assert_eq!(UnixListener::bind(&place).unwrap_err().kind(), ErrorKind::AddrInUse);
         std::fs::remove_file(&place)?;
         drop(UnixListener::bind(&place)?);
@@ -132,7 +136,7 @@ fn an_abstract_name_leaves_no_file() {
             listener.accept().await?;
         }
         drop(listener);
-        let gone = UnixStream::connect(format!("\0{name}")).await.unwrap_err();
+        let gone = refused(format!("\0{name}").as_ref()).await;
         assert_eq!(gone.kind(), ErrorKind::ConnectionRefused);
         // For an empty name, the kernel chooses one.
         let anywhere = SocketAddr::from(net::SocketAddr::from_pathname("")?);
