@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Count, OnDrop, run, until, watchdog, yield_times};
+use common::{Count, HOUR, OnDrop, run, until, watchdog, yield_times};
 use runtime::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use runtime::net::AsyncFd;
 use runtime::sync::{OnceCell, SetOnce};
@@ -206,6 +206,8 @@ fn hooks_have_no_budget() {
         }
     };
     let runtime = Builder::new_current_thread()
+        // A timer of a clock that goes may end before the loop sleeps.
+        .start_paused(true)
         .on_thread_park(look(&seen))
         .on_thread_unpark(look(&seen))
         .build()
@@ -245,8 +247,9 @@ fn foreign_wakers_have_no_budget_when_the_loop_wakes_them() {
         let looking = Arc::new(Looking(Mutex::default()));
         let waker = Waker::from(looking.clone());
         let mut cx = Context::from_waker(&waker);
-        let mut sleep = time::sleep(Duration::from_millis(1));
+        let mut sleep = time::sleep(HOUR);
         assert!(Pin::new(&mut sleep).poll(&mut cx).is_pending());
+        Pin::new(&mut sleep).reset(time::Instant::now());
         let (reader, mut writer) = UnixStream::pair().unwrap();
         let reader = AsyncFd::new(reader).unwrap();
         assert!(reader.poll_read_ready(&mut cx).is_pending());

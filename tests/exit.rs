@@ -322,13 +322,14 @@ fn a_foreign_waker_exits_when_it_is_woken() {
         let mut cx = Context::from_waker(&waker);
         let (ours, mut other) = std::os::unix::net::UnixStream::pair().unwrap();
         let ours = AsyncFd::new(ours).unwrap();
-        let (mut sleep, mut task) = (time::sleep(Duration::from_millis(1)), spawn(yield_now()));
+        let (mut sleep, mut task) = (time::sleep(HOUR), spawn(yield_now()));
         assert!(match by {
             "a timer" => Pin::new(&mut sleep).poll(&mut cx).is_pending(),
             "a socket" => ours.poll_read_ready(&mut cx).is_pending(),
             _ => Pin::new(&mut task).poll(&mut cx).is_pending(),
         });
         drop(waker);
+        Pin::new(&mut sleep).reset(time::Instant::now());
         other.write_all(b"x").unwrap();
         pending::<()>().await;
     });

@@ -4,7 +4,7 @@ mod common;
 
 use common::heap::{Counting, allocations, live_bytes};
 use common::process::in_child;
-use common::{own_waker, until, yield_times};
+use common::{own_waker, paused, until, yield_times};
 use runtime::io::AsyncReadExt;
 use runtime::net::TcpListener;
 use runtime::task::{JoinHandle, yield_now};
@@ -156,7 +156,8 @@ fn a_task_that_ends_gives_its_memory_back_whoever_keeps_its_waker() {
 #[cfg_attr(miri, ignore = "starts a process, and asks malloc")]
 fn the_tables_shrink_when_a_crowd_of_tasks_and_timers_has_gone() {
     in_child(|| {
-        block_on(async {
+        // With a paused clock, the loop rests before each timer.
+        paused().block_on(async {
             let crowd = || async {
                 let tasks: Vec<_> = (0..MANY).map(|_| spawn(sleep(Duration::from_millis(1)))).collect();
                 for task in tasks {
@@ -249,7 +250,8 @@ fn tasks_of_one_type_one_after_another_are_one_allocation() {
         }
     }
     in_child(|| {
-        block_on(async {
+        // With a paused clock, the loop rests before each timer.
+        paused().block_on(async {
             let before = allocations();
             for _ in 0..100 {
                 spawn(yield_now()).await.unwrap();
