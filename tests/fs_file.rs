@@ -320,7 +320,7 @@ fn dropping_a_file_does_not_wait_for_a_write_and_closes_it_afterwards() {
             assert!(poll_once(file.flush()).await.is_none(), "nobody reads");
             let start = Instant::now();
             drop(file);
-            assert!(start.elapsed() < Duration::from_millis(100));
+            assert!(start.elapsed() < LONG / 2);
         });
         let mut got = Vec::new();
         // The descriptor is closed after the write, and so the pipe has an end.

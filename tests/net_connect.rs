@@ -3,6 +3,7 @@
 
 mod net_support;
 
+use net_support::attempts::holds_once_in;
 use net_support::{full_listener, in_child, open_descriptors, run, watchdog};
 #[cfg(target_os = "linux")]
 use net_support::{in_namespace, poll_once};
@@ -215,10 +216,13 @@ fn an_address_that_is_dead_costs_a_quarter_of_a_second() {
         }
         assert!(best <= Duration::from_millis(350), "{best:?}");
         // An address that refuses ends its turn, and does not shorten the time of the next address.
-        let start = Instant::now();
-        let stream = TcpStream::connect(&[refused, refused, good, dead][..]).await?;
-        assert_eq!(stream.peer_addr()?, good);
-        assert!(start.elapsed() < Duration::from_millis(250), "{:?}", start.elapsed());
+        let connect = async || {
+            let start = Instant::now();
+            let stream = TcpStream::connect(&[refused, refused, good, dead][..]).await.unwrap();
+            assert_eq!(stream.peer_addr().unwrap(), good);
+            start.elapsed()
+        };
+        holds_once_in(connect, |took| *took < Duration::from_millis(250)).await;
         io::Result::Ok(())
     })
     .unwrap();

@@ -7,6 +7,7 @@ mod net_support;
 
 use futures_lite::future::zip;
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
+use net_support::attempts::holds_once_in;
 use net_support::{
     half_std_pair, hundred_connections, in_child, in_child_under, open_descriptors, pair, poll_once, until,
     watchdog,
@@ -299,26 +300,48 @@ fn an_error_that_nobody_takes_does_not_turn_the_loop() {
         let socket = rests_with(&runtime, socket).await;
         // A datagram that comes meanwhile is received with hardly any delay.
         let other = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let started = Instant::now();
-        for _ in 0..10 {
-            let address = socket.local_addr().unwrap();
-            let (received, sent) = zip(socket.recv_from(&mut [0; 8]), async {
-                yields(100).await;
-                other.send_to(b"to him", address).await
-            })
-            .await;
-            assert_eq!(received.unwrap().0, sent.unwrap());
-        }
-        assert!(started.elapsed() < Duration::from_millis(500), "{:?}", started.elapsed());
+        let measure = async || {
+            let started = Instant::now();
+            for _ in 0..10 {
+                let address = socket.local_addr().unwrap();
+                let (received, sent) = zip(socket.recv_from(&mut [0; 8]), async {
+                    yields(100).await;
+                    other.send_to(b"to him", address).await
+                })
+                .await;
+                assert_eq!(received.unwrap().0, sent.unwrap());
+            }
+            started.elapsed()
+        };
+        holds_once_in(measure, |took| *took < Duration::from_millis(500)).await;
     });
 }
 
 // Reports of an error that stays, while other operations succeed.
 
-/// The maximum time for many round trips, with much room for a busy machine. If the socket were muted for 10 ms after
-/// every eighth of them, they would take more than two seconds.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-const MAX_ROUND_TRIPS_TIME: Duration = Duration::from_millis(1200);
+const ROUND_TRIPS: usize = 40;
+
+/// The time that so many round trips would take if the socket were muted for 10 ms after every eighth of them.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const MUTED: Duration = Duration::from_millis(10 * ROUND_TRIPS as u64 / 8);
+
+/// Makes many round trips in batches, and checks that they are not slow. A machine that is busy with other work slows some
+/// batches down, but not all of them.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+async fn are_not_slow(batches: usize, limit: Duration, mut round_trip: impl AsyncFnMut()) {
+    let mut took = Vec::new();
+    for _ in 0..batches {
+        let started = Instant::now();
+        for _ in 0..ROUND_TRIPS {
+            round_trip().await;
+        }
+        took.push(started.elapsed());
+    }
+    // A socket may be muted only after some time.
+    let fastest = took[batches / 2..].iter().min().unwrap();
+    assert!(*fastest < limit, "{ROUND_TRIPS} round trips took {fastest:?}");
+}
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn switch_on(socket: &impl std::os::fd::AsRawFd, level: libc::c_int, option: libc::c_int) {
@@ -381,12 +404,11 @@ fn an_error_that_nobody_takes_does_not_slow_round_trips_down() {
                 other.send_to(&buffer[..count], address).await.unwrap();
             }
         });
-        let started = Instant::now();
-        for _ in 0..2000 {
+        are_not_slow(50, MUTED / 2, async || {
             socket.send_to(b"ping", peer).await.unwrap();
             assert_eq!(socket.recv(&mut [0; 8]).await.unwrap(), 4);
-        }
-        assert!(started.elapsed() < MAX_ROUND_TRIPS_TIME, "{:?}", started.elapsed());
+        })
+        .await;
     });
 }
 
@@ -405,12 +427,11 @@ fn an_error_that_nobody_takes_does_not_slow_round_trips_to_another_thread_down()
     });
     net_support::run(async {
         let socket = with_an_error_in_its_queue().await;
-        let started = Instant::now();
-        for _ in 0..300 {
+        are_not_slow(10, 4 * MUTED, async || {
             socket.send_to(b"ping", peer).await.unwrap();
             assert_eq!(socket.recv(&mut [0; 8]).await.unwrap(), 4);
-        }
-        assert!(started.elapsed() < MAX_ROUND_TRIPS_TIME, "{:?}", started.elapsed());
+        })
+        .await;
         socket.send_to(b"end", peer).await.unwrap();
     });
     thread.join().unwrap();
@@ -438,13 +459,14 @@ fn a_completion_that_nobody_takes_does_not_slow_a_connection_down() {
                 server.write_all(&buffer[..count]).await.unwrap();
             }
         });
-        let started = Instant::now();
-        for size in [4, 64].repeat(1000) {
+        let mut sizes = [4, 64].into_iter().cycle();
+        are_not_slow(50, MUTED / 2, async || {
+            let size = sizes.next().unwrap();
             let mut buffer = vec![7; size];
             client.write_all(&buffer).await.unwrap();
             client.read_exact(&mut buffer).await.unwrap();
-        }
-        assert!(started.elapsed() < MAX_ROUND_TRIPS_TIME, "{:?}", started.elapsed());
+        })
+        .await;
     });
 }
 
@@ -457,8 +479,7 @@ fn errors_that_are_taken_are_told_as_fast_as_they_come() {
         let nobody = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         socket.connect(nobody).await.unwrap();
         // Each datagram is refused.
-        let started = Instant::now();
-        for _ in 0..2000 {
+        are_not_slow(50, MUTED / 2, async || {
             let (refused, sent) = zip(socket.recv(&mut [0; 8]), async {
                 yield_now().await;
                 socket.send(b"to nobody").await
@@ -466,13 +487,12 @@ fn errors_that_are_taken_are_told_as_fast_as_they_come() {
             .await;
             assert_eq!(refused.unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused);
             sent.unwrap();
-        }
-        assert!(started.elapsed() < MAX_ROUND_TRIPS_TIME, "{:?}", started.elapsed());
+        })
+        .await;
 
         // The errors are taken out of the queue by a call of the user's own.
         switch_on(&socket, libc::IPPROTO_IP, libc::IP_RECVERR);
-        let started = Instant::now();
-        for _ in 0..2000 {
+        are_not_slow(50, MUTED / 2, async || {
             let take = || take_from_error_queue(&socket);
             let (taken, sent) = zip(socket.async_io(runtime::io::Interest::READABLE, take), async {
                 yield_now().await;
@@ -482,13 +502,12 @@ fn errors_that_are_taken_are_told_as_fast_as_they_come() {
             taken.unwrap();
             sent.unwrap();
             drop(socket.take_error());
-        }
-        assert!(started.elapsed() < MAX_ROUND_TRIPS_TIME, "{:?}", started.elapsed());
+        })
+        .await;
 
         // The test holds a guard, but does not make the call through it.
         let fd = runtime::net::AsyncFd::new(socket.into_std().unwrap()).unwrap();
-        let started = Instant::now();
-        for _ in 0..2000 {
+        are_not_slow(50, MUTED / 2, async || {
             let take = async {
                 loop {
                     let mut guard = fd.readable().await.unwrap();
@@ -504,7 +523,7 @@ fn errors_that_are_taken_are_told_as_fast_as_they_come() {
             };
             zip(take, send).await;
             drop(fd.get_ref().take_error());
-        }
-        assert!(started.elapsed() < MAX_ROUND_TRIPS_TIME, "{:?}", started.elapsed());
+        })
+        .await;
     });
 }

@@ -5,7 +5,7 @@ mod common;
 
 use common::outside::{Home, LONGEST_WAIT, Unpark, outside, outside_within, poll_once, unpark};
 use common::selectors::laws;
-use common::{ms, rounds, watchdog};
+use common::{in_time, ms, rounds, watchdog};
 use runtime::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use runtime::net::{TcpListener, UdpSocket, UnixStream};
 use runtime::selector::Kind;
@@ -116,7 +116,7 @@ fn the_halves_are_used_on_two_threads_of_which_one_has_no_runtime(kind: Kind) {
             written += writer.write(&buffer[..buffer.len().min(amount - written)]).await.unwrap();
         }
     });
-    drop(outside_within(10 * LONGEST_WAIT, reading).unwrap());
+    drop(outside_within(LONGEST_WAIT, reading).unwrap());
     peer.into_iter().for_each(|peer| peer.join().unwrap());
 }
 
@@ -145,7 +145,7 @@ fn the_home_registers_a_socket_that_it_also_watches_for_another_thread(kind: Kin
         home.run(runtime::task::yield_now());
         let peer = other.try_clone().unwrap();
         let peer = thread::spawn(move || read_amount(peer, amount));
-        drop(outside_within(10 * LONGEST_WAIT, writing).unwrap().unwrap());
+        drop(outside_within(LONGEST_WAIT, writing).unwrap().unwrap());
         peer.join().unwrap();
         other.write_all(b"hello").unwrap();
         outside(reader.read_exact(&mut buffer)).unwrap();
@@ -193,7 +193,7 @@ fn a_pending_read_ends_with_an_error_when_the_home_is_dropped(kind: Kind) {
             let mut buffer = [0; 2];
             assert!(poll_once(stream.read(&mut buffer)).is_pending());
             waits.send(()).unwrap();
-            let error = outside_within(10 * LONGEST_WAIT, stream.read(&mut buffer)).unwrap_err();
+            let error = outside_within(LONGEST_WAIT, stream.read(&mut buffer)).unwrap_err();
             (Instant::now(), error, stream)
         })
     });
@@ -206,7 +206,7 @@ fn a_pending_read_ends_with_an_error_when_the_home_is_dropped(kind: Kind) {
         let (ended, error, mut stream) = thread.join().unwrap();
         assert_eq!(error.kind(), ErrorKind::Other);
         assert!(error.to_string().contains("has been dropped"), "{error}");
-        assert!(ended.saturating_duration_since(dropped) < ms(100));
+        assert!(ended.saturating_duration_since(dropped) < LONGEST_WAIT);
         assert_eq!(outside(stream.read(&mut [0])).unwrap_err().kind(), ErrorKind::Other);
         // What need not wait still succeeds, and another runtime may take the stream.
         outside(stream.write_all(&[1])).unwrap();
@@ -227,7 +227,7 @@ fn another_runtime_takes_the_socket_while_a_thread_waits(kind: Kind) {
             let mut peeking = pin!(stream.peek(&mut peek));
             assert!(peeking.as_mut().poll(&mut Context::from_waker(&unpark())).is_pending());
             waits.send(()).unwrap();
-            outside_within(10 * LONGEST_WAIT, peeking).unwrap()
+            outside_within(LONGEST_WAIT, peeking).unwrap()
         }
     });
     waiting.recv().unwrap();
@@ -273,7 +273,7 @@ fn a_write_waits_until_the_peer_reads(kind: Kind) {
         let mut writing = pin!(stream.write_all(&bytes));
         while writing.as_mut().poll(&mut Context::from_waker(&unpark())).is_ready() {}
         fills.send(()).unwrap();
-        outside_within(10 * LONGEST_WAIT, writing).unwrap();
+        outside_within(LONGEST_WAIT, writing).unwrap();
     });
     is_full.recv().unwrap();
     other.read_exact(&mut vec![0; amount]).unwrap();
@@ -301,7 +301,7 @@ fn every_thread_that_waits_for_one_socket_is_served(kind: Kind) {
         thread::spawn(move || {
             let mut buffer = [0];
             loop {
-                outside_within(60 * LONGEST_WAIT, socket.recv(&mut buffer)).unwrap();
+                outside_within(6 * LONGEST_WAIT, socket.recv(&mut buffer)).unwrap();
                 if buffer[0] == u8::MAX {
                     return;
                 }
@@ -310,7 +310,7 @@ fn every_thread_that_waits_for_one_socket_is_served(kind: Kind) {
         })
     });
     let client = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-    for round in 0..rounds(2000, 500, 10) {
+    for round in in_time(rounds(2000, 500, 10)) {
         for number in 0..3 {
             client.send_to(&[number], address).unwrap();
         }
@@ -380,7 +380,7 @@ fn a_timeout_is_counted_by_the_home(kind: Kind) {
             let mut peeking = pin!(stream.peek(&mut buffer));
             assert!(peeking.as_mut().poll(&mut Context::from_waker(&unpark())).is_pending());
             waits.send(()).unwrap();
-            outside_within(10 * LONGEST_WAIT, peeking).unwrap_err().kind()
+            outside_within(LONGEST_WAIT, peeking).unwrap_err().kind()
         }
     });
     waiting.recv().unwrap();
@@ -445,37 +445,44 @@ fn a_waker_that_panics_or_uses_the_home_does_no_harm() {
     }
 }
 
-/// A helper thread fires many oneshots at random moments. Every task resumes soon, and on the thread of its runtime.
+/// A helper thread fires many oneshots at random moments. Every task resumes soon, and on the thread of its runtime. A
+/// machine that is busy with other work lets the thread itself wait for its turn. How often that happens is seen by
+/// the channels of std, which the helper uses in the same manner.
 #[test]
 fn tasks_that_another_thread_wakes_resume_soon() {
     let _watchdog = watchdog();
     let count = rounds(20_000, 5_000, 50);
     runtime::block_on(async {
         let home = thread::current().id();
-        let (sender, receiver) = channel::<tokio::sync::oneshot::Sender<Instant>>();
+        let (sender, receiver) = channel::<Box<dyn FnOnce() + Send>>();
         let helper = thread::spawn(move || {
             let mut seed = 1_u32;
-            for oneshot in receiver {
+            for fire in receiver {
                 seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 let until = Instant::now() + Duration::from_nanos(u64::from(seed >> 12) % 50_000);
                 while Instant::now() < until {
                     std::hint::spin_loop();
                 }
-                oneshot.send(Instant::now()).unwrap();
+                fire();
             }
         });
-        let mut late = 0;
+        let (mut late, mut late_threads) = (0, 0);
         for _ in 0..count {
             let (oneshot, fired) = tokio::sync::oneshot::channel();
-            sender.send(oneshot).unwrap();
+            sender.send(Box::new(|| oneshot.send(Instant::now()).unwrap())).unwrap();
             let fired = fired.await.unwrap();
             assert_eq!(thread::current().id(), home);
             late += usize::from(fired.elapsed() >= ms(20));
+            let (one, fired) = channel();
+            sender.send(Box::new(move || one.send(Instant::now()).unwrap())).unwrap();
+            late_threads += usize::from(fired.recv().unwrap().elapsed() >= ms(20));
         }
         drop(sender);
         helper.join().unwrap();
-        // On a machine that is busy with other work, the thread itself may have to wait for its turn.
-        assert!(late <= count / 1000, "{late} of {count} resumed late");
+        assert!(
+            late <= count / 100 + 3 * late_threads,
+            "{late} of {count} tasks resumed late, and {late_threads} threads"
+        );
     });
 }
 

@@ -12,7 +12,7 @@ use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
 /// The longest time that anything here may wait for.
-pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(1);
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 pub(crate) struct Unpark(pub(crate) Thread);
 

@@ -1,6 +1,8 @@
 //! The helpers that the tests of sockets share: a watchdog, connected pairs, and child processes.
 #![allow(dead_code, unused_imports, reason = "each test file uses a part")]
 
+#[path = "../common/attempts.rs"]
+pub(crate) mod attempts;
 pub(crate) mod copies;
 pub(crate) mod deadlines;
 #[cfg(all(target_os = "linux", not(miri)))]
