@@ -53,6 +53,8 @@ async fn refused(address: SocketAddr) {
     let error = loop {
         match TcpStream::connect(address).await {
             Ok(_) => yield_now().await,
+            // The listener was closed before it accepted this connection.
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
             Err(error) => break error,
         }
     };
