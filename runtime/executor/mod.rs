@@ -453,10 +453,12 @@ impl Executor {
             let begin = Instant::now();
             let start = idle_since.unwrap_or(begin);
             // Events and messages end this wait. After it, the inbox or `wakers` is not empty. A signal ends it too, and
-            // must not make the clock move early.
-            while let Some(rest) = self.config.auto_advance_grace.checked_sub(start.elapsed()) {
+            // must not make the clock move early. The period may also end while this thread does not run: what has
+            // come meanwhile is collected by a last wait, which takes no time.
+            loop {
+                let rest = self.config.auto_advance_grace.saturating_sub(start.elapsed());
                 let left = timeout.unwrap_or(Duration::MAX).saturating_sub(begin.elapsed());
-                if left.is_zero() {
+                if left.is_zero() && !rest.is_zero() {
                     self.idle_since.set(Some(start));
                     return None;
                 }
@@ -468,11 +470,9 @@ impl Executor {
                 if !wakers.is_empty() || self.is_runnable() || context.remote.has_messages() {
                     return None;
                 }
-            }
-            // The grace period may have ended while this thread did not run. What has come meanwhile comes first.
-            self.wait(Some(Duration::ZERO), wakers);
-            if !wakers.is_empty() || self.is_runnable() {
-                return None;
+                if rest.is_zero() {
+                    break;
+                }
             }
         }
         if !context.remote.has_messages() {
@@ -513,11 +513,11 @@ impl Executor {
         let is_taken = context.remote.drain_inbox(INBOX_BATCH, max_calls, &mut batch);
         self.is_inbox_locked.set(!is_taken);
         let is_full = batch.calls.len() == INBOX_BATCH;
-        if batch.main || !batch.slots.is_empty() {
-            context.losses.borrow_mut().doubt();
-        }
         {
             let mut tasks = context.tasks.borrow_mut();
+            if batch.main || !batch.slots.is_empty() {
+                tasks.count_remote_wakes();
+            }
             if std::mem::take(&mut batch.main) {
                 tasks.wake_main();
             }

@@ -65,6 +65,8 @@ pub(crate) struct Tasks {
     /// Set if that future was the only entry in the local queue when the latest turn ended, and has not been polled
     /// since.
     is_main_overdue: bool,
+    /// The number of times that other threads have woken tasks. It wraps.
+    remote_wakes: u32,
     pub(crate) free_lists: FreeLists,
     last_serial: u64,
     /// The serial number before that of the first task.
@@ -182,6 +184,7 @@ impl Tasks {
             is_only_local: false,
             is_collecting: false,
             is_main_queued: false,
+            remote_wakes: 0,
             is_main_event: false,
             main_position: 0,
             is_main_overdue: false,
@@ -368,6 +371,16 @@ impl Tasks {
     #[inline]
     pub(crate) fn queued(&self) -> usize {
         self.local_queue.len() + self.event_queue.len() + usize::from(self.is_main_queued)
+    }
+
+    /// Records that another thread has woken tasks.
+    pub(crate) fn count_remote_wakes(&mut self) {
+        self.remote_wakes = self.remote_wakes.wrapping_add(1);
+    }
+
+    /// Returns a number that is another one once another thread has woken tasks.
+    pub(crate) fn remote_wakes(&self) -> u32 {
+        self.remote_wakes
     }
 
     /// Returns the number of entries in the event queue.

@@ -34,8 +34,8 @@ struct Loss {
     fd: RawFd,
     /// The position at which the tasks that the loss has woken have been polled.
     until: QueuePosition,
-    /// The answer if the descriptor comes back before that.
-    answer: Answer,
+    /// The number of wakes from other threads before the loss.
+    remote_wakes: u32,
 }
 
 /// The descriptors that have moved to and from one runtime.
@@ -80,15 +80,7 @@ impl Losses {
         }
         self.departed(fd);
         if has_woken {
-            self.losses.push(Loss { fd, until: tasks.position(), answer: Answer::Clear });
-        }
-    }
-
-    /// Records that another thread has woken a task here, which may be handed what was lost.
-    #[inline]
-    pub(crate) fn doubt(&mut self) {
-        for loss in &mut self.losses {
-            loss.answer = Answer::Doubtful;
+            self.losses.push(Loss { fd, until: tasks.position(), remote_wakes: tasks.remote_wakes() });
         }
     }
 
@@ -102,7 +94,13 @@ impl Losses {
     fn take_loss(&mut self, fd: RawFd, tasks: &Tasks) -> Answer {
         let Some(index) = self.losses.iter().position(|loss| loss.fd == fd) else { return Answer::No };
         let loss = self.losses.swap_remove(index);
-        if tasks.has_reached(loss.until) { Answer::No } else { loss.answer }
+        if tasks.has_reached(loss.until) {
+            Answer::No
+        } else if loss.remote_wakes != tasks.remote_wakes() {
+            Answer::Doubtful
+        } else {
+            Answer::Clear
+        }
     }
 }
 
@@ -113,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_loss_that_is_noticed_after_the_descriptor_has_come_back_has_no_answer() {
-        let (mut losses, tasks) = (Losses::default(), Tasks::new(RuntimeId::new(1, 0)));
+        let (mut losses, mut tasks) = (Losses::default(), Tasks::new(RuntimeId::new(1, 0)));
         for moves in [0, u16::MAX - 2, u16::MAX - 1, u16::MAX] {
             let [first, second, third] = [1, 2, 3].map(|step| moves.wrapping_add(step));
             losses.lost(7, first, false, &tasks);
@@ -122,7 +120,7 @@ mod tests {
             assert_eq!(losses.take(7, &tasks), Answer::Clear, "it comes back in time");
             assert_eq!(losses.take(7, &tasks), Answer::No, "once");
             losses.lost(7, first, true, &tasks);
-            losses.doubt();
+            tasks.count_remote_wakes();
             assert_eq!(losses.take(7, &tasks), Answer::Doubtful, "it may have been handed back");
             losses.arrived(7, second);
             losses.lost(7, first, true, &tasks);
