@@ -7,6 +7,7 @@ mod net_support;
 
 use futures_lite::future::zip;
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
+#[cfg(any(target_os = "linux", target_os = "android"))]
 use net_support::attempts::holds_once_in;
 use net_support::{
     half_std_pair, hundred_connections, in_child, in_child_under, open_descriptors, pair, poll_once, until,
