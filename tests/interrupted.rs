@@ -134,7 +134,7 @@ fn a_stopped_clock_does_not_move_because_of_a_signal() {
 }
 
 /// The peer stops this process while the clock waits for it, answers, and lets the process go on when the grace is over.
-/// The clock moved to the next timer then, although the answer was there.
+/// If the loop did not look for events once more, the clock would move to the next timer, although the answer is there.
 #[test]
 fn a_stopped_clock_does_not_move_because_the_process_did_not_run() {
     const PEER: &str =

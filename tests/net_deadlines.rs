@@ -75,7 +75,9 @@ fn each_message_gives_the_next_its_full_time() {
             let (mut buffer, mut received) = ([0; 64], 0);
             while received < 200 {
                 // Two messages may arrive together, if there was no time between them.
-                received += a.read(&mut buffer).await?;
+                let count = a.read(&mut buffer).await?;
+                assert_ne!(count, 0);
+                received += count;
             }
             Ok::<_, io::Error>(silence(&a).await)
         };

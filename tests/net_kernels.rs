@@ -327,21 +327,22 @@ const ROUND_TRIPS: usize = 40;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const MUTED: Duration = Duration::from_millis(10 * ROUND_TRIPS as u64 / 8);
 
-/// Makes many round trips in batches, and checks that they are not slow. A machine that is busy with other work slows some
-/// batches down, but not all of them.
+/// Makes many round trips in batches, and checks that most batches are not slow.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 async fn are_not_slow(batches: usize, limit: Duration, mut round_trip: impl AsyncFnMut()) {
-    let mut took = Vec::new();
-    for _ in 0..batches {
-        let started = Instant::now();
-        for _ in 0..ROUND_TRIPS {
-            round_trip().await;
+    let median = async || {
+        let mut took = Vec::new();
+        for _ in 0..batches {
+            let started = Instant::now();
+            for _ in 0..ROUND_TRIPS {
+                round_trip().await;
+            }
+            took.push(started.elapsed());
         }
-        took.push(started.elapsed());
-    }
-    // A socket may be muted only after some time.
-    let fastest = took[batches / 2..].iter().min().unwrap();
-    assert!(*fastest < limit, "{ROUND_TRIPS} round trips took {fastest:?}");
+        took.sort();
+        took[batches / 2]
+    };
+    holds_once_in(median, |took| *took < limit).await;
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]

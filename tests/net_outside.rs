@@ -3,6 +3,7 @@
 
 mod common;
 
+use common::attempts::holds_once;
 use common::outside::{Home, LONGEST_WAIT, Unpark, outside, outside_within, poll_once, unpark};
 use common::selectors::laws;
 use common::{in_time, ms, rounds, watchdog};
@@ -169,6 +170,10 @@ fn a_listener_accepts_outside_and_its_connections_have_its_home(kind: Kind) {
 }
 
 fn a_pending_read_ends_with_an_error_when_the_home_is_dropped(kind: Kind) {
+    holds_once(|| time_from_the_drop_of_the_home_to_the_end_of_reads(kind), |time| *time < ms(100));
+}
+
+fn time_from_the_drop_of_the_home_to_the_end_of_reads(kind: Kind) -> Duration {
     let home = Home::new(kind);
     let (mut registered, mut other) = home.accepted();
     let (mut accepted, _other) = home.accepted();
@@ -202,17 +207,19 @@ fn a_pending_read_ends_with_an_error_when_the_home_is_dropped(kind: Kind) {
     home.run(runtime::task::yield_now());
     let dropped = Instant::now();
     drop(home);
+    let mut longest = Duration::ZERO;
     for thread in threads {
         let (ended, error, mut stream) = thread.join().unwrap();
         assert_eq!(error.kind(), ErrorKind::Other);
         assert!(error.to_string().contains("has been dropped"), "{error}");
-        assert!(ended.saturating_duration_since(dropped) < LONGEST_WAIT);
+        longest = longest.max(ended.saturating_duration_since(dropped));
         assert_eq!(outside(stream.read(&mut [0])).unwrap_err().kind(), ErrorKind::Other);
         // What need not wait still succeeds, and another runtime may take the stream.
         outside(stream.write_all(&[1])).unwrap();
         let other = Runtime::new().unwrap();
         assert!(other.block_on(async { poll_once(stream.read(&mut [0])) }).is_pending());
     }
+    longest
 }
 
 fn another_runtime_takes_the_socket_while_a_thread_waits(kind: Kind) {
@@ -480,7 +487,7 @@ fn tasks_that_another_thread_wakes_resume_soon() {
         drop(sender);
         helper.join().unwrap();
         assert!(
-            late <= count / 100 + 3 * late_threads,
+            late <= count / 1000 + 3 * late_threads,
             "{late} of {count} tasks resumed late, and {late_threads} threads"
         );
     });

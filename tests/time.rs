@@ -79,22 +79,25 @@ fn timeouts_and_intervals_are_never_early() {
 fn a_lone_short_sleep_is_short_and_costs_a_turn_or_two() {
     const ROUNDS: u32 = 201;
     let _watchdog = watchdog();
-    let runtime = Runtime::new().unwrap();
-    let mut lengths = Vec::new();
-    runtime.block_on(async {
-        for _ in 0..ROUNDS {
-            let start = std::time::Instant::now();
-            sleep(us(100)).await;
-            lengths.push(start.elapsed());
-        }
-    });
-    lengths.sort();
-    let [shortest, median, longest] = [0, lengths.len() / 2, lengths.len() - 1].map(|index| lengths[index]);
-    eprintln!("a sleep of 100 µs takes {shortest:?} at least, {median:?} at the median, {longest:?} at most");
-    assert!(shortest < ms(1), "{shortest:?} at least");
-    // The loop needs a turn to arm the timer and wait, one to fire it, and a third if the kernel ended the wait early
-    // by less than a tick.
-    assert!(runtime.metrics().turns <= 3 * u64::from(ROUNDS), "{} turns", runtime.metrics().turns);
+    let median = || {
+        let runtime = Runtime::new().unwrap();
+        let mut lengths = Vec::new();
+        runtime.block_on(async {
+            for _ in 0..ROUNDS {
+                let start = std::time::Instant::now();
+                sleep(us(100)).await;
+                lengths.push(start.elapsed());
+            }
+        });
+        lengths.sort();
+        let [median, longest] = [lengths.len() / 2, lengths.len() - 1].map(|index| lengths[index]);
+        eprintln!("a sleep of 100 µs takes {median:?} at the median, {longest:?} at most");
+        // The loop needs a turn to arm the timer and wait, one to fire it, and a third if the kernel ended the wait
+        // early by less than a tick.
+        assert!(runtime.metrics().turns <= 3 * u64::from(ROUNDS), "{} turns", runtime.metrics().turns);
+        median
+    };
+    holds_once(median, |median| *median < ms(1));
 }
 
 #[test]
@@ -115,19 +118,21 @@ fn a_timer_that_is_dropped_wakes_nobody() {
     let _watchdog = watchdog();
     let measure = || {
         let runtime = Runtime::new().unwrap();
-        let (is_armed, wakes) = runtime.block_on(async {
+        let is_in_time = runtime.block_on(async {
             let (counting, waker) = CountingWaker::new();
             let mut gone = sleep(ms(15));
             let is_armed = Pin::new(&mut gone).poll(&mut Context::from_waker(&waker)).is_pending();
             assert!(timeout(ms(1), yield_now()).await.is_ok());
+            let wakes = counting.wakes();
             drop(gone);
             sleep(ms(20)).await;
-            (is_armed, counting.wakes())
+            assert_eq!(counting.wakes(), wakes);
+            is_armed && wakes == 0
         });
-        (is_armed, wakes, runtime.metrics().turns)
+        (is_in_time, runtime.metrics().turns)
     };
     // There is at most one turn for the yield, one to arm the last timer, and one to fire it.
-    holds_once(measure, |(is_armed, wakes, turns)| *is_armed && *wakes == 0 && *turns <= 3);
+    holds_once(measure, |(is_in_time, turns)| *is_in_time && *turns <= 3);
 }
 
 #[test]
