@@ -184,10 +184,10 @@ impl Tasks {
             is_only_local: false,
             is_collecting: false,
             is_main_queued: false,
-            remote_wakes: 0,
             is_main_event: false,
             main_position: 0,
             is_main_overdue: false,
+            remote_wakes: 0,
             free_lists: FreeLists::default(),
             last_serial: u64::from(runtime.epoch()) << TASKS_BITS,
             first_serial: u64::from(runtime.epoch()) << TASKS_BITS,
@@ -378,7 +378,7 @@ impl Tasks {
         self.remote_wakes = self.remote_wakes.wrapping_add(1);
     }
 
-    /// Returns a number that is another one once another thread has woken tasks.
+    /// Returns the number of times that other threads have woken tasks. It wraps.
     pub(crate) fn remote_wakes(&self) -> u32 {
         self.remote_wakes
     }

@@ -30,6 +30,7 @@ pub(crate) enum Answer {
     Clear,
 }
 
+/// The loss of a descriptor for which a task here has waited.
 struct Loss {
     fd: RawFd,
     /// The position at which the tasks that the loss has woken have been polled.

@@ -35,10 +35,10 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::rc::Rc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The maximum number of times in a row that a descriptor is taken back by a wait that has just lost it. It is more
-/// than one because a descriptor may also be handed to a task at the moment when the task's loop learns that it has
-/// lost the descriptor. If the task had waited for it before, it looks as if it had waited all the time. That rarely
-/// happens several times in a row. Each move costs a wake of another thread.
+/// The maximum number of clear answers in a row. It is more than one because a descriptor may also be handed over without a
+/// wake from another thread, for example by a message on a socket, at the moment when the loop of the receiving task
+/// learns that it has lost the descriptor. If the task had waited for it before, it looks as if it had waited all the
+/// time. That rarely happens several times in a row. Each move costs a wake of another thread.
 const MAX_ANSWERS: u16 = 32;
 
 /// The registration of a descriptor. It must be dropped before the descriptor is closed, and so must its
